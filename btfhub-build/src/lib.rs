@@ -1,0 +1,1 @@
+//! Tailors kernel BTF to eBPF objects.

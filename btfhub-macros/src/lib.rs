@@ -1,0 +1,1 @@
+//! The procedural half of `btfhub_runtime::include_bundle!`.

@@ -1,0 +1,16 @@
+//! Picks the right embedded kernel BTF at load time, for eBPF CO-RE programs
+//! on kernels that carry none.
+//!
+//! Layers, each knowing only those above it:
+//!
+//! ```text
+//! kernel   names of one kernel
+//! bundle   the file: kernels → classes → BTF
+//! host     what this machine says of itself
+//! select   host × bundle → the BTF to use, and why
+//! handoff  BTF → bytes (aya) or a path (libbpf)
+//! ```
+
+mod kernel;
+
+pub use kernel::{Arch, KernelId};
