@@ -1,1 +1,12 @@
 //! Tailors kernel BTF to eBPF objects.
+//!
+//! Layers, each knowing only those above it (the data flows down):
+//!
+//! ```text
+//! btf      BPF Type Format: read, write
+//! object   eBPF ELF → local BTF + CO-RE relocations
+//! relo     the relocation algorithm of libbpf
+//! tailor   what relocations read of a kernel → minimal BTF, canonical
+//! ```
+
+pub mod btf;

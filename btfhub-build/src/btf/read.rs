@@ -1,0 +1,340 @@
+//! Bytes → [`Btf`].
+//!
+//! The type section is read as native 32-bit words in one buffer, which is the
+//! decoded file itself: nothing is copied but the index of types. Plain loops
+//! over `[u32]` are on purpose: build scripts run unoptimised by default, and
+//! indexing a slice is what costs nothing there.
+
+use std::sync::{Arc, OnceLock};
+
+use super::TypeId;
+use super::error::{BtfError, BtfErrorKind};
+use super::header::{Endian, Header};
+use super::kind::{BASE_WORDS, ELEMENT_WORDS, FIXED_WORDS, KIND_MASK, KNOWN_KINDS, VLEN_MASK};
+use super::strings::check_strings;
+use super::types::Type;
+
+/// A BTF that passed the checks of libbpf's `btf__new` (`btf_sanity_check`).
+#[derive(Clone, Debug)]
+pub struct Btf {
+    /// The file; the words of the type section are in native byte order.
+    words: Vec<u32>,
+    /// Bytes of `words` that belong to the string section.
+    strings: std::ops::Range<usize>,
+    /// End of the type section, in words.
+    types_end: usize,
+    /// The word at which each type begins.
+    index: Vec<u32>,
+    endian: Endian,
+    /// What this BTF is split from.
+    pub(super) base: Option<Arc<Btf>>,
+    first_id: u32,
+    pub(super) first_string: u32,
+    pub(super) pointer_size: OnceLock<Option<u32>>,
+}
+
+impl Btf {
+    /// Reads a BTF file of either byte order.
+    ///
+    /// # Errors
+    /// Whatever libbpf 1.7.0 refuses, plus what a layout section contradicts;
+    /// unlike libbpf 1.7.0 a kind that the layout section describes is skipped
+    /// (as libbpf 1.8 does).
+    pub fn parse(data: &[u8]) -> Result<Self, BtfError> {
+        Self::from_words(to_words(data), data.len())
+    }
+
+    /// The same for a file that is already in a buffer of words: its `len`
+    /// bytes are used without a copy.
+    ///
+    /// # Errors
+    /// As [`Btf::parse`].
+    pub fn from_words(words: Vec<u32>, len: usize) -> Result<Self, BtfError> {
+        Self::read(words, len, None)
+    }
+
+    /// Reads a module's BTF, whose ids and strings go on where `base` ends.
+    ///
+    /// # Errors
+    /// As [`Btf::parse`].
+    pub fn parse_split(data: &[u8], base: Arc<Btf>) -> Result<Self, BtfError> {
+        Self::read(to_words(data), data.len(), Some(base))
+    }
+
+    fn read(mut words: Vec<u32>, len: usize, base: Option<Arc<Btf>>) -> Result<Self, BtfError> {
+        let bytes: &[u8] = bytemuck::cast_slice(&words);
+        let data = bytes.get(..len).unwrap_or(bytes);
+        let header = Header::parse(data)?;
+        check_strings(
+            data.get(header.strings.clone()).unwrap_or_default(),
+            header.strings.start,
+            base.is_some(),
+        )?;
+        let layout = data.get(header.layout.clone()).unwrap_or_default().to_vec();
+
+        let Header {
+            endian,
+            types,
+            mut strings,
+            ..
+        } = header;
+        let file_offset = types.start as u64;
+        let mut start = types.start / 4;
+        let mut end = types.end / 4;
+        if types.start % 4 != 0 {
+            // A header length that is no multiple of 4: move both sections.
+            let moved = data.get(types.start..strings.end).unwrap_or_default();
+            words = to_words(moved);
+            strings = strings.start - types.start..strings.end - types.start;
+            start = 0;
+            end = (types.end - types.start) / 4;
+        }
+        if endian != Endian::NATIVE {
+            for word in words.get_mut(start..end).unwrap_or_default() {
+                *word = word.swap_bytes();
+            }
+        }
+        let (first_id, first_string) = base.as_ref().map_or((1, 0), |base| {
+            (base.type_count(), base.first_string + base.strings_len())
+        });
+
+        let mut btf = Self {
+            words,
+            strings,
+            types_end: end,
+            index: Vec::new(),
+            endian,
+            base,
+            first_id,
+            first_string,
+            pointer_size: OnceLock::new(),
+        };
+        btf.index = btf.index_types(start, types.len(), &layout, file_offset)?;
+        btf.check(file_offset, start)?;
+        Ok(btf)
+    }
+
+    /// libbpf's `btf_parse_type_sec`: where each record begins.
+    fn index_types(
+        &self,
+        start: usize,
+        byte_len: usize,
+        layout: &[u8],
+        file_offset: u64,
+    ) -> Result<Vec<u32>, BtfError> {
+        let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
+        let end = words.len();
+        let error = |pos: usize, kind| {
+            let offset = file_offset + 4 * (pos.saturating_sub(start)) as u64;
+            BtfError::new(offset, kind)
+        };
+        let mut index = vec![0u32; end.saturating_sub(start) / BASE_WORDS];
+        let slots: &mut [u32] = &mut index;
+        let mut count = 0;
+        let mut pos = start;
+        while pos + BASE_WORDS <= end {
+            let info = words[pos + 1];
+            let kind = ((info >> 24) & KIND_MASK) as usize;
+            let vlen = (info & VLEN_MASK) as usize;
+            let id = || {
+                self.first_id
+                    .saturating_add(u32::try_from(count).unwrap_or(u32::MAX))
+            };
+            let body = if kind < KNOWN_KINDS && kind != 0 {
+                FIXED_WORDS[kind] + ELEMENT_WORDS[kind] * vlen
+            } else {
+                match layout.get(kind * 4..kind * 4 + 2) {
+                    Some(&[info_size, element_size])
+                        if kind != 0 && info_size % 4 == 0 && element_size % 4 == 0 =>
+                    {
+                        usize::from(info_size) / 4 + usize::from(element_size) / 4 * vlen
+                    }
+                    _ => {
+                        // Seven bits.
+                        #[allow(clippy::cast_possible_truncation)]
+                        let kind = kind as u8;
+                        return Err(error(pos, BtfErrorKind::UnknownKind { id: id(), kind }));
+                    }
+                }
+            };
+            let next = pos + BASE_WORDS + body;
+            if next > end {
+                return Err(error(pos, BtfErrorKind::TypeOverrun { id: id() }));
+            }
+            // A file has less than 2^32 words: its sections are 32-bit lengths.
+            #[allow(clippy::cast_possible_truncation)]
+            {
+                slots[count] = pos as u32;
+            }
+            count += 1;
+            pos = next;
+        }
+        if pos != end || byte_len % 4 != 0 {
+            let id = self
+                .first_id
+                .saturating_add(u32::try_from(count).unwrap_or(u32::MAX));
+            return Err(error(pos, BtfErrorKind::TypeOverrun { id }));
+        }
+        index.truncate(count);
+        Ok(index)
+    }
+
+    /// libbpf's `btf_sanity_check`: every reference leads somewhere.
+    fn check(&self, file_offset: u64, start: usize) -> Result<(), BtfError> {
+        let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
+        let index: &[u32] = &self.index;
+        let types = self.type_count();
+        let strings = self.first_string.saturating_add(self.strings_len());
+        let mut number = 0;
+        while number < index.len() {
+            let pos = index[number] as usize;
+            let info = words[pos + 1];
+            let kind = (info >> 24) & KIND_MASK;
+            let mut bad_string = (words[pos] >= strings).then_some(words[pos]);
+            let mut bad_type = None;
+            let mut bad_func = false;
+            let referenced = words[pos + 2];
+            // The numbers of `Kind`, without its conversion: this is hot.
+            match kind {
+                2 | 8..=11 | 14 | 17 | 18 => {
+                    bad_type = (referenced >= types).then_some(referenced);
+                }
+                12 => {
+                    bad_type = (referenced >= types).then_some(referenced);
+                    bad_func = bad_type.is_none()
+                        && self
+                            .ty(TypeId(referenced))
+                            .is_none_or(|ty| ty.kind() != super::Kind::FuncProto);
+                }
+                3 => {
+                    for at in [pos + 3, pos + 4] {
+                        if words[at] >= types {
+                            bad_type = Some(words[at]);
+                        }
+                    }
+                }
+                4 | 5 => {
+                    let mut at = pos + BASE_WORDS;
+                    let end = at + 3 * (info & VLEN_MASK) as usize;
+                    while at < end {
+                        if words[at] >= strings {
+                            bad_string = Some(words[at]);
+                        }
+                        if words[at + 1] >= types {
+                            bad_type = Some(words[at + 1]);
+                        }
+                        at += 3;
+                    }
+                }
+                6 | 19 => {
+                    let step = if kind == 6 { 2 } else { 3 };
+                    let mut at = pos + BASE_WORDS;
+                    let end = at + step * (info & VLEN_MASK) as usize;
+                    while at < end {
+                        if words[at] >= strings {
+                            bad_string = Some(words[at]);
+                        }
+                        at += step;
+                    }
+                }
+                13 => {
+                    // libbpf does not check the return type here, and would
+                    // read a null pointer later; nobody writes such a file.
+                    bad_type = (referenced >= types).then_some(referenced);
+                    let mut at = pos + BASE_WORDS;
+                    let end = at + 2 * (info & VLEN_MASK) as usize;
+                    while at < end {
+                        if words[at] >= strings {
+                            bad_string = Some(words[at]);
+                        }
+                        if words[at + 1] >= types {
+                            bad_type = Some(words[at + 1]);
+                        }
+                        at += 2;
+                    }
+                }
+                15 => {
+                    let mut at = pos + BASE_WORDS;
+                    let end = at + 3 * (info & VLEN_MASK) as usize;
+                    while at < end {
+                        if words[at] >= types {
+                            bad_type = Some(words[at]);
+                        }
+                        at += 3;
+                    }
+                }
+                _ => {}
+            }
+            if bad_string.is_some() || bad_type.is_some() || bad_func {
+                let id = self
+                    .first_id
+                    .saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
+                let offset = file_offset + 4 * (pos.saturating_sub(start)) as u64;
+                let kind = match (bad_string, bad_type) {
+                    (Some(target), _) => BtfErrorKind::StringReference { id, target },
+                    (_, Some(target)) => BtfErrorKind::TypeReference { id, target },
+                    _ => BtfErrorKind::FuncWithoutProto { id },
+                };
+                return Err(BtfError::new(offset, kind));
+            }
+            number += 1;
+        }
+        Ok(())
+    }
+
+    /// The type with number `id`; `None` beyond the last.
+    pub fn ty(&self, id: TypeId) -> Option<Type<'_>> {
+        if id.0 == 0 {
+            return Some(Type::void());
+        }
+        match id.0.checked_sub(self.first_id) {
+            None => self.base.as_ref().and_then(|base| base.ty(id)),
+            Some(own) => {
+                let start = *self.index.get(own as usize)? as usize;
+                self.words.get(start..self.types_end).map(Type::new)
+            }
+        }
+    }
+
+    /// One more than the highest type id, base included (libbpf's
+    /// `btf__type_cnt`).
+    pub fn type_count(&self) -> u32 {
+        // Each type takes 12 bytes of a section whose length is 32 bits.
+        self.first_id
+            .saturating_add(u32::try_from(self.index.len()).unwrap_or(u32::MAX))
+    }
+
+    /// All type ids but `void`, in order, base included.
+    pub fn ids(&self) -> impl Iterator<Item = TypeId> + use<> {
+        (1..self.type_count()).map(TypeId)
+    }
+
+    /// The byte order of the machine it describes.
+    pub fn endian(&self) -> Endian {
+        self.endian
+    }
+
+    /// The base of a split BTF.
+    pub fn base(&self) -> Option<&Arc<Btf>> {
+        self.base.as_ref()
+    }
+
+    pub(super) fn strings(&self) -> &[u8] {
+        bytemuck::cast_slice::<u32, u8>(&self.words)
+            .get(self.strings.clone())
+            .unwrap_or_default()
+    }
+
+    fn strings_len(&self) -> u32 {
+        u32::try_from(self.strings.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// A copy of `data` in an aligned buffer, padded with zeros.
+fn to_words(data: &[u8]) -> Vec<u32> {
+    let mut words = vec![0u32; data.len().div_ceil(4)];
+    if let Some(target) = bytemuck::cast_slice_mut::<u32, u8>(&mut words).get_mut(..data.len()) {
+        target.copy_from_slice(data);
+    }
+    words
+}

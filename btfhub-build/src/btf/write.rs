@@ -1,0 +1,170 @@
+//! Type records → bytes.
+
+use std::collections::HashMap;
+
+use super::header::{Endian, MAGIC, SHORT_HEADER};
+use super::kind::{ELEMENT_WORDS, FIXED_WORDS, KNOWN_KINDS, Kind, VLEN_MASK};
+use super::{StrOffset, TypeId};
+
+/// Builds a BTF file of 24-byte header, types and strings.
+///
+/// ```
+/// use btfhub_build::btf::{Btf, BtfWriter, Endian, Kind, TypeId, TypeRecord};
+/// let mut writer = BtfWriter::new(Endian::Little);
+/// let name = writer.string(b"int");
+/// let int = writer.push(&TypeRecord::new(Kind::Int, name).size(4).body(vec![32 | 1 << 24]));
+/// let bytes = writer.finish().unwrap();
+/// let btf = Btf::parse(&bytes).unwrap();
+/// assert_eq!(btf.resolve_size(int), Ok(4));
+/// ```
+#[derive(Debug)]
+pub struct BtfWriter {
+    endian: Endian,
+    words: Vec<u32>,
+    types: u32,
+    strings: Vec<u8>,
+    offsets: HashMap<Vec<u8>, StrOffset>,
+}
+
+/// One type to write: the words of `struct btf_type` and what follows.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct TypeRecord {
+    name: StrOffset,
+    kind: Kind,
+    kind_flag: bool,
+    size_or_type: u32,
+    body: Vec<u32>,
+}
+
+impl TypeRecord {
+    /// A record without size, reference or elements.
+    pub fn new(kind: Kind, name: StrOffset) -> Self {
+        Self {
+            name,
+            kind,
+            kind_flag: false,
+            size_or_type: 0,
+            body: Vec::new(),
+        }
+    }
+
+    /// Sets `kind_flag`.
+    #[must_use]
+    pub fn kind_flag(mut self, flag: bool) -> Self {
+        self.kind_flag = flag;
+        self
+    }
+
+    /// Sets the size in bytes.
+    #[must_use]
+    pub fn size(mut self, bytes: u32) -> Self {
+        self.size_or_type = bytes;
+        self
+    }
+
+    /// Sets the type that it refers to.
+    #[must_use]
+    pub fn referenced(mut self, id: TypeId) -> Self {
+        self.size_or_type = id.0;
+        self
+    }
+
+    /// Sets the words after the first three: an encoding, an array, or the
+    /// elements, whose number (`vlen`) follows from them.
+    #[must_use]
+    pub fn body(mut self, words: Vec<u32>) -> Self {
+        self.body = words;
+        self
+    }
+}
+
+/// More types or strings than the format has numbers for, or a kind that this
+/// library can't write.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WriteError(&'static str);
+
+impl std::fmt::Display for WriteError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "this BTF can't be written: {}", self.0)
+    }
+}
+
+impl std::error::Error for WriteError {}
+
+impl BtfWriter {
+    /// An empty BTF in the given byte order.
+    pub fn new(endian: Endian) -> Self {
+        Self {
+            endian,
+            words: Vec::new(),
+            types: 0,
+            strings: vec![0],
+            offsets: HashMap::from([(Vec::new(), StrOffset(0))]),
+        }
+    }
+
+    /// The offset of a string, which is added where it is new.
+    pub fn string(&mut self, string: &[u8]) -> StrOffset {
+        if let Some(&offset) = self.offsets.get(string) {
+            return offset;
+        }
+        let offset = StrOffset(u32::try_from(self.strings.len()).unwrap_or(u32::MAX));
+        self.strings.extend_from_slice(string);
+        self.strings.push(0);
+        self.offsets.insert(string.to_vec(), offset);
+        offset
+    }
+
+    /// Adds a type and gives its id; ids count from 1 in order.
+    pub fn push(&mut self, record: &TypeRecord) -> TypeId {
+        let kind = usize::from(record.kind.number());
+        let (fixed, element) = if kind < KNOWN_KINDS {
+            (FIXED_WORDS[kind], ELEMENT_WORDS[kind])
+        } else {
+            (0, 0)
+        };
+        let elements = (record.body.len() - fixed.min(record.body.len()))
+            .checked_div(element)
+            .unwrap_or(0);
+        let vlen = u32::try_from(elements).unwrap_or(u32::MAX) & VLEN_MASK;
+        self.words.extend([
+            record.name.0,
+            u32::from(record.kind_flag) << 31 | u32::from(record.kind.number()) << 24 | vlen,
+            record.size_or_type,
+        ]);
+        self.words.extend_from_slice(&record.body);
+        self.types = self.types.saturating_add(1);
+        TypeId(self.types)
+    }
+
+    /// The file.
+    ///
+    /// # Errors
+    /// When a section would be longer than its 32-bit length can say.
+    pub fn finish(self) -> Result<Vec<u8>, WriteError> {
+        let types_len = u32::try_from(self.words.len().saturating_mul(4))
+            .map_err(|_| WriteError("its types take more than 4 GiB"))?;
+        let strings_len = u32::try_from(self.strings.len())
+            .map_err(|_| WriteError("its strings take more than 4 GiB"))?;
+        let word = |word: u32| match self.endian {
+            Endian::Little => word.to_le_bytes(),
+            Endian::Big => word.to_be_bytes(),
+        };
+        let magic = match self.endian {
+            Endian::Little => MAGIC.to_le_bytes(),
+            Endian::Big => MAGIC.to_be_bytes(),
+        };
+        let mut out =
+            Vec::with_capacity(SHORT_HEADER as usize + self.words.len() * 4 + self.strings.len());
+        out.extend(magic);
+        out.extend([1, 0]); // version, flags
+        for field in [SHORT_HEADER, 0, types_len, types_len, strings_len] {
+            out.extend(word(field));
+        }
+        for &value in &self.words {
+            out.extend(word(value));
+        }
+        out.extend_from_slice(&self.strings);
+        Ok(out)
+    }
+}
