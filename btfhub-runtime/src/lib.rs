@@ -11,6 +11,8 @@
 //! handoff  BTF → bytes (aya) or a path (libbpf)
 //! ```
 
+pub mod bundle;
 mod kernel;
 
+pub use bundle::{Bundle, BundleError, ClassId};
 pub use kernel::{Arch, KernelId};

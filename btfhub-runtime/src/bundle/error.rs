@@ -1,0 +1,110 @@
+//! What can be wrong with a bundle.
+
+use core::fmt;
+
+/// Why a bundle, or a part of one, was refused.
+///
+/// A bundle that was built into the program is covered by the compiler's own
+/// checks, so at run time this means a damaged binary or a damaged or foreign
+/// sidecar file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BundleError(pub(super) Kind);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Fewer bytes than the fixed header.
+    Short { len: usize },
+    /// The magic is not there.
+    Foreign,
+    /// A format version this crate does not know.
+    Version(u16),
+    /// A codec this crate does not know.
+    Codec(u8),
+    /// The header's length and the data's.
+    Length { header: u32, data: usize },
+    /// A checksum is not the stored one.
+    Checksum { part: Part, offset: usize },
+    /// The digest of the whole file is not the stored one.
+    Digest,
+    /// The checksums fit and yet the content breaks a rule of the format.
+    Malformed {
+        part: Part,
+        offset: usize,
+        what: &'static str,
+    },
+    /// No such class.
+    NoClass { class: u32, count: u32 },
+}
+
+/// A part of the file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Header,
+    Provenance,
+    Index,
+    Classes,
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "header",
+            Self::Provenance => "provenance",
+            Self::Index => "index",
+            Self::Classes => "classes",
+        })
+    }
+}
+
+impl BundleError {
+    /// The file was written by a newer btfhub: its format version or codec is
+    /// unknown here. Updating btfhub-runtime helps.
+    pub fn is_unknown_version(&self) -> bool {
+        matches!(self.0, Kind::Version(_) | Kind::Codec(_))
+    }
+
+    /// The data is no bundle at all.
+    pub fn is_foreign(&self) -> bool {
+        matches!(self.0, Kind::Foreign | Kind::Short { .. })
+    }
+}
+
+impl fmt::Display for BundleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Kind::Short { len } => write!(
+                f,
+                "not a btfhub bundle: {len} bytes are fewer than its header"
+            ),
+            Kind::Foreign => f.write_str("not a btfhub bundle: its magic is missing"),
+            Kind::Version(version) => write!(
+                f,
+                "bundle of format version {version}, this btfhub-runtime reads version {}: \
+                 build bundle and program with the same btfhub version",
+                super::format::VERSION
+            ),
+            Kind::Codec(codec) => write!(
+                f,
+                "bundle with codec {codec}, which this btfhub-runtime does not know: \
+                 build bundle and program with the same btfhub version"
+            ),
+            Kind::Length { header, data } => write!(
+                f,
+                "damaged bundle: {data} bytes where its header says {header}"
+            ),
+            Kind::Checksum { part, offset } => write!(
+                f,
+                "damaged bundle: the checksum of its {part} (at byte {offset}) does not fit"
+            ),
+            Kind::Digest => f.write_str("damaged bundle: its SHA-256 digest does not fit"),
+            Kind::Malformed { part, offset, what } => {
+                write!(f, "malformed bundle: {part}, at byte {offset}: {what}")
+            }
+            Kind::NoClass { class, count } => {
+                write!(f, "the bundle has no class {class}, only {count} classes")
+            }
+        }
+    }
+}
+
+impl core::error::Error for BundleError {}

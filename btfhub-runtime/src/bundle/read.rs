@@ -1,0 +1,222 @@
+//! Reading a bundle.
+
+use super::checksum::{crc32, sha256};
+use super::cursor::Cursor;
+use super::error::{BundleError, Kind, Part};
+use super::format::{self, DIGEST_AT, DIGEST_END, Header};
+use super::index::{Arches, ClassId, Kernels, Lookup};
+use super::provenance::Provenance;
+use crate::Arch;
+
+/// A bundle: kernels → classes → tailored BTF, read in place.
+///
+/// Nothing of it is decoded until it is asked for, and then only the part that
+/// answers. Every part is checked against its checksum whenever it is read, so
+/// that a damaged bundle gives an error, never another kernel's BTF.
+#[derive(Clone, Copy, Debug)]
+pub struct Bundle<'a> {
+    /// The whole file; empty in [`Bundle::EMPTY`] alone.
+    data: &'a [u8],
+}
+
+/// How many bytes a part of the file takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PartSize {
+    /// What the part holds.
+    pub name: &'static str,
+    /// Its length in the file.
+    pub bytes: usize,
+}
+
+impl<'a> Bundle<'a> {
+    /// A bundle without any kernel: what an optional bundle is where there is
+    /// no archive.
+    pub const EMPTY: Bundle<'static> = Bundle { data: &[] };
+
+    /// The bundle in `data`, a file embedded by the compiler.
+    ///
+    /// Looks at magic, format version and length, which is what constant
+    /// evaluation can afford; `include_bundle!` has verified the digest before.
+    ///
+    /// # Panics
+    /// When it is no bundle of this version: in constant evaluation, where this
+    /// is meant to be called, a compile error.
+    pub const fn from_embedded(data: &'a [u8]) -> Self {
+        match format::check_start(data) {
+            Ok(()) => Self { data },
+            Err(Kind::Short { .. } | Kind::Foreign) => {
+                panic!("the embedded file is not a btfhub bundle")
+            }
+            Err(Kind::Length { .. }) => panic!("the embedded btfhub bundle is truncated"),
+            Err(_) => panic!(
+                "the embedded bundle has another format version than this btfhub-runtime: \
+                 use the same version of btfhub-build and btfhub-runtime"
+            ),
+        }
+    }
+
+    /// The bundle in `data`, from anywhere (a file beside the program). Checks
+    /// header, digest and the index.
+    ///
+    /// # Errors
+    /// When it is no bundle, one of another version, or damaged.
+    pub fn parse(data: &'a [u8]) -> Result<Self, BundleError> {
+        let bundle = Self { data };
+        Header::read(data)?;
+        if data.get(DIGEST_AT..DIGEST_END) != Some(&bundle.computed_digest()[..]) {
+            return Err(BundleError(Kind::Digest));
+        }
+        bundle.provenance()?;
+        for entry in bundle.kernels() {
+            entry?;
+        }
+        Ok(bundle)
+    }
+
+    fn computed_digest(&self) -> [u8; 32] {
+        let head = self.data.get(..DIGEST_AT).unwrap_or(&[]);
+        let tail = self.data.get(DIGEST_END..).unwrap_or(&[]);
+        sha256(&[head, tail])
+    }
+
+    /// The bundle's SHA-256 digest as its header says it: of everything but
+    /// these 32 bytes themselves. All zero in [`Bundle::EMPTY`].
+    pub fn digest(&self) -> [u8; 32] {
+        let mut digest = [0; 32];
+        if let Some(stored) = self.data.get(DIGEST_AT..DIGEST_END) {
+            digest.copy_from_slice(stored);
+        }
+        digest
+    }
+
+    /// The whole file; nothing for [`Bundle::EMPTY`].
+    pub fn as_bytes(&self) -> &'a [u8] {
+        self.data
+    }
+
+    fn header(&self) -> Result<Option<Header>, BundleError> {
+        if self.data.is_empty() {
+            return Ok(None);
+        }
+        Header::read(self.data).map(Some)
+    }
+
+    /// A section after its checksum was found to fit.
+    fn section(
+        &self,
+        header: &Header,
+        index: usize,
+        part: Part,
+    ) -> Result<Cursor<'a>, BundleError> {
+        let (bytes, offset) = header.section(self.data, index);
+        if header.sections.get(index).map(|s| s.1) != Some(crc32(&[bytes])) {
+            return Err(BundleError(Kind::Checksum { part, offset }));
+        }
+        Ok(Cursor::new(bytes, part, offset))
+    }
+
+    /// How many classes it holds.
+    ///
+    /// # Errors
+    /// When the header is damaged.
+    pub fn class_count(&self) -> Result<u32, BundleError> {
+        Ok(self.header()?.map_or(0, |header| header.classes))
+    }
+
+    /// How many kernels it serves.
+    ///
+    /// # Errors
+    /// When the header is damaged.
+    pub fn kernel_count(&self) -> Result<u32, BundleError> {
+        Ok(self.header()?.map_or(0, |header| header.kernels))
+    }
+
+    /// Whether this is a development bundle that holds only part of the kernels.
+    ///
+    /// # Errors
+    /// When the header is damaged.
+    pub fn is_partial(&self) -> Result<bool, BundleError> {
+        Ok(self.header()?.is_some_and(|header| header.partial))
+    }
+
+    /// Where the bundle comes from.
+    ///
+    /// # Errors
+    /// When that part is damaged.
+    pub fn provenance(&self) -> Result<Provenance, BundleError> {
+        match self.header()? {
+            None => Ok(Provenance::default()),
+            Some(header) => {
+                Provenance::read(self.section(&header, 0, Part::Provenance)?, header.partial)
+            }
+        }
+    }
+
+    /// All kernels, those of one architecture, distribution, version and
+    /// flavour together, in their releases' numeric order. After an error
+    /// nothing more comes.
+    pub fn kernels(&self) -> Kernels<'a> {
+        let (section, classes) = match self.header() {
+            Ok(Some(header)) => (self.section(&header, 1, Part::Index), header.classes),
+            Ok(None) => (Ok(Cursor::new(&[], Part::Index, 0)), 0),
+            Err(error) => (Err(error), 0),
+        };
+        Kernels::new(section, classes)
+    }
+
+    /// The kernels of exactly this architecture and release (`uname -r`), by
+    /// distribution and version: none, one, or several when distributions use
+    /// one release string for builds of their own. Allocates nothing.
+    pub fn lookup<'q>(&self, arch: Arch<'q>, release: &'q str) -> Lookup<'a, 'q> {
+        Lookup::new(self.kernels(), arch, release)
+    }
+
+    /// The architectures that it has kernels of, each once.
+    pub fn arches(&self) -> Arches<'a> {
+        Arches::new(self.kernels())
+    }
+
+    /// The tailored BTF of a class: a complete BTF file image.
+    ///
+    /// # Errors
+    /// When there is no such class, or what it is made from is damaged.
+    pub fn btf(&self, class: ClassId) -> Result<Vec<u8>, BundleError> {
+        let no_class = |count| {
+            BundleError(Kind::NoClass {
+                class: class.0,
+                count,
+            })
+        };
+        let header = self.header()?.ok_or(no_class(0))?;
+        if class.0 >= header.classes {
+            return Err(no_class(header.classes));
+        }
+        let mut section = self.section(&header, 2, Part::Classes)?;
+        for _ in 0..class.0 {
+            let len = section.length()?;
+            section.take(len)?;
+        }
+        let len = section.length()?;
+        Ok(section.take(len)?.to_vec())
+    }
+
+    /// Where the bytes go. Nothing for [`Bundle::EMPTY`].
+    ///
+    /// # Errors
+    /// When a part is damaged.
+    pub fn sizes(&self) -> Result<Vec<PartSize>, BundleError> {
+        let Some(header) = self.header()? else {
+            return Ok(Vec::new());
+        };
+        let mut sizes = vec![PartSize {
+            name: "header",
+            bytes: format::HEADER_LEN,
+        }];
+        for (i, name) in ["provenance", "index", "classes"].into_iter().enumerate() {
+            let bytes = header.section(self.data, i).0.len();
+            sizes.push(PartSize { name, bytes });
+        }
+        Ok(sizes)
+    }
+}

@@ -1,0 +1,248 @@
+//! Writing a bundle.
+
+use core::fmt;
+use std::collections::BTreeMap;
+use std::collections::btree_map;
+
+use super::error::BundleError;
+use super::format;
+use super::index::{self, ClassId, RELEASE_MAX};
+use super::provenance::Provenance;
+use super::read::Bundle;
+use crate::{Arch, KernelId};
+
+/// Collects kernels and their tailored BTF and makes a bundle of them.
+///
+/// The order of adding leaves no trace in the result.
+#[derive(Debug)]
+pub struct Writer {
+    provenance: Provenance,
+    /// Each distinct BTF with its number in order of arrival.
+    classes: BTreeMap<Vec<u8>, usize>,
+    kernels: BTreeMap<OwnedKernel, usize>,
+}
+
+/// Fields in the order of [`KernelId`].
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct OwnedKernel {
+    arch: String,
+    release: String,
+    distro: String,
+    version: String,
+}
+
+impl OwnedKernel {
+    fn id(&self) -> KernelId<'_> {
+        KernelId {
+            arch: Arch::new(&self.arch),
+            release: &self.release,
+            distro: &self.distro,
+            version: &self.version,
+        }
+    }
+}
+
+/// Why a bundle could not be written.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum WriteError {
+    /// A kernel was added twice with different BTF.
+    Conflict {
+        /// The kernel, as `distro/version/arch/release`.
+        kernel: String,
+    },
+    /// A release longer than [`RELEASE_MAX`]; no `uname -r` is.
+    ReleaseTooLong {
+        /// The kernel, as `distro/version/arch/release`.
+        kernel: String,
+    },
+    /// More than the format's 32-bit numbers can hold.
+    TooLarge,
+    /// The finished bundle does not read back as what was put in. A bug of
+    /// btfhub; nothing was written.
+    Readback {
+        /// The kernel whose BTF came out different, or nothing when the whole
+        /// bundle was refused.
+        kernel: Option<String>,
+        /// The reader's own error.
+        source: Option<BundleError>,
+    },
+}
+
+impl fmt::Display for WriteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Conflict { kernel } => write!(
+                f,
+                "kernel {kernel} was given twice with different BTF: two archives disagree; \
+                 leave one of them out"
+            ),
+            Self::ReleaseTooLong { kernel } => write!(
+                f,
+                "kernel {kernel}: a release of more than {RELEASE_MAX} bytes can't be a `uname -r`"
+            ),
+            Self::TooLarge => f.write_str("the bundle would be larger than 4 GiB"),
+            Self::Readback {
+                kernel: Some(kernel),
+                ..
+            } => write!(
+                f,
+                "the finished bundle gives other BTF for {kernel} than was put in: \
+                 please report this bug of btfhub"
+            ),
+            Self::Readback { kernel: None, .. } => f.write_str(
+                "the finished bundle can't be read back: please report this bug of btfhub",
+            ),
+        }
+    }
+}
+
+impl core::error::Error for WriteError {
+    fn source(&self) -> Option<&(dyn core::error::Error + 'static)> {
+        match self {
+            Self::Readback {
+                source: Some(source),
+                ..
+            } => Some(source),
+            _ => None,
+        }
+    }
+}
+
+impl Writer {
+    /// A bundle without kernels so far.
+    pub fn new(provenance: Provenance) -> Self {
+        Self {
+            provenance,
+            classes: BTreeMap::new(),
+            kernels: BTreeMap::new(),
+        }
+    }
+
+    /// Adds a kernel and its canonical tailored BTF. Adding the same again is
+    /// no error.
+    ///
+    /// # Errors
+    /// When the kernel is there already with another BTF, or its release is
+    /// longer than [`RELEASE_MAX`].
+    pub fn add_kernel(&mut self, kernel: KernelId<'_>, btf: &[u8]) -> Result<(), WriteError> {
+        if kernel.release.len() > RELEASE_MAX {
+            return Err(WriteError::ReleaseTooLong {
+                kernel: kernel.to_string(),
+            });
+        }
+        let class = match self.classes.get(btf) {
+            Some(class) => *class,
+            None => {
+                let class = self.classes.len();
+                self.classes.insert(btf.to_vec(), class);
+                class
+            }
+        };
+        let owned = OwnedKernel {
+            arch: kernel.arch.as_str().to_owned(),
+            release: kernel.release.to_owned(),
+            distro: kernel.distro.to_owned(),
+            version: kernel.version.to_owned(),
+        };
+        match self.kernels.entry(owned) {
+            btree_map::Entry::Vacant(entry) => {
+                entry.insert(class);
+            }
+            btree_map::Entry::Occupied(entry) if *entry.get() == class => {}
+            btree_map::Entry::Occupied(_) => {
+                return Err(WriteError::Conflict {
+                    kernel: kernel.to_string(),
+                });
+            }
+        }
+        Ok(())
+    }
+
+    /// The finished bundle, read back through [`Bundle`] and compared.
+    ///
+    /// # Errors
+    /// When it is too large, or (a bug) does not read back.
+    pub fn finish(self) -> Result<Vec<u8>, WriteError> {
+        // Classes are numbered in the order of their first kernel.
+        let mut by_arrival = vec![&[][..]; self.classes.len()];
+        for (btf, arrival) in &self.classes {
+            by_arrival[*arrival] = btf.as_slice();
+        }
+        let mut number = BTreeMap::new();
+        let mut btfs = Vec::new();
+        let mut kernels = Vec::new();
+        for (kernel, arrival) in &self.kernels {
+            let next = btfs.len();
+            let class = *number.entry(*arrival).or_insert(next);
+            if class == next {
+                btfs.push(by_arrival[*arrival]);
+            }
+            let class = u32::try_from(class).map_err(|_| WriteError::TooLarge)?;
+            kernels.push((kernel.id(), class));
+        }
+        let out = assemble(&self.provenance, &kernels, &btfs).ok_or(WriteError::TooLarge)?;
+        read_back(&out, &kernels, &btfs)?;
+        Ok(out)
+    }
+}
+
+fn assemble(
+    provenance: &Provenance,
+    kernels: &[(KernelId<'_>, u32)],
+    btfs: &[&[u8]],
+) -> Option<Vec<u8>> {
+    let mut classes = Vec::new();
+    for btf in btfs {
+        super::cursor::put_bytes(&mut classes, btf)?;
+    }
+    format::assemble(
+        provenance.partial,
+        u32::try_from(kernels.len()).ok()?,
+        u32::try_from(btfs.len()).ok()?,
+        [
+            &provenance.write()?,
+            &index::write(kernels.iter().copied())?,
+            &classes,
+        ],
+    )
+}
+
+fn read_back(
+    data: &[u8],
+    kernels: &[(KernelId<'_>, u32)],
+    btfs: &[&[u8]],
+) -> Result<(), WriteError> {
+    let refused = |source| WriteError::Readback {
+        kernel: None,
+        source: Some(source),
+    };
+    let bundle = Bundle::parse(data).map_err(refused)?;
+    let mut right = vec![false; btfs.len()];
+    for ((right, btf), class) in right.iter_mut().zip(btfs).zip(0..) {
+        *right = bundle.btf(ClassId(class)).map_err(refused)? == *btf;
+    }
+    let mut read = Vec::new();
+    for entry in bundle.kernels() {
+        read.push(entry.map_err(refused)?);
+    }
+    if read.len() != kernels.len() {
+        return Err(WriteError::Readback {
+            kernel: None,
+            source: None,
+        });
+    }
+    for ((kernel, class), entry) in kernels.iter().zip(&read) {
+        let same = entry.kernel() == *kernel && entry.class().0 == *class;
+        let btf = usize::try_from(*class)
+            .ok()
+            .and_then(|class| right.get(class));
+        if !same || btf != Some(&true) {
+            return Err(WriteError::Readback {
+                kernel: Some(kernel.to_string()),
+                source: None,
+            });
+        }
+    }
+    Ok(())
+}
