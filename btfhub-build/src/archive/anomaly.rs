@@ -1,0 +1,95 @@
+//! What a scan met that is not an entry, or not quite one.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Something odd in an archive. None of these stops a scan; what they mean for
+/// a build is the caller's policy.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Anomaly {
+    pub(super) path: PathBuf,
+    pub(super) oddity: Oddity,
+}
+
+/// What is odd.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum Oddity {
+    /// A link to a directory of the same archive (`ubuntu/bionic` → `18.04`):
+    /// its kernels are counted once, under the directory itself.
+    Alias(PathBuf),
+    /// A small regular file that holds the name of the directory beside it: a
+    /// link that was checked out without links. Its kernels are counted once.
+    LinkFile(String),
+    /// A link that leads nowhere (git-annex content that was not fetched) or
+    /// to a directory around the archive.
+    BadLink,
+    /// An entry's name at another depth than `<distro>/<version>/<arch>/`:
+    /// nothing says which kernel it is, so it is none.
+    Stray,
+    /// A file beside the entries that is none (`.failed`, `.hasbtf`).
+    SideFile,
+    /// An entry of zero bytes: a placeholder, no kernel.
+    Empty,
+    /// A Git LFS pointer where an entry should be. The entry is listed, and
+    /// cannot be decoded.
+    LfsPointer,
+    /// The name is not UTF-8; `uname -r` is.
+    NotUtf8,
+    /// A directory that cannot be listed, and why.
+    Unreadable(String),
+    /// The package's build counter is in the file name, which `uname -r` does
+    /// not show; the entry counts as this release.
+    BuildCounter(String),
+    /// As [`BuildCounter`](Self::BuildCounter), but several entries name that
+    /// release, so this one is left out.
+    SecondBuild(String),
+    /// Another entry of the archive names the same kernel (`arm64` and
+    /// `aarch64` directories, for instance). Both are listed.
+    SameKernel(PathBuf),
+}
+
+impl Anomaly {
+    /// Where, below the archive's root.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// What.
+    pub fn oddity(&self) -> &Oddity {
+        &self.oddity
+    }
+}
+
+impl fmt::Display for Anomaly {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.path.display())?;
+        match &self.oddity {
+            Oddity::Alias(target) => write!(f, "link to {}, counted once", target.display()),
+            Oddity::LinkFile(target) => {
+                write!(f, "a file instead of a link to {target}, counted once")
+            }
+            Oddity::BadLink => f.write_str("link that leads nowhere in the archive, left out"),
+            Oddity::Stray => {
+                f.write_str("not under <distro>/<version>/<arch>/, so of no known kernel; left out")
+            }
+            Oddity::SideFile => f.write_str("not an entry, left out"),
+            Oddity::Empty => f.write_str("empty file, left out"),
+            Oddity::LfsPointer => f.write_str("Git LFS pointer; its content was not fetched"),
+            Oddity::NotUtf8 => f.write_str("name is not UTF-8, left out"),
+            Oddity::Unreadable(why) => write!(f, "cannot be listed: {why}"),
+            Oddity::BuildCounter(release) => {
+                write!(f, "carries a build counter; `uname -r` says {release}")
+            }
+            Oddity::SecondBuild(release) => {
+                write!(
+                    f,
+                    "another build of {release}, which has an entry; left out"
+                )
+            }
+            Oddity::SameKernel(other) => {
+                write!(f, "names the same kernel as {}", other.display())
+            }
+        }
+    }
+}

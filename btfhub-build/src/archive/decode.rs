@@ -1,0 +1,253 @@
+//! From the bytes of a `.btf.tar.xz` to raw BTF.
+//!
+//! The member is decompressed straight into words, so that BTF is indexed
+//! without another copy. What little Rust runs per byte here matters: build
+//! scripts are compiled unoptimised.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io::{self, Read};
+
+use tar::EntryType;
+
+use super::xz;
+
+/// The default limit of everything that one entry decompresses to: far above
+/// the largest real one (27 MB, a kernel whose BTF is not deduplicated).
+pub const DEFAULT_LIMIT: u64 = 256 << 20;
+
+/// The BTF of one entry.
+#[derive(Debug)]
+pub struct Decoded {
+    /// The bytes of the member as words, in the byte order of the file; the
+    /// last word is padded with zeros.
+    pub words: Vec<u32>,
+    /// How many bytes the member has.
+    pub len: usize,
+    /// The member's name.
+    pub member: String,
+    /// How many regular members were passed over: split BTF of modules beside
+    /// `vmlinux`, which libbpf does not read when it is given a BTF file.
+    pub modules: usize,
+}
+
+impl Decoded {
+    /// The bytes of the member.
+    pub fn bytes(&self) -> &[u8] {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.words);
+        bytes.get(..self.len).unwrap_or(bytes)
+    }
+}
+
+/// Why an entry cannot be decoded.
+#[derive(Debug)]
+pub struct DecodeError(Why);
+
+#[derive(Debug)]
+enum Why {
+    LfsPointer,
+    NotXz,
+    Xz(io::Error),
+    Tar(io::Error),
+    TooBig(u64),
+    Refused { member: String, what: &'static str },
+    NoMember,
+    Several(Vec<String>),
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::LfsPointer => {
+                f.write_str("Git LFS pointer instead of the file; `git lfs pull` fetches it")
+            }
+            Why::NotXz => f.write_str("not an xz file"),
+            Why::Xz(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("truncated: the xz stream ends too early")
+            }
+            Why::Xz(_) => f.write_str("damaged xz stream"),
+            Why::Tar(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+                f.write_str("truncated: the tar inside ends in the middle of a member")
+            }
+            Why::Tar(_) => f.write_str("the xz holds no readable tar"),
+            Why::TooBig(limit) => {
+                write!(f, "decompresses to more than the limit of {limit} bytes")
+            }
+            Why::Refused { member, what } => {
+                write!(
+                    f,
+                    "the tar holds {what}, `{member}`, where one regular file belongs"
+                )
+            }
+            Why::NoMember => f.write_str("the tar holds no file"),
+            Why::Several(members) => {
+                write!(
+                    f,
+                    "the tar holds {} files and none of them is the only `vmlinux`: {}",
+                    members.len(),
+                    members
+                        .iter()
+                        .take(4)
+                        .cloned()
+                        .collect::<Vec<_>>()
+                        .join(", ")
+                )?;
+                f.write_str(if members.len() > 4 { ", …" } else { "" })
+            }
+        }
+    }
+}
+
+impl StdError for DecodeError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match &self.0 {
+            Why::Xz(error) | Why::Tar(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
+                Some(error)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// Takes the kernel's BTF out of the bytes of a `.btf.tar.xz`.
+///
+/// The tar must hold one regular file, whatever its name; where it holds
+/// several (some forks add one split BTF per module), the one called
+/// `vmlinux` is taken. Directories and the `._` files of macOS are passed
+/// over. Nothing is unpacked to disk.
+///
+/// # Errors
+/// When the xz or the tar is damaged, decompresses to more than `limit`
+/// bytes in all, or holds a link, a device, a sparse file, an absolute path, a
+/// path with `..`, no file, or several without a single `vmlinux`.
+pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
+    if !compressed.starts_with(b"\xfd7zXZ\0") {
+        let lfs = is_lfs_pointer(compressed);
+        return Err(DecodeError(if lfs { Why::LfsPointer } else { Why::NotXz }));
+    }
+    let reader = xz::reader(compressed).map_err(|error| DecodeError(Why::Xz(error)))?;
+    let mut stream = Bounded {
+        reader,
+        left: limit,
+        failure: None,
+    };
+    let found = members(&mut stream, limit);
+    // What the tar reader makes of a failed read is no use to anybody.
+    match stream.failure.take() {
+        Some(Failure::TooBig) => Err(DecodeError(Why::TooBig(limit))),
+        Some(Failure::Read(error)) => Err(DecodeError(Why::Xz(error))),
+        None => found.map_err(DecodeError),
+    }
+}
+
+/// Whether a file starts as Git LFS pointers do.
+pub(super) fn is_lfs_pointer(start: &[u8]) -> bool {
+    start.starts_with(b"version https://git-lfs.")
+}
+
+fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> {
+    let mut tar = tar::Archive::new(&mut *stream);
+    let mut kept: Option<Decoded> = None;
+    let mut names = Vec::new();
+    let mut kernels = 0;
+    for member in tar.entries().map_err(Why::Tar)? {
+        let mut member = member.map_err(Why::Tar)?;
+        let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
+        if let Some(what) = refused(&mut member, &name)? {
+            return Err(Why::Refused { member: name, what });
+        }
+        let file_name = name.rsplit('/').next().unwrap_or(&name);
+        if member.header().entry_type() != EntryType::Regular || file_name.starts_with("._") {
+            continue;
+        }
+        let is_kernel = matches!(file_name, "vmlinux" | "vmlinux.btf");
+        kernels += usize::from(is_kernel);
+        names.push(name.clone());
+        if kept.is_some() && !(is_kernel && kernels == 1) {
+            continue;
+        }
+        let size = member.size();
+        let len = usize::try_from(size).ok().filter(|_| size <= limit);
+        let len = len.ok_or(Why::TooBig(limit))?;
+        let mut words = vec![0u32; len.div_ceil(4)];
+        let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+        if let Some(bytes) = bytes.get_mut(..len) {
+            member.read_exact(bytes).map_err(Why::Tar)?;
+        }
+        kept = Some(Decoded {
+            words,
+            len,
+            member: name,
+            modules: 0,
+        });
+    }
+    // The integrity check stands at the very end of the stream.
+    let mut rest = [0u8; 4096];
+    while stream.read(&mut rest).map_err(Why::Tar)? > 0 {}
+    match kept {
+        None => Err(Why::NoMember),
+        Some(_) if names.len() > 1 && kernels != 1 => Err(Why::Several(names)),
+        Some(decoded) => Ok(Decoded {
+            modules: names.len() - 1,
+            ..decoded
+        }),
+    }
+}
+
+/// What a member is, if it is nothing that belongs into an entry.
+fn refused(
+    member: &mut tar::Entry<'_, impl Read>,
+    name: &str,
+) -> Result<Option<&'static str>, Why> {
+    Ok(match member.header().entry_type() {
+        EntryType::Regular if name.starts_with('/') => Some("an absolute path"),
+        EntryType::Regular if name.split('/').any(|part| part == "..") => Some("a path with `..`"),
+        EntryType::Regular => match member.pax_extensions().map_err(Why::Tar)? {
+            Some(mut extensions) => extensions
+                .any(|extension| {
+                    extension.is_ok_and(|found| found.key_bytes().starts_with(b"GNU.sparse."))
+                })
+                .then_some("a sparse file"),
+            None => None,
+        },
+        EntryType::Directory | EntryType::XGlobalHeader => None,
+        EntryType::Link | EntryType::Symlink => Some("a link"),
+        EntryType::Char | EntryType::Block | EntryType::Fifo => Some("a device"),
+        EntryType::GNUSparse => Some("a sparse file"),
+        _ => Some("an unknown kind of member"),
+    })
+}
+
+/// A reader that ends with an error at a limit, and remembers its failure.
+struct Bounded<R> {
+    reader: R,
+    left: u64,
+    failure: Option<Failure>,
+}
+
+enum Failure {
+    TooBig,
+    Read(io::Error),
+}
+
+impl<R: Read> Read for Bounded<R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self.reader.read(buffer) {
+            Ok(count) => match self.left.checked_sub(count as u64) {
+                Some(left) => {
+                    self.left = left;
+                    Ok(count)
+                }
+                None => {
+                    self.failure = Some(Failure::TooBig);
+                    Err(io::ErrorKind::FileTooLarge.into())
+                }
+            },
+            Err(error) => {
+                let kind = error.kind();
+                self.failure = Some(Failure::Read(error));
+                Err(kind.into())
+            }
+        }
+    }
+}

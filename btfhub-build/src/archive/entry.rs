@@ -1,0 +1,165 @@
+//! One `.btf.tar.xz` of the archive, and the kernel its path names.
+
+use std::path::{Path, PathBuf};
+
+use btfhub_runtime::{Arch, KernelId};
+
+/// The suffix of every entry.
+pub(crate) const SUFFIX: &str = ".btf.tar.xz";
+
+/// One entry of an archive.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    path: PathBuf,
+    file: PathBuf,
+    size: u64,
+    distro: String,
+    version: String,
+    arch: String,
+    release: String,
+}
+
+impl Entry {
+    /// The entry that a path below the archive's root names, when it has the
+    /// layout `<distro>/<version>/<arch>/<release>.btf.tar.xz`.
+    ///
+    /// ```
+    /// use btfhub_build::archive::Entry;
+    /// let entry = Entry::at("/srv/archive", "ubuntu/20.04/aarch64/5.4.0-84-generic.btf.tar.xz");
+    /// assert_eq!(
+    ///     entry.unwrap().kernel().to_string(),
+    ///     "ubuntu/20.04/arm64/5.4.0-84-generic"
+    /// );
+    /// assert!(Entry::at("/srv/archive", "1/x86_64/4.14.106.btf.tar.xz").is_none());
+    /// ```
+    pub fn at(root: impl AsRef<Path>, path: impl AsRef<Path>) -> Option<Self> {
+        let path = path.as_ref();
+        let mut parts = path.iter().map(|part| part.to_str());
+        let mut next = || parts.next().flatten();
+        let (distro, version, arch, name) = (next()?, next()?, next()?, next()?);
+        if parts.next().is_some() {
+            return None;
+        }
+        let release = name.strip_suffix(SUFFIX).filter(|name| !name.is_empty())?;
+        Some(Self {
+            path: path.to_owned(),
+            file: root.as_ref().join(path),
+            size: 0,
+            distro: distro.to_owned(),
+            version: version.to_owned(),
+            arch: Arch::new(arch).as_str().to_owned(),
+            release: release.to_owned(),
+        })
+    }
+
+    /// The kernel it describes. `arm64` and `aarch64` directories are one
+    /// architecture here; the path keeps the spelling of the archive.
+    pub fn kernel(&self) -> KernelId<'_> {
+        KernelId {
+            arch: Arch::new(&self.arch),
+            release: &self.release,
+            distro: &self.distro,
+            version: &self.version,
+        }
+    }
+
+    /// Where it is below the archive's root: how messages name it.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The file to open.
+    pub fn file(&self) -> &Path {
+        &self.file
+    }
+
+    /// Bytes of the compressed file when the archive was scanned.
+    pub fn size(&self) -> u64 {
+        self.size
+    }
+
+    pub(super) fn set_size(&mut self, size: u64) {
+        self.size = size;
+    }
+
+    /// Files the kernel under another version directory: the one whose
+    /// codename the directory of this entry bears.
+    pub(super) fn set_version(&mut self, version: &str) {
+        version.clone_into(&mut self.version);
+    }
+
+    pub(super) fn set_release(&mut self, release: String) {
+        self.release = release;
+    }
+
+    /// `uname -r` of a SLES release whose file name carries the build counter
+    /// of the package: `4.4.103-6.33.1-default` is the kernel
+    /// `4.4.103-6.33-default`.
+    ///
+    /// From 15.3 on the counter follows a fourth number, because the first one
+    /// names the service pack (`5.3.18-150300.59.106-default` has none).
+    pub(super) fn without_build_counter(&self) -> Option<String> {
+        if self.distro != "sles" {
+            return None;
+        }
+        let mut parts = self.release.splitn(3, '-');
+        let (kernel, package, flavour) = (parts.next()?, parts.next()?, parts.next()?);
+        let numbers: Vec<&str> = package.split('.').collect();
+        let all_digits = |part: &&str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+        if !numbers.iter().all(all_digits) {
+            return None;
+        }
+        let service_pack = numbers.first().is_some_and(|first| first.len() >= 6);
+        let (_counter, rest) = numbers.split_last()?;
+        (rest.len() == if service_pack { 3 } else { 2 })
+            .then(|| format!("{kernel}-{}-{flavour}", rest.join(".")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Entry;
+
+    fn uname(release: &str) -> Option<String> {
+        let path = format!("sles/15.3/x86_64/{release}.btf.tar.xz");
+        Entry::at("", path).and_then(|entry| entry.without_build_counter())
+    }
+
+    #[test]
+    fn sles_build_counter() {
+        let expect = [
+            ("4.4.103-6.33.1-default", Some("4.4.103-6.33-default")),
+            ("4.4.103-6.33-default", None),
+            ("5.3.18-59.10.1-default", Some("5.3.18-59.10-default")),
+            ("5.3.18-150300.59.106-default", None),
+            (
+                "5.3.18-150300.59.106.1-preempt",
+                Some("5.3.18-150300.59.106-preempt"),
+            ),
+            ("4.12.14-lp151.28.36-default", None),
+            ("4.4.103", None),
+        ];
+        for (release, without) in expect {
+            assert_eq!(uname(release).as_deref(), without, "{release}");
+        }
+    }
+
+    #[test]
+    fn only_sles_has_build_counters() {
+        let entry = Entry::at("", "ubuntu/20.04/x86_64/5.4.0-1.2.3-generic.btf.tar.xz");
+        assert!(entry.is_some_and(|entry| entry.without_build_counter().is_none()));
+    }
+
+    #[test]
+    fn only_four_utf8_components_are_an_entry() {
+        for path in [
+            "1/x86_64/4.14.btf.tar.xz",
+            "a/b/c/d/e.btf.tar.xz",
+            "a/b/c/.btf.tar.xz",
+            "a/b/c/e.btf.tar.xz.failed",
+            "e.btf.tar.xz",
+        ] {
+            assert_eq!(Entry::at("", path), None, "{path}");
+        }
+    }
+}

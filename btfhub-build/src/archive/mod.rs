@@ -1,0 +1,26 @@
+//! The BTFhub archive on disk: which kernels it holds, and how one of them
+//! becomes raw BTF.
+//!
+//! ```text
+//! <os-release ID>/<version>/<arch>/<release>.btf.tar.xz
+//! ```
+//!
+//! * [`scan`](Archive::scan) walks a checkout and lists its entries, with
+//!   everything odd it met ([`Anomaly`]).
+//! * [`Entry`] is one `.btf.tar.xz`; its path and its
+//!   [`KernelId`](btfhub_runtime::KernelId) are two spellings of one thing.
+//! * [`decode`] turns the bytes of an entry into BTF, within a size limit.
+//! * [`Filter`] selects kernels by path or by kernel version.
+
+mod anomaly;
+mod decode;
+mod entry;
+mod filter;
+mod scan;
+mod xz;
+
+pub use anomaly::{Anomaly, Oddity};
+pub use decode::{DEFAULT_LIMIT, DecodeError, Decoded, decode};
+pub use entry::Entry;
+pub use filter::{Filter, FilterError};
+pub use scan::Archive;

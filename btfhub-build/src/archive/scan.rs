@@ -1,0 +1,309 @@
+//! Walks an archive and lists what is in it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use walkdir::WalkDir;
+
+use super::anomaly::{Anomaly, Oddity};
+use super::entry::{Entry, SUFFIX};
+use crate::error::{Error, ErrorKind};
+
+/// How deep below the root a name is still looked at: an entry is at 4; one
+/// more level each way shows a root that was named one directory off.
+const DEEPEST: usize = 6;
+
+/// A regular file no longer than this may stand for a link.
+const LONGEST_LINK_FILE: u64 = 64;
+
+/// Longer than any Git LFS pointer, shorter than any xz of a kernel's BTF.
+const LONGEST_LFS_POINTER: u64 = 1024;
+
+/// A scanned archive: its entries in the order of a bundle's index, and the
+/// anomalies by path. The order of the directory on disk does not show.
+#[derive(Clone, Debug)]
+pub struct Archive {
+    root: PathBuf,
+    entries: Vec<Entry>,
+    anomalies: Vec<Anomaly>,
+}
+
+impl Archive {
+    /// Lists an archive. Files are not opened, except those so small that they
+    /// may be Git LFS pointers or links checked out as files.
+    ///
+    /// # Errors
+    /// Only when the root is no readable directory. An archive without a
+    /// single entry is a valid one; [`Archive::no_entries`] words the
+    /// complaint for those who need some.
+    pub fn scan(root: impl AsRef<Path>) -> Result<Self, Error> {
+        let root = root.as_ref();
+        let canonical = fs::canonicalize(root).map_err(|error| {
+            Error::new(
+                ErrorKind::Archive,
+                format!("no BTF archive at {}", root.display()),
+            )
+            .because(error)
+            .help(
+                "clone https://github.com/aquasecurity/btfhub-archive and name its directory, \
+                 in Builder::archive or in BTFHUB_ARCHIVE",
+            )
+        })?;
+        if let Err(error) = fs::read_dir(&canonical) {
+            let message = format!("the BTF archive {} cannot be listed", root.display());
+            return Err(Error::new(ErrorKind::Archive, message).because(error));
+        }
+        let mut walk = Walk {
+            canonical_root: canonical.clone(),
+            visited: BTreeSet::from([canonical]),
+            pending: vec![(root.to_owned(), PathBuf::new())],
+            entries: Vec::new(),
+            anomalies: Vec::new(),
+        };
+        while let Some((directory, prefix)) = walk.pending.pop() {
+            walk.directory(root, &directory, &prefix);
+        }
+        let Walk {
+            mut entries,
+            mut anomalies,
+            ..
+        } = walk;
+        name_versions_by_number(&mut entries, &anomalies);
+        drop_build_counters(&mut entries, &mut anomalies);
+        entries.sort_by(|a, b| (a.kernel(), a.path()).cmp(&(b.kernel(), b.path())));
+        for (first, second) in entries.iter().zip(entries.iter().skip(1)) {
+            if first.kernel() == second.kernel() {
+                anomalies.push(Anomaly {
+                    path: second.path().to_owned(),
+                    oddity: Oddity::SameKernel(first.path().to_owned()),
+                });
+            }
+        }
+        anomalies.sort();
+        Ok(Self {
+            root: root.to_owned(),
+            entries,
+            anomalies,
+        })
+    }
+
+    /// The directory as it was given.
+    pub fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// The entries, ordered by (arch, release, distro, version, path).
+    pub fn entries(&self) -> &[Entry] {
+        &self.entries
+    }
+
+    /// What was odd, ordered by path.
+    pub fn anomalies(&self) -> &[Anomaly] {
+        &self.anomalies
+    }
+
+    /// The complaint about an archive in which nothing is of use, with what
+    /// was found instead.
+    pub fn no_entries(&self) -> Error {
+        let root = self.root.display();
+        let message = format!("the BTF archive {root} holds no entry");
+        let strays: Vec<&Path> = (self.anomalies.iter())
+            .filter(|anomaly| *anomaly.oddity() == Oddity::Stray)
+            .map(Anomaly::path)
+            .collect();
+        let help = match strays.first() {
+            Some(stray) if stray.iter().count() < 4 => format!(
+                "entries are <distro>/<version>/<arch>/<release>{SUFFIX}; {} files like {} were \
+                 found: is the archive a directory above?",
+                strays.len(),
+                stray.display()
+            ),
+            Some(stray) => format!(
+                "entries are <distro>/<version>/<arch>/<release>{SUFFIX}; {} files like {} were \
+                 found: is the archive a directory below?",
+                strays.len(),
+                stray.display()
+            ),
+            None => format!(
+                "entries are <distro>/<version>/<arch>/<release>{SUFFIX}; in a sparse checkout \
+                 `git sparse-checkout list` shows what is there"
+            ),
+        };
+        Error::new(ErrorKind::Archive, message).help(help)
+    }
+}
+
+struct Walk {
+    canonical_root: PathBuf,
+    /// The directories walked so far, without links: each only once.
+    visited: BTreeSet<PathBuf>,
+    /// Directories to walk and where they are below the root.
+    pending: Vec<(PathBuf, PathBuf)>,
+    entries: Vec<Entry>,
+    anomalies: Vec<Anomaly>,
+}
+
+impl Walk {
+    fn odd(&mut self, path: &Path, oddity: Oddity) {
+        let path = path.to_owned();
+        self.anomalies.push(Anomaly { path, oddity });
+    }
+
+    fn directory(&mut self, root: &Path, directory: &Path, prefix: &Path) {
+        let depth = prefix.iter().count();
+        let walk = WalkDir::new(directory)
+            .min_depth(1)
+            .max_depth(DEEPEST.saturating_sub(depth))
+            .into_iter()
+            .filter_entry(|found| !found.file_name().as_encoded_bytes().starts_with(b"."));
+        for found in walk {
+            let found = match found {
+                Ok(found) => found,
+                Err(error) => {
+                    let path = error.path().unwrap_or(directory);
+                    let below = prefix.join(path.strip_prefix(directory).unwrap_or(path));
+                    let why = (error.io_error())
+                        .map_or("a loop of links".to_owned(), |io| io.to_string());
+                    self.odd(&below, Oddity::Unreadable(why));
+                    continue;
+                }
+            };
+            let path = found.path();
+            let below = prefix.join(path.strip_prefix(directory).unwrap_or(path));
+            if found.file_type().is_dir() {
+                continue;
+            }
+            match fs::metadata(path) {
+                Ok(target) if target.is_dir() => self.link(path, &below),
+                Ok(target) if target.is_file() => self.file(root, path, below, target.len()),
+                Ok(_) => self.odd(&below, Oddity::SideFile),
+                Err(_) => self.odd(&below, Oddity::BadLink),
+            }
+        }
+    }
+
+    /// A link to a directory: an alias inside the archive, else one more
+    /// directory to walk.
+    fn link(&mut self, path: &Path, below: &Path) {
+        let Ok(target) = fs::canonicalize(path) else {
+            return self.odd(below, Oddity::BadLink);
+        };
+        if self.canonical_root.starts_with(&target) {
+            self.odd(below, Oddity::BadLink);
+        } else if let Ok(inside) = target.strip_prefix(&self.canonical_root) {
+            let inside = inside.to_owned();
+            self.odd(below, Oddity::Alias(inside));
+        } else if (self.visited.iter()).any(|visited| target.starts_with(visited)) {
+            self.odd(below, Oddity::Alias(target));
+        } else {
+            self.visited.insert(target);
+            self.pending.push((path.to_owned(), below.to_owned()));
+        }
+    }
+
+    fn file(&mut self, root: &Path, path: &Path, below: PathBuf, size: u64) {
+        let depth = below.iter().count();
+        let Some(name) = below.file_name().and_then(|name| name.to_str()) else {
+            return self.odd(&below, Oddity::NotUtf8);
+        };
+        if !name.ends_with(SUFFIX) {
+            if let Some(target) = link_file(path, depth, size) {
+                self.odd(&below, Oddity::LinkFile(target));
+            } else if depth > 2 {
+                self.odd(&below, Oddity::SideFile);
+            }
+            return;
+        }
+        if below.to_str().is_none() {
+            return self.odd(&below, Oddity::NotUtf8);
+        }
+        let Some(mut entry) = Entry::at(root, &below) else {
+            return self.odd(&below, Oddity::Stray);
+        };
+        if size == 0 {
+            return self.odd(&below, Oddity::Empty);
+        }
+        if size <= LONGEST_LFS_POINTER && starts_like_lfs_pointer(path) {
+            self.odd(&below, Oddity::LfsPointer);
+        }
+        entry.set_size(size);
+        self.entries.push(entry);
+    }
+}
+
+/// What a link that was checked out as a regular file points to: the name of
+/// a directory beside it.
+fn link_file(path: &Path, depth: usize, size: u64) -> Option<String> {
+    if depth != 2 || size > LONGEST_LINK_FILE {
+        return None;
+    }
+    let text = fs::read_to_string(path).ok()?;
+    let target = text.trim();
+    let plain = !target.is_empty() && !target.contains(['/', '\0']) && target != "..";
+    (plain && path.parent()?.join(target).is_dir()).then(|| target.to_owned())
+}
+
+fn starts_like_lfs_pointer(path: &Path) -> bool {
+    let mut start = Vec::new();
+    let read = fs::File::open(path).and_then(|file| file.take(24).read_to_end(&mut start));
+    read.is_ok() && super::decode::is_lfs_pointer(&start)
+}
+
+/// Where the archive's directory bears the codename and the *link* the number
+/// (`18.04` → `bionic`), the number is the version: os-release's `VERSION_ID`.
+fn name_versions_by_number(entries: &mut [Entry], anomalies: &[Anomaly]) {
+    let numbers: BTreeMap<&Path, &str> = anomalies.iter().filter_map(numbered_alias).collect();
+    for entry in entries {
+        let directory = entry.path().ancestors().nth(2);
+        if let Some(number) = directory.and_then(|directory| numbers.get(directory)) {
+            entry.set_version(number);
+        }
+    }
+}
+
+/// A version directory that a link beside it gives a number, and the number.
+fn numbered_alias(anomaly: &Anomaly) -> Option<(&Path, &str)> {
+    let Oddity::Alias(target) = anomaly.oddity() else {
+        return None;
+    };
+    let number = anomaly.path().file_name()?.to_str()?;
+    let name = target.file_name()?.to_str()?;
+    let numbered = |name: &str| name.starts_with(|first: char| first.is_ascii_digit());
+    let beside = anomaly.path().parent() == target.parent() && target.iter().count() == 2;
+    (beside && numbered(number) && !numbered(name)).then_some((target.as_path(), number))
+}
+
+/// Files SLES entries under the release that `uname -r` shows, unless more
+/// than one entry would then claim it.
+fn drop_build_counters(entries: &mut Vec<Entry>, anomalies: &mut Vec<Anomaly>) {
+    entries.sort_by(|a, b| a.path().cmp(b.path()));
+    let key = |entry: &Entry, release: &str| {
+        let kernel = entry.kernel();
+        (
+            kernel.version.to_owned(),
+            kernel.arch.as_str().to_owned(),
+            release.to_owned(),
+        )
+    };
+    let mut taken: BTreeSet<_> = (entries.iter())
+        .filter(|entry| entry.kernel().distro == "sles")
+        .map(|entry| key(entry, entry.kernel().release))
+        .collect();
+    entries.retain_mut(|entry| {
+        let Some(release) = entry.without_build_counter() else {
+            return true;
+        };
+        let first = taken.insert(key(entry, &release));
+        let path = entry.path().to_owned();
+        let oddity = if first {
+            entry.set_release(release.clone());
+            Oddity::BuildCounter(release)
+        } else {
+            Oddity::SecondBuild(release)
+        };
+        anomalies.push(Anomaly { path, oddity });
+        first
+    });
+}

@@ -1,0 +1,115 @@
+//! The error of everything that touches files, processes or the environment.
+
+use std::error::Error as StdError;
+use std::fmt;
+
+/// What went wrong, in the words of the person who has to act: the message
+/// names the file, the archive entry or the kernel; [`source`](StdError::source)
+/// leads to the cause; the help says what to do about it.
+///
+/// `Debug` prints the whole chain readably, so that a build script may be
+///
+/// ```no_run
+/// fn main() -> Result<(), btfhub_build::Error> {
+///     // …
+/// #   Ok(())
+/// }
+/// ```
+///
+/// and its failure reads as prose, without a panic or a backtrace.
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    message: String,
+    help: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+/// Which side an [`Error`] lies on, for callers that treat some differently.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum ErrorKind {
+    /// The archive as a whole: missing, empty, nothing for this architecture.
+    Archive,
+    /// One or more entries of the archive cannot be used.
+    Entry,
+    /// An eBPF object cannot be used.
+    Object,
+    /// The archive is not the one that was pinned.
+    Pin,
+    /// What the caller configured makes no sense.
+    Config,
+    /// A diagnostic that the caller denied.
+    Denied,
+    /// A prepared bundle is stale or unusable.
+    Prepared,
+    /// The proof failed: the bundle does not give what the full BTF gives.
+    Proof,
+    /// Reading or writing a file failed.
+    Io,
+}
+
+impl Error {
+    /// An error with a message and nothing else.
+    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+        Self(Box::new(Inner {
+            kind,
+            message: message.into(),
+            help: None,
+            source: None,
+        }))
+    }
+
+    /// Adds what the user can do.
+    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
+        self.0.help = Some(help.into());
+        self
+    }
+
+    /// Adds the cause.
+    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// Which side the error lies on.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What the user can do about it, where there is something to say.
+    pub fn help_text(&self) -> Option<&str> {
+        self.0.help.as_deref()
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)?;
+        let mut cause = self.source();
+        if cause.is_some() {
+            f.write_str("\n\nCaused by:")?;
+        }
+        while let Some(error) = cause {
+            write!(f, "\n    {error}")?;
+            cause = error.source();
+        }
+        if let Some(help) = &self.0.help {
+            write!(f, "\n\nHelp: {help}")?;
+        }
+        Ok(())
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as _)
+    }
+}
