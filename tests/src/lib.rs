@@ -1,1 +1,3 @@
 //! Harness and oracles.
+
+pub mod pack;
