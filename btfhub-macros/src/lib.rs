@@ -1,1 +1,43 @@
 //! The procedural half of `btfhub_runtime::include_bundle!`.
+//!
+//! Use it through `btfhub-runtime`: the macro there hands its own `$crate` to
+//! this one, so that it also works where btfhub-runtime was renamed or
+//! re-exported. What it does is find the file, check it, and leave
+//! `include_bytes!` of it, of which cargo knows when to compile again.
+
+mod file;
+mod input;
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+/// `include_bundle!($crate, "name")` or `include_bundle!($crate, path = "…")`.
+#[doc(hidden)]
+#[proc_macro]
+pub fn include_bundle(tokens: proc_macro::TokenStream) -> proc_macro::TokenStream {
+    expand(tokens.into())
+        .unwrap_or_else(|error| error.into_compile_error())
+        .into()
+}
+
+fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
+    let input::Input {
+        runtime,
+        source,
+        span,
+    } = syn::parse2(tokens)?;
+    let at_input = |message: String| syn::Error::new(span, message);
+    let path = source.path().map_err(at_input)?;
+    file::check(&path).map_err(at_input)?;
+    let path = path.to_str().ok_or_else(|| {
+        at_input(format!(
+            "the path of the bundle is not UTF-8, and `include_bytes!` takes no other: {}",
+            path.display()
+        ))
+    })?;
+    // A constant, wherever the macro is used: what the runtime crate's own check
+    // has to say is then said by the compiler, at the user's line.
+    Ok(quote_spanned! {span=>
+        const { #runtime::Bundle::from_embedded(::core::include_bytes!(#path)) }
+    })
+}

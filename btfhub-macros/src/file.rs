@@ -1,0 +1,59 @@
+//! Whether a file is a whole bundle of the version that this release reads.
+//!
+//! The runtime crate reads the format; what its constant check cannot do, for
+//! hashing ends at some 600 KB of constant evaluation, is done here natively.
+
+use std::fs;
+use std::path::Path;
+
+use sha2::{Digest, Sha256};
+
+/// The start of the format, documented beside its reader in btfhub-runtime.
+const MAGIC: &[u8; 8] = b"BTFHUB\x1a\n";
+const VERSION: u16 = 1;
+const DIGEST_LEN: usize = 32;
+
+/// Says what is wrong with the file at `path`, if anything is.
+pub(crate) fn check(path: &Path) -> Result<(), String> {
+    let data = fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
+    check_bytes(&data).map_err(|what| format!("{} {what}", path.display()))
+}
+
+fn check_bytes(data: &[u8]) -> Result<(), String> {
+    let rest = data
+        .strip_prefix(MAGIC)
+        .ok_or("is not a btfhub bundle: it does not begin like one")?;
+    let short = || {
+        format!(
+            "is cut off after {} bytes: build the bundle again",
+            data.len()
+        )
+    };
+    let (version, rest) = rest.split_first_chunk::<2>().ok_or_else(short)?;
+    let version = u16::from_le_bytes(*version);
+    if version != VERSION {
+        return Err(format!(
+            "is a bundle of format version {version}, and this btfhub-runtime reads version \
+             {VERSION}: use the same version of btfhub-build (or `cargo btfhub`) and btfhub-runtime"
+        ));
+    }
+    // Flags and codec are the runtime's to judge.
+    let ([_flags, _codec, length @ ..], rest) = rest.split_first_chunk::<6>().ok_or_else(short)?;
+    let length = u32::from_le_bytes(*length);
+    if u64::from(length) != u64::try_from(data.len()).unwrap_or(u64::MAX) {
+        return Err(format!(
+            "is damaged: {} bytes where its header says {length}. Build the bundle again",
+            data.len()
+        ));
+    }
+    let (digest, rest) = rest.split_first_chunk::<DIGEST_LEN>().ok_or_else(short)?;
+    let start = data.len() - rest.len() - DIGEST_LEN;
+    let computed = Sha256::new()
+        .chain_update(&data[..start])
+        .chain_update(rest)
+        .finalize();
+    if computed.as_slice() != digest {
+        return Err("is damaged: its SHA-256 digest does not fit. Build the bundle again".into());
+    }
+    Ok(())
+}
