@@ -1,3 +1,5 @@
 //! Harness and oracles.
 
 pub mod pack;
+pub mod project;
+pub mod shared;

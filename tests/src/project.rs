@@ -1,0 +1,175 @@
+//! Real cargo projects in a temporary directory, as users have them.
+
+use std::ffi::OsStr;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// The repository's root.
+#[must_use]
+pub fn workspace() -> PathBuf {
+    let tests = Path::new(env!("CARGO_MANIFEST_DIR"));
+    tests.parent().expect("a directory above").to_owned()
+}
+
+/// A cargo project of its own, removed when dropped.
+///
+/// It builds offline with what the workspace's Cargo.lock names. All projects
+/// share one target directory, so that their dependencies are compiled once;
+/// cargo tells packages of equal name and different directory not apart there,
+/// so each project's name is its own, and what it built goes with it.
+#[derive(Debug)]
+pub struct Project {
+    dir: tempfile::TempDir,
+    name: String,
+    target: PathBuf,
+}
+
+/// What a cargo command said.
+#[derive(Debug)]
+pub struct Said {
+    /// Whether it succeeded.
+    pub success: bool,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error, where cargo prints its messages.
+    pub stderr: String,
+}
+
+impl Project {
+    /// A crate with these lines below `[package]` in its Cargo.toml. `BUILD` and
+    /// `RUNTIME` in them become the crates' paths.
+    ///
+    /// # Panics
+    /// If it can't be written.
+    #[must_use]
+    pub fn new(manifest: &str) -> Self {
+        static COUNT: AtomicUsize = AtomicUsize::new(0);
+        let dir = tempfile::tempdir().expect("a temporary directory");
+        let name = format!(
+            "project-{}-{}",
+            std::process::id(),
+            COUNT.fetch_add(1, Ordering::Relaxed)
+        );
+        let root = workspace();
+        let manifest = manifest
+            .replace("BUILD", &toml_path(&root.join("btfhub-build")))
+            .replace("RUNTIME", &toml_path(&root.join("btfhub-runtime")));
+        let target = crate::shared::scratch("projects");
+        let project = Self { dir, name, target };
+        project.file(
+            "Cargo.toml",
+            format!(
+                "[package]\nname = \"{}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\
+                 {manifest}\n[workspace]\n",
+                project.name
+            ),
+        );
+        fs::copy(root.join("Cargo.lock"), project.path().join("Cargo.lock")).expect("a lock file");
+        project
+    }
+
+    /// Gives it a target directory of its own: everything is compiled anew.
+    #[must_use]
+    pub fn with_own_target(mut self) -> Self {
+        self.target = self.path().join("target");
+        self
+    }
+
+    /// The package's name, which is also its program's.
+    #[must_use]
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Where it is.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        self.dir.path()
+    }
+
+    /// Writes a file of it, and the directories above.
+    ///
+    /// # Panics
+    /// If it can't be written.
+    pub fn file(&self, path: impl AsRef<Path>, content: impl AsRef<[u8]>) -> &Self {
+        let file = self.path().join(path);
+        fs::create_dir_all(file.parent().expect("a file below the root")).expect("directories");
+        fs::write(file, content).expect("a written file");
+        self
+    }
+
+    /// A cargo command in it, not yet started. It sees nothing of the variables
+    /// by which cargo and the caller steer the tests themselves.
+    #[must_use]
+    pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
+        let mut command = Command::new(env!("CARGO"));
+        for (name, _) in std::env::vars_os() {
+            let name = name.to_string_lossy().into_owned();
+            let steers = ["CARGO_", "BTFHUB_", "DEP_", "RUSTC", "RUSTFLAGS", "OUT_DIR"]
+                .iter()
+                .any(|prefix| name.starts_with(prefix));
+            if steers && name != "CARGO_HOME" && name != "CARGO_BUILD_JOBS" {
+                command.env_remove(name);
+            }
+        }
+        command
+            .current_dir(self.path())
+            .env("CARGO_NET_OFFLINE", "true")
+            .env("CARGO_TERM_COLOR", "never")
+            .env("CARGO_TARGET_DIR", &self.target)
+            .args(args);
+        command
+    }
+
+    /// Runs cargo in it.
+    ///
+    /// # Panics
+    /// If cargo can't be started.
+    #[must_use]
+    pub fn cargo<S: AsRef<OsStr>>(&self, args: &[S]) -> Said {
+        Said::of(&self.command(args).output().expect("cargo"))
+    }
+}
+
+impl Drop for Project {
+    fn drop(&mut self) {
+        // The target directory keeps what is left if this fails: no harm.
+        let _ = self.command(&["clean", "-p", &self.name]).output();
+    }
+}
+
+impl Said {
+    /// What a finished command said.
+    #[must_use]
+    pub fn of(output: &Output) -> Self {
+        Self {
+            success: output.status.success(),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
+    /// # Panics
+    /// If it failed.
+    #[must_use]
+    pub fn ok(self) -> Self {
+        assert!(self.success, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+
+    /// # Panics
+    /// If it did not fail.
+    #[must_use]
+    pub fn failed(self) -> Self {
+        assert!(!self.success, "{}\n{}", self.stdout, self.stderr);
+        self
+    }
+}
+
+/// A path as a TOML string, in quotes.
+fn toml_path(path: &Path) -> String {
+    let path = path.to_str().expect("the workspace's path is UTF-8");
+    format!("\"{}\"", path.replace('\\', "\\\\").replace('"', "\\\""))
+}

@@ -1,0 +1,64 @@
+//! Real data and tools that a machine may lack.
+//!
+//! Without them a test says why it skips; with `BTFHUB_REQUIRE` set, as CI
+//! does, it fails instead.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// Says why a test can't run here, or fails if it must.
+///
+/// # Panics
+/// If `BTFHUB_REQUIRE` is set.
+pub fn skip(reason: &str) {
+    assert!(
+        std::env::var_os("BTFHUB_REQUIRE").is_none(),
+        "BTFHUB_REQUIRE is set, but {reason}"
+    );
+    println!("skipped: {reason}");
+}
+
+/// The directory with the real archive, from `BTFHUB_SHARED`.
+///
+/// # Panics
+/// If it is not set but must be.
+#[must_use]
+pub fn shared() -> Option<PathBuf> {
+    let dir = std::env::var_os("BTFHUB_SHARED").map(PathBuf::from);
+    if dir.is_none() {
+        skip("BTFHUB_SHARED does not name the directory with archive/");
+    }
+    dir
+}
+
+/// Whether a tool answers to `--version`.
+///
+/// # Panics
+/// If it does not but must.
+#[must_use]
+pub fn has_tool(tool: &str) -> bool {
+    let found = Command::new(tool)
+        .arg("--version")
+        .output()
+        .is_ok_and(|out| out.status.success());
+    if !found {
+        skip(&format!("`{tool}` is not installed"));
+    }
+    found
+}
+
+/// A directory below the workspace's target directory for what tests prepare
+/// once and use again.
+///
+/// # Panics
+/// If it can't be made.
+#[must_use]
+pub fn scratch(name: &str) -> PathBuf {
+    let target = std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target"),
+        PathBuf::from,
+    );
+    let dir = target.join("btfhub-tests").join(name);
+    std::fs::create_dir_all(&dir).expect("a directory for test data");
+    dir
+}
