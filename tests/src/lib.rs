@@ -1,5 +1,11 @@
 //! Harness and oracles.
 
+pub mod btf_builder;
+pub mod elf_builder;
+pub mod fixtures;
+pub mod kernels;
+pub mod objects;
+pub mod oracle;
 pub mod pack;
 pub mod project;
 pub mod shared;

@@ -1,0 +1,202 @@
+//! eBPF objects to prove the engine with: our own, those of Debian's
+//! libbpf-tools, and the kernel's own CO-RE selftests.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::shared::{has_tool, scratch, skip};
+
+/// An object file and a name for messages.
+#[derive(Debug, Clone)]
+pub struct ObjectFile {
+    /// Where it comes from.
+    pub name: String,
+    /// The ELF file.
+    pub elf: Vec<u8>,
+}
+
+/// The directory of our own programs, one relocation rule each.
+#[must_use]
+pub fn own_dir() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("bpf")
+}
+
+/// All compiled objects of a directory whose name ends so, sorted.
+///
+/// # Panics
+/// If the directory can't be read.
+#[must_use]
+pub fn objects_in(dir: &Path, suffix: &str) -> Vec<ObjectFile> {
+    let mut paths: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("a directory of objects")
+        .map(|item| item.expect("a directory entry").path())
+        .filter(|path| path.to_string_lossy().ends_with(suffix))
+        .collect();
+    paths.sort();
+    paths
+        .into_iter()
+        .map(|path| ObjectFile {
+            name: path
+                .file_name()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into(),
+            elf: std::fs::read(&path).expect("an object"),
+        })
+        .collect()
+}
+
+/// The objects that the binaries of Debian's package libbpf-tools carry in
+/// their read-only data.
+///
+/// # Panics
+/// If the package is needed but absent.
+#[must_use]
+pub fn libbpf_tools() -> Vec<ObjectFile> {
+    let list = Command::new("dpkg").args(["-L", "libbpf-tools"]).output();
+    let Some(list) = list.ok().filter(|out| out.status.success()) else {
+        skip("the Debian package libbpf-tools is not installed");
+        return Vec::new();
+    };
+    let mut objects = Vec::new();
+    for path in String::from_utf8_lossy(&list.stdout).lines() {
+        let path = Path::new(path);
+        if !path.parent().is_some_and(|dir| dir.ends_with("sbin")) {
+            continue;
+        }
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let binary = std::fs::read(path).unwrap_or_default();
+        let found = carve(&binary).into_iter().enumerate();
+        objects.extend(found.map(|(i, elf)| ObjectFile {
+            name: format!("libbpf-tools/{name}#{i}"),
+            elf: elf.to_vec(),
+        }));
+    }
+    objects
+}
+
+/// The little-endian ELF64 files for machine BPF inside a binary. Their section
+/// header table stands at their end.
+fn carve(binary: &[u8]) -> Vec<&[u8]> {
+    const MAGIC: &[u8] = b"\x7fELF\x02\x01\x01";
+    const EM_BPF: u16 = 247;
+    let word = |at: usize| -> Option<u16> {
+        Some(u16::from_le_bytes(binary.get(at..at + 2)?.try_into().ok()?))
+    };
+    let mut found = Vec::new();
+    let mut next = 1; // what stands at the start is the binary itself
+    while let Some(at) = binary
+        .get(next..)
+        .and_then(|rest| rest.iter().position(|byte| *byte == MAGIC[0]))
+        .map(|offset| next + offset)
+    {
+        next = at + 1;
+        if !binary[at..].starts_with(MAGIC) || word(at + 18) != Some(EM_BPF) {
+            continue;
+        }
+        let table = binary.get(at + 40..at + 48).and_then(|b| b.try_into().ok());
+        let (Some(table), Some(size), Some(count)) = (table, word(at + 58), word(at + 60)) else {
+            continue;
+        };
+        let len = usize::try_from(u64::from_le_bytes(table)).unwrap_or(usize::MAX);
+        let len = len.saturating_add(usize::from(size) * usize::from(count));
+        found.extend(binary.get(at..at.saturating_add(len)));
+    }
+    found
+}
+
+/// The kernel's own CO-RE selftests, compiled.
+#[derive(Debug, Default)]
+pub struct Selftests {
+    /// `test_core_reloc_*`: the programs.
+    pub programs: Vec<ObjectFile>,
+    /// `btf__core_reloc_*`: objects whose BTF plays the kernel.
+    pub targets: Vec<ObjectFile>,
+}
+
+/// Takes the CO-RE selftests out of Debian's linux-source-6.1 and compiles them,
+/// once per target directory.
+///
+/// # Panics
+/// If what it takes is needed but absent, or a program does not compile.
+#[must_use]
+pub fn selftests() -> Selftests {
+    let source = Path::new("/usr/src/linux-source-6.1.tar.xz");
+    if !source.exists() {
+        skip("the Debian package linux-source-6.1 is not installed");
+        return Selftests::default();
+    }
+    if !has_tool("clang-19") {
+        return Selftests::default();
+    }
+    let dir = scratch("selftests-6.1");
+    let done = dir.join("complete");
+    if !done.exists() {
+        // Made elsewhere and moved, as tests run beside each other.
+        let work = scratch(&format!("selftests-6.1.{}", std::process::id()));
+        compile_selftests(source, &work);
+        std::fs::write(work.join("complete"), "").expect("a stamp");
+        let _ = std::fs::remove_dir_all(&dir);
+        if std::fs::rename(&work, &dir).is_err() {
+            let _ = std::fs::remove_dir_all(&work); // another process was first
+        }
+        assert!(done.exists(), "the selftests were not prepared");
+    }
+    let mut all = objects_in(&dir, ".o");
+    for object in &mut all {
+        object.name = format!("selftests/{}", object.name);
+    }
+    let (targets, programs) = all
+        .into_iter()
+        .partition(|o| o.name.contains("btf__core_reloc"));
+    Selftests { programs, targets }
+}
+
+fn compile_selftests(source: &Path, work: &Path) {
+    const TREE: &str = "linux-source-6.1/tools/testing/selftests/bpf";
+    let status = Command::new("tar")
+        .arg("xf")
+        .arg(source)
+        .arg("-C")
+        .arg(work)
+        .arg("--wildcards")
+        .arg(format!("{TREE}/progs/*core_reloc*"))
+        .status()
+        .expect("tar runs");
+    assert!(status.success(), "linux-source-6.1 can't be unpacked");
+
+    let headers = work.join("include/bpf");
+    std::fs::create_dir_all(&headers).expect("a directory for headers");
+    for (name, text) in libbpf_sys::API_HEADERS {
+        std::fs::write(headers.join(name), text).expect("a header");
+    }
+    let programs = work.join(TREE).join("progs");
+    for item in std::fs::read_dir(&programs).expect("the selftests") {
+        let path = item.expect("a directory entry").path();
+        let name = path.file_stem().unwrap_or_default().to_owned();
+        // Wants a vmlinux.h of a kernel with the test module.
+        let wanted = path.extension().is_some_and(|e| e == "c") && name != "test_core_reloc_module";
+        if !wanted {
+            continue;
+        }
+        let output = Command::new("clang-19")
+            .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-ffreestanding"])
+            .arg("-D__TARGET_ARCH_x86")
+            .arg("-I")
+            .arg(work.join("include"))
+            .arg("-idirafter")
+            .arg(format!("/usr/include/{}-linux-gnu", std::env::consts::ARCH))
+            .arg("-c")
+            .arg(&path)
+            .arg("-o")
+            .arg(work.join(&name).with_extension("o"))
+            .output()
+            .expect("clang runs");
+        assert!(
+            output.status.success(),
+            "{}: {}",
+            path.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+}
