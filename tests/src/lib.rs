@@ -1,5 +1,6 @@
 //! Harness and oracles.
 
+pub mod agents;
 pub mod btf_builder;
 pub mod elf_builder;
 pub mod fixtures;

@@ -100,20 +100,11 @@ impl Project {
         self
     }
 
-    /// A cargo command in it, not yet started. It sees nothing of the variables
-    /// by which cargo and the caller steer the tests themselves.
+    /// A cargo command in it, not yet started.
     #[must_use]
     pub fn command<S: AsRef<OsStr>>(&self, args: &[S]) -> Command {
         let mut command = Command::new(env!("CARGO"));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            let steers = ["CARGO_", "BTFHUB_", "DEP_", "RUSTC", "RUSTFLAGS", "OUT_DIR"]
-                .iter()
-                .any(|prefix| name.starts_with(prefix));
-            if steers && name != "CARGO_HOME" && name != "CARGO_BUILD_JOBS" {
-                command.env_remove(name);
-            }
-        }
+        clear_environment(&mut command);
         command
             .current_dir(self.path())
             .env("CARGO_NET_OFFLINE", "true")
@@ -155,7 +146,7 @@ impl Said {
     /// If it failed.
     #[must_use]
     pub fn ok(self) -> Self {
-        assert!(self.success, "{}\n{}", self.stdout, self.stderr);
+        assert!(self.success, "{}", self.stderr);
         self
     }
 
@@ -165,6 +156,20 @@ impl Said {
     pub fn failed(self) -> Self {
         assert!(!self.success, "{}\n{}", self.stdout, self.stderr);
         self
+    }
+}
+
+/// Takes from a cargo command the variables by which cargo and the caller steer
+/// the tests themselves.
+pub fn clear_environment(command: &mut Command) {
+    for (name, _) in std::env::vars_os() {
+        let name = name.to_string_lossy().into_owned();
+        let steers = ["CARGO_", "BTFHUB_", "DEP_", "RUSTC", "RUSTFLAGS", "OUT_DIR"]
+            .iter()
+            .any(|prefix| name.starts_with(prefix));
+        if steers && name != "CARGO_HOME" && name != "CARGO_BUILD_JOBS" {
+            command.env_remove(name);
+        }
     }
 }
 
