@@ -14,9 +14,33 @@
 
 pub mod bundle;
 mod embed;
+mod error;
+mod handoff;
+mod host;
 mod kernel;
+mod select;
+
+use std::borrow::Cow;
 
 pub use bundle::{Bundle, BundleError, ClassId};
 #[doc(hidden)]
 pub use embed::__include_bundle;
+pub use error::Error;
+pub use handoff::{BtfFile, HandoffError};
+pub use host::{BTF_VARIABLE, Host, HostError, OS_RELEASE_VARIABLE, OsRelease};
 pub use kernel::{Arch, KernelId};
+pub use select::{Ambiguous, Holding, NotFound, Policy, SelectError, Selection, select};
+
+/// Decides which BTF this machine gets: [`Host::detect`], then [`select()`]
+/// with the default [`Policy`] (the kernel's own BTF where it has any).
+///
+/// Log the [`Selection`]: its one line is what support needs. Then hand it to
+/// the loader with [`Selection::to_file`] (libbpf) or [`Selection::bytes`] (aya).
+///
+/// # Errors
+/// When the operator named a file that can't be used, or there is no BTF for
+/// this kernel, or several and nothing tells which.
+pub fn for_this_host<'a>(bundle: &Bundle<'a>) -> Result<Selection<'a>, Error> {
+    let host = Cow::Owned(Host::detect()?);
+    Ok(select::select_for(bundle, host, Policy::default())?)
+}

@@ -1,0 +1,224 @@
+//! Why a host gets no BTF.
+
+use core::fmt;
+use std::collections::BTreeMap;
+
+use super::bracket::neighbours;
+use super::selection::About;
+use super::{Filter, of_this_release, publisher};
+use crate::bundle::Entry;
+use crate::host::BTF_VARIABLE;
+use crate::{Bundle, BundleError, Host};
+
+/// Why [`select`](super::select) has no answer. `{:#}` prints what is known of
+/// the host as well.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum SelectError {
+    /// The bundle has nothing for this kernel.
+    NotFound(Box<NotFound>),
+    /// The bundle has several, and nothing tells which.
+    Ambiguous(Box<Ambiguous>),
+    /// The description of the host has no `uname -r`.
+    UnknownRelease,
+    /// The bundle can't be read.
+    Bundle(BundleError),
+}
+
+/// The bundle has nothing for a kernel.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct NotFound {
+    /// The host that was asked for.
+    pub host: Host,
+    /// The entries of its release that it contradicts, as
+    /// `distro/version/arch/release`, and how.
+    pub ruled_out: Vec<(String, String)>,
+    /// The nearest entries of the same kernel version and flavour below and
+    /// above it, as `distro/version/arch/release`. Their BTF is **not** this
+    /// kernel's.
+    pub nearest: Vec<String>,
+    /// What the bundle has for this architecture: of the host's distribution
+    /// if that is known and served, else of all.
+    pub holdings: Vec<Holding>,
+}
+
+/// What a bundle has of one version of a distribution.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Holding {
+    /// The distribution and its version, as `ubuntu/20.04`.
+    pub series: String,
+    /// How many kernels.
+    pub kernels: usize,
+}
+
+/// Several classes are possible.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Ambiguous {
+    /// The host that was asked for.
+    pub host: Host,
+    /// The candidates, as `distro/version/arch/release`.
+    pub candidates: Vec<String>,
+}
+
+impl NotFound {
+    pub(super) fn explain(bundle: &Bundle<'_>, host: &Host) -> Result<Self, BundleError> {
+        let filter = Filter::new(host, of_this_release(bundle, host))?;
+        let mut ruled_out = Vec::new();
+        for entry in of_this_release(bundle, host) {
+            let entry = entry?;
+            if let Some(why) = filter.contradiction(&entry) {
+                ruled_out.push((entry.kernel().to_string(), why.to_string()));
+            }
+        }
+        let series = neighbours(bundle, host)?;
+        let nearest = series.iter().flatten();
+        let nearest = nearest.flat_map(|s| [s.below, s.above]).flatten();
+        Ok(Self {
+            nearest: nearest.map(|entry| entry.kernel().to_string()).collect(),
+            host: host.clone(),
+            ruled_out,
+            holdings: holdings(bundle, host)?,
+        })
+    }
+}
+
+fn holdings(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<Holding>, BundleError> {
+    let mut own = BTreeMap::new();
+    let mut all = BTreeMap::new();
+    for entry in bundle.kernels() {
+        let entry = entry?;
+        let kernel = entry.kernel();
+        if host.arch().is_some_and(|arch| arch != kernel.arch) {
+            continue;
+        }
+        let series = format!("{}/{}", kernel.distro, kernel.version);
+        let is_own = host
+            .os_release()
+            .is_some_and(|os| publisher::names(os, kernel.distro));
+        if is_own {
+            *own.entry(series.clone()).or_insert(0) += 1;
+        }
+        *all.entry(series).or_insert(0) += 1;
+    }
+    let served = if own.is_empty() { all } else { own };
+    let holding = |(series, kernels)| Holding { series, kernels };
+    Ok(served.into_iter().map(holding).collect())
+}
+
+impl Ambiguous {
+    pub(super) fn explain<'a>(
+        candidates: impl Iterator<Item = Result<Entry<'a>, BundleError>>,
+        host: &Host,
+    ) -> Result<Self, BundleError> {
+        let names = candidates.map(|entry| Ok(entry?.kernel().to_string()));
+        Ok(Self {
+            host: host.clone(),
+            candidates: names.collect::<Result<_, _>>()?,
+        })
+    }
+}
+
+impl SelectError {
+    /// The host, unless its description was the problem.
+    fn host(&self) -> Option<&Host> {
+        match self {
+            Self::NotFound(error) => Some(&error.host),
+            Self::Ambiguous(error) => Some(&error.host),
+            Self::UnknownRelease | Self::Bundle(_) => None,
+        }
+    }
+}
+
+impl fmt::Display for SelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotFound(error) => write!(f, "{error}")?,
+            Self::Ambiguous(error) => write!(f, "{error}")?,
+            Self::UnknownRelease => {
+                f.write_str("the host's kernel release (`uname -r`) is not known")?;
+            }
+            Self::Bundle(error) => write!(f, "{error}")?,
+        }
+        match self.host() {
+            Some(host) if f.alternate() => write!(f, "\n{}", About(host)),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl fmt::Display for NotFound {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "no BTF in the bundle for {}", self.host)?;
+        for (kernel, why) in &self.ruled_out {
+            write!(f, "; {kernel} is another kernel ({why})")?;
+        }
+        if !self.nearest.is_empty() {
+            write!(
+                f,
+                "; nearest, but other kernels: {}",
+                self.nearest.join(", ")
+            )?;
+        }
+        f.write_str("; the bundle serves ")?;
+        if self.holdings.is_empty() {
+            f.write_str("no kernel of this architecture")?;
+        }
+        for (i, Holding { series, kernels }) in self.holdings.iter().enumerate() {
+            let comma = if i == 0 { "" } else { ", " };
+            write!(f, "{comma}{series} ({kernels})")?;
+        }
+        write!(
+            f,
+            "; update the bundle, or name a BTF file of this kernel in {BTF_VARIABLE}"
+        )
+    }
+}
+
+impl fmt::Display for Ambiguous {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "several distributions built {}, each with other types, and nothing says which of \
+             them runs here: {}; ",
+            self.host,
+            self.candidates.join(", ")
+        )?;
+        f.write_str(match self.host.os_release() {
+            None => {
+                "in a container, mount the host's /etc/os-release as /host/etc/os-release or \
+                 name it in BTFHUB_OS_RELEASE"
+            }
+            Some(_) => "the host's os-release names none of them, or more than one",
+        })
+    }
+}
+
+impl std::error::Error for SelectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match self {
+            Self::Bundle(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl From<NotFound> for SelectError {
+    fn from(error: NotFound) -> Self {
+        Self::NotFound(Box::new(error))
+    }
+}
+
+impl From<Ambiguous> for SelectError {
+    fn from(error: Ambiguous) -> Self {
+        Self::Ambiguous(Box::new(error))
+    }
+}
+
+impl From<BundleError> for SelectError {
+    fn from(error: BundleError) -> Self {
+        Self::Bundle(error)
+    }
+}

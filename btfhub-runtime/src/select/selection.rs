@@ -1,0 +1,253 @@
+//! The decision, and its reasons.
+
+use core::fmt;
+use std::borrow::Cow;
+
+use super::bracket::neighbours;
+use super::{Filter, of_this_release, same};
+use crate::bundle::Entry;
+use crate::{Bundle, ClassId, Host, KernelId};
+
+/// The BTF that a host gets.
+///
+/// `{}` prints one line for the log: what was taken, and what decided. `{:#}`
+/// prints the full reasoning, for whoever supports the machine.
+#[derive(Clone, Debug)]
+pub struct Selection<'a> {
+    bundle: Bundle<'a>,
+    host: Cow<'a, Host>,
+    choice: Choice<'a>,
+}
+
+#[derive(Clone, Debug)]
+pub(crate) enum Choice<'a> {
+    /// The file that the operator gave.
+    Operator,
+    /// The kernel's own.
+    Kernel,
+    Embedded {
+        entry: Entry<'a>,
+        reason: Reason,
+    },
+    /// The release lies between these two of one class.
+    Inferred {
+        below: Entry<'a>,
+        above: Entry<'a>,
+    },
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Reason {
+    /// It is the only one.
+    Only,
+    /// All are of one class.
+    Consensus { count: usize },
+    /// The host's os-release names it.
+    OsRelease { count: usize },
+}
+
+impl<'a> Selection<'a> {
+    pub(super) fn new(bundle: Bundle<'a>, host: Cow<'a, Host>, choice: Choice<'a>) -> Self {
+        Self {
+            bundle,
+            host,
+            choice,
+        }
+    }
+
+    pub(crate) fn choice(&self) -> &Choice<'a> {
+        &self.choice
+    }
+
+    pub(crate) fn bundle(&self) -> &Bundle<'a> {
+        &self.bundle
+    }
+
+    /// The host that was asked for.
+    pub fn host(&self) -> &Host {
+        &self.host
+    }
+
+    /// The entry of the bundle that serves: the first where several of one
+    /// class do, the lower neighbour where it was inferred. None when the BTF
+    /// is not the bundle's.
+    pub fn kernel(&self) -> Option<KernelId<'_>> {
+        self.entry().map(Entry::kernel)
+    }
+
+    /// The class of the bundle that serves. None when the BTF is not the
+    /// bundle's.
+    pub fn class(&self) -> Option<ClassId> {
+        self.entry().map(Entry::class)
+    }
+
+    fn entry(&self) -> Option<&Entry<'a>> {
+        match &self.choice {
+            Choice::Embedded { entry, .. } | Choice::Inferred { below: entry, .. } => Some(entry),
+            Choice::Operator | Choice::Kernel => None,
+        }
+    }
+
+    /// Whether it is the kernel's own BTF, which loaders find by themselves.
+    pub fn is_kernels_own(&self) -> bool {
+        matches!(self.choice, Choice::Kernel)
+    }
+
+    /// Whether the bundle does not hold this release, and its neighbours'
+    /// class was taken ([`Policy::bracketed`](super::Policy::bracketed)).
+    pub fn is_inferred(&self) -> bool {
+        matches!(self.choice, Choice::Inferred { .. })
+    }
+
+    /// Whether the distribution publishes several package revisions under this
+    /// release, of which the bundle holds one. Debian does; its `uname -v`
+    /// carries the revision, the archive's entries don't.
+    pub fn is_revision_unverified(&self) -> bool {
+        self.kernel()
+            .is_some_and(|kernel| kernel.distro == "debian")
+    }
+
+    /// The decision as keys and values, for structured logs. Keys:
+    /// `btf` (`operator`, `kernel`, `embedded` or `inferred`), `release`,
+    /// `decided_by`; and, when they apply, `kernel`, `class`, `os_release`,
+    /// `path`, `revision`.
+    pub fn fields(&self) -> Vec<(&'static str, String)> {
+        let btf = match &self.choice {
+            Choice::Operator => "operator",
+            Choice::Kernel => "kernel",
+            Choice::Embedded { .. } => "embedded",
+            Choice::Inferred { .. } => "inferred",
+        };
+        let mut fields = vec![
+            ("btf", btf.to_owned()),
+            ("release", self.host.release().to_owned()),
+            ("decided_by", Decided(self).to_string()),
+        ];
+        let path = match &self.choice {
+            Choice::Operator => self.host.operator_btf(),
+            Choice::Kernel => self.host.kernel_btf(),
+            _ => None,
+        };
+        fields.extend(path.map(|path| ("path", path.display().to_string())));
+        fields.extend(self.kernel().map(|kernel| ("kernel", kernel.to_string())));
+        fields.extend(self.class().map(|class| ("class", class.to_string())));
+        fields.extend(
+            self.host
+                .os_release()
+                .map(|os| ("os_release", os.to_string())),
+        );
+        if self.is_revision_unverified() {
+            fields.push(("revision", "unverified".to_owned()));
+        }
+        fields
+    }
+}
+
+impl fmt::Display for Selection<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.choice, self.entry()) {
+            (_, Some(entry)) => write!(f, "BTF of {}: ", entry.kernel())?,
+            (Choice::Operator, _) => {
+                let path = self.host.operator_btf().unwrap_or("".as_ref());
+                write!(f, "BTF file {}: ", path.display())?;
+            }
+            (_, None) => {
+                let path = self.host.kernel_btf().unwrap_or("".as_ref());
+                write!(f, "BTF of the running kernel, {}: ", path.display())?;
+            }
+        }
+        write!(f, "{}", Decided(self))?;
+        if self.is_revision_unverified() {
+            f.write_str("; package revision unverified")?;
+        }
+        if f.alternate() {
+            write!(f, "\n{}", About(&self.host))?;
+            self.write_considered(f)?;
+        }
+        Ok(())
+    }
+}
+
+/// What decided.
+struct Decided<'s, 'a>(&'s Selection<'a>);
+
+impl fmt::Display for Decided<'_, '_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0.choice {
+            Choice::Operator => f.write_str("given by the operator"),
+            Choice::Kernel => f.write_str("the kernel has BTF of its own"),
+            Choice::Embedded { reason, .. } => match reason {
+                Reason::Only => f.write_str("the only candidate"),
+                Reason::Consensus { count } => write!(f, "all {count} candidates agree"),
+                Reason::OsRelease { count } => {
+                    write!(f, "the host's os-release decides among {count} candidates")
+                }
+            },
+            Choice::Inferred { below, above } => write!(
+                f,
+                "inferred, {} lies between {} and {} of one class",
+                self.0.host.release(),
+                below.kernel().release,
+                above.kernel().release
+            ),
+        }
+    }
+}
+
+impl Selection<'_> {
+    /// Every entry that was looked at. The bundle was read without error
+    /// before; should it fail now, the list ends.
+    fn write_considered(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Some(taken) = self.entry() else {
+            return Ok(());
+        };
+        let Ok(filter) = Filter::new(&self.host, of_this_release(&self.bundle, &self.host)) else {
+            return Ok(());
+        };
+        for entry in of_this_release(&self.bundle, &self.host).map_while(Result::ok) {
+            write!(
+                f,
+                "\n  entry {} (class {}): ",
+                entry.kernel(),
+                entry.class()
+            )?;
+            match filter.contradiction(&entry) {
+                Some(why) => write!(f, "ruled out, {why}")?,
+                None if same(&entry, taken) => f.write_str("taken")?,
+                None if entry.class() == taken.class() => f.write_str("agrees")?,
+                None => f.write_str("not named by os-release")?,
+            }
+        }
+        if self.is_inferred() {
+            let series = neighbours(&self.bundle, &self.host).unwrap_or_default();
+            for series in series.iter().flatten() {
+                for entry in [&series.below, &series.above].into_iter().flatten() {
+                    let (kernel, class) = (entry.kernel(), entry.class());
+                    write!(f, "\n  neighbour {kernel} (class {class})")?;
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+/// What is known of the host, a line for each fact.
+pub(super) struct About<'h>(pub(super) &'h Host);
+
+impl fmt::Display for About<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let host = self.0;
+        write!(f, "  host: {host}")?;
+        if !host.version().is_empty() {
+            write!(f, "\n  uname -v: {}", host.version())?;
+        }
+        match host.kernel_btf() {
+            Some(path) => write!(f, "\n  the kernel's own BTF: {}", path.display())?,
+            None => f.write_str("\n  the kernel's own BTF: none")?,
+        }
+        for file in host.os_release_files() {
+            write!(f, "\n  {file}")?;
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,158 @@
+//! Ubuntu builds one release for several of its series; `uname -v` says which.
+
+use core::cmp::Ordering;
+
+use super::order::numeric;
+use super::series::number;
+
+/// What `uname -v` says of an Ubuntu build.
+///
+/// The package's version is in its first word. A hardware enablement kernel (a
+/// newer series' kernel, built for an older series) carries the older one's
+/// version there (`#90~18.04.1-Ubuntu`), the newer series' own build carries
+/// none (`#90-Ubuntu`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Build<'h> {
+    /// Built for the series with this version.
+    For(&'h str),
+    /// Built for the series the kernel belongs to.
+    Native,
+    /// Built by Ubuntu, its mark not understood.
+    Unknown,
+}
+
+impl<'h> Build<'h> {
+    /// The mark in the first word of `uname -v`; none when it is no Ubuntu build.
+    pub(super) fn of(first_word: &'h str) -> Option<Self> {
+        let package = first_word.strip_prefix('#')?.strip_suffix("-Ubuntu")?;
+        let Some((_, tag)) = package.split_once('~') else {
+            return Some(Self::Native);
+        };
+        Some(series_of_tag(tag).map_or(Self::Unknown, Self::For))
+    }
+
+    /// Whether an entry filed under `version` can't be this build.
+    /// `newest` is the newest version under which this release is filed.
+    pub(super) fn contradicts(self, release: &str, version: &str, newest: &str) -> bool {
+        let version = number("ubuntu", version);
+        match self {
+            Self::For(series) => version != series,
+            Self::Native => match native_series(release) {
+                Some(native) => version != native,
+                None => numeric(version, newest) == Ordering::Less,
+            },
+            Self::Unknown => false,
+        }
+    }
+}
+
+/// `18.04` of the tag `18.04.1` or `18.04`; also of the first ones, which had
+/// the codename (`precise1`).
+fn series_of_tag(tag: &str) -> Option<&str> {
+    let name = tag.trim_end_matches(|c: char| c.is_ascii_digit());
+    if number("ubuntu", name) != name {
+        return Some(number("ubuntu", name));
+    }
+    let digits = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
+    let (year, rest) = tag.split_once('.')?;
+    let month = rest.split('.').next()?;
+    (digits(year, 2) && digits(month, 2))
+        .then(|| tag.get(..5))
+        .flatten()
+}
+
+/// Which series a kernel version belongs to: (kernel, Ubuntu).
+const NATIVE: [(&str, &str); 20] = [
+    ("4.4", "16.04"),
+    ("4.8", "16.10"),
+    ("4.10", "17.04"),
+    ("4.13", "17.10"),
+    ("4.15", "18.04"),
+    ("4.18", "18.10"),
+    ("5.0", "19.04"),
+    ("5.3", "19.10"),
+    ("5.4", "20.04"),
+    ("5.8", "20.10"),
+    ("5.11", "21.04"),
+    ("5.13", "21.10"),
+    ("5.15", "22.04"),
+    ("5.19", "22.10"),
+    ("6.2", "23.04"),
+    ("6.5", "23.10"),
+    ("6.8", "24.04"),
+    ("6.11", "24.10"),
+    ("6.14", "25.04"),
+    ("6.17", "25.10"),
+];
+
+/// The flavours that follow the table from the first kernel on. Flavours in
+/// neither list (`oem`, `gke`, `intel`, …) live in one series with the kernel
+/// of another and without a tag.
+const STOCK: [&str; 5] = [
+    "generic",
+    "generic-lpae",
+    "generic-64k",
+    "lowlatency",
+    "lowlatency-64k",
+];
+/// Those that follow it from 4.15 on; before, the clouds' kernels of 16.04
+/// were newer than that series' own, and carried no tag.
+const CLOUD: [&str; 6] = ["aws", "azure", "gcp", "kvm", "oracle", "raspi"];
+
+/// The series that a release without a tag was built for, if that is certain.
+fn native_series(release: &str) -> Option<&'static str> {
+    let (base, rest) = release.split_once('-')?;
+    let (_, flavour) = rest.split_once('-')?;
+    let (kernel, series) = NATIVE.iter().find(|(kernel, _)| {
+        base.strip_prefix(kernel)
+            .is_some_and(|rest| rest.starts_with('.'))
+    })?;
+    let since_4_15 = numeric(kernel, "4.15") != Ordering::Less;
+    let certain = STOCK.contains(&flavour) || since_4_15 && CLOUD.contains(&flavour);
+    certain.then_some(*series)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Build, native_series};
+
+    /// Texts of real machines.
+    #[test]
+    fn marks() {
+        for (word, build) in [
+            ("#90-Ubuntu", Some(Build::Native)),
+            ("#90~18.04.1-Ubuntu", Some(Build::For("18.04"))),
+            ("#18~22.04.1-Ubuntu", Some(Build::For("22.04"))),
+            ("#46~precise1-Ubuntu", Some(Build::For("12.04"))),
+            ("#5~20.04-Ubuntu", Some(Build::For("20.04"))),
+            ("#1~lp1234567-Ubuntu", Some(Build::Unknown)),
+            ("#1~180.4-Ubuntu", Some(Build::Unknown)),
+            ("#1~18.041-Ubuntu", Some(Build::Unknown)),
+            ("#1~18.é-Ubuntu", Some(Build::Unknown)),
+            ("#202112141040~1639505278~21.10~0ede46a", None),
+            ("#1", None),
+            ("", None),
+        ] {
+            assert_eq!(Build::of(word), build, "{word}");
+        }
+    }
+
+    #[test]
+    fn native() {
+        for (release, series) in [
+            ("5.4.0-80-generic", Some("20.04")),
+            ("5.4.0-1010-azure", Some("20.04")),
+            ("5.3.0-1007-azure", Some("19.10")),
+            ("4.13.0-1005-azure", None),
+            ("4.13.0-16-generic", Some("17.10")),
+            ("4.4.0-1061-aws", None),
+            ("4.4.0-21-lowlatency", Some("16.04")),
+            ("4.15.0-1030-gke", None),
+            ("5.14.0-1004-oem", None),
+            ("5.40.0-1-generic", None),
+            ("5.4", None),
+        ] {
+            assert_eq!(native_series(release), series, "{release}");
+        }
+    }
+}
