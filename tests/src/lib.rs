@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod btf_builder;
+pub mod cli;
 pub mod elf_builder;
 pub mod fixtures;
 pub mod kernels;

@@ -1,0 +1,277 @@
+//! `add`: a kernel of one's own as an entry of an archive.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use btfhub_build::archive::{self, Entry};
+use btfhub_build::btf::{Btf, Endian, Kind, Type};
+use btfhub_runtime::Arch;
+use serde::Serialize;
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::image::KernelImage;
+use crate::output::{Output, write_file};
+
+#[derive(Serialize)]
+struct Added {
+    schema: &'static str,
+    kernel: String,
+    path: String,
+    found: String,
+    types: u32,
+    bytes: usize,
+    state: State,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+enum State {
+    Added,
+    Replaced,
+    Unchanged,
+}
+
+pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
+    for (option, value) in [("--distro", &args.distro), ("--version", &args.version)] {
+        component(option, value)?;
+    }
+    let image = KernelImage::read(&args.file)?;
+    let btf = Btf::parse(&image.btf).context(|| format!("{}", args.file.display()))?;
+    let release = release(args, &image)?;
+    component("--release", &release)?;
+    let arch = arch(args, &image, &release, &btf)?;
+    component("--arch", &arch)?;
+
+    let path = entry_path(args, &arch, &release);
+    let file = args.archive.join(&path);
+    let Some(entry) = Entry::at(&args.archive, &path) else {
+        return Err(Failure::usage(format!(
+            "{}: no path of an entry",
+            path.display()
+        )));
+    };
+    let state = state(&file, &image.btf, args.replace)?;
+    if state != State::Unchanged {
+        write_file(&file, &pack(&release, &image.btf)?)?;
+    }
+    let added = Added {
+        schema: "btfhub.add/1",
+        kernel: entry.kernel().to_string(),
+        path: file.display().to_string(),
+        found: image.found,
+        types: btf.type_count(),
+        bytes: image.btf.len(),
+        state,
+    };
+    output.result(&added, || {
+        let verb = match state {
+            State::Added => "added",
+            State::Replaced => "replaced",
+            State::Unchanged => "already there:",
+        };
+        format!(
+            "{verb} {}\n  {} types, {} bytes from {} ({})\n  {}\n",
+            added.kernel,
+            added.types,
+            added.bytes,
+            args.file.display(),
+            added.found,
+            added.path
+        )
+    })
+}
+
+/// One directory or file name of the archive's layout.
+fn component(option: &str, value: &str) -> Result<(), Failure> {
+    let is_name = !value.is_empty()
+        && !value.starts_with('.')
+        && !value.contains(|c: char| c == '/' || c.is_control() || c.is_whitespace());
+    if is_name {
+        return Ok(());
+    }
+    Err(Failure::usage(format!(
+        "{option} {value:?}: cannot be a directory or file name of the archive"
+    )))
+}
+
+fn release(args: &args::Add, image: &KernelImage) -> Result<String, Failure> {
+    if let Some(release) = args.release.as_ref().or(image.release.as_ref()) {
+        return Ok(release.clone());
+    }
+    let name = args
+        .file
+        .file_name()
+        .and_then(|name| name.to_str())
+        .unwrap_or_default();
+    let bare = name.strip_suffix(".btf").or_else(|| {
+        ["vmlinuz-", "vmlinux-", "Image-", "kernel-"]
+            .iter()
+            .find_map(|prefix| name.strip_prefix(prefix))
+    });
+    match bare.filter(|bare| bare.starts_with(|first: char| first.is_ascii_digit())) {
+        Some(release) => Ok(release.to_owned()),
+        None => Err(Failure::usage(format!(
+            "{}: neither its contents nor its name say which kernel this is; give --release \
+             (what `uname -r` prints on it)",
+            args.file.display()
+        ))),
+    }
+}
+
+fn arch(
+    args: &args::Add,
+    image: &KernelImage,
+    release: &str,
+    btf: &Btf,
+) -> Result<String, Failure> {
+    if let Some(arch) = &args.arch {
+        return Ok(Arch::new(arch).as_str().to_owned());
+    }
+    if let Some(arch) = &image.arch {
+        return Ok(arch.clone());
+    }
+    // The types know better than a name somebody typed.
+    if let Some(arch) = arch_of_types(btf).or_else(|| arch_of_release(release)) {
+        return Ok(arch.to_owned());
+    }
+    Err(Failure::usage(format!(
+        "{}: nothing says for which architecture this kernel is; give --arch",
+        args.file.display()
+    )))
+}
+
+/// The suffix that distributions put on releases.
+fn arch_of_release(release: &str) -> Option<&'static str> {
+    const SUFFIXES: [(&str, &str); 12] = [
+        ("x86_64", "x86_64"),
+        ("amd64", "x86_64"),
+        ("aarch64", "arm64"),
+        ("arm64", "arm64"),
+        ("s390x", "s390x"),
+        ("ppc64le", "ppc64el"),
+        ("powerpc64le", "ppc64el"),
+        ("riscv64", "riscv64"),
+        ("i686", "i386"),
+        ("686", "i386"),
+        ("686-pae", "i386"),
+        ("loong64", "loongarch64"),
+    ];
+    (SUFFIXES.iter())
+        .find(|(suffix, _)| {
+            (release.strip_suffix(suffix)).is_some_and(|rest| rest.ends_with(['.', '-']))
+        })
+        .map(|(_, arch)| *arch)
+}
+
+/// Each architecture saves its registers under names of its own: `struct pt_regs`.
+fn arch_of_types(btf: &Btf) -> Option<&'static str> {
+    let pt_regs = btf.ids().filter_map(|id| btf.ty(id)).find(|ty| {
+        ty.kind() == Kind::Struct && btf.string(ty.name()) == b"pt_regs" && ty.vlen() > 0
+    })?;
+    let mut names = BTreeSet::new();
+    member_names(btf, pt_regs, 3, &mut names);
+    let has = |name: &str| names.contains(name.as_bytes());
+    let little = btf.endian() == Endian::Little;
+    Some(if has("orig_ax") {
+        if has("r15") { "x86_64" } else { "i386" }
+    } else if has("orig_x0") || has("pstate") {
+        "arm64"
+    } else if has("orig_gpr2") {
+        "s390x"
+    } else if has("orig_gpr3") {
+        if little { "ppc64el" } else { "ppc64" }
+    } else if has("epc") && has("gp") {
+        "riscv64"
+    } else if has("csr_era") {
+        "loongarch64"
+    } else if has("uregs") {
+        "arm"
+    } else {
+        return None;
+    })
+}
+
+/// The names of the members, those of anonymous members included, `depth` levels down.
+fn member_names<'a>(btf: &'a Btf, ty: Type<'a>, depth: u32, names: &mut BTreeSet<&'a [u8]>) {
+    for member in ty.members() {
+        let name = btf.string(member.name);
+        if !name.is_empty() {
+            names.insert(name);
+        } else if let Some((_, inner)) = btf.skip_modifiers(member.ty).filter(|_| depth > 0) {
+            member_names(btf, inner, depth - 1, names);
+        }
+    }
+}
+
+/// Where the entry belongs below the archive's root. A fork of the archive that spells the
+/// directory `aarch64` keeps its spelling.
+fn entry_path(args: &args::Add, arch: &str, release: &str) -> PathBuf {
+    let version = Path::new(&args.distro).join(&args.version);
+    let directory = std::fs::read_dir(args.archive.join(&version))
+        .into_iter()
+        .flatten()
+        .filter_map(|child| child.ok()?.file_name().into_string().ok())
+        .filter(|child| Arch::new(child).as_str() == arch)
+        .min_by_key(|child| (child != arch, child.clone()))
+        .unwrap_or_else(|| arch.to_owned());
+    version
+        .join(directory)
+        .join(format!("{release}.btf.tar.xz"))
+}
+
+fn state(file: &Path, btf: &[u8], replace: bool) -> Result<State, Failure> {
+    let packed = match std::fs::read(file) {
+        Ok(packed) => packed,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Added),
+        Err(error) => {
+            return Err(error).context(|| format!("cannot read {}", file.display()));
+        }
+    };
+    let same = archive::decode(&packed, archive::DEFAULT_LIMIT)
+        .is_ok_and(|decoded| decoded.bytes() == btf);
+    if same {
+        Ok(State::Unchanged)
+    } else if replace {
+        Ok(State::Replaced)
+    } else {
+        Err(Failure::new(format!(
+            "{}: is there with other contents; --replace overwrites it",
+            file.display()
+        )))
+    }
+}
+
+/// A tar of one file in xz, the same bytes on every machine.
+fn pack(release: &str, btf: &[u8]) -> Result<Vec<u8>, Failure> {
+    let mut header = tar::Header::new_gnu();
+    header.set_size(btf.len() as u64);
+    header.set_mode(0o644);
+    header.set_mtime(0);
+    header.set_uid(0);
+    header.set_gid(0);
+    let xz = xz2::write::XzEncoder::new(Vec::new(), 6);
+    let mut tar = tar::Builder::new(xz);
+    tar.append_data(&mut header, format!("{release}.btf"), btf)?;
+    Ok(tar.into_inner()?.finish()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::arch_of_release;
+
+    #[test]
+    fn release_suffixes() {
+        for (release, arch) in [
+            ("4.18.0-348.7.1.el8_5.x86_64", Some("x86_64")),
+            ("5.10.0-0.deb10.17-rt-arm64", Some("arm64")),
+            ("5.4.17-2011.0.7.el8uek.aarch64", Some("arm64")),
+            ("6.1.0-50-686", Some("i386")),
+            ("6.12.94+deb13-powerpc64le", Some("ppc64el")),
+            ("5.4.0-84-generic", None),
+            ("x86_64", None),
+        ] {
+            assert_eq!(arch_of_release(release), arch, "{release}");
+        }
+    }
+}

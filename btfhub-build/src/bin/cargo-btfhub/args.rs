@@ -1,0 +1,368 @@
+//! The argument model. Doc comments are the `--help` texts.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit status:
+  0  done
+  1  failed
+  2  wrong usage
+  3  not found (select: the bundle has no BTF for this host)
+  4  ambiguous (select: several kernels fit and their BTF differs)";
+
+/// Tailor the kernel BTF of a BTFhub archive to your eBPF objects.
+///
+/// An eBPF CO-RE program needs the BTF of the kernel it is loaded on. Kernels that
+/// carry none are served by an archive (BTFhub); these commands cut it down to what
+/// your objects ask for, pack it, look into it, and report which kernels your objects
+/// will load on.
+#[derive(Debug, Parser)]
+#[command(
+    name = "cargo-btfhub",
+    bin_name = "cargo btfhub",
+    version,
+    after_help = EXIT_CODES,
+    subcommand_required = true,
+    arg_required_else_help = true,
+    max_term_width = 100
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Args, Debug)]
+pub(crate) struct Global {
+    /// Print one JSON document on stdout instead of text
+    #[arg(long, global = true, display_order = 100)]
+    pub(crate) json: bool,
+    /// No progress and no notes on stderr, only errors
+    #[arg(long, short, global = true, display_order = 101)]
+    pub(crate) quiet: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    List(List),
+    Inspect(Inspect),
+    Fetch(Fetch),
+    Add(Add),
+    Remove(Remove),
+    Check(Check),
+    Completions(Completions),
+    Man(Man),
+}
+
+/// Where the kernels come from.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ArchiveArgs {
+    /// A checkout of a BTFhub archive, or a folder laid out like one
+    ///
+    /// May be given several times. Without it: the archive named by
+    /// [package.metadata.btfhub] in the Cargo.toml at hand.
+    #[arg(long = "archive", value_name = "DIR", env = "BTFHUB_ARCHIVE", num_args = 1..)]
+    pub(crate) archives: Vec<PathBuf>,
+}
+
+/// Which of the archive's kernels.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FilterArgs {
+    /// Only kernels of this architecture (x86_64, arm64, ...; all: every one)
+    #[arg(
+        long = "arch",
+        value_name = "ARCH",
+        default_value = "all",
+        value_delimiter = ','
+    )]
+    pub(crate) archs: Vec<String>,
+    /// Only kernels that a pattern matches: DISTRO/VERSION/ARCH/RELEASE with *, ? and [...]
+    ///
+    /// A * crosses slashes: "ubuntu/20.04/*", "*-generic". Kernel versions are taken too:
+    /// ">=4.18", ">=5.4, <5.11".
+    #[arg(long, value_name = "GLOB", num_args = 1..)]
+    pub(crate) include: Vec<String>,
+    /// Not the kernels that a pattern matches; wins over --include
+    #[arg(long, value_name = "GLOB", num_args = 1..)]
+    pub(crate) exclude: Vec<String>,
+}
+
+/// The eBPF objects.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ObjectArgs {
+    /// A compiled eBPF object (clang -g -O2 -target bpf)
+    ///
+    /// May be given several times. Without it: the objects named by
+    /// [package.metadata.btfhub] in the Cargo.toml at hand.
+    #[arg(long = "object", value_name = "O", num_args = 1..)]
+    pub(crate) objects: Vec<PathBuf>,
+}
+
+/// How much of the machine.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct JobArgs {
+    /// How many kernels at once [default: the processors of this machine]
+    #[arg(long, short, value_name = "N")]
+    pub(crate) jobs: Option<std::num::NonZeroUsize>,
+}
+
+/// Show what an archive holds: distributions, versions, architectures, kernels, anomalies
+///
+/// Reads names only, decodes nothing; `check` looks inside.
+#[derive(Args, Debug)]
+pub(crate) struct List {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// Every kernel on a line of its own, DISTRO/VERSION/ARCH/RELEASE
+    #[arg(long)]
+    pub(crate) kernels: bool,
+}
+
+/// Write one tailored BTF per kernel, OUT/DISTRO/VERSION/ARCH/RELEASE.btf
+///
+/// Each file holds what the objects' CO-RE relocations need of that kernel and nothing
+/// else; a loader that is given it relocates as it would with the kernel's full BTF.
+#[derive(Args, Debug)]
+pub(crate) struct Tailor {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) objects: ObjectArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) jobs: JobArgs,
+    /// The directory to write into; files that are already there are replaced
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+}
+
+/// Write one bundle: every kernel, equal BTF kept once, compressed
+///
+/// The same file that a build script embeds. Checked in beside your crate, it serves
+/// builds on machines without the archive.
+#[derive(Args, Debug)]
+pub(crate) struct Bundle {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) objects: ObjectArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) jobs: JobArgs,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    /// Refuse any other state of the archive than this: a git commit, tree:HASH, or the
+    /// digest of a lock file
+    #[arg(long, value_name = "C")]
+    pub(crate) pin: Option<String>,
+}
+
+/// Show a bundle: where it comes from, kernels, classes, and where its bytes go
+#[derive(Args, Debug)]
+pub(crate) struct Inspect {
+    /// The bundle
+    pub(crate) file: PathBuf,
+    /// Every kernel on a line of its own, with its class
+    #[arg(long)]
+    pub(crate) kernels: bool,
+}
+
+/// Check a bundle against the archive and the objects it was made from
+///
+/// Resolves every relocation of the objects against the full BTF of every kernel and
+/// against what the bundle holds for it; a difference is an error that names both.
+#[derive(Args, Debug)]
+pub(crate) struct Verify {
+    /// The bundle
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) objects: ObjectArgs,
+    #[command(flatten)]
+    pub(crate) jobs: JobArgs,
+}
+
+/// Show what a host would get from a bundle, and why
+///
+/// Describe a host with the options, or point --root at a copy of its files; without any
+/// of them the host is this machine. The first line is the entry that serves.
+#[derive(Args, Debug)]
+pub(crate) struct Select {
+    /// The bundle
+    pub(crate) file: PathBuf,
+    /// What `uname -r` prints there
+    #[arg(long, value_name = "R")]
+    pub(crate) release: Option<String>,
+    /// What `uname -v` prints there
+    #[arg(long, value_name = "V")]
+    pub(crate) version_string: Option<String>,
+    /// What `uname -m` prints there
+    #[arg(long, value_name = "M")]
+    pub(crate) machine: Option<String>,
+    /// The host's own os-release file
+    #[arg(long, value_name = "F")]
+    pub(crate) os_release: Option<PathBuf>,
+    /// A directory that holds the host's /etc, /proc and /sys
+    #[arg(long, value_name = "DIR")]
+    pub(crate) root: Option<PathBuf>,
+    /// Write the BTF the host would get here
+    #[arg(long, value_name = "BTF")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The output of `report`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// A summary of some twenty lines
+    Text,
+    /// Everything, in a versioned schema (docs/report.md)
+    Json,
+    /// One page to open in a browser, everything inside
+    Html,
+    /// For a pull request
+    Markdown,
+}
+
+/// Report on which kernels the objects will load, relocation by relocation
+///
+/// For every program and every distinct CO-RE relocation: resolved, absent, incompatible,
+/// ambiguous or refused, on which kernels, and whether the program guards against it.
+#[derive(Args, Debug)]
+pub(crate) struct Report {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) objects: ObjectArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) jobs: JobArgs,
+    /// What to write [default: text; json with --json]
+    #[arg(long, value_enum)]
+    pub(crate) format: Option<Format>,
+    /// The file to write [default: stdout]
+    #[arg(long, value_name = "F")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit with 1 when kernels of a kind are more than a threshold: KIND or KIND>N or KIND>N%
+    ///
+    /// KIND: unloadable (a program would be refused there), absent, incompatible,
+    /// ambiguous, refused (each: some relocation comes out so, guarded or not), or
+    /// unguarded (comes out so and nothing guards it). "unloadable" alone means
+    /// "unloadable>0". May be given several times.
+    #[arg(long, value_name = "KIND[>N[%]]", num_args = 1..)]
+    pub(crate) deny: Vec<String>,
+}
+
+/// Write a lock file: a digest per entry, to pin an archive that is no git checkout
+#[derive(Args, Debug)]
+pub(crate) struct Lock {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// The file to write [default: btfhub.lock in this directory]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Write nothing; exit with 1 when the lock file is not what the archive gives
+    #[arg(long)]
+    pub(crate) check: bool,
+}
+
+/// Get the part of an archive that is needed, at one commit
+///
+/// A git clone without history and without the files that the patterns leave out.
+/// Interrupted, it goes on where it stopped when called again. Needs git 2.27 or later.
+#[derive(Args, Debug)]
+pub(crate) struct Fetch {
+    /// The commit
+    #[arg(long, value_name = "C")]
+    pub(crate) pin: String,
+    /// The directory to write the checkout to
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    /// The repository
+    #[arg(
+        long,
+        value_name = "U",
+        default_value = "https://github.com/aquasecurity/btfhub-archive"
+    )]
+    pub(crate) url: String,
+}
+
+/// Put a kernel of your own into an archive
+///
+/// FILE is BTF (a copy of /sys/kernel/btf/vmlinux, what `pahole --btf_encode_detached`
+/// writes), an ELF file with a .BTF section (vmlinux), a boot image (vmlinuz, Image) in
+/// any of the kernel's compressions, an archive entry (.btf.tar.xz), or a vmlinux with
+/// DWARF alone, which `pahole` (package dwarves) encodes.
+#[derive(Args, Debug)]
+pub(crate) struct Add {
+    /// The kernel
+    pub(crate) file: PathBuf,
+    /// The archive; made when it does not exist
+    #[arg(long, value_name = "DIR", env = "BTFHUB_ARCHIVE")]
+    pub(crate) archive: PathBuf,
+    /// os-release ID of the distribution
+    #[arg(long, value_name = "D")]
+    pub(crate) distro: String,
+    /// os-release VERSION_ID of the distribution
+    #[arg(long, value_name = "V")]
+    pub(crate) version: String,
+    /// `uname -r` of the kernel [default: what the image says, or the file's name]
+    #[arg(long, value_name = "R")]
+    pub(crate) release: Option<String>,
+    /// Its architecture [default: what the image, the release or the types say]
+    #[arg(long, value_name = "ARCH")]
+    pub(crate) arch: Option<String>,
+    /// Replace an entry that is there with other contents
+    #[arg(long)]
+    pub(crate) replace: bool,
+}
+
+/// Take kernels out of an archive
+#[derive(Args, Debug)]
+pub(crate) struct Remove {
+    /// The kernels, DISTRO/VERSION/ARCH/RELEASE as `list --kernels` prints them
+    #[arg(required = true, value_name = "KERNEL")]
+    pub(crate) kernels: Vec<String>,
+    /// The archive
+    #[arg(long, value_name = "DIR", env = "BTFHUB_ARCHIVE")]
+    pub(crate) archive: PathBuf,
+}
+
+/// Decode every entry of an archive and say what is wrong with it
+#[derive(Args, Debug)]
+pub(crate) struct Check {
+    #[command(flatten)]
+    pub(crate) archive: ArchiveArgs,
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) jobs: JobArgs,
+}
+
+/// Print the completion script of a shell
+#[derive(Args, Debug)]
+pub(crate) struct Completions {
+    pub(crate) shell: clap_complete::Shell,
+}
+
+/// Print the man page, or write one page per command
+#[derive(Args, Debug)]
+pub(crate) struct Man {
+    /// Write cargo-btfhub.1, cargo-btfhub-list.1, ... into this directory
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+}

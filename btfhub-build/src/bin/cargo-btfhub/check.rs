@@ -1,0 +1,139 @@
+//! `check`: decodes every entry of an archive.
+
+use std::fmt::Write as _;
+
+use btfhub_build::archive::{self, Entry};
+use btfhub_build::btf::{Btf, Kind};
+use serde::Serialize;
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::jobs::parallel;
+use crate::kernels::{Wanted, scan, wanted};
+use crate::output::{Output, count};
+
+#[derive(Serialize)]
+struct Checked {
+    schema: &'static str,
+    kernels: usize,
+    bytes: u64,
+    bad: Vec<Bad>,
+    remarks: Vec<Remark>,
+    anomalies: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Bad {
+    path: String,
+    error: Vec<String>,
+}
+
+/// Usable, and worth knowing.
+#[derive(Serialize)]
+struct Remark {
+    path: String,
+    what: String,
+}
+
+struct Looked {
+    bytes: u64,
+    remarks: Vec<String>,
+}
+
+pub(crate) fn run(args: &args::Check, output: Output) -> Result<(), Failure> {
+    let archives = scan(&args.archive)?;
+    let entries = wanted(&archives, &Wanted::new(&args.filter)?)?;
+    let progress = output.progress("checking");
+    let looked = parallel(&args.jobs, entries.len(), &progress, |at| {
+        entries.get(at).map(|entry| look(entry))
+    });
+    drop(progress);
+    let mut checked = Checked {
+        schema: "btfhub.check/1",
+        kernels: entries.len(),
+        bytes: 0,
+        bad: Vec::new(),
+        remarks: Vec::new(),
+        anomalies: (archives.iter())
+            .flat_map(|archive| archive.anomalies())
+            .map(ToString::to_string)
+            .collect(),
+    };
+    for (entry, looked) in entries.iter().zip(looked.into_iter().flatten()) {
+        let path = entry.file().display().to_string();
+        match looked {
+            Ok(looked) => {
+                checked.bytes += looked.bytes;
+                checked
+                    .remarks
+                    .extend((looked.remarks.into_iter()).map(|what| Remark {
+                        path: path.clone(),
+                        what,
+                    }));
+            }
+            Err(failure) => checked.bad.push(Bad {
+                path,
+                error: failure.chain,
+            }),
+        }
+    }
+    output.result(&checked, || text(&checked))?;
+    if checked.bad.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!(
+            "{} cannot be used",
+            count(checked.bad.len(), "entry", "entries")
+        ))
+        .told())
+    }
+}
+
+fn look(entry: &Entry) -> Result<Looked, Failure> {
+    let packed = std::fs::read(entry.file()).context(|| "cannot be read".into())?;
+    let decoded = archive::decode(&packed, archive::DEFAULT_LIMIT)?;
+    let mut remarks = Vec::new();
+    let release = entry.kernel().release;
+    if decoded.modules > 0 {
+        remarks.push(format!(
+            "{} more files in the tar (modules)",
+            decoded.modules
+        ));
+    } else if decoded.member != format!("{release}.btf") {
+        remarks.push(format!("the tar calls it {}", decoded.member));
+    }
+    let bytes = decoded.len as u64;
+    let btf = Btf::from_words(decoded.words, decoded.len)?;
+    let count_of = |kind: Kind, name: &[u8]| {
+        (btf.ids().filter_map(|id| btf.ty(id)))
+            .filter(|ty| ty.kind() == kind && btf.string(ty.name()) == name)
+            .count()
+    };
+    match count_of(Kind::Struct, b"task_struct") {
+        0 => remarks.push("no struct task_struct: not the BTF of a kernel?".into()),
+        1 => {}
+        n => remarks.push(format!("{n} structs task_struct, where one is usual")),
+    }
+    Ok(Looked { bytes, remarks })
+}
+
+fn text(checked: &Checked) -> String {
+    let mut text = String::new();
+    for bad in &checked.bad {
+        let _ = writeln!(text, "bad   {}: {}", bad.path, bad.error.join(": "));
+    }
+    for remark in &checked.remarks {
+        let _ = writeln!(text, "odd   {}: {}", remark.path, remark.what);
+    }
+    for anomaly in &checked.anomalies {
+        let _ = writeln!(text, "name  {anomaly}");
+    }
+    let _ = writeln!(
+        text,
+        "{} decoded, {} bytes of BTF, {} bad",
+        count(checked.kernels - checked.bad.len(), "kernel", "kernels"),
+        checked.bytes,
+        checked.bad.len()
+    );
+    text
+}

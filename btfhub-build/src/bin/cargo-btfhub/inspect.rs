@@ -1,0 +1,190 @@
+//! `inspect`: what is in a bundle.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+
+use btfhub_runtime::Bundle;
+use serde::Serialize;
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::output::{Output, count, hex};
+
+#[derive(Serialize)]
+struct Inspected {
+    schema: &'static str,
+    file: String,
+    bytes: usize,
+    kernels: u32,
+    classes: u32,
+    partial: bool,
+    digest: String,
+    provenance: Provenance,
+    parts: Vec<Part>,
+    btf_bytes: u64,
+    entries: Vec<Entry>,
+    class_sizes: Vec<usize>,
+}
+
+#[derive(Serialize)]
+struct Provenance {
+    tool: String,
+    pins: Vec<String>,
+    objects: Vec<Object>,
+    relocations: String,
+}
+
+#[derive(Serialize)]
+struct Object {
+    name: String,
+    sha256: String,
+}
+
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    bytes: usize,
+}
+
+#[derive(Serialize)]
+struct Entry {
+    kernel: String,
+    distro: String,
+    version: String,
+    arch: String,
+    release: String,
+    class: u32,
+}
+
+pub(crate) fn run(args: &args::Inspect, output: Output) -> Result<(), Failure> {
+    let data =
+        std::fs::read(&args.file).context(|| format!("cannot read {}", args.file.display()))?;
+    let bundle = Bundle::parse(&data).context(|| format!("{}", args.file.display()))?;
+    let inspected = look(args, &bundle).context(|| format!("{}", args.file.display()))?;
+    output.result(&inspected, || text(&inspected, args.kernels))
+}
+
+fn look(args: &args::Inspect, bundle: &Bundle<'_>) -> Result<Inspected, Failure> {
+    let provenance = bundle.provenance()?;
+    let classes = bundle.class_count()?;
+    let mut class_sizes = Vec::new();
+    let mut entries = Vec::new();
+    for entry in bundle.kernels() {
+        let entry = entry?;
+        let kernel = entry.kernel();
+        entries.push(Entry {
+            kernel: kernel.to_string(),
+            distro: kernel.distro.to_owned(),
+            version: kernel.version.to_owned(),
+            arch: kernel.arch.as_str().to_owned(),
+            release: kernel.release.to_owned(),
+            class: entry.class().0,
+        });
+    }
+    for class in 0..classes {
+        class_sizes.push(bundle.btf(btfhub_runtime::ClassId(class))?.len());
+    }
+    Ok(Inspected {
+        schema: "btfhub.inspect/1",
+        file: args.file.display().to_string(),
+        bytes: bundle.as_bytes().len(),
+        kernels: bundle.kernel_count()?,
+        classes,
+        partial: bundle.is_partial()?,
+        digest: hex(&bundle.digest()),
+        provenance: Provenance {
+            tool: provenance.tool,
+            pins: provenance.pins,
+            objects: (provenance.objects.into_iter())
+                .map(|object| Object {
+                    name: object.name,
+                    sha256: hex(&object.sha256),
+                })
+                .collect(),
+            relocations: hex(&provenance.relocations),
+        },
+        parts: (bundle.sizes()?.into_iter())
+            .map(|part| Part {
+                name: part.name,
+                bytes: part.bytes,
+            })
+            .collect(),
+        btf_bytes: class_sizes.iter().map(|&size| size as u64).sum(),
+        entries,
+        class_sizes,
+    })
+}
+
+fn text(inspected: &Inspected, kernels: bool) -> String {
+    let mut text = String::new();
+    if kernels {
+        for entry in &inspected.entries {
+            let _ = writeln!(text, "{} class {}", entry.kernel, entry.class);
+        }
+        return text;
+    }
+    let _ = writeln!(
+        text,
+        "{}: {}, {}, {} bytes{}",
+        inspected.file,
+        count(inspected.entries.len(), "kernel", "kernels"),
+        count(inspected.class_sizes.len(), "class", "classes"),
+        inspected.bytes,
+        if inspected.partial {
+            "; PARTIAL: a development bundle, not for release"
+        } else {
+            ""
+        }
+    );
+    let _ = writeln!(text, "sha256      {}", inspected.digest);
+    let _ = writeln!(text, "made by     {}", inspected.provenance.tool);
+    for pin in &inspected.provenance.pins {
+        let _ = writeln!(text, "archive     {pin}");
+    }
+    for object in &inspected.provenance.objects {
+        let _ = writeln!(
+            text,
+            "object      {}  sha256 {}",
+            object.name, object.sha256
+        );
+    }
+    let _ = writeln!(text, "relocations {}", inspected.provenance.relocations);
+    for part in &inspected.parts {
+        let _ = writeln!(
+            text,
+            "bytes       {:9} {:5.1}%  {}",
+            part.bytes,
+            percent(part.bytes, inspected.bytes),
+            part.name
+        );
+    }
+    let _ = writeln!(
+        text,
+        "unpacked    {:9} bytes of BTF in all classes",
+        inspected.btf_bytes
+    );
+    let mut groups: BTreeMap<(&str, &str, &str), (usize, Vec<u32>)> = BTreeMap::new();
+    for entry in &inspected.entries {
+        let group = groups
+            .entry((&entry.distro, &entry.version, &entry.arch))
+            .or_default();
+        group.0 += 1;
+        group.1.push(entry.class);
+    }
+    for ((distro, version, arch), (kernels, mut classes)) in groups {
+        classes.sort_unstable();
+        classes.dedup();
+        let _ = writeln!(
+            text,
+            "{distro}/{version}/{arch}: {}, {}",
+            count(kernels, "kernel", "kernels"),
+            count(classes.len(), "class", "classes")
+        );
+    }
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a percentage with one decimal")]
+fn percent(part: usize, whole: usize) -> f64 {
+    100.0 * part as f64 / whole.max(1) as f64
+}

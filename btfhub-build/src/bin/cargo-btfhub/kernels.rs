@@ -1,0 +1,86 @@
+//! Which of an archive's kernels a command is about.
+
+use btfhub_build::archive::{Archive, Entry, Filter};
+use btfhub_runtime::{Arch, KernelId};
+
+use crate::args::{ArchiveArgs, FilterArgs};
+use crate::failure::{Exit, Failure};
+
+/// `--arch`, `--include` and `--exclude`, understood.
+#[derive(Debug)]
+pub(crate) struct Wanted {
+    /// `None`: every architecture.
+    archs: Option<Vec<String>>,
+    include: Vec<Filter>,
+    exclude: Vec<Filter>,
+}
+
+impl Wanted {
+    pub(crate) fn new(args: &FilterArgs) -> Result<Self, Failure> {
+        let filters = |option: &str, patterns: &[String]| -> Result<Vec<Filter>, Failure> {
+            (patterns.iter())
+                .map(|pattern| {
+                    Filter::new(pattern)
+                        .map_err(|error| Failure::usage(format!("{option}: {error}")))
+                })
+                .collect()
+        };
+        let all = args.archs.iter().any(|arch| arch == "all");
+        Ok(Self {
+            archs: (!all).then(|| {
+                (args.archs.iter())
+                    .map(|arch| Arch::new(arch).as_str().to_owned())
+                    .collect()
+            }),
+            include: filters("--include", &args.include)?,
+            exclude: filters("--exclude", &args.exclude)?,
+        })
+    }
+
+    /// Whether the options ask for this kernel.
+    pub(crate) fn takes(&self, kernel: &KernelId<'_>) -> bool {
+        let matched = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(kernel));
+        (self.archs.as_ref()).is_none_or(|archs| archs.iter().any(|a| a == kernel.arch.as_str()))
+            && (self.include.is_empty() || matched(&self.include))
+            && !matched(&self.exclude)
+    }
+}
+
+/// The archives of the arguments, scanned.
+pub(crate) fn scan(args: &ArchiveArgs) -> Result<Vec<Archive>, Failure> {
+    if args.archives.is_empty() {
+        return Err(Failure::usage(
+            "no archive: name one with --archive DIR, in BTFHUB_ARCHIVE, or in \
+             [package.metadata.btfhub] of your Cargo.toml",
+        ));
+    }
+    (args.archives.iter())
+        .map(|root| Ok(Archive::scan(root)?))
+        .collect()
+}
+
+/// The wanted entries of the archives, by kernel, each kernel once.
+pub(crate) fn wanted<'a>(
+    archives: &'a [Archive],
+    wanted: &Wanted,
+) -> Result<Vec<&'a Entry>, Failure> {
+    let mut entries: Vec<&Entry> = (archives.iter())
+        .flat_map(Archive::entries)
+        .filter(|entry| wanted.takes(&entry.kernel()))
+        .collect();
+    // Stable: of two entries for one kernel the first archive's stays.
+    entries.sort_by(|a, b| a.kernel().cmp(&b.kernel()));
+    entries.dedup_by(|later, first| later.kernel() == first.kernel());
+    if entries.is_empty() {
+        let roots: Vec<_> = (archives.iter())
+            .map(|archive| archive.root().display().to_string())
+            .collect();
+        return Err(Failure::new(format!(
+            "{}: no kernel fits --arch, --include and --exclude; `cargo btfhub list` shows what \
+             is there",
+            roots.join(", ")
+        ))
+        .with_exit(Exit::NotFound));
+    }
+    Ok(entries)
+}

@@ -1,0 +1,83 @@
+//! `cargo btfhub`: the archive, tailoring, bundles and the compatibility report from
+//! the command line.
+//!
+//! ```text
+//! args      the argument model
+//! output    stdout, stderr, files
+//! failure   exit status and chain of causes
+//! <command> one file per command
+//! ```
+
+mod add;
+mod args;
+mod check;
+mod failure;
+mod fetch;
+mod git;
+mod image;
+mod inspect;
+mod jobs;
+mod kernels;
+mod list;
+mod output;
+mod remove;
+mod shell;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::{Cli, Command};
+use failure::Failure;
+use output::Output;
+
+fn main() -> ExitCode {
+    // `cargo btfhub …` starts `cargo-btfhub btfhub …`.
+    let mut arguments: Vec<_> = std::env::args_os().collect();
+    if arguments.get(1).is_some_and(|first| first == "btfhub") {
+        arguments.remove(1);
+    }
+    let cli = Cli::parse_from(arguments);
+    let output = Output::new(&cli.global);
+    match run(cli.command, output) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            fail(&failure, output);
+            failure.exit.into()
+        }
+    }
+}
+
+fn run(command: Command, output: Output) -> Result<(), Failure> {
+    match command {
+        Command::List(args) => list::run(&args, output),
+        Command::Inspect(args) => inspect::run(&args, output),
+        Command::Fetch(args) => fetch::run(&args, output),
+        Command::Add(args) => add::run(&args, output),
+        Command::Remove(args) => remove::run(&args, output),
+        Command::Check(args) => check::run(&args, output),
+        Command::Completions(args) => shell::completions(&args),
+        Command::Man(args) => shell::man(&args, output),
+    }
+}
+
+fn fail(failure: &Failure, output: Output) {
+    if output.json && !failure.is_told {
+        #[derive(serde::Serialize)]
+        struct Document<'a> {
+            schema: &'static str,
+            exit: u8,
+            error: &'a [String],
+        }
+        let document = Document {
+            schema: "btfhub.error/1",
+            exit: failure.exit.code(),
+            error: &failure.chain,
+        };
+        if let Ok(json) = serde_json::to_string_pretty(&document) {
+            // Stdout being gone is no reason to fail twice.
+            let _ = output::stdout(format!("{json}\n").as_bytes());
+        }
+    }
+    output::stderr(&format!("error: {failure}\n"));
+}

@@ -1,0 +1,307 @@
+//! `list`, `check`, `add` and `remove` on small archives made here, and on the shared one.
+
+use std::path::PathBuf;
+use std::process::Command;
+
+use btfhub_tests::cli::Dir;
+use btfhub_tests::shared::{has_tool, shared};
+use btfhub_tests::{cli_test, pack};
+
+/// A real kernel's BTF, small enough to be here.
+fn kernel_btf() -> Vec<u8> {
+    let entry = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
+        .join("../examples/archive/debian/11/x86_64/5.10.0-46-cloud-amd64.btf.tar.xz");
+    let packed = std::fs::read(entry).expect("the example's archive");
+    let decoded = btfhub_build::archive::decode(&packed, 1 << 30).expect("an entry");
+    decoded.bytes().to_vec()
+}
+
+fn archive(dir: &Dir) {
+    for kernel in [
+        "debian/11/x86_64/5.10.9-amd64",
+        "debian/11/x86_64/5.10.10-amd64",
+        "ubuntu/20.04/aarch64/5.4.0-84-generic",
+    ] {
+        pack::entry(&dir.path("archive"), kernel, b"none");
+    }
+}
+
+cli_test!(lists_directories_and_anomalies, |dir| {
+    archive(&dir);
+    dir.write("archive/debian/11/x86_64/5.10.11-amd64.btf.tar.xz", "");
+    let text = dir.btfhub(["list", "--archive", "archive"]).ok();
+    let lines: Vec<_> = text.lines().collect();
+    assert!(
+        lines[0].starts_with("debian 11    x86_64     2  5.10.9-amd64"),
+        "{text}"
+    );
+    assert!(lines[0].ends_with("… 5.10.10-amd64"), "{text}");
+    assert!(
+        lines[1].starts_with("ubuntu 20.04 arm64      1  5.4.0-84-generic"),
+        "{text}"
+    );
+    assert!(text.contains("1 anomaly:"), "{text}");
+    assert!(
+        text.contains("5.10.11-amd64.btf.tar.xz: empty file"),
+        "{text}"
+    );
+});
+
+cli_test!(lists_what_filters_leave, |dir| {
+    archive(&dir);
+    let list = |more: &[&str]| {
+        let base = ["list", "--archive", "archive", "--kernels"];
+        dir.btfhub(base.iter().chain(more)).ok()
+    };
+    assert_eq!(
+        list(&["--arch", "aarch64"]),
+        "ubuntu/20.04/arm64/5.4.0-84-generic\n"
+    );
+    assert_eq!(
+        list(&["--include", "debian/*", "--exclude", "*5.10.9*"]),
+        "debian/11/x86_64/5.10.10-amd64\n"
+    );
+    assert_eq!(
+        list(&["--include", "<5.10"]),
+        "ubuntu/20.04/arm64/5.4.0-84-generic\n"
+    );
+    assert_eq!(list(&["--arch", "all"]).lines().count(), 3);
+    let complaint = dir
+        .btfhub(["list", "--archive", "archive", "--include", "["])
+        .fails(2);
+    assert!(
+        complaint.contains("--include: kernel filter `[`"),
+        "{complaint}"
+    );
+});
+
+cli_test!(an_archive_is_named_or_missed, |dir| {
+    let complaint = dir.btfhub(["list"]).fails(2);
+    assert!(complaint.contains("--archive DIR"), "{complaint}");
+    let complaint = dir.btfhub(["list", "--archive", "nowhere"]).fails(1);
+    assert!(complaint.contains("nowhere"), "{complaint}");
+    archive(&dir);
+    let named = dir.run(dir.command().arg("list").env("BTFHUB_ARCHIVE", "archive"));
+    assert!(named.ok().contains("3 kernels"));
+    let as_cargo_calls_it = dir.btfhub(["btfhub", "list", "--archive", "archive"]).ok();
+    assert!(
+        as_cargo_calls_it.contains("3 kernels"),
+        "{as_cargo_calls_it}"
+    );
+});
+
+cli_test!(usage_errors_exit_with_2, |dir| {
+    let _ = dir.btfhub(["no-such-command"]).fails(2);
+    let _ = dir.btfhub(["list", "--no-such-option"]).fails(2);
+    let _ = dir.btfhub(["add", "x", "--archive", "a"]).fails(2);
+});
+
+cli_test!(adds_checks_and_removes, |dir| {
+    let btf = kernel_btf();
+    dir.write("5.10.0-mine.btf", &btf);
+    let add = [
+        "add",
+        "5.10.0-mine.btf",
+        "--archive",
+        "a",
+        "--distro",
+        "acme",
+        "--version",
+        "1",
+    ];
+    let text = dir.btfhub(add).ok();
+    assert!(
+        text.starts_with("added acme/1/x86_64/5.10.0-mine\n"),
+        "{text}"
+    );
+    let packed = std::fs::read(dir.path("a/acme/1/x86_64/5.10.0-mine.btf.tar.xz")).expect("entry");
+    let decoded = btfhub_build::archive::decode(&packed, 1 << 30).expect("a good entry");
+    assert_eq!(decoded.bytes(), btf);
+    assert_eq!(decoded.member, "5.10.0-mine.btf");
+
+    let again = dir.btfhub(add).ok();
+    assert!(again.starts_with("already there: acme/1"), "{again}");
+
+    let check = dir.btfhub(["check", "--archive", "a"]).ok();
+    assert!(check.contains("1 kernel decoded"), "{check}");
+    pack::entry(&dir.path("a"), "acme/1/x86_64/5.10.1-bad", b"no BTF at all");
+    let run = dir.btfhub(["check", "--archive", "a", "--json"]);
+    assert!(run.stdout.contains("5.10.1-bad"), "{}", run.stdout);
+    assert!(
+        !run.stdout.contains("btfhub.error"),
+        "one document: {}",
+        run.stdout
+    );
+    let _ = run.fails(1);
+
+    let _ = dir
+        .btfhub(["remove", "--archive", "a", "acme/1/x86_64/5.10.9"])
+        .fails(3);
+    let _ = dir
+        .btfhub([
+            "remove",
+            "--archive",
+            "a",
+            "acme/1/x86_64/5.10.0-mine",
+            "acme/1/x86_64/5.10.1-bad",
+        ])
+        .ok();
+    assert_eq!(dir.files("a"), [""; 0]);
+});
+
+cli_test!(an_entry_is_not_replaced_unasked, |dir| {
+    let btf = kernel_btf();
+    dir.write("k.btf", &btf);
+    pack::entry(&dir.path("a"), "acme/1/x86_64/5.10.0", b"other");
+    let add = [
+        "add",
+        "k.btf",
+        "--archive",
+        "a",
+        "--distro",
+        "acme",
+        "--version",
+        "1",
+        "--release",
+        "5.10.0",
+    ];
+    let complaint = dir.btfhub(add).fails(1);
+    assert!(complaint.contains("--replace"), "{complaint}");
+    let text = dir.btfhub(add.iter().chain(&["--replace"])).ok();
+    assert!(text.starts_with("replaced "), "{text}");
+});
+
+cli_test!(names_that_leave_the_archive_are_refused, |dir| {
+    dir.write("k.btf", kernel_btf());
+    for (distro, release) in [
+        ("..", "5.10"),
+        ("acme", "../5.10"),
+        ("", "5.10"),
+        ("a b", "5"),
+    ] {
+        let run = dir.btfhub([
+            "add",
+            "k.btf",
+            "--archive",
+            "a",
+            "--distro",
+            distro,
+            "--version",
+            "1",
+            "--release",
+            release,
+        ]);
+        let _ = run.fails(2);
+    }
+    assert!(!dir.has("a"));
+});
+
+cli_test!(says_what_an_unusable_file_lacks, |dir| {
+    dir.write("text", "hello");
+    dir.write("empty", "");
+    let add = |file| {
+        dir.btfhub([
+            "add",
+            file,
+            "--archive",
+            "a",
+            "--distro",
+            "d",
+            "--version",
+            "1",
+            "--release",
+            "5",
+        ])
+        .fails(1)
+    };
+    assert!(
+        add("text").contains("text: no BTF found"),
+        "{}",
+        add("text")
+    );
+    assert!(add("empty").contains("empty file"));
+    assert!(add("missing").contains("cannot read missing"));
+});
+
+/// Tools that write what kernel builds write; arguments end with reading stdin.
+const PACKERS: [(&str, &[&str]); 6] = [
+    ("gzip", &["-n", "-9"]),
+    ("xz", &["--check=crc32", "--x86", "--lzma2=dict=32MiB"]),
+    ("zstd", &["-22", "--ultra"]),
+    ("lz4", &["-l", "-9"]),
+    ("bzip2", &["-9"]),
+    ("xz", &["--format=lzma", "-9"]),
+];
+
+cli_test!(unpacks_every_compression_of_kernels, |dir| {
+    let btf = kernel_btf();
+    // A flat image: code, the banner, BTF, more code.
+    let mut image = vec![0x90; 4096];
+    image.extend_from_slice(b"Linux version 5.10.0-30-cloud-amd64 (me@here) #1\n\0");
+    image.resize(image.len().next_multiple_of(16), 0);
+    image.extend_from_slice(&btf);
+    image.resize(image.len() + 9999, 0xcc);
+    dir.write("Image", &image);
+    for (at, (tool, arguments)) in PACKERS.iter().enumerate() {
+        if !has_tool(tool) {
+            continue;
+        }
+        let input = std::fs::File::open(dir.path("Image")).expect("the image");
+        let packed = Command::new(tool)
+            .args(*arguments)
+            .arg("-c")
+            .stdin(input)
+            .output()
+            .expect("a compressor");
+        assert!(packed.status.success(), "{tool}");
+        let mut vmlinuz = b"MZ boot code ".repeat(100);
+        vmlinuz.extend_from_slice(&packed.stdout);
+        vmlinuz.extend_from_slice(&u32::try_from(image.len()).expect("small").to_le_bytes());
+        vmlinuz.resize(vmlinuz.len() + 1000, 0);
+        let name = format!("vmlinuz{at}");
+        dir.write(&name, &vmlinuz);
+        let out = format!("a{at}");
+        let text = dir
+            .btfhub([
+                "add",
+                &name,
+                "--archive",
+                &out,
+                "--distro",
+                "d",
+                "--version",
+                "1",
+            ])
+            .ok();
+        assert!(
+            text.starts_with("added d/1/x86_64/5.10.0-30-cloud-amd64"),
+            "{tool}: {text}"
+        );
+        let entry = dir
+            .path(out)
+            .join("d/1/x86_64/5.10.0-30-cloud-amd64.btf.tar.xz");
+        let packed = std::fs::read(entry).expect("an entry");
+        let decoded = btfhub_build::archive::decode(&packed, 1 << 30).expect("a good entry");
+        assert_eq!(decoded.bytes(), btf, "{tool} {arguments:?}");
+    }
+});
+
+cli_test!(the_shared_archive, |dir| {
+    let Some(shared) = shared() else { return };
+    let archive = shared.join("archive");
+    let archive = archive.to_str().expect("UTF-8");
+    let list = dir.btfhub(["list", "--archive", archive]).ok();
+    assert!(list.contains("65 kernels in 13 directories"), "{list}");
+    let check = dir
+        .btfhub([
+            "check",
+            "--archive",
+            archive,
+            "--include",
+            "kylin/*",
+            "centos/*",
+        ])
+        .ok();
+    assert!(check.contains("3 kernels decoded"), "{check}");
+    assert!(check.contains("476 structs task_struct"), "{check}");
+});

@@ -1,0 +1,206 @@
+//! `fetch` from a local repository over file://.
+
+use std::process::Command;
+
+use btfhub_tests::cli::Dir;
+use btfhub_tests::shared::has_tool;
+use btfhub_tests::{cli_test, pack};
+
+fn git(dir: &Dir, repository: &str, arguments: &[&str]) -> String {
+    let mut git = Command::new("git");
+    git.arg("-C").arg(dir.path(repository));
+    git.args(["-c", "user.name=t", "-c", "user.email=t@example.org"]);
+    git.env("GIT_CONFIG_GLOBAL", "/dev/null").args(arguments);
+    dir.run(&mut git).ok()
+}
+
+/// An archive in a repository: three kernels, a codename link, a second commit that adds a
+/// kernel. Returns the commits.
+fn upstream(dir: &Dir) -> [String; 2] {
+    let root = dir.path("upstream");
+    for (kernel, content) in [
+        ("debian/10/x86_64/4.19.0-27-amd64", "one"),
+        ("ubuntu/18.04/x86_64/4.15.0-20-generic", "two"),
+        ("ubuntu/20.04/arm64/5.4.0-84-generic", "three"),
+    ] {
+        pack::entry(&root, kernel, content.repeat(1000).as_bytes());
+    }
+    std::os::unix::fs::symlink("18.04", root.join("ubuntu/bionic")).expect("a link");
+    dir.write("upstream/README.md", "an archive");
+    git(dir, "upstream", &["init", "-q", "-b", "main"]);
+    // As public hosts have it.
+    git(
+        dir,
+        "upstream",
+        &["config", "uploadpack.allowFilter", "true"],
+    );
+    git(
+        dir,
+        "upstream",
+        &["config", "uploadpack.allowAnySHA1InWant", "true"],
+    );
+    git(dir, "upstream", &["add", "-A"]);
+    git(dir, "upstream", &["commit", "-qm", "three kernels"]);
+    let first = git(dir, "upstream", &["rev-parse", "HEAD"])
+        .trim()
+        .to_owned();
+    pack::entry(&root, "ubuntu/20.04/x86_64/5.4.0-90-generic", b"four");
+    git(dir, "upstream", &["add", "-A"]);
+    git(dir, "upstream", &["commit", "-qm", "one more"]);
+    let second = git(dir, "upstream", &["rev-parse", "HEAD"])
+        .trim()
+        .to_owned();
+    [first, second]
+}
+
+fn url(dir: &Dir) -> String {
+    format!("file://{}", dir.path("upstream").display())
+}
+
+/// How many of the commit's blobs the checkout holds.
+fn blobs(dir: &Dir, repository: &str) -> usize {
+    git(
+        dir,
+        repository,
+        &[
+            "cat-file",
+            "--batch-all-objects",
+            "--batch-check=%(objecttype)",
+        ],
+    )
+    .lines()
+    .filter(|kind| *kind == "blob")
+    .count()
+}
+
+cli_test!(fetches_only_what_is_included, |dir| {
+    if !has_tool("git") {
+        return;
+    }
+    let [first, _] = upstream(&dir);
+    let url = url(&dir);
+    let fetch = |include: &str| {
+        dir.btfhub([
+            "fetch",
+            "--pin",
+            &first,
+            "--out",
+            "out",
+            "--url",
+            &url,
+            "--include",
+            include,
+        ])
+    };
+    let text = fetch("ubuntu/18.04/*").ok();
+    assert!(text.starts_with("1 kernel, "), "{text}");
+    assert!(text.contains(&first), "{text}");
+    assert_eq!(
+        dir.files("out"),
+        [
+            "ubuntu/18.04/x86_64/4.15.0-20-generic.btf.tar.xz",
+            "ubuntu/bionic"
+        ]
+    );
+    assert_eq!(
+        blobs(&dir, "out"),
+        2,
+        "the entry and the link, no other content"
+    );
+
+    let list = dir.btfhub(["list", "--archive", "out", "--kernels"]).ok();
+    assert_eq!(list, "ubuntu/18.04/x86_64/4.15.0-20-generic\n");
+
+    // More of it later: only what is missing is requested.
+    let text = fetch("ubuntu/*").ok();
+    assert!(
+        text.contains("2 kernels, ") && text.contains("(1 file requested now)"),
+        "{text}"
+    );
+    let text = fetch("ubuntu/*").ok();
+    assert!(text.contains("(0 files requested now)"), "{text}");
+    let _ = fetch("fedora/*").fails(3);
+});
+
+cli_test!(moves_to_another_pin, |dir| {
+    if !has_tool("git") {
+        return;
+    }
+    let [first, second] = upstream(&dir);
+    let url = url(&dir);
+    let fetch = |pin: &str| dir.btfhub(["fetch", "--pin", pin, "--out", "out", "--url", &url]);
+    assert!(fetch(&first).ok().starts_with("3 kernels"));
+    assert!(!dir.has("out/README.md"), "entries and links only");
+    assert!(fetch(&second).ok().starts_with("4 kernels"));
+    assert_eq!(git(&dir, "out", &["rev-parse", "HEAD"]).trim(), second);
+    assert!(fetch(&first).ok().starts_with("3 kernels"));
+    assert!(!dir.has("out/ubuntu/20.04/x86_64"));
+
+    let complaint = fetch(&"0".repeat(40)).fails(3);
+    assert!(complaint.contains("has no commit 0000"), "{complaint}");
+    let complaint = fetch("main").fails(2);
+    assert!(complaint.contains("not a full commit id"), "{complaint}");
+    let complaint = fetch(&first[..12]).fails(2);
+    assert!(complaint.contains("not a full commit id"), "{complaint}");
+});
+
+cli_test!(goes_on_after_an_interruption, |dir| {
+    if !has_tool("git") {
+        return;
+    }
+    let [first, _] = upstream(&dir);
+    let url = url(&dir);
+    let fetch = || {
+        dir.btfhub([
+            "fetch", "--pin", &first, "--out", "out", "--url", &url, "--json",
+        ])
+    };
+    // What a killed run leaves: a repository with the commit, but no checkout.
+    std::fs::create_dir(dir.path("out")).expect("a directory");
+    git(&dir, "out", &["init", "-q"]);
+    git(
+        &dir,
+        "out",
+        &[
+            "fetch",
+            "-q",
+            "--depth=1",
+            "--filter=blob:none",
+            &url,
+            &first,
+        ],
+    );
+    let json = fetch().ok();
+    assert!(json.contains(r#""kernels": 3"#), "{json}");
+    // A file that went missing comes back.
+    let lost = dir.path("out/debian/10/x86_64/4.19.0-27-amd64.btf.tar.xz");
+    std::fs::remove_file(&lost).expect("a file");
+    let _ = fetch().ok();
+    assert!(lost.exists());
+    // One that was changed is not passed off as the commit's.
+    std::fs::write(&lost, "other").expect("a write");
+    let complaint = fetch().fails(1);
+    assert!(complaint.contains("4.19.0-27-amd64"), "{complaint}");
+});
+
+cli_test!(leaves_other_directories_alone, |dir| {
+    if !has_tool("git") {
+        return;
+    }
+    let [first, _] = upstream(&dir);
+    dir.write("out/mine", "keep");
+    let url = url(&dir);
+    let complaint = dir
+        .btfhub(["fetch", "--pin", &first, "--out", "out", "--url", &url])
+        .fails(2);
+    assert!(complaint.contains("name a new directory"), "{complaint}");
+    assert_eq!(dir.files("out"), ["mine"]);
+    // A caller's own GIT_DIR leads nowhere else.
+    let run = dir.run(
+        dir.command()
+            .args(["fetch", "--pin", &first, "--out", "new", "--url", &url])
+            .env("GIT_DIR", dir.path("elsewhere")),
+    );
+    let _ = run.ok();
+    assert!(dir.has("new/.git") && !dir.has("elsewhere"));
+});
