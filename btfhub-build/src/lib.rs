@@ -14,5 +14,6 @@
 pub mod archive;
 pub mod btf;
 mod error;
+pub mod object;
 
 pub use error::{Error, ErrorKind};

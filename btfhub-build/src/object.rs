@@ -1,0 +1,257 @@
+//! eBPF ELF → local BTF + CO-RE relocations.
+//!
+//! The ELF file is read by the `object` crate; what is kept of it is what
+//! relocation and reporting look at: the local BTF, the relocation records in
+//! the order in which libbpf takes them, the program sections with their
+//! functions and instructions, and line info.
+
+use std::fmt;
+
+use object::read::elf::ElfFile64;
+use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SymbolKind};
+use object::read::Object as _;
+
+use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo};
+
+/// One compiled eBPF object.
+#[derive(Clone, Debug)]
+pub struct Object {
+    name: String,
+    btf: Btf,
+    sections: Vec<ProgramSection>,
+    records: Vec<Record>,
+}
+
+/// An ELF section with instructions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ProgramSection {
+    /// Its name, from which libbpf takes the program type (`fentry/…`).
+    pub name: String,
+    /// The functions in it, by offset.
+    pub functions: Vec<Function>,
+    /// The instructions, in the byte order of the object.
+    pub code: Vec<u8>,
+    /// Where its instructions come from, by offset.
+    pub lines: Vec<LineInfo>,
+}
+
+/// A function (a program, or a subprogram that programs call).
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// The symbol's name.
+    pub name: String,
+    /// Byte offset in its section.
+    pub offset: u64,
+    /// Bytes of instructions.
+    pub size: u64,
+}
+
+/// A CO-RE relocation record and the section it belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Index into [`Object::sections`]; `None` for a section that is not there.
+    pub section: Option<usize>,
+    /// The record.
+    pub relo: CoreRelo,
+}
+
+/// Why a file is no eBPF object that can be tailored for. It names the file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ObjectError {
+    name: String,
+    kind: ObjectErrorKind,
+}
+
+/// The causes behind an [`ObjectError`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ObjectErrorKind {
+    /// Not an ELF file, or one that contradicts itself.
+    NotElf(String),
+    /// An ELF file for another machine.
+    NotEbpf,
+    /// No section of this name.
+    NoSection(&'static str),
+    /// A section that can't be read.
+    Section {
+        /// Its name.
+        name: &'static str,
+        /// What is wrong in it.
+        source: BtfError,
+    },
+}
+
+impl Object {
+    /// Reads an object; `name` stands in messages and reports.
+    ///
+    /// # Errors
+    /// When `data` is not a 64-bit ELF file for eBPF with `.BTF` and
+    /// `.BTF.ext`.
+    pub fn parse(name: &str, data: &[u8]) -> Result<Self, ObjectError> {
+        Self::read(name, data).map_err(|kind| ObjectError {
+            name: name.to_owned(),
+            kind,
+        })
+    }
+
+    fn read(name: &str, data: &[u8]) -> Result<Self, ObjectErrorKind> {
+        let not_elf = |error: object::read::Error| ObjectErrorKind::NotElf(error.to_string());
+        let elf = ElfFile64::<Endianness>::parse(data).map_err(not_elf)?;
+        if elf.architecture() != object::Architecture::Bpf {
+            return Err(ObjectErrorKind::NotEbpf);
+        }
+        let named = |wanted: &'static str| -> Result<&[u8], ObjectErrorKind> {
+            elf.section_by_name(wanted)
+                .ok_or(ObjectErrorKind::NoSection(wanted))?
+                .data()
+                .map_err(not_elf)
+        };
+        let btf = Btf::parse(named(".BTF")?)
+            .map_err(|source| ObjectErrorKind::Section {
+                name: ".BTF",
+                source,
+            })?
+            .with_pointer_size(8);
+        let ext = BtfExt::parse(named(".BTF.ext")?).map_err(|source| ObjectErrorKind::Section {
+            name: ".BTF.ext",
+            source,
+        })?;
+
+        let mut sections = Vec::new();
+        for section in elf.sections() {
+            if section.kind() != object::SectionKind::Text {
+                continue;
+            }
+            let mut functions: Vec<Function> = elf
+                .symbols()
+                .filter(|symbol| {
+                    symbol.section_index() == Some(section.index())
+                        && symbol.kind() == SymbolKind::Text
+                })
+                .map(|symbol| Function {
+                    name: lossy(symbol.name_bytes().unwrap_or_default()),
+                    offset: symbol.address(),
+                    size: symbol.size(),
+                })
+                .collect();
+            functions.sort_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
+            let section_name = section.name_bytes().map_err(not_elf)?;
+            let lines = ext
+                .lines
+                .iter()
+                .filter(|lines| btf.string(lines.section) == section_name)
+                .flat_map(|lines| lines.records.iter().copied())
+                .collect();
+            sections.push(ProgramSection {
+                name: lossy(section_name),
+                functions,
+                code: section.data().map_err(not_elf)?.to_vec(),
+                lines,
+            });
+        }
+        let records = ext
+            .core_relos
+            .iter()
+            .flat_map(|group| {
+                let name = lossy(btf.string(group.section));
+                let section = sections.iter().position(|section| section.name == name);
+                group
+                    .records
+                    .iter()
+                    .map(move |&relo| Record { section, relo })
+            })
+            .collect();
+        Ok(Self {
+            name: name.to_owned(),
+            btf,
+            sections,
+            records,
+        })
+    }
+
+    /// The name given to [`Object::parse`].
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// The object's own types.
+    pub fn btf(&self) -> &Btf {
+        &self.btf
+    }
+
+    /// The sections with instructions, in file order.
+    pub fn sections(&self) -> &[ProgramSection] {
+        &self.sections
+    }
+
+    /// The CO-RE relocation records, in the order of `.BTF.ext`.
+    pub fn records(&self) -> &[Record] {
+        &self.records
+    }
+}
+
+impl ProgramSection {
+    /// The function that holds the instruction at byte `offset`.
+    pub fn function_at(&self, offset: u32) -> Option<&Function> {
+        let offset = u64::from(offset);
+        self.functions.iter().rev().find(|function| {
+            function.offset <= offset && offset - function.offset < function.size
+        })
+    }
+
+    /// The line that the instruction at byte `offset` belongs to.
+    pub fn line_at(&self, offset: u32) -> Option<&LineInfo> {
+        self.lines
+            .iter()
+            .filter(|line| line.insn_off <= offset)
+            .max_by_key(|line| line.insn_off)
+    }
+}
+
+fn lossy(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+impl ObjectError {
+    /// The name of the object.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// What is wrong with it.
+    pub fn kind(&self) -> &ObjectErrorKind {
+        &self.kind
+    }
+}
+
+impl fmt::Display for ObjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.name)?;
+        match &self.kind {
+            ObjectErrorKind::NotElf(what) => write!(
+                f,
+                "not a 64-bit ELF file ({what}); name the object that clang wrote for `-target bpf`"
+            ),
+            ObjectErrorKind::NotEbpf => f.write_str(
+                "an ELF file, but not for eBPF; name the object that clang wrote for `-target bpf`",
+            ),
+            ObjectErrorKind::NoSection(name) => write!(
+                f,
+                "it has no {name} section; compile with `clang -g -O2 -target bpf` and don't strip \
+                 it of more than DWARF (`llvm-strip -g`)"
+            ),
+            ObjectErrorKind::Section { name, .. } => {
+                write!(f, "its {name} section can't be read")
+            }
+        }
+    }
+}
+
+impl std::error::Error for ObjectError {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        match &self.kind {
+            ObjectErrorKind::Section { source, .. } => Some(source),
+            _ => None,
+        }
+    }
+}
