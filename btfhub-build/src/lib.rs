@@ -15,5 +15,7 @@ pub mod archive;
 pub mod btf;
 mod error;
 pub mod object;
+pub mod relo;
+pub mod tailor;
 
 pub use error::{Error, ErrorKind};

@@ -7,9 +7,9 @@
 
 use std::fmt;
 
+use object::read::Object as _;
 use object::read::elf::ElfFile64;
 use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SymbolKind};
-use object::read::Object as _;
 
 use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo};
 
@@ -194,9 +194,10 @@ impl ProgramSection {
     /// The function that holds the instruction at byte `offset`.
     pub fn function_at(&self, offset: u32) -> Option<&Function> {
         let offset = u64::from(offset);
-        self.functions.iter().rev().find(|function| {
-            function.offset <= offset && offset - function.offset < function.size
-        })
+        self.functions
+            .iter()
+            .rev()
+            .find(|function| function.offset <= offset && offset - function.offset < function.size)
     }
 
     /// The line that the instruction at byte `offset` belongs to.

@@ -309,6 +309,43 @@ impl Btf {
         (1..self.type_count()).map(TypeId)
     }
 
+    /// The types of the kinds in `kinds` (bit *n* for kind number *n*) whose
+    /// name begins with two bytes for which `first_two` (65,536 long, first byte
+    /// low) holds; the NUL counts. In id order. The one loop that looks at every
+    /// type of a kernel, hence over plain words.
+    pub(crate) fn find_named(&self, kinds: u32, first_two: &[bool], found: &mut Vec<TypeId>) {
+        if let Some(base) = &self.base {
+            base.find_named(kinds, first_two, found);
+        }
+        let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
+        let index: &[u32] = &self.index;
+        let strings = self.strings();
+        let mut number = 0;
+        while number < index.len() {
+            let pos = index[number] as usize;
+            let kind = (words[pos + 1] >> 24) & KIND_MASK;
+            if kind < 32 && kinds & (1 << kind) != 0 {
+                let name = words[pos];
+                let begins = match name.checked_sub(self.first_string) {
+                    Some(own) if (own as usize) + 1 < strings.len() => {
+                        let at = own as usize;
+                        first_two[strings[at] as usize | (strings[at + 1] as usize) << 8]
+                    }
+                    // The last string can only be empty; those of the base are
+                    // left to the caller.
+                    Some(_) => false,
+                    None => true,
+                };
+                if begins {
+                    // As many types as a file of less than 2^32 bytes holds.
+                    #[allow(clippy::cast_possible_truncation)]
+                    found.push(TypeId(self.first_id + number as u32));
+                }
+            }
+            number += 1;
+        }
+    }
+
     /// The byte order of the machine it describes.
     pub fn endian(&self) -> Endian {
         self.endian
@@ -317,6 +354,17 @@ impl Btf {
     /// The base of a split BTF.
     pub fn base(&self) -> Option<&Arc<Btf>> {
         self.base.as_ref()
+    }
+
+    /// The whole BTF as a file with a header of 24 bytes. What is split from a
+    /// base goes on referring to it.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let first = self
+            .index
+            .first()
+            .map_or(self.types_end, |&pos| pos as usize);
+        let types = self.words.get(first..self.types_end).unwrap_or_default();
+        super::write::file(self.endian, types, self.strings())
     }
 
     pub(super) fn strings(&self) -> &[u8] {

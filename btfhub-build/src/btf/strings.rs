@@ -14,7 +14,7 @@ impl Btf {
     }
 
     /// The string section from `offset` on.
-    pub(super) fn string_tail(&self, offset: StrOffset) -> &[u8] {
+    pub(crate) fn string_tail(&self, offset: StrOffset) -> &[u8] {
         match (&self.base, offset.0.checked_sub(self.first_string)) {
             (Some(base), None) => base.string_tail(offset),
             (_, Some(own)) => self.strings().get(own as usize..).unwrap_or_default(),

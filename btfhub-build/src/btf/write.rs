@@ -142,29 +142,35 @@ impl BtfWriter {
     /// # Errors
     /// When a section would be longer than its 32-bit length can say.
     pub fn finish(self) -> Result<Vec<u8>, WriteError> {
-        let types_len = u32::try_from(self.words.len().saturating_mul(4))
+        u32::try_from(self.words.len().saturating_mul(4))
             .map_err(|_| WriteError("its types take more than 4 GiB"))?;
-        let strings_len = u32::try_from(self.strings.len())
+        u32::try_from(self.strings.len())
             .map_err(|_| WriteError("its strings take more than 4 GiB"))?;
-        let word = |word: u32| match self.endian {
-            Endian::Little => word.to_le_bytes(),
-            Endian::Big => word.to_be_bytes(),
-        };
-        let magic = match self.endian {
-            Endian::Little => MAGIC.to_le_bytes(),
-            Endian::Big => MAGIC.to_be_bytes(),
-        };
-        let mut out =
-            Vec::with_capacity(SHORT_HEADER as usize + self.words.len() * 4 + self.strings.len());
-        out.extend(magic);
-        out.extend([1, 0]); // version, flags
-        for field in [SHORT_HEADER, 0, types_len, types_len, strings_len] {
-            out.extend(word(field));
-        }
-        for &value in &self.words {
-            out.extend(word(value));
-        }
-        out.extend_from_slice(&self.strings);
-        Ok(out)
+        Ok(file(self.endian, &self.words, &self.strings))
     }
+}
+
+/// Header, types and strings, whose lengths fit into 32 bits.
+pub(super) fn file(endian: Endian, types: &[u32], strings: &[u8]) -> Vec<u8> {
+    let word = |word: u32| match endian {
+        Endian::Little => word.to_le_bytes(),
+        Endian::Big => word.to_be_bytes(),
+    };
+    let magic = match endian {
+        Endian::Little => MAGIC.to_le_bytes(),
+        Endian::Big => MAGIC.to_be_bytes(),
+    };
+    let types_len = u32::try_from(types.len() * 4).unwrap_or(u32::MAX);
+    let strings_len = u32::try_from(strings.len()).unwrap_or(u32::MAX);
+    let mut out = Vec::with_capacity(SHORT_HEADER as usize + types.len() * 4 + strings.len());
+    out.extend(magic);
+    out.extend([1, 0]); // version, flags
+    for field in [SHORT_HEADER, 0, types_len, types_len, strings_len] {
+        out.extend(word(field));
+    }
+    for &value in types {
+        out.extend(word(value));
+    }
+    out.extend_from_slice(strings);
+    out
 }

@@ -1,0 +1,306 @@
+//! Matching fields and enumerators against a candidate.
+
+use super::access::SPEC_MAX_LEN;
+use super::kind::{Errno, ReloKind};
+use super::local::{Accessor, bits, is_last_member};
+use super::resolve::Matcher;
+use super::shape::FieldShape;
+use super::trace::{Halt, Mark, MemberUse};
+use super::value::{FieldEnd, FieldValue, field_value};
+use crate::btf::{Kind, TypeId, essential_name};
+
+/// The target side of an access while it grows (`bpf_core_spec`).
+struct TargetSpec {
+    end: FieldEnd,
+    raw_len: usize,
+    /// The named member that the accessors since belong to.
+    named: Option<(TypeId, u32)>,
+}
+
+impl Matcher<'_> {
+    /// `bpf_core_spec_match` and `bpf_core_calc_field_relo` for a field. `None`
+    /// when the candidate has no such field.
+    pub(super) fn field(
+        &mut self,
+        kind: ReloKind,
+        accessors: &[Accessor],
+        candidate: TypeId,
+    ) -> Result<Option<(u32, FieldValue)>, Halt> {
+        let from = self.trace.position();
+        let mut spec = TargetSpec {
+            end: FieldEnd {
+                type_id: candidate,
+                member: None,
+                bit_offset: 0,
+            },
+            raw_len: 0,
+            named: None,
+        };
+        let result = self
+            .find_field(accessors, candidate, &mut spec)
+            .and_then(|found| {
+                if found {
+                    let value = field_value(self.btf, kind, spec.end, self.btf.endian())?;
+                    Ok(Some((spec.end.bit_offset, value)))
+                } else {
+                    Ok(None)
+                }
+            });
+        match result {
+            Ok(Some(_)) => self.mark_use(kind, candidate, &spec, from),
+            Ok(None) => {}
+            // An error stops libbpf: all that led to it must stay.
+            Err(_) => {
+                self.trace.mark(Mark::Size(candidate));
+                for mark in self.trace.marks_since(from) {
+                    if let Mark::Member { how, .. } = mark {
+                        *how = MemberUse::ALL;
+                    }
+                }
+            }
+        }
+        result
+    }
+
+    fn find_field(
+        &mut self,
+        accessors: &[Accessor],
+        candidate: TypeId,
+        spec: &mut TargetSpec,
+    ) -> Result<bool, Halt> {
+        let mut id = candidate;
+        for (position, accessor) in accessors.iter().enumerate() {
+            let (skipped, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
+            id = skipped;
+            match accessor {
+                Accessor::Member { name, shape } => {
+                    match self.find_member(name, shape, id, spec)? {
+                        Some(next) => id = next,
+                        None => return Ok(false),
+                    }
+                }
+                Accessor::Index(index) => {
+                    // The first index is on the candidate itself, as a pointer.
+                    if position > 0 {
+                        if ty.kind() != Kind::Array {
+                            return Ok(false);
+                        }
+                        if let Some((owner, member)) = spec.named {
+                            self.trace.index_tried(owner, member);
+                        }
+                        let array = ty.array();
+                        let flexible = array.nelems == 0
+                            && is_last_member(self.btf.ty(spec.end.type_id), spec.end.member);
+                        if !flexible && *index >= array.nelems {
+                            return Ok(false);
+                        }
+                        id = self
+                            .btf
+                            .skip_modifiers(array.element)
+                            .ok_or(Errno::Invalid)?
+                            .0;
+                    }
+                    if spec.raw_len == SPEC_MAX_LEN {
+                        return Err(Errno::TooBig.into());
+                    }
+                    spec.raw_len += 1;
+                    spec.end.type_id = id;
+                    spec.end.member = None;
+                    let size = self.btf.resolve_size(id).map_err(Errno::from)?;
+                    spec.end.bit_offset = spec.end.bit_offset.wrapping_add(bits(*index, size));
+                    if *index != 0 {
+                        self.mark_size(candidate, spec);
+                    }
+                }
+            }
+        }
+        Ok(true)
+    }
+
+    /// `bpf_core_match_member`: the type of the member called `name`, searched
+    /// in order and through anonymous members.
+    ///
+    /// libbpf does not take back what a member of the right name and the wrong
+    /// type added to offset and length when the search goes on behind an
+    /// anonymous struct around it; neither does this.
+    fn find_member(
+        &mut self,
+        name: &[u8],
+        shape: &FieldShape,
+        id: TypeId,
+        spec: &mut TargetSpec,
+    ) -> Result<Option<TypeId>, Halt> {
+        let (owner, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
+        if !ty.kind().is_composite() {
+            return Ok(None);
+        }
+        let mut index = 0;
+        while index < ty.vlen() {
+            self.trace.step()?;
+            if spec.raw_len == SPEC_MAX_LEN {
+                self.trace.mark(Mark::AtLeast {
+                    owner,
+                    elements: index + 1,
+                });
+                return Err(Errno::TooBig.into());
+            }
+            let target_name = self.btf.string_tail(ty.member_name(index));
+            let anonymous = target_name.first() == Some(&0);
+            if !anonymous && !is_string(target_name, name) {
+                index += 1;
+                continue;
+            }
+            let Some(member) = ty.member(index) else {
+                break;
+            };
+            spec.end.bit_offset = spec.end.bit_offset.wrapping_add(member.bit_offset);
+            spec.raw_len += 1;
+            let before = self.trace.position();
+            self.trace.mark(Mark::Member {
+                owner,
+                index,
+                how: MemberUse::default(),
+            });
+            if anonymous {
+                let found = self.find_member(name, shape, member.ty, spec)?;
+                if found.is_some() {
+                    return Ok(found);
+                }
+                if self.trace.position() == before + 1 {
+                    self.trace.roll_back(before);
+                }
+            } else {
+                if !self.fits(shape, member.ty)? {
+                    return Ok(None);
+                }
+                spec.end.type_id = owner;
+                spec.end.member = Some(index);
+                spec.named = Some((owner, index));
+                return Ok(Some(member.ty));
+            }
+            spec.end.bit_offset = spec.end.bit_offset.wrapping_sub(member.bit_offset);
+            spec.raw_len -= 1;
+            index += 1;
+        }
+        Ok(None)
+    }
+
+    /// `bpf_core_fields_are_compat`.
+    fn fits(&mut self, shape: &FieldShape, id: TypeId) -> Result<bool, Halt> {
+        let mut shape = shape;
+        let mut id = id;
+        loop {
+            self.trace.step()?;
+            let (_, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
+            let name_fits = |local: &[u8]| {
+                let target = essential_name(self.btf.string(ty.name()));
+                local.is_empty() || target.is_empty() || local == target
+            };
+            return Ok(match (shape, ty.kind()) {
+                (FieldShape::Composite, Kind::Struct | Kind::Union)
+                | (FieldShape::Ptr, Kind::Ptr)
+                | (FieldShape::Float, Kind::Float) => true,
+                (FieldShape::Int { plain }, Kind::Int) => *plain && ty.int().offset() == 0,
+                (FieldShape::Fwd(local), Kind::Fwd)
+                | (FieldShape::Enum(local), Kind::Enum | Kind::Enum64) => name_fits(local),
+                (FieldShape::Array(element), Kind::Array) => {
+                    shape = element;
+                    id = ty.array().element;
+                    continue;
+                }
+                _ => false,
+            });
+        }
+    }
+
+    /// Marks what the value of a field was made of.
+    fn mark_use(&mut self, kind: ReloKind, candidate: TypeId, spec: &TargetSpec, from: usize) {
+        if kind == ReloKind::FieldExists {
+            return;
+        }
+        let bitfield = spec.end.member.is_some_and(|index| {
+            let owner = self.btf.ty(spec.end.type_id);
+            owner
+                .and_then(|owner| owner.member(index))
+                .is_some_and(|member| member.bitfield_size > 0)
+        });
+        let offset =
+            bitfield || matches!(kind, ReloKind::FieldByteOffset | ReloKind::FieldLshiftU64);
+        if offset {
+            for mark in self.trace.marks_since(from) {
+                if let Mark::Member { how, .. } = mark {
+                    how.offset = true;
+                }
+            }
+        }
+        if kind == ReloKind::FieldSigned {
+            if let Some((owner, index)) = spec.named {
+                self.trace.mark(Mark::Member {
+                    owner,
+                    index,
+                    how: MemberUse {
+                        sign: true,
+                        size: bitfield,
+                        offset,
+                    },
+                });
+            }
+        } else {
+            self.mark_size(candidate, spec);
+        }
+    }
+
+    /// Marks that the size of the type that the access stands on counts: that
+    /// of the last named member's type, or of the candidate before any.
+    fn mark_size(&mut self, candidate: TypeId, spec: &TargetSpec) {
+        self.trace.mark(match spec.named {
+            Some((owner, index)) => Mark::Member {
+                owner,
+                index,
+                how: MemberUse {
+                    size: true,
+                    ..MemberUse::default()
+                },
+            },
+            None => Mark::Size(candidate),
+        });
+    }
+
+    /// `bpf_core_spec_match` and `bpf_core_calc_enumval_relo`: the value of the
+    /// first enumerator with this essential name.
+    pub(super) fn enumerator(
+        &mut self,
+        kind: ReloKind,
+        name: &[u8],
+        candidate: TypeId,
+    ) -> Result<Option<u64>, Halt> {
+        let (owner, ty) = self.btf.skip_modifiers(candidate).ok_or(Errno::Invalid)?;
+        if !ty.kind().is_any_enum() {
+            return Ok(None);
+        }
+        for (index, enumerator) in (0..).zip(ty.enumerators()) {
+            self.trace.step()?;
+            if essential_name(self.btf.string(enumerator.name)) == name {
+                let value = kind == ReloKind::EnumvalValue;
+                self.trace.mark(Mark::Enumerator {
+                    owner,
+                    index,
+                    value,
+                });
+                return Ok(Some(if value { enumerator.value } else { 1 }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// Whether the NUL-terminated string at the beginning of `section` is `name`.
+fn is_string(section: &[u8], name: &[u8]) -> bool {
+    // The first byte tells most apart, without a call: see `btf::read`.
+    if section.is_empty() || name.is_empty() || section[0] != name[0] {
+        return false;
+    }
+    section
+        .split_at_checked(name.len())
+        .is_some_and(|(head, tail)| head == name && tail.first() == Some(&0))
+}

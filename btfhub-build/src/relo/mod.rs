@@ -1,0 +1,42 @@
+//! The CO-RE relocation algorithm, as libbpf 1.7.0 has it in `relo_core.c`.
+//!
+//! It is cut in two where libbpf does both at once. First everything that the
+//! *local* side contributes is worked out, once per object: a [`Relocation`]
+//! holds it by value and refers to no BTF any more, so that equal relocations
+//! of many records and objects are one. Then the relocations are matched
+//! against the *target*, once per kernel.
+//!
+//! ```text
+//! kind        ReloKind, Errno
+//! access      the access string 0:1:2
+//! value       offsets, sizes, shifts of a field (bpf_core_calc_field_relo)
+//! shape       what compatibility checks read of a local type
+//! local       record → Relocation (bpf_core_parse_spec)
+//! relocations the distinct relocations of all objects, and their fingerprint
+//! trace       what a match read of the target
+//! fields      matching fields (bpf_core_match_member, …_fields_are_compat)
+//! types       matching types (bpf_core_types_are_compat, …_types_match)
+//! candidates  target types that a local type may mean (bpf_core_add_cands)
+//! resolve     relocations × target → Outcome (bpf_core_calc_relo_insn)
+//! ```
+
+mod access;
+mod candidates;
+mod fields;
+mod kind;
+mod local;
+mod relocations;
+mod resolve;
+mod shape;
+mod trace;
+mod types;
+mod value;
+
+pub use kind::{Errno, ReloKind};
+pub use local::{Accessor, LocalValue, Relocation, Root, Spec};
+pub use relocations::{RecordMeaning, Relocations};
+pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, resolve};
+pub(crate) use resolve::{TracedCandidate, TracedGroup, essential, trace_groups};
+pub use shape::{CompatShape, FieldShape, MatchBody, MatchMember, MatchShape};
+pub(crate) use trace::{Mark, MemberUse};
+pub use value::LoadClass;

@@ -1,0 +1,296 @@
+//! The distinct relocations of a set of objects, and their fingerprint.
+
+use std::collections::BTreeSet;
+
+use sha2::{Digest as _, Sha256};
+
+use super::kind::{Errno, ReloKind};
+use super::local::{Accessor, Local, LocalValue, Relocation, Root, Spec, localize};
+use super::shape::{CompatShape, FieldShape, MatchBody, MatchShape};
+use super::value::LoadClass;
+use crate::btf::TypeId;
+use crate::object::Object;
+
+/// What a set of objects asks of every kernel.
+///
+/// Nothing here depends on the order or the number of the objects, on type ids
+/// or on instructions: two builds of a program that ask for the same are equal
+/// and have the same [fingerprint](Relocations::fingerprint).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub struct Relocations {
+    relocations: Vec<Relocation>,
+}
+
+/// What one record of an object comes to before any kernel is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RecordMeaning {
+    /// An index into [`Relocations::list`].
+    Relocation(usize),
+    /// `TypeIdLocal`: this id, whatever the kernel.
+    LocalTypeId(TypeId),
+    /// libbpf refuses the object on every kernel.
+    Refused(Errno),
+}
+
+impl Relocations {
+    /// The distinct relocations of `objects`.
+    pub fn from_objects<'a>(objects: impl IntoIterator<Item = &'a Object>) -> Self {
+        let mut distinct = BTreeSet::new();
+        for object in objects {
+            // Compilers write one record per access; most repeat an earlier one.
+            let mut seen = BTreeSet::new();
+            for record in object.records() {
+                let relo = &record.relo;
+                if !seen.insert((relo.type_id, relo.access_str, relo.kind)) {
+                    continue;
+                }
+                if let Ok(Local::Relocation(relocation)) = localize(object.btf(), relo) {
+                    distinct.insert(relocation);
+                }
+            }
+        }
+        Self {
+            relocations: distinct.into_iter().collect(),
+        }
+    }
+
+    /// The relocations, those with the same candidates next to each other.
+    pub fn list(&self) -> &[Relocation] {
+        &self.relocations
+    }
+
+    /// What each record of `object` comes to, in the object's order. A
+    /// relocation that is not among these counts as refused: ask with an object
+    /// that [`Relocations::from_objects`] was given.
+    pub fn meanings(&self, object: &Object) -> Vec<RecordMeaning> {
+        let mut known = std::collections::HashMap::new();
+        object
+            .records()
+            .iter()
+            .map(|record| {
+                let relo = &record.relo;
+                *known
+                    .entry((relo.type_id, relo.access_str, relo.kind))
+                    .or_insert_with(|| match localize(object.btf(), relo) {
+                        Err(errno) => RecordMeaning::Refused(errno),
+                        Ok(Local::TypeId(id)) => RecordMeaning::LocalTypeId(id),
+                        Ok(Local::Relocation(relocation)) => self
+                            .relocations
+                            .binary_search(&relocation)
+                            .map_or(RecordMeaning::Refused(Errno::Invalid), |index| {
+                                RecordMeaning::Relocation(index)
+                            }),
+                    })
+            })
+            .collect()
+    }
+
+    /// Whether any relocation is a `TypeMatches`, which compares names and
+    /// pointed-at types that no other kind looks at.
+    pub(crate) fn has_type_matches(&self) -> bool {
+        self.relocations
+            .iter()
+            .any(|relocation| relocation.kind == ReloKind::TypeMatches)
+    }
+
+    /// SHA-256 over all of it: equal for equal relocations, whatever else
+    /// changed in the programs.
+    pub fn fingerprint(&self) -> [u8; 32] {
+        let mut out = Encoder(Sha256::new());
+        out.bytes(b"btfhub relocations 1");
+        out.count(self.relocations.len());
+        for relocation in &self.relocations {
+            out.relocation(relocation);
+        }
+        out.0.finalize().into()
+    }
+}
+
+/// Feeds values to the digest so that different ones give different bytes:
+/// every string and list with its length, every choice with a number.
+struct Encoder(Sha256);
+
+impl Encoder {
+    fn number(&mut self, number: u64) {
+        self.0.update(number.to_le_bytes());
+    }
+
+    fn count(&mut self, count: usize) {
+        self.number(count as u64);
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.count(bytes.len());
+        self.0.update(bytes);
+    }
+
+    fn relocation(&mut self, relocation: &Relocation) {
+        let Relocation {
+            root: Root { name, kind },
+            aya_name,
+            kind: relo_kind,
+            spec,
+            local:
+                LocalValue {
+                    value,
+                    size,
+                    load,
+                    validate,
+                },
+        } = relocation;
+        self.bytes(name);
+        self.number(u64::from(*kind));
+        self.bytes(aya_name.as_deref().unwrap_or_default());
+        self.number(*relo_kind as u64);
+        self.spec(spec);
+        self.number(*value);
+        self.number(u64::from(*size));
+        self.number(match load {
+            LoadClass::Pointer => 0,
+            LoadClass::Unsigned => 1,
+            LoadClass::Other => 2,
+        });
+        self.number(u64::from(*validate));
+    }
+
+    fn spec(&mut self, spec: &Spec) {
+        match spec {
+            Spec::Field(accessors) => {
+                self.number(0);
+                self.count(accessors.len());
+                for accessor in accessors {
+                    match accessor {
+                        Accessor::Index(index) => {
+                            self.number(0);
+                            self.number(u64::from(*index));
+                        }
+                        Accessor::Member { name, shape } => {
+                            self.number(1);
+                            self.bytes(name);
+                            self.field_shape(shape);
+                        }
+                    }
+                }
+            }
+            Spec::Enumerator(name) => {
+                self.number(1);
+                self.bytes(name);
+            }
+            Spec::Type(shape) => {
+                self.number(2);
+                self.compat_shape(shape);
+            }
+            Spec::TypeMatch(shape) => {
+                self.number(3);
+                self.match_shape(shape);
+            }
+        }
+    }
+
+    fn field_shape(&mut self, shape: &FieldShape) {
+        match shape {
+            FieldShape::Composite => self.number(0),
+            FieldShape::Ptr => self.number(1),
+            FieldShape::Float => self.number(2),
+            FieldShape::Int { plain } => self.number(3 + u64::from(*plain)),
+            FieldShape::Fwd(name) => {
+                self.number(5);
+                self.bytes(name);
+            }
+            FieldShape::Enum(name) => {
+                self.number(6);
+                self.bytes(name);
+            }
+            FieldShape::Array(element) => {
+                self.number(7);
+                self.field_shape(element);
+            }
+            FieldShape::Other => self.number(8),
+        }
+    }
+
+    fn compat_shape(&mut self, shape: &CompatShape) {
+        match shape {
+            CompatShape::Leaf(kind) => {
+                self.number(0);
+                self.number(u64::from(*kind));
+            }
+            CompatShape::Enum => self.number(1),
+            CompatShape::Int { plain } => self.number(2 + u64::from(*plain)),
+            CompatShape::Ptr(inner) => {
+                self.number(4);
+                self.compat_shape(inner);
+            }
+            CompatShape::Array(inner) => {
+                self.number(5);
+                self.compat_shape(inner);
+            }
+            CompatShape::FuncProto { params, result } => {
+                self.number(6);
+                self.count(params.len());
+                for param in params {
+                    self.compat_shape(param);
+                }
+                self.compat_shape(result);
+            }
+            CompatShape::Other => self.number(7),
+            CompatShape::TooDeep => self.number(8),
+        }
+    }
+
+    fn match_shape(&mut self, shape: &MatchShape) {
+        self.bytes(&shape.name);
+        match &shape.body {
+            MatchBody::Void => self.number(0),
+            MatchBody::Fwd { union, behind_ptr } => {
+                self.number(1);
+                self.number(u64::from(*union) | u64::from(*behind_ptr) << 1);
+            }
+            MatchBody::Opaque { union } => {
+                self.number(2);
+                self.number(u64::from(*union));
+            }
+            MatchBody::Composite { union, members } => {
+                self.number(3);
+                self.number(u64::from(*union));
+                self.count(members.len());
+                for member in members {
+                    self.bytes(&member.name);
+                    self.match_shape(&member.shape);
+                }
+            }
+            MatchBody::Enum { size, names } => {
+                self.number(4);
+                self.number(u64::from(*size));
+                self.count(names.len());
+                for name in names {
+                    self.bytes(name);
+                }
+            }
+            MatchBody::Int { size, signed } => {
+                self.number(5);
+                self.number(u64::from(*size));
+                self.number(u64::from(*signed));
+            }
+            MatchBody::Ptr(inner) => {
+                self.number(6);
+                self.match_shape(inner);
+            }
+            MatchBody::Array { nelems, element } => {
+                self.number(7);
+                self.number(u64::from(*nelems));
+                self.match_shape(element);
+            }
+            MatchBody::FuncProto { params, result } => {
+                self.number(8);
+                self.count(params.len());
+                for param in params {
+                    self.match_shape(param);
+                }
+                self.match_shape(result);
+            }
+            MatchBody::Other => self.number(9),
+            MatchBody::TooDeep => self.number(10),
+        }
+    }
+}

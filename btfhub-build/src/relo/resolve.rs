@@ -1,0 +1,356 @@
+//! Relocations × target → [`Outcome`].
+
+use std::fmt;
+use std::ops::Range;
+
+use super::candidates::find_candidates;
+use super::kind::{Errno, ReloKind};
+use super::local::{Relocation, Spec};
+use super::relocations::Relocations;
+use super::trace::{Halt, Mark, Trace};
+use super::value::LoadClass;
+use crate::btf::{Btf, TypeId};
+
+/// What all relocations come to in one kernel.
+///
+/// libbpf's answer depends on state: it keeps one list of candidates for each
+/// local type and prunes it as it goes through the records of the programs that
+/// are loaded. What does not depend on that is here: for every relocation, each
+/// candidate's own result, and the candidates' order. Candidates that never
+/// match are left out, and one that equals an earlier one in everything can't
+/// change any answer and is left out too. Two BTFs with equal outcomes are
+/// equal for libbpf, whichever programs are loaded.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
+pub struct Outcome {
+    groups: Vec<Group>,
+}
+
+/// The relocations that share their candidates.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Group {
+    /// Which of [`Relocations::list`].
+    pub relocations: Range<usize>,
+    /// The candidates that matter, in id order.
+    pub candidates: Vec<Candidate>,
+}
+
+/// One candidate's results, one for each relocation of its group: `None` where
+/// it does not match, an error where libbpf stops.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Candidate {
+    /// The results.
+    pub results: Vec<Option<Result<Match, Errno>>>,
+}
+
+/// What a relocation comes to with one candidate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Match {
+    /// `bpf_core_spec::bit_offset`: candidates must agree on it.
+    pub bit_offset: u32,
+    /// `new_val`. For `TypeIdTarget` 0: ids differ between any two BTFs.
+    pub value: u64,
+    /// `new_sz`: bytes of the field, 0 where no load can be adjusted.
+    pub size: u32,
+    /// `fail_memsz_adjust`: a load of the local size can't become one of this.
+    pub wrong_load: bool,
+}
+
+/// What a relocation comes to in one kernel, for a fresh list of candidates.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Resolution {
+    /// libbpf patches the instruction.
+    Resolved {
+        /// `new_val`.
+        value: u64,
+        /// `new_sz`.
+        size: u32,
+        /// `fail_memsz_adjust`.
+        wrong_load: bool,
+        /// Whether a target was found, or `value` stands for "there is none".
+        found: bool,
+    },
+    /// Nothing was found: libbpf replaces the instruction by an invalid one.
+    Poisoned,
+    /// Candidates disagree: libbpf refuses the object (`-EINVAL`).
+    Ambiguous,
+    /// libbpf refuses the object with this error.
+    Refused(Errno),
+}
+
+/// The types of this kernel are so entangled that relocation would take more
+/// than 2²⁸ steps. No real BTF comes near; libbpf would hang.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TooComplex;
+
+impl fmt::Display for TooComplex {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "its types are nested so that relocation takes more than 2^28 steps; no kernel's are, \
+             so this BTF is damaged or made to do harm",
+        )
+    }
+}
+
+impl std::error::Error for TooComplex {}
+
+/// Resolves relocations against a kernel's BTF.
+///
+/// # Errors
+/// [`TooComplex`].
+pub fn resolve(relocations: &Relocations, btf: &Btf) -> Result<Outcome, TooComplex> {
+    let (groups, _) = trace_groups(relocations, btf)?;
+    Ok(Outcome::new(relocations, &groups))
+}
+
+/// A group with everything its matches read.
+#[derive(Debug)]
+pub(crate) struct TracedGroup {
+    pub(crate) relocations: Range<usize>,
+    pub(crate) candidates: Vec<TracedCandidate>,
+    /// Candidates of aya-obj alone.
+    pub(crate) aya: Vec<TracedCandidate>,
+}
+
+/// A candidate, its results, and what they were made of.
+#[derive(Debug)]
+pub(crate) struct TracedCandidate {
+    pub(crate) id: TypeId,
+    pub(crate) results: Vec<Option<Result<Match, Errno>>>,
+    pub(crate) marks: Vec<Mark>,
+}
+
+impl TracedCandidate {
+    pub(crate) fn matches_any(&self) -> bool {
+        self.results.iter().any(Option::is_some)
+    }
+}
+
+/// Resolves relocations and keeps what was read. Second: array members into
+/// which an index was tried.
+#[allow(clippy::type_complexity)] // two lists
+pub(crate) fn trace_groups(
+    relocations: &Relocations,
+    btf: &Btf,
+) -> Result<(Vec<TracedGroup>, Vec<(TypeId, u32)>), TooComplex> {
+    let list = relocations.list();
+    let mut ranges: Vec<Range<usize>> = Vec::new();
+    for (number, relocation) in list.iter().enumerate() {
+        match ranges.last_mut() {
+            Some(range)
+                if list.get(range.start).map(|first| &first.root) == Some(&relocation.root) =>
+            {
+                range.end = number + 1;
+            }
+            _ => ranges.push(number..number + 1),
+        }
+    }
+    let roots: Vec<_> = ranges
+        .iter()
+        .filter_map(|range| {
+            let group = list.get(range.clone())?;
+            let mut aya: Vec<&[u8]> = group.iter().filter_map(|r| r.aya_name.as_deref()).collect();
+            aya.sort_unstable();
+            aya.dedup();
+            Some((&group.first()?.root, aya))
+        })
+        .collect();
+    let candidates = find_candidates(btf, &roots);
+
+    let mut matcher = Matcher {
+        btf,
+        trace: Trace::default(),
+    };
+    let mut groups = Vec::with_capacity(ranges.len());
+    for (range, candidates) in ranges.into_iter().zip(candidates) {
+        let group = list.get(range.clone()).unwrap_or_default();
+        let mut trace = |ids: Vec<TypeId>| {
+            ids.into_iter()
+                .map(|id| matcher.candidate(group, id))
+                .collect::<Result<Vec<_>, _>>()
+        };
+        groups.push(TracedGroup {
+            candidates: trace(candidates.ids)?,
+            aya: trace(candidates.aya)?,
+            relocations: range,
+        });
+    }
+    Ok((groups, matcher.trace.take_indexed()))
+}
+
+/// Matches relocations against candidates of one target.
+pub(super) struct Matcher<'a> {
+    pub(super) btf: &'a Btf,
+    pub(super) trace: Trace,
+}
+
+impl Matcher<'_> {
+    fn candidate(
+        &mut self,
+        relocations: &[Relocation],
+        id: TypeId,
+    ) -> Result<TracedCandidate, TooComplex> {
+        let mut results = Vec::with_capacity(relocations.len());
+        for relocation in relocations {
+            let from = self.trace.position();
+            let result = self.one(relocation, id);
+            if matches!(result, Ok(None)) {
+                self.trace.roll_back(from);
+            }
+            results.push(match result {
+                Ok(found) => found.map(Ok),
+                Err(Halt::Errno(errno)) => Some(Err(errno)),
+                Err(Halt::OutOfSteps) => return Err(TooComplex),
+            });
+        }
+        Ok(TracedCandidate {
+            id,
+            results,
+            marks: self.trace.take_marks(),
+        })
+    }
+
+    /// `bpf_core_spec_match` and `bpf_core_calc_relo` for one candidate.
+    fn one(&mut self, relocation: &Relocation, id: TypeId) -> Result<Option<Match>, Halt> {
+        let plain = |value: u64| Match {
+            bit_offset: 0,
+            value,
+            size: 0,
+            wrong_load: false,
+        };
+        match &relocation.spec {
+            Spec::Field(accessors) => {
+                let found = self.field(relocation.kind, accessors, id)?;
+                Ok(found.map(|(bit_offset, field)| Match {
+                    bit_offset,
+                    value: field.value,
+                    size: field.size,
+                    wrong_load: relocation.local.size != field.size
+                        && !matches!(
+                            (relocation.local.load, field.load),
+                            (LoadClass::Pointer, LoadClass::Pointer)
+                                | (LoadClass::Unsigned, LoadClass::Unsigned)
+                        ),
+                }))
+            }
+            Spec::Enumerator(name) => Ok(self.enumerator(relocation.kind, name, id)?.map(plain)),
+            Spec::TypeMatch(shape) => Ok(self.matches(shape, id)?.then(|| plain(1))),
+            Spec::Type(shape) => {
+                if !self.is_compatible(shape, id)? {
+                    return Ok(None);
+                }
+                Ok(Some(match relocation.kind {
+                    ReloKind::TypeSize => {
+                        self.trace.mark(Mark::Size(id));
+                        plain(u64::from(
+                            self.btf.resolve_size(id).map_err(|_| Errno::Invalid)?,
+                        ))
+                    }
+                    ReloKind::TypeIdTarget => plain(0),
+                    _ => plain(1),
+                }))
+            }
+        }
+    }
+}
+
+impl Outcome {
+    /// The outcome of traced groups: the candidates that matter.
+    pub(crate) fn new(relocations: &Relocations, groups: &[TracedGroup]) -> Self {
+        Self {
+            groups: groups
+                .iter()
+                .map(|group| Group {
+                    relocations: group.relocations.clone(),
+                    candidates: essential(relocations, group)
+                        .into_iter()
+                        .map(|candidate| Candidate {
+                            results: candidate.results.clone(),
+                        })
+                        .collect(),
+                })
+                .collect(),
+        }
+    }
+
+    /// The groups, in the order of [`Relocations::list`].
+    pub fn groups(&self) -> &[Group] {
+        &self.groups
+    }
+
+    /// What relocation `index` of `relocations` comes to with a list of
+    /// candidates of its own (`bpf_core_calc_relo_insn`).
+    pub fn resolution(&self, relocations: &Relocations, index: usize) -> Option<Resolution> {
+        let relocation = relocations.list().get(index)?;
+        let group = self
+            .groups
+            .iter()
+            .find(|group| group.relocations.contains(&index))?;
+        let number = index - group.relocations.start;
+        let mut first: Option<Match> = None;
+        for candidate in &group.candidates {
+            match (candidate.results.get(number)?, first) {
+                (None, _) => {}
+                (Some(Err(errno)), _) => return Some(Resolution::Refused(*errno)),
+                (Some(Ok(found)), None) => first = Some(*found),
+                (Some(Ok(found)), Some(first)) => {
+                    if relocation.kind == ReloKind::TypeIdTarget
+                        || found.bit_offset != first.bit_offset
+                        || found.value != first.value
+                    {
+                        return Some(Resolution::Ambiguous);
+                    }
+                }
+            }
+        }
+        Some(match (first, relocation.kind) {
+            (Some(found), _) => Resolution::Resolved {
+                value: found.value,
+                size: found.size,
+                wrong_load: found.wrong_load,
+                found: true,
+            },
+            (None, ReloKind::FieldExists | ReloKind::EnumvalExists) => absent(),
+            (None, kind) if kind.is_type() => absent(),
+            (None, _) => Resolution::Poisoned,
+        })
+    }
+}
+
+/// What asks whether something exists gets 0 where it does not.
+fn absent() -> Resolution {
+    Resolution::Resolved {
+        value: 0,
+        size: 0,
+        wrong_load: false,
+        found: false,
+    }
+}
+
+/// The candidates of a group that can change an answer of libbpf: those that
+/// match something, but for one that equals an earlier one throughout. Both are
+/// then kept or pruned together, and the earlier one's values are used. Two
+/// that a `TypeIdTarget` matches are never equal: their ids differ.
+pub(crate) fn essential<'a>(
+    relocations: &Relocations,
+    group: &'a TracedGroup,
+) -> Vec<&'a TracedCandidate> {
+    let list = relocations
+        .list()
+        .get(group.relocations.clone())
+        .unwrap_or_default();
+    let has_id = |candidate: &TracedCandidate| {
+        list.iter()
+            .zip(&candidate.results)
+            .any(|(relocation, result)| {
+                relocation.kind == ReloKind::TypeIdTarget && matches!(result, Some(Ok(_)))
+            })
+    };
+    let mut seen = std::collections::HashSet::new();
+    group
+        .candidates
+        .iter()
+        .filter(|candidate| {
+            candidate.matches_any() && (has_id(candidate) || seen.insert(&candidate.results))
+        })
+        .collect()
+}

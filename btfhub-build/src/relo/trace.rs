@@ -1,0 +1,131 @@
+//! What a match read of the target: every fact that must survive tailoring
+//! for the match to come out the same.
+
+use super::kind::Errno;
+use crate::btf::TypeId;
+
+/// One fact. Whatever is not named by a mark may be changed or dropped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    /// This member was found, or stepped through: its name, its place among
+    /// the others, and the kind of its type.
+    Member {
+        /// The struct or union.
+        owner: TypeId,
+        /// Which member.
+        index: u32,
+        /// What else of it counts.
+        how: MemberUse,
+    },
+    /// The size of this type.
+    Size(TypeId),
+    /// This enumerator's name.
+    Enumerator {
+        /// The enum.
+        owner: TypeId,
+        /// Which enumerator.
+        index: u32,
+        /// Whether its value counts.
+        value: bool,
+    },
+    /// That the struct, union or enum has at least so many elements.
+    AtLeast {
+        /// The type.
+        owner: TypeId,
+        /// Members or enumerators.
+        elements: u32,
+    },
+    /// What this pointer or function prototype refers to.
+    Referenced(TypeId),
+}
+
+/// What of a member counts beyond its presence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(crate) struct MemberUse {
+    /// Its offset adds to a value that is used.
+    pub(crate) offset: bool,
+    /// Bytes of its type.
+    pub(crate) size: bool,
+    /// Signedness of its type.
+    pub(crate) sign: bool,
+}
+
+impl MemberUse {
+    /// All of it.
+    pub(crate) const ALL: Self = Self {
+        offset: true,
+        size: true,
+        sign: true,
+    };
+}
+
+/// The marks of one match, with those of failed attempts taken back.
+#[derive(Debug, Default)]
+pub(super) struct Trace {
+    marks: Vec<Mark>,
+    /// Array members into which an index was tried. Never taken back: an index
+    /// that found nothing must find nothing in the tailored type either.
+    indexed: Vec<(TypeId, u32)>,
+    steps: u64,
+}
+
+/// The work for one kernel, in members and enumerators looked at. Real objects
+/// and kernels stay far below; types made to be exponential end here.
+const MAX_STEPS: u64 = 1 << 28;
+
+/// Why a match ended without an answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Halt {
+    /// libbpf's error.
+    Errno(Errno),
+    /// More than [`MAX_STEPS`].
+    OutOfSteps,
+}
+
+impl From<Errno> for Halt {
+    fn from(errno: Errno) -> Self {
+        Self::Errno(errno)
+    }
+}
+
+impl Trace {
+    pub(super) fn mark(&mut self, mark: Mark) {
+        self.marks.push(mark);
+    }
+
+    pub(super) fn index_tried(&mut self, owner: TypeId, member: u32) {
+        self.indexed.push((owner, member));
+    }
+
+    pub(super) fn step(&mut self) -> Result<(), Halt> {
+        self.steps += 1;
+        if self.steps > MAX_STEPS {
+            return Err(Halt::OutOfSteps);
+        }
+        Ok(())
+    }
+
+    /// Where the next mark will stand.
+    pub(super) fn position(&self) -> usize {
+        self.marks.len()
+    }
+
+    /// Takes back the marks from `position` on.
+    pub(super) fn roll_back(&mut self, position: usize) {
+        self.marks.truncate(position);
+    }
+
+    /// The marks from `position` on.
+    pub(super) fn marks_since(&mut self, position: usize) -> &mut [Mark] {
+        self.marks.get_mut(position..).unwrap_or_default()
+    }
+
+    /// Takes out the marks made so far.
+    pub(super) fn take_marks(&mut self) -> Vec<Mark> {
+        std::mem::take(&mut self.marks)
+    }
+
+    pub(super) fn take_indexed(&mut self) -> Vec<(TypeId, u32)> {
+        std::mem::take(&mut self.indexed)
+    }
+}

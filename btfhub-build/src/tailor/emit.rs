@@ -1,0 +1,368 @@
+//! What is kept → BTF bytes, in one order for everything that does not matter.
+//!
+//! Types with a name come first, sorted by essential name, kind, and the
+//! kernel's order among those; candidates of one relocation thereby keep their
+//! order. Types without a name follow in the order in which a depth-first walk
+//! over the named ones completes them, equal ones once. Strings stand in order
+//! of first use.
+
+use std::collections::{HashMap, HashSet};
+
+use super::keep::{Keep, Long};
+use crate::btf::{Btf, BtfWriter, Kind, Type, TypeId, TypeRecord, essential_name};
+use crate::relo::MemberUse;
+
+/// `None` for types nested deeper than any compiler nests them.
+pub(super) fn emit(btf: &Btf, keep: &Keep) -> Option<Vec<u8>> {
+    let mut named = Vec::new();
+    for &id in keep.types.union(&keep.roots) {
+        let ty = btf.ty(id)?;
+        let name = btf.string(ty.name());
+        if !name.is_empty() {
+            named.push(Named {
+                name,
+                source: Source::Type(id, ty),
+            });
+        }
+    }
+    match keep.long {
+        Some(Long::Plain(bytes)) => named.push(Named {
+            name: b"long",
+            source: Source::Long(bytes),
+        }),
+        Some(Long::Kernels(id)) if !keep.types.contains(&id) && !keep.roots.contains(&id) => {
+            let ty = btf.ty(id)?;
+            named.push(Named {
+                name: btf.string(ty.name()),
+                source: Source::Type(id, ty),
+            });
+        }
+        _ => {}
+    }
+    named.sort_by(|a, b| a.key().cmp(&b.key()));
+
+    let mut emitter = Emitter {
+        btf,
+        keep,
+        ids: HashMap::new(),
+        anonymous: Vec::new(),
+        known: HashMap::new(),
+        open: HashSet::new(),
+        first_anonymous: u32::try_from(named.len()).ok()?.checked_add(1)?,
+    };
+    for (number, named) in (1..).zip(&named) {
+        if let Source::Type(id, _) = named.source {
+            emitter.ids.insert(id, TypeId(number));
+        }
+    }
+    let mut records = Vec::new();
+    for named in &named {
+        records.push(match named.source {
+            Source::Long(bytes) => Record {
+                name: named.name,
+                kind: Kind::Int,
+                kind_flag: false,
+                size_or_type: bytes,
+                body: Body::Words(vec![int_data(1, 0, bytes)]),
+            },
+            Source::Type(id, ty) => emitter.record(id, ty, named.name, 0)?,
+        });
+    }
+    records.append(&mut emitter.anonymous);
+
+    let mut writer = BtfWriter::new(btf.endian());
+    for record in &records {
+        record.write(&mut writer);
+    }
+    writer.finish().ok()
+}
+
+/// A type with a name.
+struct Named<'a> {
+    name: &'a [u8],
+    source: Source<'a>,
+}
+
+enum Source<'a> {
+    /// The kernel's.
+    Type(TypeId, Type<'a>),
+    /// The INT that tells the pointer size.
+    Long(u32),
+}
+
+impl Named<'_> {
+    fn key(&self) -> (&[u8], u8, TypeId) {
+        let (kind, id) = match self.source {
+            Source::Type(id, ty) => (ty.kind(), id),
+            Source::Long(_) => (Kind::Int, TypeId::VOID),
+        };
+        // ENUM and ENUM64 are candidates for each other: one order.
+        let kind = if kind == Kind::Enum64 {
+            Kind::Enum
+        } else {
+            kind
+        };
+        (essential_name(self.name), kind.number(), id)
+    }
+}
+
+/// A type as it will be written, its strings by value so that equal ones are
+/// equal.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+struct Record<'a> {
+    name: &'a [u8],
+    kind: Kind,
+    kind_flag: bool,
+    size_or_type: u32,
+    body: Body<'a>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Body<'a> {
+    Words(Vec<u32>),
+    /// Name, type, offset word.
+    Members(Vec<(&'a [u8], TypeId, u32)>),
+    /// Name, value.
+    Enumerators(Vec<(&'a [u8], u64)>),
+}
+
+impl Record<'_> {
+    fn write(&self, writer: &mut BtfWriter) {
+        let name = writer.string(self.name);
+        let body = match &self.body {
+            Body::Words(words) => words.clone(),
+            Body::Members(members) => members
+                .iter()
+                .flat_map(|(name, ty, offset)| [writer.string(name).0, ty.0, *offset])
+                .collect(),
+            Body::Enumerators(enumerators) => {
+                let mut words = Vec::new();
+                for (name, value) in enumerators {
+                    words.push(writer.string(name).0);
+                    // The two halves of a value.
+                    #[allow(clippy::cast_possible_truncation)]
+                    words.push(*value as u32);
+                    if self.kind == Kind::Enum64 {
+                        #[allow(clippy::cast_possible_truncation)]
+                        words.push((*value >> 32) as u32);
+                    }
+                }
+                words
+            }
+        };
+        writer.push(
+            &TypeRecord::new(self.kind, name)
+                .kind_flag(self.kind_flag)
+                .size(self.size_or_type)
+                .body(body),
+        );
+    }
+}
+
+/// Types nested deeper than this are no compiler's.
+const MAX_NESTING: u32 = 512;
+
+struct Emitter<'a> {
+    btf: &'a Btf,
+    keep: &'a Keep,
+    /// New ids of named types, and of nameless structs and enums once written.
+    ids: HashMap<TypeId, TypeId>,
+    anonymous: Vec<Record<'a>>,
+    known: HashMap<Record<'a>, TypeId>,
+    /// Nameless types that are being written: one inside itself is no
+    /// compiler's.
+    open: HashSet<TypeId>,
+    first_anonymous: u32,
+}
+
+impl<'a> Emitter<'a> {
+    /// The id of a type without a name; equal ones are one.
+    fn anonymous(&mut self, record: Record<'a>) -> Option<TypeId> {
+        if let Some(&id) = self.known.get(&record) {
+            return Some(id);
+        }
+        let id = TypeId(
+            self.first_anonymous
+                .checked_add(u32::try_from(self.anonymous.len()).ok()?)?,
+        );
+        self.known.insert(record.clone(), id);
+        self.anonymous.push(record);
+        Some(id)
+    }
+
+    /// The new id of what a member, element or typedef refers to. `how` says
+    /// what of it counts, `length` whether the length of an array does.
+    fn reference(
+        &mut self,
+        id: TypeId,
+        how: MemberUse,
+        length: bool,
+        depth: u32,
+    ) -> Option<TypeId> {
+        let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
+        let (id, ty) = self.btf.skip_modifiers(id)?;
+        let plain = |kind: Kind, size_or_type: u32, words: Vec<u32>| Record {
+            name: b"",
+            kind,
+            kind_flag: false,
+            size_or_type,
+            body: Body::Words(words),
+        };
+        match ty.kind() {
+            Kind::Void => Some(TypeId::VOID),
+            Kind::Int if self.keep.exact => self.ids.get(&id).copied(),
+            Kind::Int => {
+                let size = if how.size { ty.size() } else { 4 };
+                let encoding = match ty.int().encoding() {
+                    encoding if encoding & 1 != 0 && (how.size || how.sign) => encoding,
+                    _ => 0,
+                };
+                let data = int_data(encoding, ty.int().offset(), size);
+                self.anonymous(plain(Kind::Int, size, vec![data]))
+            }
+            Kind::Float => {
+                let size = if how.size { ty.size() } else { 8 };
+                self.anonymous(plain(Kind::Float, size, Vec::new()))
+            }
+            Kind::Ptr => {
+                let target = if self.keep.follows(id) {
+                    self.reference(ty.referenced(), MemberUse::default(), true, depth)?
+                } else {
+                    TypeId::VOID
+                };
+                self.anonymous(plain(Kind::Ptr, target.0, Vec::new()))
+            }
+            Kind::Array => {
+                let array = ty.array();
+                let element = self.reference(array.element, how, length, depth)?;
+                let counts = length || how.size || self.keep.exact;
+                let nelems = if counts { array.nelems } else { 1 };
+                self.anonymous(plain(Kind::Array, 0, vec![element.0, 0, nelems]))
+            }
+            Kind::FuncProto => {
+                let mut words = Vec::new();
+                let mut result = TypeId::VOID;
+                if self.keep.follows(id) {
+                    for param in ty.params() {
+                        let param = self.reference(param.ty, MemberUse::default(), true, depth)?;
+                        words.extend([0, param.0]);
+                    }
+                    result = self.reference(ty.referenced(), MemberUse::default(), true, depth)?;
+                }
+                self.anonymous(plain(Kind::FuncProto, result.0, words))
+            }
+            Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                if let Some(&id) = self.ids.get(&id) {
+                    return Some(id);
+                }
+                if !self.open.insert(id) {
+                    return None;
+                }
+                let record = self.record(id, ty, b"", depth)?;
+                self.open.remove(&id);
+                let new = self.anonymous(record)?;
+                self.ids.insert(id, new);
+                Some(new)
+            }
+            _ => None,
+        }
+    }
+
+    /// The record of a struct, union, enum, forward declaration, or of a
+    /// candidate of another kind.
+    fn record(
+        &mut self,
+        id: TypeId,
+        ty: Type<'a>,
+        name: &'a [u8],
+        depth: u32,
+    ) -> Option<Record<'a>> {
+        let sized = self.keep.is_sized(id);
+        let kind = ty.kind();
+        let mut kind_flag = ty.kind_flag();
+        let (size_or_type, body) = match kind {
+            Kind::Struct | Kind::Union => {
+                let members = self.members(id, ty, depth)?;
+                kind_flag = members
+                    .iter()
+                    .any(|&(_, _, offset, bits)| bits > 0 && offset < 1 << 24);
+                let members = members
+                    .into_iter()
+                    .map(|(name, ty, offset, bits)| (name, ty, offset | bits << 24))
+                    .collect();
+                (if sized { ty.size() } else { 0 }, Body::Members(members))
+            }
+            Kind::Enum | Kind::Enum64 => {
+                let enumerators = self
+                    .keep
+                    .enumerators_of(id, ty)
+                    .into_iter()
+                    .filter_map(|(index, counts)| {
+                        let enumerator = ty.enumerator(index)?;
+                        let value = if counts { enumerator.value } else { 0 };
+                        Some((self.btf.string(enumerator.name), value))
+                    })
+                    .collect();
+                let unmeasured = if kind == Kind::Enum { 4 } else { 8 };
+                let size = if sized { ty.size() } else { unmeasured };
+                (size, Body::Enumerators(enumerators))
+            }
+            Kind::Fwd => (0, Body::Words(Vec::new())),
+            Kind::Typedef => {
+                let how = MemberUse {
+                    size: sized,
+                    ..MemberUse::default()
+                };
+                let target = self.reference(ty.referenced(), how, true, depth)?;
+                (target.0, Body::Words(Vec::new()))
+            }
+            Kind::Int => (ty.size(), Body::Words(vec![ty.int().0])),
+            Kind::Float => (ty.size(), Body::Words(Vec::new())),
+            _ => return None,
+        };
+        Some(Record {
+            name,
+            kind,
+            kind_flag,
+            size_or_type,
+            body,
+        })
+    }
+
+    /// The members to write: name, type, bit offset, bits.
+    #[allow(clippy::type_complexity)] // a row
+    fn members(
+        &mut self,
+        id: TypeId,
+        ty: Type<'a>,
+        depth: u32,
+    ) -> Option<Vec<(&'a [u8], TypeId, u32, u32)>> {
+        let mut members = Vec::new();
+        let mut may_become_flexible = false;
+        for (index, how) in self.keep.members_of(id, ty) {
+            let member = ty.member(index)?;
+            let indexed = self.keep.indexed.contains(&(id, index));
+            let new = self.reference(member.ty, how, indexed, depth)?;
+            let (offset, bits) = if how.offset {
+                (member.bit_offset, member.bitfield_size)
+            } else {
+                (0, 0)
+            };
+            members.push((self.btf.string(member.name), new, offset, bits));
+            let (_, member_type) = self.btf.skip_modifiers(member.ty)?;
+            may_become_flexible = indexed
+                && member_type.kind() == Kind::Array
+                && member_type.array().nelems == 0
+                && index.checked_add(1) != Some(ty.vlen());
+        }
+        if may_become_flexible {
+            members.push((b"", TypeId::VOID, 0, 0));
+        }
+        Some(members)
+    }
+}
+
+/// The word behind an INT; its number of bits is the whole size.
+fn int_data(encoding: u32, offset: u32, size: u32) -> u32 {
+    encoding << 24 | offset << 16 | size.saturating_mul(8).min(255)
+}

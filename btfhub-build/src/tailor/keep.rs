@@ -1,0 +1,252 @@
+//! Marks → what is kept, and what of it counts.
+
+use std::collections::{BTreeMap, BTreeSet, HashSet};
+
+use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::relo::{Mark, MemberUse, Relocations, TracedCandidate, TracedGroup, essential};
+
+/// What is kept of a kernel. Ids are the kernel's.
+#[derive(Debug, Default)]
+pub(super) struct Keep {
+    /// Candidates.
+    pub(super) roots: BTreeSet<TypeId>,
+    /// Structs, unions, enums, forward declarations (and with `exact` integers)
+    /// that are kept, candidates or not.
+    pub(super) types: BTreeSet<TypeId>,
+    members: BTreeMap<TypeId, BTreeMap<u32, MemberUse>>,
+    enumerators: BTreeMap<TypeId, BTreeMap<u32, bool>>,
+    at_least: BTreeMap<TypeId, u32>,
+    /// Types whose size counts.
+    sized: HashSet<TypeId>,
+    /// Pointers and prototypes of which it counts what they refer to.
+    referenced: HashSet<TypeId>,
+    /// Array members into which an index was tried.
+    pub(super) indexed: HashSet<(TypeId, u32)>,
+    /// Names and sizes of integers and what pointers point at are kept
+    /// everywhere.
+    pub(super) exact: bool,
+    /// The `long` that tells the pointer size, if that counts.
+    pub(super) long: Option<Long>,
+}
+
+/// How the pointer size is told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Long {
+    /// By an INT called `long` of this size.
+    Plain(u32),
+    /// By the kernel's own INT: relocations ask for integers by name, and one
+    /// of a made-up name would be a new candidate.
+    Kernels(TypeId),
+}
+
+impl Keep {
+    /// `None` where a type is kept of a kind that no relocation can use.
+    pub(super) fn new(
+        relocations: &Relocations,
+        groups: &[TracedGroup],
+        indexed: Vec<(TypeId, u32)>,
+        btf: &Btf,
+    ) -> Option<Self> {
+        let mut keep = Self {
+            exact: relocations.has_type_matches(),
+            indexed: indexed.into_iter().collect(),
+            ..Self::default()
+        };
+        // Candidates that change nothing, unless they are there anyway.
+        let mut spare: Vec<&TracedCandidate> = Vec::new();
+        for group in groups {
+            let wanted = essential(relocations, group);
+            let several = wanted.len() > 1;
+            for candidate in &wanted {
+                keep.add(candidate, several);
+            }
+            for candidate in &group.aya {
+                if candidate.matches_any() {
+                    keep.add(candidate, true);
+                }
+            }
+            let wanted: HashSet<TypeId> = wanted.iter().map(|candidate| candidate.id).collect();
+            spare.extend(
+                group
+                    .candidates
+                    .iter()
+                    .filter(|candidate| candidate.matches_any() && !wanted.contains(&candidate.id)),
+            );
+        }
+        loop {
+            let pointers_measured = keep.reach(btf)?;
+            // A spare candidate that another type holds will be a candidate
+            // again: it must answer as it did.
+            let (back, rest): (Vec<_>, Vec<_>) = spare
+                .into_iter()
+                .partition(|candidate| keep.types.contains(&candidate.id));
+            spare = rest;
+            if back.is_empty() {
+                if pointers_measured {
+                    keep.tell_pointer_size(relocations, btf);
+                }
+                return Some(keep);
+            }
+            for candidate in back {
+                keep.add(candidate, true);
+            }
+        }
+    }
+
+    /// Adds a candidate and its marks; `several` when others match beside it,
+    /// so that libbpf compares their offsets.
+    fn add(&mut self, candidate: &TracedCandidate, several: bool) {
+        self.roots.insert(candidate.id);
+        for mark in &candidate.marks {
+            match *mark {
+                Mark::Member { owner, index, how } => {
+                    let member = self
+                        .members
+                        .entry(owner)
+                        .or_default()
+                        .entry(index)
+                        .or_default();
+                    member.offset |= how.offset | several;
+                    member.size |= how.size;
+                    member.sign |= how.sign;
+                }
+                Mark::Size(id) => {
+                    self.sized.insert(id);
+                }
+                Mark::Enumerator {
+                    owner,
+                    index,
+                    value,
+                } => {
+                    *self
+                        .enumerators
+                        .entry(owner)
+                        .or_default()
+                        .entry(index)
+                        .or_default() |= value;
+                }
+                Mark::AtLeast { owner, elements } => {
+                    let least = self.at_least.entry(owner).or_default();
+                    *least = elements.max(*least);
+                }
+                Mark::Referenced(id) => {
+                    self.referenced.insert(id);
+                }
+            }
+        }
+    }
+
+    /// Collects the types that the candidates lead to, and tells whether the
+    /// size of a pointer counts.
+    fn reach(&mut self, btf: &Btf) -> Option<bool> {
+        let mut pointers_measured = false;
+        let mut open: Vec<(TypeId, bool)> = Vec::new();
+        for &root in &self.roots {
+            let ty = btf.ty(root)?;
+            let sized = self.sized.contains(&root);
+            match ty.kind() {
+                Kind::Typedef => open.push((ty.referenced(), sized)),
+                Kind::Int | Kind::Float => {}
+                Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                    open.push((root, sized));
+                }
+                _ => return None,
+            }
+        }
+        // A type that is found to be measured only later is walked once more.
+        let mut walked: HashSet<(TypeId, bool)> = HashSet::new();
+        while let Some((id, sized)) = open.pop() {
+            let (id, ty) = btf.skip_modifiers(id)?;
+            if !walked.insert((id, sized)) {
+                continue;
+            }
+            match ty.kind() {
+                Kind::Void | Kind::Float => {}
+                Kind::Int => {
+                    if self.exact {
+                        self.types.insert(id);
+                    }
+                }
+                Kind::Ptr => {
+                    pointers_measured |= sized;
+                    if self.follows(id) {
+                        open.push((ty.referenced(), false));
+                    }
+                }
+                Kind::Array => open.push((ty.array().element, sized)),
+                Kind::FuncProto => {
+                    if self.follows(id) {
+                        open.push((ty.referenced(), false));
+                        open.extend(ty.params().map(|param| (param.ty, false)));
+                    }
+                }
+                Kind::Struct | Kind::Union => {
+                    if sized {
+                        self.sized.insert(id);
+                    }
+                    self.types.insert(id);
+                    for (index, how) in self.members_of(id, ty) {
+                        open.push((ty.member(index)?.ty, how.size));
+                    }
+                }
+                Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                    if sized {
+                        self.sized.insert(id);
+                    }
+                    self.types.insert(id);
+                }
+                _ => return None,
+            }
+        }
+        Some(pointers_measured)
+    }
+
+    fn tell_pointer_size(&mut self, relocations: &Relocations, btf: &Btf) {
+        let by_name = self.exact
+            || relocations
+                .list()
+                .iter()
+                .any(|relocation| relocation.root.kind == Kind::Int.number());
+        self.long = if by_name {
+            btf.long().map(Long::Kernels)
+        } else {
+            btf.pointer_size().map(Long::Plain)
+        };
+    }
+
+    /// Whether it counts what this pointer or prototype refers to.
+    pub(super) fn follows(&self, id: TypeId) -> bool {
+        self.exact || self.referenced.contains(&id)
+    }
+
+    /// Whether the size of this type counts.
+    pub(super) fn is_sized(&self, id: TypeId) -> bool {
+        self.sized.contains(&id)
+    }
+
+    /// The members to keep of a struct or union, in order.
+    pub(super) fn members_of(&self, id: TypeId, ty: Type<'_>) -> BTreeMap<u32, MemberUse> {
+        let mut members = self.members.get(&id).cloned().unwrap_or_default();
+        self.fill(id, ty, &mut members);
+        members
+    }
+
+    /// The enumerators to keep of an enum, in order, and whether the value of
+    /// each counts.
+    pub(super) fn enumerators_of(&self, id: TypeId, ty: Type<'_>) -> BTreeMap<u32, bool> {
+        let mut enumerators = self.enumerators.get(&id).cloned().unwrap_or_default();
+        self.fill(id, ty, &mut enumerators);
+        enumerators
+    }
+
+    /// Adds the first elements that are not kept until there are as many as a
+    /// comparison of lengths needs.
+    fn fill<T: Default>(&self, id: TypeId, ty: Type<'_>, kept: &mut BTreeMap<u32, T>) {
+        let least = self.at_least.get(&id).map_or(0, |&least| least as usize);
+        let mut index = 0;
+        while kept.len() < least && index < ty.vlen() {
+            kept.entry(index).or_default();
+            index += 1;
+        }
+    }
+}

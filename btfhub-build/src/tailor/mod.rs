@@ -1,0 +1,97 @@
+//! What relocations read of a kernel → a minimal BTF, in one canonical form.
+//!
+//! ```text
+//! keep   marks → what is kept, and what of it counts
+//! emit   what is kept → BTF bytes, the same for kernels that differ in nothing
+//!        that a loader reads
+//! ```
+//!
+//! # What is kept, and what not
+//!
+//! Two kernels share one tailored BTF when all that a supported loader (libbpf,
+//! aya-obj) reads of them while it relocates is equal. So each fact is either
+//! read by one of the two and kept, or written in one fixed way:
+//!
+//! | fact | kept when | else |
+//! |---|---|---|
+//! | candidate type, its name, its order among equals | it matches a relocation and no earlier candidate equals it in all of them | dropped |
+//! | member | a relocation found it or stepped through it | dropped |
+//! | member's offset, bitfield size | it adds to an offset or shift that is used, or several candidates must agree on it | 0 |
+//! | kind of a member's type; the name of an enum or forward declaration there | always (`bpf_core_fields_are_compat`) | – |
+//! | size of a struct, enum, float, integer | measured: the field's size, a load's, or an array step's | 0; 4 or 8; 8; 4 |
+//! | encoding of an integer | measured or asked for; without `SIGNED`, char and bool say nothing (`bpf_core_calc_relo`) | 0 |
+//! | name of an integer | it is a candidate, or types are matched (`TypeMatches`) | none |
+//! | `long` | a pointer is measured: libbpf guesses the pointer size from it | dropped |
+//! | array length | measured or indexed | 1 |
+//! | array's index type, typedefs and qualifiers on the way to a type | never: nobody looks | `void`; skipped |
+//! | what a pointer points at | types are compared or matched through it | `void` |
+//! | enumerator, its value | looked up; value asked for | dropped; 0 |
+//! | signedness (`kind_flag`) of an enum, ENUM or ENUM64 | always | – |
+//! | an index tried into an array of no elements that is not the last member | a nameless `void` member behind it keeps it from becoming a flexible one (`is_flex_arr`) | – |
+//! | functions, variables, sections, tags | never: no relocation matches them | dropped |
+//!
+//! With a `TypeMatches` among the relocations, integers keep name, size and
+//! encoding, and pointers what they point at, everywhere: a type that did not
+//! match must not match once it is simpler.
+
+mod emit;
+mod keep;
+
+use crate::btf::{Btf, BtfError};
+use crate::relo::{Outcome, Relocations, TooComplex, resolve, trace_groups};
+
+/// A kernel's BTF, cut down to what some relocations need of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tailored {
+    /// A complete BTF file in the kernel's byte order. Kernels with equal bytes
+    /// are one class.
+    pub btf: Vec<u8>,
+    /// What the relocations come to, with this BTF as with the full one.
+    pub outcome: Outcome,
+    /// Whether the canonical form would have changed an answer, so that `btf` is
+    /// the kernel's whole BTF. No BTF that a compiler wrote is known to need it.
+    pub verbatim: bool,
+}
+
+/// Cuts a kernel's BTF down to what `relocations` need, and proves that they
+/// come out the same: the result is read and resolved again.
+///
+/// # Errors
+/// [`TooComplex`], for BTF made to do harm.
+///
+/// ```no_run
+/// use btfhub_build::{btf::Btf, object::Object, relo::Relocations, tailor::tailor};
+/// # fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let object = Object::parse("probe.bpf.o", &std::fs::read("probe.bpf.o")?)?;
+/// let relocations = Relocations::from_objects([&object]);
+/// let kernel = Btf::parse(&std::fs::read("/sys/kernel/btf/vmlinux")?)?;
+/// let tailored = tailor(&relocations, &kernel)?;
+/// assert!(tailored.btf.len() < 1 << 20);
+/// # Ok(())
+/// # }
+/// ```
+pub fn tailor(relocations: &Relocations, btf: &Btf) -> Result<Tailored, TooComplex> {
+    let (groups, indexed) = trace_groups(relocations, btf)?;
+    let outcome = Outcome::new(relocations, &groups);
+    let canonical = keep::Keep::new(relocations, &groups, indexed, btf)
+        .and_then(|keep| emit::emit(btf, &keep))
+        .filter(|bytes| proves(relocations, bytes, &outcome));
+    Ok(match canonical {
+        Some(btf) => Tailored {
+            btf,
+            outcome,
+            verbatim: false,
+        },
+        None => Tailored {
+            btf: btf.to_bytes(),
+            outcome,
+            verbatim: true,
+        },
+    })
+}
+
+/// Whether `bytes` give the outcome that the full BTF gives.
+fn proves(relocations: &Relocations, bytes: &[u8], outcome: &Outcome) -> bool {
+    let again: Result<Btf, BtfError> = Btf::parse(bytes);
+    again.is_ok_and(|btf| resolve(relocations, &btf).as_ref() == Ok(outcome))
+}
