@@ -7,12 +7,12 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::TypeId;
 use super::error::{BtfError, BtfErrorKind};
 use super::header::{Endian, Header};
 use super::kind::{BASE_WORDS, ELEMENT_WORDS, FIXED_WORDS, KIND_MASK, KNOWN_KINDS, VLEN_MASK};
 use super::strings::check_strings;
 use super::types::Type;
+use super::{Kind, TypeId};
 
 /// A BTF that passed the checks of libbpf's `btf__new` (`btf_sanity_check`).
 #[derive(Clone, Debug)]
@@ -189,97 +189,113 @@ impl Btf {
         while number < index.len() {
             let pos = index[number] as usize;
             let info = words[pos + 1];
-            let kind = (info >> 24) & KIND_MASK;
-            let mut bad_string = (words[pos] >= strings).then_some(words[pos]);
-            let mut bad_type = None;
-            let mut bad_func = false;
-            let referenced = words[pos + 2];
-            // The numbers of `Kind`, without its conversion: this is hot.
-            match kind {
-                2 | 8..=11 | 14 | 17 | 18 => {
-                    bad_type = (referenced >= types).then_some(referenced);
-                }
+            let mut good = words[pos] < strings;
+            let mut at = pos + BASE_WORDS;
+            // The numbers of `Kind`, without its conversion: this is hot. Each
+            // arm goes through the elements of a record: how many words they
+            // have, and which are strings and types.
+            match (info >> 24) & KIND_MASK {
+                2 | 8..=11 | 14 | 17 | 18 => good &= words[pos + 2] < types,
                 12 => {
-                    bad_type = (referenced >= types).then_some(referenced);
-                    bad_func = bad_type.is_none()
-                        && self
-                            .ty(TypeId(referenced))
-                            .is_none_or(|ty| ty.kind() != super::Kind::FuncProto);
+                    let proto = words[pos + 2];
+                    good &= if proto >= self.first_id && proto < types {
+                        let at = index[(proto - self.first_id) as usize] as usize;
+                        (words[at + 1] >> 24) & KIND_MASK == 13
+                    } else {
+                        self.ty(TypeId(proto)).map(Type::kind) == Some(Kind::FuncProto)
+                    };
                 }
-                3 => {
-                    for at in [pos + 3, pos + 4] {
-                        if words[at] >= types {
-                            bad_type = Some(words[at]);
-                        }
-                    }
-                }
+                3 => good &= words[at] < types && words[at + 1] < types,
                 4 | 5 => {
-                    let mut at = pos + BASE_WORDS;
                     let end = at + 3 * (info & VLEN_MASK) as usize;
                     while at < end {
-                        if words[at] >= strings {
-                            bad_string = Some(words[at]);
-                        }
-                        if words[at + 1] >= types {
-                            bad_type = Some(words[at + 1]);
-                        }
+                        good &= words[at] < strings && words[at + 1] < types;
                         at += 3;
                     }
                 }
-                6 | 19 => {
-                    let step = if kind == 6 { 2 } else { 3 };
-                    let mut at = pos + BASE_WORDS;
-                    let end = at + step * (info & VLEN_MASK) as usize;
+                6 => {
+                    let end = at + 2 * (info & VLEN_MASK) as usize;
                     while at < end {
-                        if words[at] >= strings {
-                            bad_string = Some(words[at]);
-                        }
-                        at += step;
+                        good &= words[at] < strings;
+                        at += 2;
+                    }
+                }
+                19 => {
+                    let end = at + 3 * (info & VLEN_MASK) as usize;
+                    while at < end {
+                        good &= words[at] < strings;
+                        at += 3;
                     }
                 }
                 13 => {
-                    // libbpf does not check the return type here, and would
-                    // read a null pointer later; nobody writes such a file.
-                    bad_type = (referenced >= types).then_some(referenced);
-                    let mut at = pos + BASE_WORDS;
+                    // libbpf does not check the result here and reads a null
+                    // pointer later; nobody writes such a file.
+                    good &= words[pos + 2] < types;
                     let end = at + 2 * (info & VLEN_MASK) as usize;
                     while at < end {
-                        if words[at] >= strings {
-                            bad_string = Some(words[at]);
-                        }
-                        if words[at + 1] >= types {
-                            bad_type = Some(words[at + 1]);
-                        }
+                        good &= words[at] < strings && words[at + 1] < types;
                         at += 2;
                     }
                 }
                 15 => {
-                    let mut at = pos + BASE_WORDS;
                     let end = at + 3 * (info & VLEN_MASK) as usize;
                     while at < end {
-                        if words[at] >= types {
-                            bad_type = Some(words[at]);
-                        }
+                        good &= words[at] < types;
                         at += 3;
                     }
                 }
                 _ => {}
             }
-            if bad_string.is_some() || bad_type.is_some() || bad_func {
+            if !good {
                 let id = self
                     .first_id
                     .saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
                 let offset = file_offset + 4 * (pos.saturating_sub(start)) as u64;
-                let kind = match (bad_string, bad_type) {
-                    (Some(target), _) => BtfErrorKind::StringReference { id, target },
-                    (_, Some(target)) => BtfErrorKind::TypeReference { id, target },
-                    _ => BtfErrorKind::FuncWithoutProto { id },
-                };
-                return Err(BtfError::new(offset, kind));
+                return Err(BtfError::new(offset, self.fault(TypeId(id), strings)));
             }
             number += 1;
         }
         Ok(())
+    }
+
+    /// Which reference of a type that did not pass leads nowhere.
+    fn fault(&self, id: TypeId, strings: u32) -> BtfErrorKind {
+        let types = self.type_count();
+        let Some(ty) = self.ty(id) else {
+            return BtfErrorKind::TypeOverrun { id: id.0 };
+        };
+        let mut names = vec![ty.name()];
+        let mut references = Vec::new();
+        match ty.kind() {
+            Kind::Struct | Kind::Union => {
+                names.extend(ty.members().map(|member| member.name));
+                references.extend(ty.members().map(|member| member.ty));
+            }
+            Kind::Enum | Kind::Enum64 => {
+                names.extend(ty.enumerators().map(|enumerator| enumerator.name));
+            }
+            Kind::FuncProto => {
+                names.extend(ty.params().map(|param| param.name));
+                references.push(ty.referenced());
+                references.extend(ty.params().map(|param| param.ty));
+            }
+            Kind::Array => references.extend([ty.array().element, ty.array().index]),
+            // A variable of a section has its type where a member has its name.
+            Kind::DataSec => {
+                references.extend((0..ty.vlen()).map(|index| TypeId(ty.member_name(index).0)));
+            }
+            _ => references.push(ty.referenced()),
+        }
+        let id = id.0;
+        if let Some(name) = names.into_iter().find(|name| name.0 >= strings) {
+            let target = name.0;
+            BtfErrorKind::StringReference { id, target }
+        } else if let Some(reference) = references.into_iter().find(|ty| ty.0 >= types) {
+            let target = reference.0;
+            BtfErrorKind::TypeReference { id, target }
+        } else {
+            BtfErrorKind::FuncWithoutProto { id }
+        }
     }
 
     /// The type with number `id`; `None` beyond the last.
@@ -326,15 +342,14 @@ impl Btf {
             let kind = (words[pos + 1] >> 24) & KIND_MASK;
             if kind < 32 && kinds & (1 << kind) != 0 {
                 let name = words[pos];
-                let begins = match name.checked_sub(self.first_string) {
-                    Some(own) if (own as usize) + 1 < strings.len() => {
-                        let at = own as usize;
-                        first_two[strings[at] as usize | (strings[at + 1] as usize) << 8]
-                    }
-                    // The last string can only be empty; those of the base are
-                    // left to the caller.
-                    Some(_) => false,
-                    None => true,
+                // Names of the base are left to the caller; the last byte of a
+                // section is the NUL of a string, or an empty one.
+                let begins = if name < self.first_string {
+                    true
+                } else {
+                    let at = (name - self.first_string) as usize;
+                    at + 1 < strings.len()
+                        && first_two[strings[at] as usize | (strings[at + 1] as usize) << 8]
                 };
                 if begins {
                     // As many types as a file of less than 2^32 bytes holds.
