@@ -4,18 +4,31 @@
 //!
 //! ```text
 //! error    what every stage that touches files fails with
-//! archive  a checkout on disk → entries → raw BTF
+//! output   files that appear whole or not at all
+//! queue    a fixed number of threads
+//! archive  a checkout on disk → entries → raw BTF; pins and locks
 //! btf      BPF Type Format: read, write
 //! object   eBPF ELF → local BTF + CO-RE relocations
 //! relo     the relocation algorithm of libbpf
 //! tailor   what relocations read of a kernel → minimal BTF, canonical
+//! cache    what need not be done again
+//! classes  kernels with one tailored BTF → bundle, proven
+//! builder  what to build; the stages in order; no environment
+//! cargo    the edge: OUT_DIR, CARGO_*, BTFHUB_*, cargo:: lines
 //! ```
 
 pub mod archive;
 pub mod btf;
+mod builder;
+mod cache;
+mod cargo;
+mod classes;
 mod error;
 pub mod object;
+mod output;
+mod queue;
 pub mod relo;
 pub mod tailor;
 
+pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};
 pub use error::{Error, ErrorKind};

@@ -8,7 +8,9 @@ use glob::Pattern;
 /// A condition on kernels, by path or by kernel version.
 ///
 /// * A glob over `<distro>/<version>/<arch>/<release>`, where `*` also matches
-///   `/`: `ubuntu/20.04/*`, `*/x86_64/*`, `*-generic`.
+///   `/`: `ubuntu/20.04/*`, `*/x86_64/*`, `*-generic`. One that matches a
+///   directory matches what is in it: `ubuntu/20.04`, `debian/1?`. `arm64` and
+///   `aarch64` are one architecture here too.
 /// * Comparisons of the release's leading numbers, all of which must hold:
 ///   `>=4.18`, `>=5.4, <5.11`, `=5.10`. Numbers left out on the right side are
 ///   not compared, so that `=5.10` is every 5.10 kernel and `<=5.10` too
@@ -101,7 +103,18 @@ impl Filter {
     /// Whether the kernel meets the condition.
     pub fn matches(&self, kernel: &KernelId<'_>) -> bool {
         match &self.0 {
-            Condition::Path(glob) => glob.matches(&kernel.to_string()),
+            Condition::Path(glob) => {
+                let matches = |arch: &str| {
+                    let directory = format!("{}/{}", kernel.distro, kernel.version);
+                    let below = format!("{directory}/{arch}");
+                    let path = format!("{below}/{}", kernel.release);
+                    [kernel.distro, &directory, &below, &path]
+                        .iter()
+                        .any(|path| glob.matches(path))
+                };
+                let arch = kernel.arch.as_str();
+                matches(arch) || (arch == "arm64" && matches("aarch64"))
+            }
             Condition::Release(comparisons) => {
                 let release = numbers(kernel.release);
                 comparisons
@@ -207,6 +220,36 @@ mod tests {
         assert!(matches("*-generic", "5.4.0-84-generic"));
         assert!(matches("*/x86_64/*", "5.4.0"));
         assert!(!matches("ubuntu/18.04/*", "5.4.0"));
+    }
+
+    #[test]
+    fn a_directory_means_what_is_in_it() {
+        for filter in [
+            "ubuntu",
+            "ubuntu/2?.04",
+            "ubuntu/20.04",
+            "ubuntu/20.04/x86_64",
+        ] {
+            assert!(matches(filter, "5.4.0-84-generic"), "{filter}");
+        }
+        assert!(!matches("ubuntu/20", "5.4.0"));
+        assert!(!matches("20.04", "5.4.0"));
+    }
+
+    #[test]
+    fn arm64_under_either_name() {
+        let kernel = KernelId {
+            arch: Arch::new("aarch64"),
+            release: "5.4.17-2011.el8uek.aarch64",
+            distro: "ol",
+            version: "8",
+        };
+        for filter in ["ol/8/arm64", "ol/8/aarch64/*", "*/arm64/*"] {
+            assert!(
+                Filter::new(filter).is_ok_and(|filter| filter.matches(&kernel)),
+                "{filter}"
+            );
+        }
     }
 
     #[test]

@@ -14,13 +14,21 @@
 
 mod anomaly;
 mod decode;
+mod digest;
 mod entry;
 mod filter;
+mod git;
+mod lock;
+mod pin;
 mod scan;
 mod xz;
 
 pub use anomaly::{Anomaly, Oddity};
 pub use decode::{DEFAULT_LIMIT, DecodeError, Decoded, decode};
+pub use digest::Digest;
 pub use entry::Entry;
 pub use filter::{Filter, FilterError};
+pub use lock::Lock;
+pub use pin::Pin;
+pub(crate) use pin::{Pinned, check_digest, log_of_head};
 pub use scan::Archive;

@@ -1,0 +1,264 @@
+//! The stages, in order: objects → relocations; archives → entries; entries →
+//! tailored BTF, in parallel; classes; the bundle; its proof.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::Arc;
+
+use btfhub_runtime::KernelId;
+use btfhub_runtime::bundle::{ObjectDigest, Provenance};
+
+use super::objects::Loaded;
+use super::work::{Work, Worked};
+use super::{Builder, kernels, objects};
+use crate::archive::{Archive, Entry};
+use crate::cache::{Digests, Results};
+use crate::classes;
+use crate::error::Error;
+use crate::object::Object;
+use crate::output;
+use crate::relo::{Outcome, Relocations};
+
+/// What a build came to.
+#[derive(Debug)]
+pub struct Generated {
+    bundle: Vec<u8>,
+    objects: Vec<Loaded>,
+    relocations: Relocations,
+    archives: Vec<Archive>,
+    kernels: Vec<Kernel>,
+    outcomes: Vec<Arc<Outcome>>,
+    classes: usize,
+    bad_entries: Vec<BadEntry>,
+    decoded: usize,
+    kernels_in_all: usize,
+}
+
+/// A kernel in a bundle.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    entry: Entry,
+    class: usize,
+    outcome: usize,
+}
+
+impl Kernel {
+    /// Which kernel.
+    pub fn id(&self) -> KernelId<'_> {
+        self.entry.kernel()
+    }
+
+    /// The entry of the archive that it comes from.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// The number of its class: kernels with equal numbers share one tailored
+    /// BTF. Counted from 0 in the order of [`Generated::kernels`].
+    pub fn class(&self) -> usize {
+        self.class
+    }
+}
+
+/// An entry that could not be used.
+#[derive(Debug)]
+pub struct BadEntry {
+    pub(super) entry: Entry,
+    pub(super) error: Error,
+}
+
+impl BadEntry {
+    /// The entry.
+    pub fn entry(&self) -> &Entry {
+        &self.entry
+    }
+
+    /// What is wrong with it.
+    pub fn error(&self) -> &Error {
+        &self.error
+    }
+}
+
+impl fmt::Display for BadEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.error)?;
+        let mut cause = std::error::Error::source(&self.error);
+        while let Some(error) = cause {
+            write!(f, ": {error}")?;
+            cause = error.source();
+        }
+        Ok(())
+    }
+}
+
+/// How far a build is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Progress {
+    /// Kernels done.
+    pub done: usize,
+    /// Kernels in all.
+    pub total: usize,
+}
+
+impl Generated {
+    /// The bundle, a file image for `btfhub_runtime::Bundle::parse`.
+    pub fn bundle(&self) -> &[u8] {
+        &self.bundle
+    }
+
+    /// The objects, in the order of their paths.
+    pub fn objects(&self) -> impl ExactSizeIterator<Item = &Object> {
+        self.objects.iter().map(|loaded| &loaded.object)
+    }
+
+    /// The files of [`objects`](Self::objects).
+    pub fn object_files(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.objects.iter().map(|loaded| loaded.file.as_path())
+    }
+
+    /// The distinct relocations of all objects.
+    pub fn relocations(&self) -> &Relocations {
+        &self.relocations
+    }
+
+    /// The archives as they were scanned.
+    pub fn archives(&self) -> &[Archive] {
+        &self.archives
+    }
+
+    /// The kernels, ordered by (arch, release, distro, version).
+    pub fn kernels(&self) -> &[Kernel] {
+        &self.kernels
+    }
+
+    /// What the relocations come to in a kernel of [`kernels`](Self::kernels).
+    pub fn outcome(&self, kernel: &Kernel) -> Option<&Outcome> {
+        self.outcomes.get(kernel.outcome).map(AsRef::as_ref)
+    }
+
+    /// How many classes the kernels form.
+    pub fn class_count(&self) -> usize {
+        self.classes
+    }
+
+    /// The entries that were left out because they cannot be used: none unless
+    /// the policy is [`OnBadEntry::Skip`].
+    pub fn bad_entries(&self) -> &[BadEntry] {
+        &self.bad_entries
+    }
+
+    /// How many entries were decoded: those that the cache knew nothing of.
+    pub fn decoded_entries(&self) -> usize {
+        self.decoded
+    }
+
+    /// Of how many kernels these are a part, in a partial bundle.
+    pub(crate) fn kernels_in_all(&self) -> usize {
+        self.kernels_in_all
+    }
+
+    /// Writes the bundle to a file: whole or not at all, and not when the file
+    /// holds the same already.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn write_to(&self, path: impl AsRef<Path>) -> Result<(), Error> {
+        output::write(path.as_ref(), &self.bundle)
+    }
+}
+
+impl Builder {
+    /// Builds the bundle in memory. The environment plays no part.
+    ///
+    /// # Errors
+    /// When an archive, an entry or an object cannot be used, or what was
+    /// configured makes no sense; the message names the file.
+    pub fn generate(&self) -> Result<Generated, Error> {
+        self.generate_with(|_| ())
+    }
+
+    /// As [`generate`](Self::generate), saying how far it is after every
+    /// kernel.
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate).
+    pub fn generate_with(&self, mut progress: impl FnMut(Progress)) -> Result<Generated, Error> {
+        let objects = objects::load(&self.objects)?;
+        let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
+        let chosen = kernels::choose(self)?;
+        let cache = self.cache_dir.as_deref();
+        let (digests, results) = (Digests::open(cache), Results::open(cache, &relocations));
+        let work = Work {
+            builder: self,
+            relocations: &relocations,
+            chosen: &chosen,
+            digests: &digests,
+            results: &results,
+        };
+        let worked = work.run(&mut progress);
+        digests.save();
+        let Worked {
+            kernels,
+            classes,
+            bad,
+            decoded,
+        } = worked?;
+
+        let entries: Vec<Entry> = (kernels.iter())
+            .filter_map(|(at, _)| Some(chosen.entries.get(*at)?.entry.clone()))
+            .collect();
+        let provenance = self.provenance(&objects, &relocations, chosen.pins(&kernels));
+        let bundle = classes::bundle(&entries, &classes, provenance)?;
+        classes::prove(&bundle, &entries, &classes, &relocations)?;
+        let kernels = (entries.into_iter().zip(&classes.places))
+            .map(|(entry, place)| Kernel {
+                entry,
+                class: place.class,
+                outcome: place.outcome,
+            })
+            .collect();
+        Ok(Generated {
+            bundle,
+            objects,
+            relocations,
+            kernels,
+            classes: classes.btfs.len(),
+            outcomes: classes.outcomes,
+            bad_entries: bad,
+            decoded,
+            kernels_in_all: chosen.in_all,
+            archives: chosen.into_archives(),
+        })
+    }
+
+    fn provenance(
+        &self,
+        objects: &[Loaded],
+        relocations: &Relocations,
+        pins: Vec<String>,
+    ) -> Provenance {
+        let objects = objects.iter().map(|loaded| ObjectDigest {
+            name: loaded.object.name().to_owned(),
+            sha256: loaded.sha256,
+        });
+        Provenance {
+            pins,
+            objects: objects.collect(),
+            relocations: relocations.fingerprint(),
+            tool: TOOL.to_owned(),
+            partial: self.partial,
+        }
+    }
+
+    /// A bundle without kernels, for objects that stand nowhere yet.
+    pub(crate) fn empty_bundle(&self) -> Result<Vec<u8>, Error> {
+        let objects = objects::load(&self.objects)?;
+        let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
+        let provenance = self.provenance(&objects, &relocations, Vec::new());
+        classes::bundle(&[], &classes::Ordered::default(), provenance)
+    }
+}
+
+/// How the bundle names its maker.
+const TOOL: &str = concat!("btfhub-build ", env!("CARGO_PKG_VERSION"));

@@ -1,0 +1,204 @@
+//! Which entries of the archives a build takes.
+
+use std::collections::{BTreeMap, HashSet};
+
+use btfhub_runtime::Arch;
+
+use super::Builder;
+use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Pinned};
+use crate::error::{Error, ErrorKind};
+
+/// How many kernels a partial bundle holds at most.
+const PARTIAL: usize = 8;
+
+/// The archives of a build and what is taken of them.
+#[derive(Debug)]
+pub(super) struct Chosen {
+    archives: Vec<(Archive, Option<Pinned>)>,
+    /// By kernel, then by path: the order of a bundle's index.
+    pub(super) entries: Vec<ChosenEntry>,
+    /// How many entries there would be in a bundle that is not partial.
+    pub(super) in_all: usize,
+}
+
+/// An entry and which of the archives it is from.
+#[derive(Clone, Debug)]
+pub(super) struct ChosenEntry {
+    pub(super) entry: Entry,
+    pub(super) archive: usize,
+}
+
+impl Chosen {
+    /// What the entries of an archive must be.
+    pub(super) fn lock(&self, archive: usize) -> Option<&Lock> {
+        self.archives.get(archive)?.1.as_ref()?.lock.as_ref()
+    }
+
+    /// One line for each archive that tells its state: its pin, or a digest of
+    /// what was used of it.
+    pub(super) fn pins(&self, used: &[(usize, Digest)]) -> Vec<String> {
+        let mut contents = vec![Lock::default(); self.archives.len()];
+        for (at, digest) in used {
+            let chosen = self.entries.get(*at);
+            if let Some(chosen) = chosen {
+                if let Some(content) = contents.get_mut(chosen.archive) {
+                    content.insert(&chosen.entry, *digest);
+                }
+            }
+        }
+        let lines = self.archives.iter().zip(contents);
+        lines
+            .map(|((_, pinned), content)| match pinned {
+                Some(pinned) => pinned.line.clone(),
+                None => format!("content {}", content.fingerprint()),
+            })
+            .collect()
+    }
+
+    pub(super) fn into_archives(self) -> Vec<Archive> {
+        self.archives
+            .into_iter()
+            .map(|(archive, _)| archive)
+            .collect()
+    }
+}
+
+/// Scans the archives and chooses.
+pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
+    if builder.archives.is_empty() {
+        return Err(
+            Error::new(ErrorKind::Config, "no BTF archive was named").help(
+                "clone https://github.com/aquasecurity/btfhub-archive and name its directory, in \
+             Builder::archive or in the variable BTFHUB_ARCHIVE",
+            ),
+        );
+    }
+    let filters = |filters: &[String]| {
+        let filters = filters.iter().map(|filter| Filter::new(filter));
+        filters.collect::<Result<Vec<_>, _>>().map_err(not_a_filter)
+    };
+    let (include, exclude) = (filters(&builder.include)?, filters(&builder.exclude)?);
+    let archs: Option<Vec<Arch<'_>>> =
+        (builder.archs.as_ref()).map(|archs| archs.iter().map(|arch| Arch::new(arch)).collect());
+
+    let archives = (builder.archives.iter())
+        .map(Archive::scan)
+        .collect::<Result<Vec<_>, _>>()?;
+    if let [archive] = archives.as_slice() {
+        if archive.entries().is_empty() {
+            return Err(archive.no_entries());
+        }
+    }
+    let of_archs =
+        |entry: &&Entry| (archs.as_ref()).is_none_or(|archs| archs.contains(&entry.kernel().arch));
+    let all = || archives.iter().flat_map(Archive::entries);
+    if !all().any(|entry| of_archs(&entry)) {
+        return Err(none_for_arch(
+            &archives,
+            archs.as_deref().unwrap_or_default(),
+        ));
+    }
+    let taken = |entry: &&Entry| {
+        let any = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(&entry.kernel()));
+        of_archs(entry) && (include.is_empty() || any(&include)) && !any(&exclude)
+    };
+    let mut entries: Vec<ChosenEntry> = Vec::new();
+    let mut pinned = Vec::new();
+    let mut earlier = HashSet::new();
+    for (number, archive) in archives.iter().enumerate() {
+        let of_this: Vec<Entry> = archive.entries().iter().filter(taken).cloned().collect();
+        let pin = builder.pins.get(&number);
+        pinned.push(
+            pin.map(|pin| pin.check(archive, &of_this, |entry| taken(&entry)))
+                .transpose()?,
+        );
+        let kernels: Vec<String> = of_this
+            .iter()
+            .map(|entry| entry.kernel().to_string())
+            .collect();
+        let new = (of_this.into_iter().zip(&kernels))
+            .filter(|(_, kernel)| !earlier.contains(*kernel))
+            .map(|(entry, _)| ChosenEntry {
+                entry,
+                archive: number,
+            });
+        entries.extend(new);
+        earlier.extend(kernels);
+    }
+    entries.sort_by(|a, b| {
+        let key = |chosen: &ChosenEntry| (chosen.entry.path().to_owned(), chosen.archive);
+        (a.entry.kernel().cmp(&b.entry.kernel())).then_with(|| key(a).cmp(&key(b)))
+    });
+    if entries.is_empty() {
+        let message = format!(
+            "none of the {} kernels passes the filters",
+            all().filter(of_archs).count()
+        );
+        return Err(Error::new(ErrorKind::Config, message).help(format!(
+            "included: {}; excluded: {}",
+            listed(&builder.include, "everything"),
+            listed(&builder.exclude, "nothing"),
+        )));
+    }
+    let in_all = entries.len();
+    if builder.partial {
+        entries = spread(entries, PARTIAL);
+    }
+    Ok(Chosen {
+        archives: archives.into_iter().zip(pinned).collect(),
+        entries,
+        in_all,
+    })
+}
+
+/// At most `count` of the entries, from all over the list, and always the same.
+fn spread(entries: Vec<ChosenEntry>, count: usize) -> Vec<ChosenEntry> {
+    let total = entries.len();
+    let mut taken = 0;
+    let part = entries.into_iter().enumerate().filter(|(at, _)| {
+        let due = (at + 1).saturating_mul(count.min(total)) / total;
+        let take = due > taken;
+        taken = due;
+        take
+    });
+    part.map(|(_, entry)| entry).collect()
+}
+
+fn not_a_filter(error: FilterError) -> Error {
+    Error::new(ErrorKind::Config, error.to_string())
+}
+
+fn listed(filters: &[String], none: &str) -> String {
+    if filters.is_empty() {
+        none.to_owned()
+    } else {
+        filters.join(" ")
+    }
+}
+
+fn none_for_arch(archives: &[Archive], archs: &[Arch<'_>]) -> Error {
+    let mut there: BTreeMap<Arch<'_>, usize> = BTreeMap::new();
+    for entry in archives.iter().flat_map(Archive::entries) {
+        *there.entry(entry.kernel().arch).or_default() += 1;
+    }
+    let wanted: Vec<&str> = archs.iter().map(|arch| arch.as_str()).collect();
+    let roots: Vec<String> = (archives.iter())
+        .map(|archive| archive.root().display().to_string())
+        .collect();
+    let message = format!(
+        "the BTF archive {} holds no entry for {}",
+        roots.join(", "),
+        wanted.join(", ")
+    );
+    let counts: Vec<String> = (there.iter())
+        .map(|(arch, count)| format!("{arch} ({count})"))
+        .collect();
+    Error::new(ErrorKind::Archive, message).help(if counts.is_empty() {
+        "it holds no entry at all".to_owned()
+    } else {
+        format!(
+            "it holds {}; in a sparse checkout `git sparse-checkout list` shows what is there",
+            counts.join(", ")
+        )
+    })
+}

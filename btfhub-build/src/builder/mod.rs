@@ -1,0 +1,266 @@
+//! What to build, and the stages in their order.
+//!
+//! ```text
+//! objects   files → eBPF objects
+//! kernels   archives → the entries to take
+//! work      entries × relocations → tailored BTF, several at a time
+//! generate  the stages in order, up to the bundle and its proof
+//! ```
+
+mod generate;
+mod kernels;
+mod objects;
+mod work;
+
+use std::collections::BTreeMap;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use crate::archive::{self, Pin};
+use crate::error::Error;
+use crate::relo::Relocations;
+
+pub use generate::{BadEntry, Generated, Kernel, Progress};
+
+/// Tailors the kernels of a BTFhub archive to eBPF objects.
+///
+/// In a build script, [`build`](Self::build) embeds the result:
+///
+/// ```no_run
+/// use btfhub_build::Builder;
+///
+/// fn main() -> Result<(), btfhub_build::Error> {
+///     Builder::new()
+///         .archive("/srv/btfhub-archive")
+///         .object("src/bpf/probe.bpf.o")
+///         .build("probe")
+/// }
+/// ```
+///
+/// Anywhere else, [`generate`](Self::generate) gives it, whatever the
+/// environment.
+#[derive(Clone, Debug)]
+#[must_use = "a Builder does nothing until `build` or `generate`"]
+pub struct Builder {
+    pub(crate) archives: Vec<PathBuf>,
+    /// By the number of the archive.
+    pins: BTreeMap<usize, Pin>,
+    objects: Vec<objects::Source>,
+    include: Vec<String>,
+    exclude: Vec<String>,
+    pub(crate) archs: Option<Vec<String>>,
+    on_bad_entry: OnBadEntry,
+    entry_limit: u64,
+    pub(crate) jobs: Option<NonZeroUsize>,
+    pub(crate) cache_dir: Option<PathBuf>,
+    /// Take a few kernels only and say so in the bundle.
+    pub(crate) partial: bool,
+    pub(crate) optional: bool,
+    pub(crate) prepared: Option<PathBuf>,
+}
+
+/// What to do with entries that cannot be used.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub enum OnBadEntry {
+    /// Fail, naming all of them.
+    #[default]
+    Fail,
+    /// Leave them out; [`Generated::bad_entries`] lists them.
+    Skip,
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Builder {
+    /// No archive and no object yet; everything else at its default.
+    pub fn new() -> Self {
+        Self {
+            archives: Vec::new(),
+            pins: BTreeMap::new(),
+            objects: Vec::new(),
+            include: Vec::new(),
+            exclude: Vec::new(),
+            archs: None,
+            on_bad_entry: OnBadEntry::default(),
+            entry_limit: archive::DEFAULT_LIMIT,
+            jobs: None,
+            cache_dir: None,
+            partial: false,
+            optional: false,
+            prepared: None,
+        }
+    }
+
+    /// Adds an archive: a checkout of a BTFhub archive or a folder laid out
+    /// like one. Where several hold the same kernel, the one named first
+    /// counts.
+    ///
+    /// Default: none; [`build`](Self::build) takes the one that the variable
+    /// `BTFHUB_ARCHIVE` names.
+    pub fn archive(mut self, root: impl AsRef<Path>) -> Self {
+        self.archives.push(root.as_ref().to_owned());
+        self
+    }
+
+    /// Demands that the archive named last (or the one of `BTFHUB_ARCHIVE`) is
+    /// a git checkout at this commit, with every file that is used unmodified.
+    /// Only a full commit id means one thing for ever.
+    ///
+    /// Default: any state will do; the bundle then says a digest of what was
+    /// used of the archive where it would say the pin.
+    pub fn pin(self, commit: impl Into<String>) -> Self {
+        self.pin_as(Pin::Commit(commit.into()))
+    }
+
+    /// As [`pin`](Self::pin), for an archive that is a folder of another git
+    /// repository: its tree must have this hash (`git rev-parse
+    /// HEAD:path/to/archive`).
+    pub fn pin_tree(self, hash: impl Into<String>) -> Self {
+        self.pin_as(Pin::Tree(hash.into()))
+    }
+
+    /// As [`pin`](Self::pin), for an archive without git: each entry that is
+    /// used must have the digest that this lock file says. `cargo btfhub lock`
+    /// writes one.
+    pub fn lock(self, file: impl AsRef<Path>) -> Self {
+        self.pin_as(Pin::Lock(file.as_ref().to_owned()))
+    }
+
+    fn pin_as(mut self, pin: Pin) -> Self {
+        self.pins.insert(self.archives.len().saturating_sub(1), pin);
+        self
+    }
+
+    /// Adds a compiled eBPF object (`clang -g -O2 -target bpf`), or all that
+    /// match a pattern (`bpf/*.o`; a pattern must be UTF-8 and match
+    /// something).
+    ///
+    /// * libbpf-cargo: `SkeletonBuilder::obj(path)` says where the object
+    ///   stays; without it the object is in a temporary directory that is gone
+    ///   when the builder is.
+    /// * aya-build: `OUT_DIR` holds one file per binary, named like it.
+    pub fn object(mut self, path: impl AsRef<Path>) -> Self {
+        self.objects
+            .push(objects::Source::Path(path.as_ref().to_owned()));
+        self
+    }
+
+    /// Adds every eBPF object of a directory: all files called `*.o` and all
+    /// others that are eBPF ELF files. Not recursive; none is an error.
+    pub fn objects_in(mut self, directory: impl AsRef<Path>) -> Self {
+        let source = objects::Source::Directory(directory.as_ref().to_owned());
+        self.objects.push(source);
+        self
+    }
+
+    /// Takes only kernels that one of the included filters matches: a glob
+    /// (`ubuntu/20.04/*`) or kernel versions (`>=4.18`), see
+    /// [`Filter`](archive::Filter).
+    ///
+    /// Default: all kernels.
+    pub fn include(mut self, filter: impl Into<String>) -> Self {
+        self.include.push(filter.into());
+        self
+    }
+
+    /// Leaves out the kernels that the filter matches, included or not.
+    ///
+    /// Default: none.
+    pub fn exclude(mut self, filter: impl Into<String>) -> Self {
+        self.exclude.push(filter.into());
+        self
+    }
+
+    /// Takes kernels of this architecture, in any spelling (`x86_64`, `arm64`,
+    /// `aarch64`). Repeatable.
+    ///
+    /// Default: in [`build`](Self::build) the target's, in
+    /// [`generate`](Self::generate) every architecture.
+    pub fn arch(mut self, arch: impl Into<String>) -> Self {
+        self.archs.get_or_insert_default().push(arch.into());
+        self
+    }
+
+    /// What to do with entries that cannot be decoded or parsed.
+    ///
+    /// Default: [`OnBadEntry::Fail`].
+    pub fn on_bad_entry(mut self, policy: OnBadEntry) -> Self {
+        self.on_bad_entry = policy;
+        self
+    }
+
+    /// How many bytes one entry may decompress to.
+    ///
+    /// Default: 256 MiB, far above the largest real one.
+    pub fn entry_limit(mut self, bytes: u64) -> Self {
+        self.entry_limit = bytes;
+        self
+    }
+
+    /// How many kernels to work on at once; each takes some 30 MB.
+    ///
+    /// Default: in [`build`](Self::build) cargo's job limit (`NUM_JOBS`), in
+    /// [`generate`](Self::generate) the processors of this machine. The result
+    /// does not depend on it.
+    pub fn jobs(mut self, jobs: NonZeroUsize) -> Self {
+        self.jobs = Some(jobs);
+        self
+    }
+
+    /// In [`build`](Self::build), where no archive is on this machine (none is
+    /// named, or what is named does not exist): embeds an empty bundle and
+    /// warns, instead of failing. The program then finds no embedded BTF.
+    ///
+    /// Default: an archive must be there.
+    pub fn optional(mut self) -> Self {
+        self.optional = true;
+        self
+    }
+
+    /// In [`build`](Self::build): embeds this bundle, which was made before
+    /// (`cargo btfhub bundle`) and is checked in, whether or not an archive is
+    /// on this machine. It must have been made for the very relocations that
+    /// the objects have now, and hold kernels for the target.
+    ///
+    /// Default: the bundle is made from the archive.
+    pub fn prepared(mut self, bundle: impl AsRef<Path>) -> Self {
+        self.prepared = Some(bundle.as_ref().to_owned());
+        self
+    }
+
+    /// Remembers in this directory what need not be done again: what the
+    /// entries come to for these relocations. Content decides, so any number of
+    /// builds may share it, and it may be removed at any time.
+    ///
+    /// Default: in [`build`](Self::build) a directory below cargo's target
+    /// directory, or the one that the variable `BTFHUB_CACHE_DIR` names, which
+    /// wins over this; in [`generate`](Self::generate) none.
+    pub fn cache_dir(mut self, directory: impl AsRef<Path>) -> Self {
+        self.cache_dir = Some(directory.as_ref().to_owned());
+        self
+    }
+
+    pub(crate) fn locks(&self) -> impl Iterator<Item = &Path> {
+        self.pins.values().filter_map(|pin| match pin {
+            Pin::Lock(path) => Some(path.as_path()),
+            _ => None,
+        })
+    }
+
+    /// The files that the objects are read from.
+    pub(crate) fn object_files(&self) -> Result<Vec<PathBuf>, Error> {
+        objects::files(&self.objects)
+    }
+
+    /// The relocations of the objects.
+    pub(crate) fn relocations(&self) -> Result<Relocations, Error> {
+        let objects = objects::load(&self.objects)?;
+        Ok(Relocations::from_objects(
+            objects.iter().map(|loaded| &loaded.object),
+        ))
+    }
+}

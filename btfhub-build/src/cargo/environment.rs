@@ -1,0 +1,90 @@
+//! What cargo and the user say through the environment.
+
+use std::env;
+use std::ffi::OsString;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+
+use crate::error::{Error, ErrorKind};
+
+/// Archives to use where the build script names none, separated as in `PATH`.
+pub(super) const ARCHIVE: &str = "BTFHUB_ARCHIVE";
+/// Set to 1: embed a few kernels only, in builds that are no releases.
+pub(super) const PARTIAL: &str = "BTFHUB_PARTIAL";
+/// Where the cache is, instead of the target directory.
+pub(super) const CACHE_DIR: &str = "BTFHUB_CACHE_DIR";
+/// Set to 1: say what was done, as a cargo warning.
+pub(super) const VERBOSE: &str = "BTFHUB_VERBOSE";
+
+/// The variables that a user sets; cargo is told to watch them.
+pub(super) const OURS: [&str; 4] = [ARCHIVE, PARTIAL, CACHE_DIR, VERBOSE];
+
+/// The environment of a build script.
+#[derive(Debug)]
+pub(super) struct Environment {
+    pub(super) out_dir: PathBuf,
+    pub(super) package: PathBuf,
+    pub(super) target_arch: String,
+    pub(super) release: bool,
+    pub(super) jobs: Option<NonZeroUsize>,
+    pub(super) archives: Vec<PathBuf>,
+    pub(super) partial: bool,
+    pub(super) cache_dir: Option<PathBuf>,
+    pub(super) verbose: bool,
+}
+
+impl Environment {
+    pub(super) fn read() -> Result<Self, Error> {
+        let set = |name: &str| env::var_os(name).filter(|value| !value.is_empty());
+        let cargo = |name: &str| {
+            set(name).ok_or_else(|| {
+                Error::new(ErrorKind::Config, format!("{name} is not set"))
+                    .help("Builder::build is for build scripts; elsewhere use Builder::generate")
+            })
+        };
+        let archives: OsString = set(ARCHIVE).unwrap_or_default();
+        let jobs = set("NUM_JOBS").and_then(|jobs| jobs.to_str()?.parse().ok());
+        Ok(Self {
+            out_dir: cargo("OUT_DIR")?.into(),
+            package: cargo("CARGO_MANIFEST_DIR")?.into(),
+            target_arch: cargo("CARGO_CFG_TARGET_ARCH")?
+                .to_string_lossy()
+                .into_owned(),
+            // "release" for every profile that inherits from it.
+            release: set("PROFILE").is_some_and(|profile| profile == "release"),
+            jobs,
+            archives: env::split_paths(&archives)
+                .filter(|path| !path.as_os_str().is_empty())
+                .collect(),
+            partial: switch(PARTIAL)?,
+            cache_dir: set(CACHE_DIR).map(PathBuf::from),
+            verbose: switch(VERBOSE)?,
+        })
+    }
+
+    /// When cargo began to run this build script: what is younger was written
+    /// by the script itself.
+    pub(super) fn started(&self) -> Option<std::time::SystemTime> {
+        let stamp = self.out_dir.parent()?.join("invoked.timestamp");
+        std::fs::metadata(stamp).ok()?.modified().ok()
+    }
+
+    /// The directory that `cargo clean` removes: the nearest one above
+    /// `OUT_DIR` that is tagged as a cache, as cargo tags its target directory.
+    pub(super) fn target_dir(&self) -> Option<&Path> {
+        (self.out_dir.ancestors()).find(|directory| directory.join("CACHEDIR.TAG").is_file())
+    }
+}
+
+/// A variable that is on or off.
+fn switch(name: &str) -> Result<bool, Error> {
+    match env::var_os(name).as_ref().and_then(|value| value.to_str()) {
+        None if env::var_os(name).is_none() => Ok(false),
+        Some("" | "0" | "false" | "no") => Ok(false),
+        Some("1" | "true" | "yes") => Ok(true),
+        _ => {
+            let message = format!("{name} is neither 1 nor 0");
+            Err(Error::new(ErrorKind::Config, message))
+        }
+    }
+}

@@ -1,0 +1,189 @@
+//! Kernels → classes → a bundle, and the proof that it gives every kernel what
+//! its full BTF gives.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use btfhub_runtime::bundle::Provenance;
+use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::{Bundle, ClassId, KernelId};
+
+use crate::archive::Entry;
+use crate::btf::Btf;
+use crate::cache::Known;
+use crate::error::{Error, ErrorKind};
+use crate::relo::{self, Outcome, Relocations};
+
+/// Distinct tailored BTFs and distinct outcomes, numbered as they come in.
+///
+/// Kernels come in whatever order the threads finish them, so these numbers
+/// are only good within one run; [`Classes::in_order`] renumbers.
+#[derive(Debug, Default)]
+pub(crate) struct Classes {
+    btfs: HashMap<Arc<[u8]>, usize>,
+    outcomes: HashMap<Arc<Outcome>, usize>,
+}
+
+/// Where a kernel belongs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
+pub(crate) struct Place {
+    pub(crate) class: usize,
+    pub(crate) outcome: usize,
+}
+
+/// Classes and outcomes in the order of the first kernel that has them.
+#[derive(Debug, Default)]
+pub(crate) struct Ordered {
+    pub(crate) btfs: Vec<Arc<[u8]>>,
+    pub(crate) outcomes: Vec<Arc<Outcome>>,
+    /// One for each kernel.
+    pub(crate) places: Vec<Place>,
+}
+
+impl Classes {
+    /// Takes in what came of one kernel; equal ones are kept once.
+    pub(crate) fn add(&mut self, known: &Known) -> Place {
+        let next = self.btfs.len();
+        let btf = Arc::clone(&known.btf);
+        let class = *self.btfs.entry(btf).or_insert(next);
+        let next = self.outcomes.len();
+        let outcome = Arc::clone(&known.outcome);
+        let outcome = *self.outcomes.entry(outcome).or_insert(next);
+        Place { class, outcome }
+    }
+
+    /// Renumbers by the kernels in their order.
+    pub(crate) fn in_order(self, places: &[Place]) -> Ordered {
+        fn renumber<T>(
+            values: HashMap<T, usize>,
+            used: impl Iterator<Item = usize>,
+        ) -> (Vec<T>, HashMap<usize, usize>) {
+            let mut by_number: HashMap<usize, T> = values
+                .into_iter()
+                .map(|(value, number)| (number, value))
+                .collect();
+            let mut ordered = Vec::new();
+            let mut renumbered = HashMap::new();
+            for number in used {
+                if let Some(value) = by_number.remove(&number) {
+                    renumbered.insert(number, ordered.len());
+                    ordered.push(value);
+                }
+            }
+            (ordered, renumbered)
+        }
+        let (btfs, class) = renumber(self.btfs, places.iter().map(|place| place.class));
+        let (outcomes, outcome) = renumber(self.outcomes, places.iter().map(|place| place.outcome));
+        let renumbered = places.iter().filter_map(|place| {
+            Some(Place {
+                class: *class.get(&place.class)?,
+                outcome: *outcome.get(&place.outcome)?,
+            })
+        });
+        Ordered {
+            places: renumbered.collect(),
+            btfs,
+            outcomes,
+        }
+    }
+}
+
+/// Writes the bundle of these kernels.
+///
+/// # Errors
+/// When two entries of one archive give one kernel different BTF.
+pub(crate) fn bundle(
+    entries: &[Entry],
+    classes: &Ordered,
+    provenance: Provenance,
+) -> Result<Vec<u8>, Error> {
+    let kernels = || entries.iter().zip(&classes.places);
+    for ((first, a), (second, b)) in kernels().zip(kernels().skip(1)) {
+        if first.kernel() == second.kernel() && a.class != b.class {
+            let message = format!(
+                "{} and {} name one kernel, and their BTF differs where your objects look",
+                first.path().display(),
+                second.path().display()
+            );
+            return Err(Error::new(ErrorKind::Entry, message)
+                .help("remove the one that is wrong, or exclude that kernel"));
+        }
+    }
+    let failed = |error| Error::new(ErrorKind::Io, "cannot write the bundle").because(error);
+    let mut writer = Writer::new(provenance);
+    for (entry, place) in kernels() {
+        if let Some(btf) = classes.btfs.get(place.class) {
+            writer.add_kernel(entry.kernel(), btf).map_err(failed)?;
+        }
+    }
+    writer.finish().map_err(failed)
+}
+
+/// Reads a finished bundle back through the runtime crate, resolves the
+/// relocations again on what it gives for every kernel, and compares with what
+/// the kernel's full BTF gave. Kernels that share both are proven together.
+///
+/// # Errors
+/// A difference: a bug, and nothing that may be shipped.
+pub(crate) fn prove(
+    bundle: &[u8],
+    entries: &[Entry],
+    classes: &Ordered,
+    relocations: &Relocations,
+) -> Result<(), Error> {
+    let wrong = |kernel: KernelId<'_>, why: String| {
+        Error::new(
+            ErrorKind::Proof,
+            format!("the finished bundle fails its proof for {kernel}: {why}"),
+        )
+        .help("this is a bug of btfhub; please report it with the kernel and your object")
+    };
+    let unreadable = |error| {
+        Error::new(ErrorKind::Proof, "the finished bundle cannot be read back").because(error)
+    };
+    let parsed = Bundle::parse(bundle).map_err(unreadable)?;
+    let mut class_of: HashMap<String, ClassId> = HashMap::new();
+    for entry in parsed.kernels() {
+        let entry = entry.map_err(unreadable)?;
+        class_of.insert(entry.kernel().to_string(), entry.class());
+    }
+    let mut resolved: HashMap<u32, Outcome> = HashMap::new();
+    let mut proven: HashMap<(u32, usize), ()> = HashMap::new();
+    for (entry, place) in entries.iter().zip(&classes.places) {
+        let kernel = entry.kernel();
+        let class = *class_of
+            .get(&kernel.to_string())
+            .ok_or_else(|| wrong(kernel, "it is not there".to_owned()))?;
+        if proven.insert((class.0, place.outcome), ()).is_some() {
+            continue;
+        }
+        let again = match resolved.entry(class.0) {
+            std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
+            std::collections::hash_map::Entry::Vacant(vacant) => {
+                let btf = parsed.btf(class).map_err(unreadable)?;
+                let btf = Btf::parse(&btf).map_err(|error| wrong(kernel, error.to_string()))?;
+                let outcome = relo::resolve(relocations, &btf);
+                vacant.insert(outcome.map_err(|error| wrong(kernel, error.to_string()))?)
+            }
+        };
+        let full = classes.outcomes.get(place.outcome).map(AsRef::as_ref);
+        if full != Some(again) {
+            return Err(wrong(kernel, difference(full, again, relocations)));
+        }
+    }
+    Ok(())
+}
+
+/// Names the first relocation that two outcomes disagree on.
+fn difference(full: Option<&Outcome>, again: &Outcome, relocations: &Relocations) -> String {
+    let groups = full.map(Outcome::groups).unwrap_or_default().iter();
+    let differs = (groups.zip(again.groups())).find(|(full, again)| full != again);
+    let relocation = differs.and_then(|(full, _)| relocations.list().get(full.relocations.start));
+    match relocation {
+        Some(relocation) => format!(
+            "relocations of `{}` come out differently",
+            String::from_utf8_lossy(&relocation.root.name)
+        ),
+        None => "relocations come out differently".to_owned(),
+    }
+}
