@@ -143,7 +143,7 @@ impl Host {
             let path = format!("proc/sys/kernel/{name}");
             let content = root.read(&path, PROC_LINE_MAX).ok()?;
             let line = String::from_utf8_lossy(&content).trim().to_owned();
-            Some(line).filter(|line| !line.is_empty())
+            Some(line).filter(|line| is_sound(line))
         };
         let mut host = Self {
             release: line("osrelease").unwrap_or_default(),
@@ -166,8 +166,9 @@ impl Host {
     }
 
     fn add_os_release(&mut self, root: &Root, below: &str, origin: Origin) {
-        let mut failure = (root.path(below), io::Error::from(io::ErrorKind::NotFound));
-        for file in ["etc/os-release", "usr/lib/os-release"] {
+        const FILES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
+        let mut failure = (root.path(below).join(FILES[0]), "not there".to_owned());
+        for file in FILES {
             let path = root.path(below).join(file);
             let content = root
                 .below(below)
@@ -182,13 +183,13 @@ impl Host {
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => failure = (path, error),
+                Err(error) => failure = (path, error.to_string()),
             }
         }
         self.os_releases.push(OsReleaseFile {
             origin,
             path: failure.0,
-            content: Err(failure.1.to_string()),
+            content: Err(failure.1),
         });
     }
 
@@ -317,6 +318,11 @@ impl Host {
     pub(crate) fn os_release_files(&self) -> &[OsReleaseFile] {
         &self.os_releases
     }
+}
+
+/// Whether a text may go into a log line.
+fn is_sound(text: &str) -> bool {
+    !text.is_empty() && !text.chars().any(char::is_control)
 }
 
 /// Without the kernel's BTF there is no such file; hidden, it is empty.

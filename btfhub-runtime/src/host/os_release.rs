@@ -1,12 +1,14 @@
 //! `os-release(5)`: what a distribution says of itself.
 
+use super::is_sound;
+
 /// The longest os-release file that is read. Real ones have less than 1 KiB.
 pub(super) const OS_RELEASE_MAX: u64 = 64 * 1024;
 
 /// The fields of an os-release file that name a distribution and its version.
 ///
 /// Parsing never fails: lines that `os-release(5)` does not allow are skipped,
-/// and a field that is missing, empty or not UTF-8 is absent.
+/// and a field that is missing, empty, not UTF-8 or not printable is absent.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OsRelease {
     id: Option<String>,
@@ -41,7 +43,7 @@ impl OsRelease {
                 }
                 _ => continue,
             };
-            *field = Some(unquote(value)).filter(|value| !value.is_empty());
+            *field = Some(unquote(value)).filter(|value| is_sound(value));
         }
         fields
     }
@@ -143,6 +145,7 @@ VERSION_ID=a\ b"#,
             b"ID",
             b"=",
             b"ID=\xff\n",
+            b"ID=\x1b[2J\n",
             b"\0\0\n\n=",
         ] {
             assert_eq!(id_and_version(content), (None, None), "{content:?}");

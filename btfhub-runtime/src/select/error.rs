@@ -73,16 +73,37 @@ impl NotFound {
                 ruled_out.push((entry.kernel().to_string(), why.to_string()));
             }
         }
-        let series = neighbours(bundle, host)?;
-        let nearest = series.iter().flatten();
-        let nearest = nearest.flat_map(|s| [s.below, s.above]).flatten();
         Ok(Self {
-            nearest: nearest.map(|entry| entry.kernel().to_string()).collect(),
+            nearest: nearest(bundle, host)?,
             host: host.clone(),
             ruled_out,
             holdings: holdings(bundle, host)?,
         })
     }
+}
+
+/// The neighbours in the series that the host's kernel may be of.
+fn nearest(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>, BundleError> {
+    let series = neighbours(bundle, host)?;
+    let entries = || {
+        series
+            .iter()
+            .flatten()
+            .flat_map(|s| [s.below, s.above])
+            .flatten()
+    };
+    let filter = Filter::new(host, entries().map(Ok))?;
+    let mut nearest: Vec<_> = entries().collect();
+    nearest.retain(|entry| filter.contradiction(entry).is_none());
+    // Below stays before above.
+    nearest.sort_by(|a, b| {
+        let (a, b) = (a.kernel(), b.kernel());
+        (a.distro, a.version, a.arch).cmp(&(b.distro, b.version, b.arch))
+    });
+    Ok(nearest
+        .iter()
+        .map(|entry| entry.kernel().to_string())
+        .collect())
 }
 
 fn holdings(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<Holding>, BundleError> {

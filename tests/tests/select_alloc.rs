@@ -1,0 +1,89 @@
+//! `select` allocates nothing when it succeeds.
+
+mod selecting;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use btfhub_runtime::{Bundle, Host, Policy, select};
+use selecting::{btf, bundle, kernel, os_release};
+
+struct Counting;
+
+thread_local! {
+    static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
+}
+
+// SAFETY: everything is passed on to the system's allocator as it is.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn success_allocates_nothing() {
+    const CLASH: &str = "4.18.0-147.0.3.el8_1.x86_64";
+    let mut kernels = vec![
+        (kernel("centos/8/x86_64", CLASH), btf(1)),
+        (kernel("ol/8/x86_64", CLASH), btf(2)),
+        (kernel("rhel/8/x86_64", CLASH), btf(1)),
+    ];
+    let releases: Vec<_> = (0..500)
+        .map(|i| format!("5.4.0-{}-generic", 2 * i))
+        .collect();
+    for release in &releases {
+        kernels.push((kernel("ubuntu/20.04/x86_64", release), btf(3)));
+        kernels.push((kernel("ubuntu/18.04/x86_64", release), btf(4)));
+    }
+    let data = bundle(kernels);
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+
+    let native = "#90-Ubuntu SMP Fri Jul 9 22:49:44 UTC 2021";
+    let own = Host::new("5.4.0-80-generic", "x86_64").with_kernel_btf(Some("/btf".into()));
+    let embedded = Policy::EMBEDDED_ONLY;
+    for (name, host, policy) in [
+        ("the kernel's own", own, Policy::default()),
+        (
+            "by uname -v",
+            Host::new("5.4.0-80-generic", "x86_64").with_version(native),
+            embedded,
+        ),
+        (
+            "by os-release",
+            Host::new(CLASH, "x86_64").with_os_release(os_release("ol-8").as_bytes()),
+            embedded,
+        ),
+        (
+            "unknown machine",
+            Host::default()
+                .with_release(CLASH)
+                .with_os_release(os_release("rhel-8").as_bytes()),
+            embedded,
+        ),
+        (
+            "bracketed",
+            Host::new("5.4.0-81-generic", "x86_64").with_version(native),
+            embedded.bracketed(true),
+        ),
+    ] {
+        let before = ALLOCATIONS.get();
+        let selection = select(&bundle, &host, policy);
+        let allocations = ALLOCATIONS.get() - before;
+        let selection = selection.expect(name);
+        println!("{name}: {allocations} allocations; {selection}");
+        assert_eq!(allocations, 0, "{name}");
+    }
+    // The counter counts.
+    let before = ALLOCATIONS.get();
+    select(&bundle, &Host::new("1.0", "x86_64"), embedded).expect_err("not there");
+    assert!(ALLOCATIONS.get() > before);
+}

@@ -1,0 +1,183 @@
+//! Inference between neighbours, and what selections and errors say.
+
+mod selecting;
+
+use btfhub_runtime::{Bundle, Host, Policy, SelectError, select};
+use selecting::{btf, bundle, kernel, os_release};
+
+/// Ubuntu 20.04 holds 77 and 81 of one class, 84 of another; 18.04 holds all
+/// of them, each of a class of its own.
+fn data() -> Vec<u8> {
+    bundle([
+        (kernel("ubuntu/20.04/x86_64", "5.4.0-9-generic"), btf(9)),
+        (kernel("ubuntu/20.04/x86_64", "5.4.0-77-generic"), btf(1)),
+        (kernel("ubuntu/20.04/x86_64", "5.4.0-81-generic"), btf(1)),
+        (kernel("ubuntu/20.04/x86_64", "5.4.0-84-generic"), btf(2)),
+        (kernel("ubuntu/20.04/x86_64", "5.4.0-100-generic"), btf(2)),
+        (kernel("ubuntu/20.04/x86_64", "5.4.0-1010-azure"), btf(3)),
+        (kernel("ubuntu/20.04/arm64", "5.4.0-79-generic"), btf(4)),
+        (kernel("ubuntu/20.04/x86_64", "5.8.0-79-generic"), btf(4)),
+        (kernel("ubuntu/18.04/x86_64", "5.4.0-77-generic"), btf(5)),
+        (kernel("ubuntu/18.04/x86_64", "5.4.0-81-generic"), btf(6)),
+        (kernel("ubuntu/18.04/x86_64", "5.4.0-80-generic"), btf(7)),
+    ])
+}
+
+const FOR_20_04: &str = "#90-Ubuntu SMP Fri Jul 9 22:49:44 UTC 2021";
+const FOR_18_04: &str = "#90~18.04.1-Ubuntu SMP Tue Jul 13 19:40:02 UTC 2021";
+
+#[test]
+fn bracketed() {
+    let data = data();
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    for (release, uname_v, neighbour) in [
+        ("5.4.0-80-generic", FOR_20_04, Some("5.4.0-77-generic")),
+        ("5.4.0-79-generic", FOR_20_04, Some("5.4.0-77-generic")),
+        ("5.4.0-99-generic", FOR_20_04, Some("5.4.0-84-generic")),
+        // Its neighbours differ, or one is missing, or they are others'.
+        ("5.4.0-82-generic", FOR_20_04, None),
+        ("5.4.0-8-generic", FOR_20_04, None),
+        ("5.4.0-101-generic", FOR_20_04, None),
+        ("5.4.0-80-lowlatency", FOR_20_04, None),
+        ("5.4.0-80.1-generic", FOR_20_04, None),
+        ("5.5.0-80-generic", FOR_20_04, None),
+        ("5.4.0-78-generic", FOR_18_04, None),
+    ] {
+        let host = Host::new(release, "x86_64").with_version(uname_v);
+        assert!(
+            select(&bundle, &host, Policy::default()).is_err(),
+            "{release} by default"
+        );
+        let selection = select(&bundle, &host, Policy::default().bracketed(true));
+        match (selection, neighbour) {
+            (Ok(selection), Some(neighbour)) => {
+                assert!(selection.is_inferred());
+                assert_eq!(selection.kernel().expect("embedded").release, neighbour);
+            }
+            (Err(SelectError::NotFound(_)), None) => {}
+            (other, _) => panic!("{release}: {other:?}"),
+        }
+    }
+}
+
+#[test]
+fn a_selection_explains_itself() {
+    let data = data();
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    let host = Host::new("5.4.0-80-generic", "x86_64")
+        .with_version(FOR_18_04)
+        .with_os_release(os_release("ubuntu-18.04").as_bytes());
+    let selection = select(&bundle, &host, Policy::default()).expect("there");
+    assert_eq!(
+        selection.to_string(),
+        "BTF of ubuntu/18.04/x86_64/5.4.0-80-generic: the only candidate"
+    );
+    let host = host.with_version(FOR_20_04);
+    let policy = Policy::default().bracketed(true);
+    let selection = select(&bundle, &host, policy).expect("inferred");
+    let class = selection.class().expect("embedded");
+    let full = format!("{selection:#}");
+    let other = bundle.lookup(btfhub_runtime::Arch::new("x86_64"), "5.4.0-80-generic");
+    let other = other
+        .map(|entry| entry.expect("sound").class())
+        .next()
+        .expect("there");
+    let classes: Vec<_> = full.matches("(class ").collect();
+    assert_eq!(classes.len(), 5);
+    let lines: Vec<_> = full.lines().take(6).collect();
+    assert_eq!(
+        lines,
+        [
+            "BTF of ubuntu/20.04/x86_64/5.4.0-77-generic: inferred, 5.4.0-80-generic lies \
+             between 5.4.0-77-generic and 5.4.0-81-generic of one class",
+            "  host: kernel 5.4.0-80-generic x86_64 on ubuntu 18.04",
+            "  uname -v: #90-Ubuntu SMP Fri Jul 9 22:49:44 UTC 2021",
+            "  the kernel's own BTF: none",
+            "  os-release given: ubuntu 18.04, given as the host's",
+            &format!(
+                "  entry ubuntu/18.04/x86_64/5.4.0-80-generic (class {other}): ruled out, \
+                 uname -v has `#90-Ubuntu`"
+            ),
+        ]
+    );
+    let fields = selection.fields();
+    let field = |key| {
+        fields
+            .iter()
+            .find(|(name, _)| *name == key)
+            .map(|(_, value)| &value[..])
+    };
+    assert_eq!(field("btf"), Some("inferred"));
+    assert_eq!(field("release"), Some("5.4.0-80-generic"));
+    assert_eq!(
+        field("kernel"),
+        Some("ubuntu/20.04/x86_64/5.4.0-77-generic")
+    );
+    assert_eq!(field("class"), Some(&class.to_string()[..]));
+    assert_eq!(field("os_release"), Some("ubuntu 18.04"));
+    assert_eq!(field("path"), None);
+}
+
+#[test]
+fn debian_revisions_are_unverified() {
+    let data = bundle([(kernel("debian/11/x86_64", "5.10.0-9-amd64"), btf(1))]);
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    let host = Host::new("5.10.0-9-amd64", "x86_64");
+    let selection = select(&bundle, &host, Policy::default()).expect("there");
+    assert_eq!(
+        selection.to_string(),
+        "BTF of debian/11/x86_64/5.10.0-9-amd64: the only candidate; package revision unverified"
+    );
+}
+
+#[test]
+fn not_found_says_what_there_is() {
+    let data = data();
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    let host = Host::new("5.4.0-80-generic", "x86_64").with_version(FOR_20_04);
+    let Err(SelectError::NotFound(error)) = select(&bundle, &host, Policy::default()) else {
+        panic!("it is not there");
+    };
+    assert_eq!(error.ruled_out.len(), 1);
+    assert_eq!(
+        error.nearest,
+        [
+            "ubuntu/20.04/x86_64/5.4.0-77-generic",
+            "ubuntu/20.04/x86_64/5.4.0-81-generic",
+        ]
+    );
+    let holdings: Vec<_> = error
+        .holdings
+        .iter()
+        .map(|h| (&h.series[..], h.kernels))
+        .collect();
+    assert_eq!(holdings, [("ubuntu/18.04", 3), ("ubuntu/20.04", 7)]);
+    assert_eq!(
+        error.to_string(),
+        "no BTF in the bundle for kernel 5.4.0-80-generic x86_64; \
+         ubuntu/18.04/x86_64/5.4.0-80-generic is another kernel (uname -v has `#90-Ubuntu`); \
+         nearest, but other kernels: ubuntu/20.04/x86_64/5.4.0-77-generic, \
+         ubuntu/20.04/x86_64/5.4.0-81-generic; the bundle serves ubuntu/18.04 (3), \
+         ubuntu/20.04 (7); update the bundle, or name a BTF file of this kernel in BTFHUB_BTF"
+    );
+}
+
+#[test]
+fn ambiguous_names_the_candidates() {
+    let release = "4.18.0-147.0.3.el8_1.x86_64";
+    let data = bundle([
+        (kernel("centos/8/x86_64", release), btf(1)),
+        (kernel("ol/8/x86_64", release), btf(2)),
+    ]);
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    let host = Host::new(release, "x86_64");
+    let error = select(&bundle, &host, Policy::default()).expect_err("two");
+    assert_eq!(
+        error.to_string(),
+        "several distributions built kernel 4.18.0-147.0.3.el8_1.x86_64 x86_64, each with other \
+         types, and nothing says which of them runs here: \
+         centos/8/x86_64/4.18.0-147.0.3.el8_1.x86_64, ol/8/x86_64/4.18.0-147.0.3.el8_1.x86_64; \
+         in a container, mount the host's /etc/os-release as /host/etc/os-release or name it in \
+         BTFHUB_OS_RELEASE"
+    );
+}
