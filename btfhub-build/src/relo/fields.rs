@@ -2,7 +2,7 @@
 
 use super::access::SPEC_MAX_LEN;
 use super::kind::{Errno, ReloKind};
-use super::local::{Accessor, bits, is_last_member};
+use super::local::{Accessor, Relocation, bits, is_last_member};
 use super::resolve::Matcher;
 use super::shape::FieldShape;
 use super::trace::{Halt, Mark, MemberUse};
@@ -18,14 +18,15 @@ struct TargetSpec {
 }
 
 impl Matcher<'_> {
-    /// `bpf_core_spec_match` and `bpf_core_calc_field_relo` for a field. `None`
-    /// when the candidate has no such field.
+    /// `bpf_core_spec_match` and `bpf_core_calc_field_relo` for a field: its bit
+    /// offset and value. `None` when the candidate has no such field.
     pub(super) fn field(
         &mut self,
-        kind: ReloKind,
+        relocation: &Relocation,
         accessors: &[Accessor],
         candidate: TypeId,
     ) -> Result<Option<(u32, FieldValue)>, Halt> {
+        let kind = relocation.kind;
         let from = self.trace.position();
         let mut spec = TargetSpec {
             end: FieldEnd {
@@ -47,7 +48,11 @@ impl Matcher<'_> {
                 }
             });
         match result {
-            Ok(Some(_)) => self.mark_use(kind, candidate, &spec, from),
+            Ok(Some((_, value))) => {
+                // Only loads that change their size are asked for the sign.
+                let sign = kind == ReloKind::FieldSigned || value.size != relocation.local.size;
+                self.mark_use(kind, sign, candidate, &spec, from);
+            }
             Ok(None) => {}
             // An error stops libbpf: all that led to it must stay.
             Err(_) => {
@@ -214,7 +219,14 @@ impl Matcher<'_> {
     }
 
     /// Marks what the value of a field was made of.
-    fn mark_use(&mut self, kind: ReloKind, candidate: TypeId, spec: &TargetSpec, from: usize) {
+    fn mark_use(
+        &mut self,
+        kind: ReloKind,
+        sign: bool,
+        candidate: TypeId,
+        spec: &TargetSpec,
+        from: usize,
+    ) {
         if kind == ReloKind::FieldExists {
             return;
         }
@@ -233,20 +245,12 @@ impl Matcher<'_> {
                 }
             }
         }
-        if kind == ReloKind::FieldSigned {
-            if let Some((owner, index)) = spec.named {
-                self.trace.mark(Mark::Member {
-                    owner,
-                    index,
-                    how: MemberUse {
-                        sign: true,
-                        size: bitfield,
-                        offset,
-                    },
-                });
-            }
+        if let Some((owner, index)) = spec.named {
+            let size = bitfield || kind != ReloKind::FieldSigned;
+            let how = MemberUse { offset, size, sign };
+            self.trace.mark(Mark::Member { owner, index, how });
         } else {
-            self.mark_size(candidate, spec);
+            self.trace.mark(Mark::Size(candidate));
         }
     }
 

@@ -219,7 +219,7 @@ impl Matcher<'_> {
         };
         match &relocation.spec {
             Spec::Field(accessors) => {
-                let found = self.field(relocation.kind, accessors, id)?;
+                let found = self.field(relocation, accessors, id)?;
                 Ok(found.map(|(bit_offset, field)| Match {
                     bit_offset,
                     value: field.value,

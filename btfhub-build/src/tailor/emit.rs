@@ -214,7 +214,7 @@ impl<'a> Emitter<'a> {
             Kind::Int => {
                 let size = if how.size { ty.size() } else { 4 };
                 let encoding = match ty.int().encoding() {
-                    encoding if encoding & 1 != 0 && (how.size || how.sign) => encoding,
+                    encoding if encoding & 1 != 0 && how.sign => encoding,
                     _ => 0,
                 };
                 let data = int_data(encoding, ty.int().offset(), size);
@@ -283,12 +283,13 @@ impl<'a> Emitter<'a> {
         let (size_or_type, body) = match kind {
             Kind::Struct | Kind::Union => {
                 let members = self.members(id, ty, depth)?;
-                kind_flag = members
-                    .iter()
-                    .any(|&(_, _, offset, bits)| bits > 0 && offset < 1 << 24);
+                kind_flag = members.iter().any(|member| member.bits > 0);
+                if kind_flag && members.iter().any(|member| member.offset >= 1 << 24) {
+                    return None;
+                }
                 let members = members
                     .into_iter()
-                    .map(|(name, ty, offset, bits)| (name, ty, offset | bits << 24))
+                    .map(|member| (member.name, member.ty, member.offset | member.bits << 24))
                     .collect();
                 (if sized { ty.size() } else { 0 }, Body::Members(members))
             }
@@ -311,7 +312,8 @@ impl<'a> Emitter<'a> {
             Kind::Typedef => {
                 let how = MemberUse {
                     size: sized,
-                    ..MemberUse::default()
+                    sign: sized,
+                    offset: false,
                 };
                 let target = self.reference(ty.referenced(), how, true, depth)?;
                 (target.0, Body::Words(Vec::new()))
@@ -329,37 +331,141 @@ impl<'a> Emitter<'a> {
         })
     }
 
-    /// The members to write: name, type, bit offset, bits.
-    #[allow(clippy::type_complexity)] // a row
-    fn members(
-        &mut self,
-        id: TypeId,
-        ty: Type<'a>,
-        depth: u32,
-    ) -> Option<Vec<(&'a [u8], TypeId, u32, u32)>> {
+    /// The members to write.
+    fn members(&mut self, id: TypeId, ty: Type<'a>, depth: u32) -> Option<Vec<NewMember<'a>>> {
+        let kept = match self.keep.flatten {
+            true => self
+                .flat_members(id, ty)
+                .unwrap_or(self.own_members(id, ty)?),
+            false => self.own_members(id, ty)?,
+        };
         let mut members = Vec::new();
         let mut may_become_flexible = false;
-        for (index, how) in self.keep.members_of(id, ty) {
-            let member = ty.member(index)?;
-            let indexed = self.keep.indexed.contains(&(id, index));
-            let new = self.reference(member.ty, how, indexed, depth)?;
+        for kept in kept {
+            let KeptMember {
+                owner,
+                index,
+                base,
+                how,
+            } = kept;
+            let vlen = self.btf.ty(owner)?.vlen();
+            let member = self.btf.ty(owner)?.member(index)?;
+            let indexed = self.keep.indexed.contains(&(owner, index));
+            let ty = self.reference(member.ty, how, indexed, depth)?;
             let (offset, bits) = if how.offset {
-                (member.bit_offset, member.bitfield_size)
+                (base.checked_add(member.bit_offset)?, member.bitfield_size)
             } else {
                 (0, 0)
             };
-            members.push((self.btf.string(member.name), new, offset, bits));
-            let (_, member_type) = self.btf.skip_modifiers(member.ty)?;
-            may_become_flexible = indexed
-                && member_type.kind() == Kind::Array
-                && member_type.array().nelems == 0
-                && index.checked_add(1) != Some(ty.vlen());
+            let name = self.btf.string(member.name);
+            members.push(NewMember {
+                name,
+                ty,
+                offset,
+                bits,
+            });
+            may_become_flexible =
+                indexed && index.checked_add(1) != Some(vlen) && self.is_empty_array(member.ty)?;
         }
         if may_become_flexible {
-            members.push((b"", TypeId::VOID, 0, 0));
+            members.push(NewMember {
+                name: b"",
+                ty: TypeId::VOID,
+                offset: 0,
+                bits: 0,
+            });
         }
         Some(members)
     }
+
+    fn is_empty_array(&self, id: TypeId) -> Option<bool> {
+        let (_, ty) = self.btf.skip_modifiers(id)?;
+        Some(ty.kind() == Kind::Array && ty.array().nelems == 0)
+    }
+
+    /// The members to keep as the kernel nests them.
+    fn own_members(&self, owner: TypeId, ty: Type<'a>) -> Option<Vec<KeptMember>> {
+        let members = self.keep.members_of(owner, ty).into_iter();
+        Some(
+            members
+                .map(|(index, how)| KeptMember {
+                    owner,
+                    index,
+                    base: 0,
+                    how,
+                })
+                .collect(),
+        )
+    }
+
+    /// The members to keep with those of anonymous structs and unions in their
+    /// place. `None` where that could change what a search finds: a name that
+    /// comes twice, an array without length in an anonymous struct, a bitfield
+    /// too far off.
+    fn flat_members(&self, id: TypeId, ty: Type<'a>) -> Option<Vec<KeptMember>> {
+        let mut flat = Vec::new();
+        self.flatten_into(id, ty, 0, 0, &mut flat)?;
+        let mut names = HashSet::new();
+        for kept in &flat {
+            let member = self.btf.ty(kept.owner)?.member(kept.index)?;
+            let moved = kept.owner != id;
+            let far = kept.base.checked_add(member.bit_offset)? >= 1 << 24;
+            if !names.insert(self.btf.string(member.name))
+                || (moved && self.is_empty_array(member.ty)?)
+                || (moved && member.bitfield_size > 0 && far)
+            {
+                return None;
+            }
+        }
+        Some(flat)
+    }
+
+    fn flatten_into(
+        &self,
+        owner: TypeId,
+        ty: Type<'a>,
+        base: u32,
+        depth: u32,
+        flat: &mut Vec<KeptMember>,
+    ) -> Option<()> {
+        let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
+        for (index, how) in self.keep.members_of(owner, ty) {
+            let member = ty.member(index)?;
+            if !self.btf.string(member.name).is_empty() {
+                flat.push(KeptMember {
+                    owner,
+                    index,
+                    base,
+                    how,
+                });
+                continue;
+            }
+            let (inner, inner_type) = self.btf.skip_modifiers(member.ty)?;
+            if !inner_type.kind().is_composite() {
+                return None;
+            }
+            let base = base.checked_add(member.bit_offset)?;
+            self.flatten_into(inner, inner_type, base, depth, flat)?;
+        }
+        Some(())
+    }
+}
+
+/// A member of the kernel that is kept.
+struct KeptMember {
+    owner: TypeId,
+    index: u32,
+    /// Bits to add to its offset: where the anonymous struct around it begins.
+    base: u32,
+    how: MemberUse,
+}
+
+/// A member to write.
+struct NewMember<'a> {
+    name: &'a [u8],
+    ty: TypeId,
+    offset: u32,
+    bits: u32,
 }
 
 /// The word behind an INT; its number of bits is the whole size.

@@ -25,6 +25,9 @@ pub(super) struct Keep {
     /// Names and sizes of integers and what pointers point at are kept
     /// everywhere.
     pub(super) exact: bool,
+    /// Members of anonymous structs and unions may move up into the struct
+    /// around them: nothing looks at how they are nested.
+    pub(super) flatten: bool,
     /// The `long` that tells the pointer size, if that counts.
     pub(super) long: Option<Long>,
 }
@@ -47,8 +50,20 @@ impl Keep {
         indexed: Vec<(TypeId, u32)>,
         btf: &Btf,
     ) -> Option<Self> {
+        let exact = relocations.has_type_matches();
+        // Nesting can make libbpf stop with an error, which then must stay.
+        let refused = groups
+            .iter()
+            .flat_map(|group| &group.candidates)
+            .any(|candidate| {
+                candidate
+                    .results
+                    .iter()
+                    .any(|result| matches!(result, Some(Err(_))))
+            });
         let mut keep = Self {
-            exact: relocations.has_type_matches(),
+            exact,
+            flatten: !exact && !refused,
             indexed: indexed.into_iter().collect(),
             ..Self::default()
         };

@@ -19,7 +19,8 @@
 //! | member's offset, bitfield size | it adds to an offset or shift that is used, or several candidates must agree on it | 0 |
 //! | kind of a member's type; the name of an enum or forward declaration there | always (`bpf_core_fields_are_compat`) | – |
 //! | size of a struct, enum, float, integer | measured: the field's size, a load's, or an array step's | 0; 4 or 8; 8; 4 |
-//! | encoding of an integer | measured or asked for; without `SIGNED`, char and bool say nothing (`bpf_core_calc_relo`) | 0 |
+//! | encoding of an integer | asked for, or a load changes its size; without `SIGNED`, char and bool say nothing (`bpf_core_calc_relo`) | 0 |
+//! | anonymous structs and unions around members | nesting could change what a search finds: a name twice, an array without length, an error | the members move up, with their offsets added |
 //! | name of an integer | it is a candidate, or types are matched (`TypeMatches`) | none |
 //! | `long` | a pointer is measured: libbpf guesses the pointer size from it | dropped |
 //! | array length | measured or indexed | 1 |
