@@ -179,10 +179,10 @@ impl Keep {
     }
 }
 
-/// The name of a set: relocations, and the engine that resolved them.
+/// The name of a set: relocations, and whoever resolved them.
 fn key(relocations: &Relocations) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(env!("BTFHUB_ENGINE").as_bytes());
+    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
     hasher.update(HEAD);
     hasher.update(&relocations.fingerprint());
     hasher
@@ -255,7 +255,7 @@ fn digest_of(outcome: &Outcome) -> Digest {
                     None => bytes.push(0),
                     Some(Ok(found)) => {
                         bytes.push(1 + u8::from(found.wrong_load));
-                        put_number(&mut bytes, u64::from(found.bit_offset));
+                        put_number(&mut bytes, u64::from(found.place));
                         put_number(&mut bytes, found.value);
                         put_number(&mut bytes, u64::from(found.size));
                     }

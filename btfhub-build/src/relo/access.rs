@@ -8,12 +8,13 @@ pub(super) const SPEC_MAX_LEN: usize = 64;
 
 /// Reads an access string as `bpf_core_parse_spec` does with `sscanf("%d%n")`:
 /// numbers with one `:` before each but the first, blanks before a number
-/// allowed.
+/// allowed. A number is an `int` there; negative ones, which clang writes as
+/// `4294967295` for `p[-1].x`, are given in two's complement. As an index into
+/// an array they count as that large number, as a member they are none: libbpf
+/// 1.7.0 would read before the type's members there, 1.8 refuses.
 ///
 /// # Errors
-/// `Invalid` where libbpf answers `-EINVAL`, and for negative numbers, with
-/// which libbpf 1.7.0 reads beyond the type and libbpf 1.8 refuses; `TooBig`
-/// for more than 64 numbers.
+/// `Invalid` where libbpf answers `-EINVAL`, for more than 64 numbers too.
 pub(super) fn parse_access(text: &[u8]) -> Result<Vec<u32>, Errno> {
     if matches!(text.first(), None | Some(b':')) {
         return Err(Errno::Invalid);
@@ -29,22 +30,35 @@ pub(super) fn parse_access(text: &[u8]) -> Result<Vec<u32>, Errno> {
             .take_while(|byte| matches!(byte, b' ' | b'\t' | b'\n' | 0x0b | 0x0c | b'\r'))
             .count();
         rest = rest.get(blanks..).unwrap_or_default();
-        if let [b'+', tail @ ..] = rest {
+        let negative = rest.first() == Some(&b'-');
+        if let [b'+' | b'-', tail @ ..] = rest {
             rest = tail;
         }
         let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
         let (number, tail) = rest.split_at(digits);
-        let number: i32 = std::str::from_utf8(number)
-            .ok()
-            .and_then(|digits| digits.parse().ok())
-            .ok_or(Errno::Invalid)?;
-        if steps.len() == SPEC_MAX_LEN {
-            return Err(Errno::TooBig);
+        if number.is_empty() || steps.len() == SPEC_MAX_LEN {
+            return Err(Errno::Invalid);
         }
-        steps.push(u32::try_from(number).map_err(|_| Errno::Invalid)?);
+        steps.push(low_half(number, negative));
         rest = tail;
     }
     Ok(steps)
+}
+
+/// What glibc's `%d` stores: `strtol`, which saturates at 64 bits, cut to 32.
+fn low_half(digits: &[u8], negative: bool) -> u32 {
+    let mut number: i64 = 0;
+    for digit in digits {
+        let digit = i64::from(digit - b'0');
+        number = number.saturating_mul(10);
+        number = if negative {
+            number.saturating_sub(digit)
+        } else {
+            number.saturating_add(digit)
+        };
+    }
+    let [a, b, c, d, ..] = number.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 #[cfg(test)]
@@ -56,15 +70,11 @@ mod tests {
         assert_eq!(parse_access(b"0"), Ok(vec![0]));
         assert_eq!(parse_access(b"0:12:3"), Ok(vec![0, 12, 3]));
         assert_eq!(parse_access(b"0 1"), Ok(vec![0, 1]));
-        for wrong in [
-            &b""[..],
-            b":0",
-            b"0:",
-            b"0::1",
-            b"x",
-            b"-1",
-            b"0:99999999999",
-        ] {
+        assert_eq!(parse_access(b"-1:2"), Ok(vec![u32::MAX, 2]));
+        assert_eq!(parse_access(b"4294967294:2"), Ok(vec![u32::MAX - 1, 2]));
+        assert_eq!(parse_access(b"99999999999999999999"), Ok(vec![u32::MAX]));
+        assert_eq!(parse_access(b"-99999999999999999999"), Ok(vec![0]));
+        for wrong in [&b""[..], b":0", b"0:", b"0::1", b"x", b"-", b"+-1"] {
             assert_eq!(parse_access(wrong), Err(Errno::Invalid));
         }
         assert_eq!(
@@ -77,6 +87,6 @@ mod tests {
             Ok(64)
         );
         let longer = ["0"; 65].join(":");
-        assert_eq!(parse_access(longer.as_bytes()), Err(Errno::TooBig));
+        assert_eq!(parse_access(longer.as_bytes()), Err(Errno::Invalid));
     }
 }

@@ -145,7 +145,9 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
             (Spec::Enumerator(name), plain(value))
         }
         _ => {
-            let (accessors, end) = field(btf, record.type_id, &parse_access(access)?, &mut shaper)?;
+            // Whatever is wrong with the access string, libbpf says -EINVAL.
+            let (accessors, end) = field(btf, record.type_id, &parse_access(access)?, &mut shaper)
+                .map_err(|_| Errno::Invalid)?;
             let value = field_value(btf, kind, end, btf.endian())?;
             (
                 Spec::Field(accessors),

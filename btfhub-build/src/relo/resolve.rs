@@ -45,8 +45,10 @@ pub struct Candidate {
 /// What a relocation comes to with one candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Match {
-    /// `bpf_core_spec::bit_offset`: candidates must agree on it.
-    pub bit_offset: u32,
+    /// libbpf asks of `bpf_core_spec::bit_offset` only whether candidates agree
+    /// on it: this is 0 for the first candidate's, 1 for the next that differs,
+    /// and so on. (Until an [`Outcome`] is made of it, the offset itself.)
+    pub place: u32,
     /// `new_val`. For `TypeIdTarget` 0: ids differ between any two BTFs.
     pub value: u64,
     /// `new_sz`: bytes of the field, 0 where no load can be adjusted.
@@ -212,7 +214,7 @@ impl Matcher<'_> {
     /// `bpf_core_spec_match` and `bpf_core_calc_relo` for one candidate.
     fn one(&mut self, relocation: &Relocation, id: TypeId) -> Result<Option<Match>, Halt> {
         let plain = |value: u64| Match {
-            bit_offset: 0,
+            place: 0,
             value,
             size: 0,
             wrong_load: false,
@@ -221,7 +223,7 @@ impl Matcher<'_> {
             Spec::Field(accessors) => {
                 let found = self.field(relocation, accessors, id)?;
                 Ok(found.map(|(bit_offset, field)| Match {
-                    bit_offset,
+                    place: bit_offset,
                     value: field.value,
                     size: field.size,
                     wrong_load: relocation.local.size != field.size
@@ -259,14 +261,18 @@ impl Outcome {
         Self {
             groups: groups
                 .iter()
-                .map(|group| Group {
-                    relocations: group.relocations.clone(),
-                    candidates: essential(relocations, group)
+                .map(|group| {
+                    let mut candidates: Vec<Candidate> = essential(relocations, group)
                         .into_iter()
                         .map(|candidate| Candidate {
                             results: candidate.results.clone(),
                         })
-                        .collect(),
+                        .collect();
+                    rank_places(&mut candidates);
+                    Group {
+                        relocations: group.relocations.clone(),
+                        candidates,
+                    }
                 })
                 .collect(),
         }
@@ -294,7 +300,7 @@ impl Outcome {
                 (Some(Ok(found)), None) => first = Some(*found),
                 (Some(Ok(found)), Some(first)) => {
                     if relocation.kind == ReloKind::TypeIdTarget
-                        || found.bit_offset != first.bit_offset
+                        || found.place != first.place
                         || found.value != first.value
                     {
                         return Some(Resolution::Ambiguous);
@@ -313,6 +319,26 @@ impl Outcome {
             (None, kind) if kind.is_type() => absent(),
             (None, _) => Resolution::Poisoned,
         })
+    }
+}
+
+/// Turns bit offsets into their ranks among the candidates of a group, for each
+/// relocation.
+fn rank_places(candidates: &mut [Candidate]) {
+    let count = candidates.first().map_or(0, |first| first.results.len());
+    let mut seen: Vec<u32> = Vec::new();
+    for number in 0..count {
+        seen.clear();
+        for candidate in &mut *candidates {
+            if let Some(Some(Ok(found))) = candidate.results.get_mut(number) {
+                let known = seen.iter().position(|&offset| offset == found.place);
+                let rank = known.unwrap_or(seen.len());
+                if known.is_none() {
+                    seen.push(found.place);
+                }
+                found.place = u32::try_from(rank).unwrap_or(u32::MAX);
+            }
+        }
     }
 }
 
