@@ -91,6 +91,15 @@ SEC("raw_tp/pointer") int pointer(struct cell *c)
 	return 0;
 }
 
+/* What stands before it: the index is negative. */
+SEC("raw_tp/before") int before(struct cell *c)
+{
+	PUT(c[-1].b);
+	PUT((c - 2)->a);
+	EXISTS(c[-1].a);
+	return 0;
+}
+
 /* Signs and shifts of an element are refused. */
 SEC("raw_tp/refused_sign") int refused_sign(struct table *t)
 {

@@ -3,11 +3,13 @@
 pub mod agents;
 pub mod btf_builder;
 pub mod cli;
+pub mod contract;
 pub mod elf_builder;
 pub mod fixtures;
 pub mod kernels;
 pub mod objects;
 pub mod oracle;
+pub mod ours;
 pub mod pack;
 pub mod project;
 pub mod shared;

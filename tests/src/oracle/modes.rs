@@ -113,12 +113,12 @@ pub struct Walk {
     pub by_section: Vec<Answer>,
     /// With a new list for each record.
     pub fresh: Vec<Answer>,
-    /// Per local type, what each candidate comes to on each of the type's
-    /// records, in the candidates' order.
-    pub profiles: BTreeMap<u32, Vec<Profile>>,
+    /// Per local type, those of its records that candidates decide, and what
+    /// each candidate comes to on each of them, in the candidates' order.
+    pub profiles: BTreeMap<u32, (Vec<usize>, Vec<Profile>)>,
 }
 
-/// One candidate's answers to all records of a local type.
+/// One candidate's answers to the records of a local type.
 pub type Profile = Vec<CandidateAnswer>;
 
 /// Resolves all of an object's records.
@@ -159,7 +159,12 @@ pub fn walk(object: &OpenObject, target: &Target) -> Walk {
             by_type.entry(id).or_default().push(index);
         }
     }
-    for (id, indices) in by_type {
+    for (id, mut indices) in by_type {
+        // What is refused without any candidate says nothing of candidates.
+        indices.retain(|index| {
+            let relo = object.relo(*index);
+            libbpf::resolve(&object.btf, relo, &target.btf, &mut Vec::new()).is_ok()
+        });
         let profiles = start(id)
             .unwrap_or_default()
             .into_iter()
@@ -173,7 +178,7 @@ pub fn walk(object: &OpenObject, target: &Target) -> Walk {
                     .collect()
             })
             .collect();
-        walk.profiles.insert(id, profiles);
+        walk.profiles.insert(id, (indices, profiles));
     }
     walk
 }
@@ -192,13 +197,6 @@ impl Walk {
     ///   can: two ids are an ambiguity.
     #[must_use]
     pub fn comparable(&self, object: &OpenObject) -> Self {
-        let kinds = |id: u32| -> Vec<u32> {
-            let records = object.object.records.iter();
-            records
-                .filter(|r| r.type_id == id && r.kind != TYPE_ID_LOCAL)
-                .map(|r| r.kind)
-                .collect()
-        };
         let answers = |all: &[Answer]| -> Vec<Answer> {
             let records = &object.object.records;
             all.iter()
@@ -213,7 +211,13 @@ impl Walk {
             profiles: self
                 .profiles
                 .iter()
-                .map(|(id, profiles)| (*id, essence(profiles, &kinds(*id))))
+                .map(|(id, (indices, profiles))| {
+                    let kinds: Vec<u32> = indices
+                        .iter()
+                        .map(|index| object.object.records[*index].kind)
+                        .collect();
+                    (*id, (indices.clone(), essence(profiles, &kinds)))
+                })
                 .collect(),
         }
     }
@@ -222,6 +226,7 @@ impl Walk {
 fn without_id(answer: Answer, kind: u32) -> Answer {
     let mut verdict = answer?;
     if kind == TYPE_ID_TARGET {
+        verdict.orig_val = 0; // the local id; the instruction need not hold it
         verdict.new_val = u64::from(verdict.new_val != 0);
     }
     Ok(verdict)

@@ -1,0 +1,133 @@
+//! The engine's answers in the oracle's words.
+
+use std::collections::BTreeMap;
+
+use btfhub_build::btf::Btf;
+use btfhub_build::object::Object;
+use btfhub_build::relo::{Outcome, RecordMeaning, ReloKind, Relocation, Relocations};
+
+use crate::oracle::libbpf::{Answer, Verdict};
+use crate::oracle::modes::Walk;
+
+/// `-EINVAL`, libbpf's word for candidates that disagree.
+const AMBIGUOUS: i32 = -22;
+
+/// A walk over an object's relocations as a loader would make it, from the
+/// outcome alone: the pruning of candidates is done here, as libbpf does it.
+/// Profiles are left empty.
+#[must_use]
+pub fn walk(object: &Object, relocations: &Relocations, outcome: &Outcome) -> Walk {
+    let meanings = relocations.meanings(object);
+    let mut walk = Walk {
+        whole: Vec::new(),
+        by_section: Vec::new(),
+        fresh: Vec::new(),
+        profiles: BTreeMap::new(),
+    };
+    let mut whole_lists = BTreeMap::new();
+    let mut section_lists = BTreeMap::new();
+    for (record, meaning) in object.records().iter().zip(&meanings) {
+        let id = record.relo.type_id;
+        let step = |list: &mut List| answer(relocations, outcome, *meaning, list);
+        walk.whole.push(step(whole_lists.entry(id).or_default()));
+        walk.by_section
+            .push(step(section_lists.entry((record.section, id)).or_default()));
+        walk.fresh.push(step(&mut List::default()));
+    }
+    walk
+}
+
+/// Which candidates of a group are left; all, as long as nothing was resolved.
+type List = Option<Vec<usize>>;
+
+fn answer(
+    relocations: &Relocations,
+    outcome: &Outcome,
+    meaning: RecordMeaning,
+    list: &mut List,
+) -> Answer {
+    let index = match meaning {
+        RecordMeaning::Refused(errno) => return Err(-errno_number(errno)),
+        RecordMeaning::LocalTypeId(id) => {
+            return Ok(Verdict {
+                orig_val: u64::from(id.0),
+                new_val: u64::from(id.0),
+                poison: false,
+                validate: false,
+                fail_memsz_adjust: false,
+                orig_sz: 0,
+                new_sz: 0,
+            });
+        }
+        RecordMeaning::Relocation(index) => index,
+    };
+    let relocation = &relocations.list()[index];
+    let group = outcome
+        .groups()
+        .iter()
+        .find(|group| group.relocations.contains(&index))
+        .expect("every relocation is in a group");
+    let number = index - group.relocations.start;
+    let all = list.get_or_insert_with(|| (0..group.candidates.len()).collect());
+
+    let mut first = None;
+    let mut left = Vec::new();
+    for candidate in all.iter() {
+        match group.candidates[*candidate].results[number] {
+            None => continue,
+            Some(Err(errno)) => return Err(-errno_number(errno)),
+            Some(Ok(found)) => match first {
+                None => first = Some(found),
+                Some(earlier) => {
+                    let same = found.place == earlier.place
+                        && found.value == earlier.value
+                        && relocation.kind != ReloKind::TypeIdTarget;
+                    if !same {
+                        return Err(AMBIGUOUS);
+                    }
+                }
+            },
+        }
+        left.push(*candidate);
+    }
+    if !left.is_empty() {
+        *all = left;
+    }
+    Ok(verdict(relocation, first))
+}
+
+fn verdict(relocation: &Relocation, found: Option<btfhub_build::relo::Match>) -> Verdict {
+    use ReloKind as K;
+    let local = &relocation.local;
+    let asks_existence =
+        relocation.kind.is_type() || matches!(relocation.kind, K::FieldExists | K::EnumvalExists);
+    let poison = found.is_none() && !asks_existence;
+    Verdict {
+        orig_val: local.value,
+        new_val: found.map_or(0, |found| {
+            // Ids differ between any two BTFs: that there is one is all that counts.
+            if relocation.kind == K::TypeIdTarget {
+                1
+            } else {
+                found.value
+            }
+        }),
+        poison,
+        validate: local.validate,
+        fail_memsz_adjust: found.is_some_and(|found| found.wrong_load),
+        orig_sz: local.size,
+        new_sz: found.map_or(0, |found| found.size),
+    }
+}
+
+fn errno_number(errno: btfhub_build::relo::Errno) -> i32 {
+    errno.number()
+}
+
+/// A kernel's BTF as the engine reads it.
+///
+/// # Errors
+/// The engine's own error.
+pub fn parse(bytes: &[u8]) -> Result<Btf, String> {
+    Btf::parse(bytes).map_err(|e| e.to_string())
+}
