@@ -50,6 +50,7 @@ pub(crate) struct Global {
 pub(crate) enum Command {
     List(List),
     Inspect(Inspect),
+    Select(Select),
     Fetch(Fetch),
     Add(Add),
     Remove(Remove),
@@ -215,6 +216,12 @@ pub(crate) struct Select {
     /// A directory that holds the host's /etc, /proc and /sys
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
+    /// As if the host's kernel had no BTF of its own
+    #[arg(long)]
+    pub(crate) embedded: bool,
+    /// Let a release between two kernels of one class be served by that class
+    #[arg(long)]
+    pub(crate) bracketed: bool,
     /// Write the BTF the host would get here
     #[arg(long, value_name = "BTF")]
     pub(crate) out: Option<PathBuf>,

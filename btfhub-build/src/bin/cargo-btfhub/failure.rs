@@ -10,6 +10,7 @@ pub(crate) enum Exit {
     Failed = 1,
     Usage = 2,
     NotFound = 3,
+    Ambiguous = 4,
 }
 
 impl Exit {
@@ -18,6 +19,7 @@ impl Exit {
             Self::Failed => 1,
             Self::Usage => 2,
             Self::NotFound => 3,
+            Self::Ambiguous => 4,
         }
     }
 }

@@ -21,6 +21,7 @@ mod kernels;
 mod list;
 mod output;
 mod remove;
+mod select;
 mod shell;
 
 use std::process::ExitCode;
@@ -52,6 +53,7 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::List(args) => list::run(&args, output),
         Command::Inspect(args) => inspect::run(&args, output),
+        Command::Select(args) => select::run(&args, output),
         Command::Fetch(args) => fetch::run(&args, output),
         Command::Add(args) => add::run(&args, output),
         Command::Remove(args) => remove::run(&args, output),

@@ -1,0 +1,186 @@
+//! `select`: what a host would get from a bundle, and why.
+
+use std::collections::BTreeMap;
+
+use btfhub_runtime::{Bundle, Host, Policy, SelectError, Selection};
+use serde::Serialize;
+
+use crate::args;
+use crate::failure::{Context, Exit, Failure};
+use crate::output::{Output, stderr, stdout, write_file};
+
+#[derive(Serialize)]
+struct Selected {
+    schema: &'static str,
+    /// None when the BTF is not the bundle's.
+    kernel: Option<String>,
+    distro: Option<String>,
+    version: Option<String>,
+    arch: Option<String>,
+    release: Option<String>,
+    class: Option<u32>,
+    inferred: bool,
+    revision_unverified: bool,
+    decision: BTreeMap<&'static str, String>,
+    reasoning: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Unselected<'a> {
+    schema: &'static str,
+    kernel: Option<String>,
+    exit: u8,
+    error: String,
+    candidates: &'a [String],
+    nearest: &'a [String],
+    reasoning: Vec<String>,
+}
+
+pub(crate) fn run(args: &args::Select, output: Output) -> Result<(), Failure> {
+    let data =
+        std::fs::read(&args.file).context(|| format!("cannot read {}", args.file.display()))?;
+    let bundle = Bundle::parse(&data).context(|| format!("{}", args.file.display()))?;
+    let host = host(args, output)?;
+    let policy = if args.embedded {
+        Policy::EMBEDDED_ONLY
+    } else {
+        Policy::PREFER_KERNEL
+    };
+    match btfhub_runtime::select(&bundle, &host, policy.bracketed(args.bracketed)) {
+        Ok(selection) => {
+            if let Some(out) = &args.out {
+                write_file(out, &selection.bytes()?)?;
+            }
+            tell(&selection, output)
+        }
+        Err(error) => Err(explain(error, output)?),
+    }
+}
+
+/// The host that the options describe; this machine when they describe none.
+fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
+    let is_described = args.release.is_some()
+        || args.version_string.is_some()
+        || args.machine.is_some()
+        || args.os_release.is_some()
+        || args.root.is_some();
+    if !is_described {
+        return Ok(Host::detect()?);
+    }
+    let mut host = match &args.root {
+        Some(root) if !root.is_dir() => {
+            return Err(Failure::usage(format!(
+                "--root {}: not a directory",
+                root.display()
+            )));
+        }
+        Some(root) => Host::detect_under(root),
+        None => Host::default(),
+    };
+    if let Some(release) = &args.release {
+        host = host.with_release(release);
+    }
+    if let Some(version) = &args.version_string {
+        host = host.with_version(version);
+    }
+    if let Some(machine) = &args.machine {
+        host = host.with_machine(machine);
+    }
+    if let Some(file) = &args.os_release {
+        std::fs::metadata(file).context(|| format!("cannot read {}", file.display()))?;
+        // One that names no distribution breaks no tie, as on a host.
+        match host.clone().with_os_release_file(file) {
+            Ok(described) => host = described,
+            Err(error) => output.note(&format!("{error}")),
+        }
+    }
+    Ok(host)
+}
+
+fn tell(selection: &Selection<'_>, output: Output) -> Result<(), Failure> {
+    let kernel = selection.kernel();
+    let reasoning = lines(&format!("{selection:#}"));
+    let selected = Selected {
+        schema: "btfhub.select/1",
+        kernel: kernel.map(|kernel| kernel.to_string()),
+        distro: kernel.map(|kernel| kernel.distro.to_owned()),
+        version: kernel.map(|kernel| kernel.version.to_owned()),
+        arch: kernel.map(|kernel| kernel.arch.as_str().to_owned()),
+        release: kernel.map(|kernel| kernel.release.to_owned()),
+        class: selection.class().map(|class| class.0),
+        inferred: selection.is_inferred(),
+        revision_unverified: selection.is_revision_unverified(),
+        decision: selection.fields().into_iter().collect(),
+        reasoning,
+    };
+    output.result(&selected, || {
+        let mut text = match &selected.kernel {
+            Some(kernel) => kernel.clone(),
+            None => own(selection),
+        };
+        for line in &selected.reasoning {
+            text.push('\n');
+            text.push_str(line);
+        }
+        text.push('\n');
+        text
+    })
+}
+
+/// The first line where no entry serves: the file that does.
+fn own(selection: &Selection<'_>) -> String {
+    let host = selection.host();
+    (host.operator_btf().or(host.kernel_btf()))
+        .map(|path| path.display().to_string())
+        .unwrap_or_default()
+}
+
+/// Ends a selection that came to nothing: exit status, candidates, reasoning.
+fn explain(error: SelectError, output: Output) -> Result<Failure, Failure> {
+    let exit = match &error {
+        SelectError::NotFound(_) => Exit::NotFound,
+        SelectError::Ambiguous(_) => Exit::Ambiguous,
+        SelectError::UnknownRelease => {
+            return Ok(Failure::usage(
+                "the host's kernel release is not known: give --release, or a --root with \
+                 proc/sys/kernel/osrelease",
+            ));
+        }
+        _ => return Ok(error.into()),
+    };
+    let (candidates, nearest): (&[String], &[String]) = match &error {
+        SelectError::NotFound(error) => (&[], &error.nearest),
+        SelectError::Ambiguous(error) => (&error.candidates, &[]),
+        _ => (&[], &[]),
+    };
+    let mut reasoning = lines(&format!("{error:#}"));
+    // The first line is the error itself.
+    let message = error.to_string();
+    reasoning.drain(..message.lines().count().min(reasoning.len()));
+    if output.json {
+        let document = Unselected {
+            schema: "btfhub.select/1",
+            kernel: None,
+            exit: exit.code(),
+            error: message.clone(),
+            candidates,
+            nearest,
+            reasoning,
+        };
+        let mut json = serde_json::to_string_pretty(&document)?;
+        json.push('\n');
+        stdout(json.as_bytes())?;
+    } else {
+        for line in &reasoning {
+            stderr(&format!("{line}\n"));
+        }
+    }
+    for candidate in candidates {
+        stderr(&format!("candidate: {candidate}\n"));
+    }
+    Ok(Failure::new(message).with_exit(exit).told())
+}
+
+fn lines(text: &str) -> Vec<String> {
+    text.lines().map(str::to_owned).collect()
+}
