@@ -11,6 +11,7 @@
 //! object   eBPF ELF → local BTF + CO-RE relocations
 //! relo     the relocation algorithm of libbpf
 //! tailor   what relocations read of a kernel → minimal BTF, canonical
+//! report   every relocation × every kernel
 //! cache    what need not be done again
 //! classes  kernels with one tailored BTF → bundle, proven
 //! builder  what to build; the stages in order; no environment
@@ -28,6 +29,7 @@ pub mod object;
 mod output;
 mod queue;
 pub mod relo;
+pub mod report;
 pub mod tailor;
 
 pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};

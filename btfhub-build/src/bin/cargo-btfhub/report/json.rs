@@ -1,0 +1,193 @@
+//! The report as JSON: schema `btfhub.report/1`, documented in docs/report.md.
+
+use btfhub_build::report::{Effect, Report, Status};
+use serde::Serialize;
+
+use crate::failure::Failure;
+
+#[derive(Serialize)]
+pub(super) struct Document<'r> {
+    schema: &'static str,
+    tool: &'static str,
+    objects: &'r [String],
+    summary: Summary,
+    functions: Vec<Function<'r>>,
+    relocations: Vec<Relocation<'r>>,
+    kernels: Vec<Kernel<'r>>,
+    columns: &'r [Vec<usize>],
+    verdicts: Vec<Verdict<'r>>,
+    unreadable: Vec<Unreadable<'r>>,
+}
+
+#[derive(Serialize)]
+struct Summary {
+    kernels: usize,
+    kernels_where_all_loads: usize,
+    relocations: usize,
+    cells: usize,
+    statuses: Vec<Count>,
+    effects: Vec<Count>,
+}
+
+#[derive(Serialize)]
+struct Count {
+    name: &'static str,
+    cells: usize,
+}
+
+#[derive(Serialize)]
+struct Function<'r> {
+    object: &'r str,
+    section: &'r str,
+    name: &'r str,
+}
+
+#[derive(Serialize)]
+struct Relocation<'r> {
+    term: &'r str,
+    kind: &'r str,
+    root: &'r str,
+    guards: &'r [usize],
+    sites: Vec<Site<'r>>,
+}
+
+#[derive(Serialize)]
+struct Site<'r> {
+    function: usize,
+    insn: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    file: Option<&'r str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    line: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    column: Option<u32>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<&'r str>,
+}
+
+#[derive(Serialize)]
+struct Kernel<'r> {
+    kernel: String,
+    distro: &'r str,
+    version: &'r str,
+    arch: &'r str,
+    release: &'r str,
+    series: &'r str,
+    column: usize,
+    loads: bool,
+}
+
+#[derive(Serialize)]
+struct Verdict<'r> {
+    status: &'static str,
+    effect: &'static str,
+    /// Decimal, in a string: numbers of JavaScript lose bits of 64-bit values.
+    value: Option<String>,
+    reason: &'r str,
+    failing: &'r [usize],
+}
+
+#[derive(Serialize)]
+struct Unreadable<'r> {
+    kernel: &'r str,
+    error: &'r str,
+}
+
+pub(super) fn render(report: &Report) -> Result<String, Failure> {
+    let mut json = serde_json::to_string_pretty(&document(report, usize::MAX))?;
+    json.push('\n');
+    Ok(json)
+}
+
+/// The document, with at most `sites` places for each relocation.
+pub(super) fn document(report: &Report, sites: usize) -> Document<'_> {
+    Document {
+        schema: "btfhub.report/1",
+        tool: concat!("btfhub-build ", env!("CARGO_PKG_VERSION")),
+        objects: &report.objects,
+        summary: summary(report),
+        functions: (report.functions.iter())
+            .map(|function| Function {
+                object: &function.object,
+                section: &function.section,
+                name: &function.name,
+            })
+            .collect(),
+        relocations: (report.relocations.iter())
+            .map(|asked| Relocation {
+                term: &asked.term,
+                kind: &asked.kind,
+                root: &asked.root,
+                guards: &asked.guards,
+                sites: (asked.sites.iter().take(sites))
+                    .map(|site| {
+                        let line = site.line.as_ref();
+                        Site {
+                            function: site.function,
+                            insn: site.insn,
+                            file: line.map(|line| line.file.as_str()),
+                            line: line.map(|line| line.line),
+                            column: line.map(|line| line.column),
+                            text: line.map(|line| line.text.as_str()),
+                        }
+                    })
+                    .collect(),
+            })
+            .collect(),
+        kernels: (report.kernels.iter())
+            .map(|kernel| Kernel {
+                kernel: format!(
+                    "{}/{}/{}/{}",
+                    kernel.distro, kernel.version, kernel.arch, kernel.release
+                ),
+                distro: &kernel.distro,
+                version: &kernel.version,
+                arch: &kernel.arch,
+                release: &kernel.release,
+                series: &kernel.series,
+                column: kernel.column,
+                loads: report.loads_on(kernel),
+            })
+            .collect(),
+        columns: &report.columns,
+        verdicts: (report.verdicts.iter())
+            .map(|verdict| Verdict {
+                status: verdict.status.name(),
+                effect: verdict.effect.name(),
+                value: verdict.value.map(|value| value.to_string()),
+                reason: &verdict.reason,
+                failing: &verdict.failing,
+            })
+            .collect(),
+        unreadable: (report.unreadable.iter())
+            .map(|bad| Unreadable {
+                kernel: &bad.kernel,
+                error: &bad.error,
+            })
+            .collect(),
+    }
+}
+
+fn summary(report: &Report) -> Summary {
+    let cells = || (report.kernels.iter()).flat_map(|kernel| report.verdicts_of(kernel));
+    Summary {
+        kernels: report.kernels.len(),
+        kernels_where_all_loads: (report.kernels.iter())
+            .filter(|kernel| report.loads_on(kernel))
+            .count(),
+        relocations: report.relocations.len(),
+        cells: cells().count(),
+        statuses: (Status::ALL.iter())
+            .map(|status| Count {
+                name: status.name(),
+                cells: cells().filter(|verdict| verdict.status == *status).count(),
+            })
+            .collect(),
+        effects: (Effect::ALL.iter())
+            .map(|effect| Count {
+                name: effect.name(),
+                cells: cells().filter(|verdict| verdict.effect == *effect).count(),
+            })
+            .collect(),
+    }
+}

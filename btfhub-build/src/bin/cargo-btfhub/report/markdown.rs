@@ -1,0 +1,94 @@
+//! The report for a pull request.
+
+use std::fmt::Write as _;
+
+use btfhub_build::report::{Kernel, Report, in_groups};
+
+use super::text::place;
+use crate::output::count;
+
+/// Rows of the table of findings; a comment on a pull request has a limit.
+const FINDINGS: usize = 50;
+
+pub(super) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let loading = (report.kernels.iter()).filter(|kernel| report.loads_on(kernel)).count();
+    let _ = writeln!(text, "### Kernel compatibility of {}\n", code(&report.objects.join(", ")));
+    let _ = writeln!(
+        text,
+        "**Everything loads on {loading} of {}.** {}.\n",
+        count(report.kernels.len(), "kernel", "kernels"),
+        count(report.relocations.len(), "distinct relocation", "distinct relocations"),
+    );
+    let _ = writeln!(text, "| kernels | loads | does not load |\n|---|--:|--:|");
+    for group in groups(&report.kernels) {
+        let loads = group.iter().filter(|kernel| report.loads_on(kernel)).count();
+        if let Some(first) = group.first() {
+            let _ = writeln!(
+                text,
+                "| {}/{}/{} {} | {loads} | {} |",
+                escape(&first.distro),
+                escape(&first.version),
+                escape(&first.arch),
+                escape(&first.series),
+                group.len() - loads,
+            );
+        }
+    }
+    let findings = report.findings();
+    if findings.is_empty() {
+        text.push_str("\nNo relocation comes out badly on any of them.\n");
+    } else {
+        let _ = writeln!(
+            text,
+            "\n| relocation | comes out | kernels | effect | why | where |\n|---|---|---|---|---|---|"
+        );
+        for finding in findings.iter().take(FINDINGS) {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} |",
+                code(&finding.asked.term),
+                finding.verdict.status,
+                escape(&in_groups(&finding.kernels).join(", ")),
+                finding.verdict.effect,
+                escape(&finding.verdict.reason),
+                place(report, finding).map_or_else(String::new, |place| escape(&place)),
+            );
+        }
+        if findings.len() > FINDINGS {
+            let _ = writeln!(text, "\nAnd {} more.", findings.len() - FINDINGS);
+        }
+    }
+    for bad in &report.unreadable {
+        let _ = writeln!(text, "\nLeft out: {}: {}", escape(&bad.kernel), escape(&bad.error));
+    }
+    text
+}
+
+/// Kernels next to each other of one directory and series.
+fn groups(kernels: &[Kernel]) -> impl Iterator<Item = &[Kernel]> {
+    kernels.chunk_by(|a, b| {
+        (&a.distro, &a.version, &a.arch, &a.series) == (&b.distro, &b.version, &b.arch, &b.series)
+    })
+}
+
+/// Text in a cell of a table.
+fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '|' | '*' | '_' | '`' | '<' | '[' | '\\' => {
+                escaped.push('\\');
+                escaped.push(char);
+            }
+            '\n' | '\r' => escaped.push(' '),
+            _ => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+/// Code in a cell of a table.
+fn code(text: &str) -> String {
+    format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
+}

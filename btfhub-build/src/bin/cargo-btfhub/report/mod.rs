@@ -1,0 +1,129 @@
+//! `report`: kernels × relocations, in four formats.
+
+mod html;
+mod json;
+mod markdown;
+mod text;
+
+use std::path::Path;
+
+use btfhub_build::archive;
+use btfhub_build::btf::Btf;
+use btfhub_build::object::Object;
+use btfhub_build::report::{Deny, Kernel, KernelAnswer, Report, Survey, in_groups};
+
+use crate::args::{self, Format};
+use crate::failure::{Context, Failure};
+use crate::jobs::parallel;
+use crate::kernels::{Wanted, scan, wanted};
+use crate::output::{Output, count, stdout, write_file};
+
+pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
+    let format = match args.format {
+        Some(format) => format,
+        None if output.json => Format::Json,
+        None => Format::Text,
+    };
+    let denied = (args.deny.iter())
+        .map(|deny| Deny::parse(deny).map_err(|error| Failure::usage(format!("--deny: {error}"))))
+        .collect::<Result<Vec<_>, _>>()?;
+    let report = make(args, output)?;
+    let rendered = match format {
+        Format::Text => text::render(&report),
+        Format::Json => json::render(&report)?,
+        Format::Html => html::render(&report)?,
+        Format::Markdown => markdown::render(&report),
+    };
+    match &args.out {
+        Some(out) => {
+            write_file(out, rendered.as_bytes())?;
+            output.note(&format!("wrote {}", out.display()));
+        }
+        None => stdout(rendered.as_bytes())?,
+    }
+    let exceeded: Vec<String> = (denied.iter())
+        .filter_map(|deny| Some(complaint(&report, *deny, &deny.exceeded(&report)?)))
+        .collect();
+    if exceeded.is_empty() {
+        return Ok(());
+    }
+    let failure = Failure::new(exceeded.join("\n"));
+    Err(if format == Format::Json && args.out.is_none() {
+        failure.told()
+    } else {
+        failure
+    })
+}
+
+fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
+    let objects = objects(&args.objects)?;
+    let archives = scan(&args.archive)?;
+    let entries = wanted(&archives, &Wanted::new(&args.filter)?)?;
+    let survey = Survey::new(&objects);
+    let progress = output.progress("resolving");
+    let answers = parallel(&args.jobs, entries.len(), &progress, |at| {
+        entries.get(at).map(|entry| ask(&survey, entry.file()))
+    });
+    drop(progress);
+    let answers = (entries.iter().zip(answers.into_iter().flatten()))
+        .map(|(entry, answer)| (entry.kernel(), answer.map_err(|failure| failure.chain.join(": "))));
+    Ok(survey.report(answers))
+}
+
+fn objects(args: &args::ObjectArgs) -> Result<Vec<Object>, Failure> {
+    if args.objects.is_empty() {
+        return Err(Failure::usage(
+            "no object: name one with --object O, or in [package.metadata.btfhub] of your \
+             Cargo.toml",
+        ));
+    }
+    (args.objects.iter())
+        .map(|path| {
+            let data = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
+            Ok(Object::parse(&name, &data)?)
+        })
+        .collect()
+}
+
+fn ask(survey: &Survey, file: &Path) -> Result<KernelAnswer, Failure> {
+    let packed = std::fs::read(file).context(|| "cannot be read".into())?;
+    let decoded = archive::decode(&packed, archive::DEFAULT_LIMIT)?;
+    let btf = Btf::from_words(decoded.words, decoded.len)?;
+    Ok(survey.ask(&btf)?)
+}
+
+/// What was exceeded, by what, and what to do.
+fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> String {
+    let mut text = format!(
+        "--deny {deny}: {} of {}: {}",
+        kernels.len(),
+        count(report.kernels.len(), "kernel", "kernels"),
+        in_groups(kernels).join(", ")
+    );
+    let shown: Vec<_> = (report.findings().into_iter())
+        .filter(|finding| finding.verdict.effect.fails())
+        .filter(|finding| finding.kernels.iter().any(|kernel| kernels.contains(kernel)))
+        .collect();
+    for finding in shown.iter().take(3) {
+        text.push_str(&format!(
+            "\n  {} is {} on {}: {}",
+            finding.asked.term,
+            finding.verdict.status,
+            count(finding.kernels.len(), "kernel", "kernels"),
+            finding.verdict.reason
+        ));
+        if let Some(place) = text::place(report, finding) {
+            text.push_str(&format!("\n    asked in {place}"));
+        }
+    }
+    if shown.len() > 3 {
+        text.push_str(&format!("\n  and {} more", shown.len() - 3));
+    }
+    text.push_str(
+        "\n  what to do: guard the access with bpf_core_field_exists() (or \
+         bpf_core_type_exists(), bpf_core_enum_value_exists()) and give those kernels another \
+         way; or give them up with --exclude; or allow it with a higher threshold",
+    );
+    text
+}

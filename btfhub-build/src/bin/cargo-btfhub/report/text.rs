@@ -1,0 +1,111 @@
+//! The summary an engineer needs in twenty lines.
+
+use std::fmt::Write as _;
+
+use btfhub_build::report::{Effect, Finding, Report, in_groups};
+
+use crate::output::count;
+
+/// Findings shown in full.
+const SHOWN: usize = 5;
+/// Groups of kernels named in a line.
+const GROUPS: usize = 4;
+
+pub(super) fn render(report: &Report) -> String {
+    let mut text = String::new();
+    let loading = (report.kernels.iter()).filter(|kernel| report.loads_on(kernel)).count();
+    let _ = writeln!(
+        text,
+        "{}: {} in {}, asked of {}",
+        report.objects.join(", "),
+        count(report.relocations.len(), "distinct relocation", "distinct relocations"),
+        count(report.functions.len(), "function", "functions"),
+        count(report.kernels.len(), "kernel", "kernels"),
+    );
+    let _ = writeln!(
+        text,
+        "everything loads on {loading} of {}",
+        count(report.kernels.len(), "kernel", "kernels")
+    );
+    let failing: Vec<_> = (report.kernels.iter())
+        .filter(|kernel| !report.loads_on(kernel))
+        .collect();
+    if !failing.is_empty() {
+        let _ = writeln!(text, "not on {}", shortened(in_groups(&failing)));
+    }
+    let counts: Vec<String> = (Effect::ALL.iter())
+        .map(|effect| {
+            let cells = (report.kernels.iter())
+                .flat_map(|kernel| report.verdicts_of(kernel))
+                .filter(|verdict| verdict.effect == *effect);
+            format!("{} {}", cells.count(), effect.name())
+        })
+        .collect();
+    let _ = writeln!(text, "cells: {}", counts.join(", "));
+    let findings = report.findings();
+    for finding in findings.iter().take(SHOWN) {
+        let _ = writeln!(
+            text,
+            "{}  {}: {} on {}: {}",
+            mark(finding.verdict.effect),
+            finding.asked.term,
+            finding.verdict.status,
+            count(finding.kernels.len(), "kernel", "kernels"),
+            finding.verdict.reason,
+        );
+        let groups = shortened(in_groups(&finding.kernels));
+        let place = place(report, finding).map_or_else(String::new, |place| format!("; {place}"));
+        let _ = writeln!(text, "      {groups}{place}");
+    }
+    if findings.len() > SHOWN {
+        let _ = writeln!(
+            text,
+            "and {} more; --format html shows all",
+            count(findings.len() - SHOWN, "finding", "findings")
+        );
+    }
+    if !report.unreadable.is_empty() {
+        let first = report.unreadable.first();
+        let _ = writeln!(
+            text,
+            "left out: {} with a damaged entry, first {}",
+            count(report.unreadable.len(), "kernel", "kernels"),
+            first.map(|bad| format!("{}: {}", bad.kernel, bad.error)).unwrap_or_default()
+        );
+    }
+    text
+}
+
+fn mark(effect: Effect) -> &'static str {
+    match effect {
+        Effect::ProgramFails | Effect::ObjectFails => "FAIL",
+        _ => "ok  ",
+    }
+}
+
+fn shortened(mut groups: Vec<String>) -> String {
+    let more = groups.len().saturating_sub(GROUPS);
+    groups.truncate(GROUPS);
+    let mut text = groups.join(", ");
+    if more > 0 {
+        let _ = write!(text, " and {more} more groups");
+    }
+    text
+}
+
+/// Where a finding bites: function, section, instruction and source line.
+pub(super) fn place(report: &Report, finding: &Finding<'_>) -> Option<String> {
+    let site = finding.site()?;
+    let function = report.functions.get(site.function)?;
+    let mut place = format!(
+        "{} ({}) instruction {}",
+        function.name, function.section, site.insn
+    );
+    if let Some(line) = &site.line {
+        let _ = write!(place, ", {}:{}", line.file, line.line);
+        if !line.text.is_empty() {
+            let _ = write!(place, ": {}", line.text);
+        }
+    }
+    Some(place)
+}

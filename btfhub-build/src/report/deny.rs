@@ -1,0 +1,157 @@
+//! Thresholds: what a team does not accept.
+
+use std::fmt;
+
+use super::{Effect, Kernel, Report, Status};
+
+/// How many kernels may show something before a build is to fail.
+///
+/// ```
+/// use btfhub_build::report::Deny;
+/// assert!(Deny::parse("unloadable").is_ok());
+/// assert!(Deny::parse("absent>5%").is_ok());
+/// assert!(Deny::parse("ambigous>3").is_err());
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deny {
+    what: What,
+    limit: Limit,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum What {
+    /// Some program or the whole object is refused.
+    Unloadable,
+    /// As it, but by a relocation that finds nothing where nothing guards it.
+    Unguarded,
+    /// Some relocation comes out so, guarded or not.
+    Status(Status),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Limit {
+    Kernels(usize),
+    /// Hundredths of a percent of all kernels.
+    Percent(usize),
+}
+
+/// A threshold that can't be understood.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DenyError(String);
+
+impl fmt::Display for DenyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "`{}` is no threshold: write one of unloadable, unguarded, absent, incompatible, \
+             ambiguous or refused, and after it nothing, >N (kernels) or >N% (of the kernels)",
+            self.0
+        )
+    }
+}
+
+impl std::error::Error for DenyError {}
+
+impl Deny {
+    /// Reads `KIND`, `KIND>N` or `KIND>N%`.
+    ///
+    /// # Errors
+    /// When it is none of these.
+    pub fn parse(text: &str) -> Result<Self, DenyError> {
+        let error = || DenyError(text.to_owned());
+        let (what, limit) = match text.split_once('>') {
+            None => (text, None),
+            Some((what, limit)) => (what, Some(limit.trim())),
+        };
+        let what = match what.trim() {
+            "unloadable" => What::Unloadable,
+            "unguarded" => What::Unguarded,
+            "absent" => What::Status(Status::Absent),
+            "incompatible" => What::Status(Status::Incompatible),
+            "ambiguous" => What::Status(Status::Ambiguous),
+            "refused" => What::Status(Status::Refused),
+            _ => return Err(error()),
+        };
+        let limit = match limit {
+            None => Limit::Kernels(0),
+            Some(limit) => match limit.strip_suffix('%') {
+                None => Limit::Kernels(limit.parse().map_err(|_| error())?),
+                Some(percent) => Limit::Percent(hundredths(percent.trim_end()).ok_or_else(error)?),
+            },
+        };
+        Ok(Self { what, limit })
+    }
+
+    /// The kernels that show it, when they are more than the threshold.
+    pub fn exceeded<'r>(&self, report: &'r Report) -> Option<Vec<&'r Kernel>> {
+        let shown: Vec<&Kernel> = (report.kernels.iter())
+            .filter(|kernel| self.shown_on(report, kernel))
+            .collect();
+        let is_exceeded = match self.limit {
+            Limit::Kernels(limit) => shown.len() > limit,
+            Limit::Percent(limit) => {
+                let all = report.kernels.len();
+                shown.len().saturating_mul(10_000) > all.saturating_mul(limit)
+            }
+        };
+        is_exceeded.then_some(shown)
+    }
+
+    fn shown_on(&self, report: &Report, kernel: &Kernel) -> bool {
+        report.verdicts_of(kernel).any(|verdict| match self.what {
+            What::Unloadable => verdict.effect.fails(),
+            What::Unguarded => {
+                verdict.effect == Effect::ProgramFails
+                    && matches!(verdict.status, Status::Absent | Status::Incompatible)
+            }
+            What::Status(status) => verdict.status == status,
+        })
+    }
+}
+
+/// `2`, `2.5`, `0.25` in hundredths.
+fn hundredths(percent: &str) -> Option<usize> {
+    let (whole, part) = percent.split_once('.').unwrap_or((percent, ""));
+    if part.len() > 2 || !part.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let whole: usize = whole.parse().ok()?;
+    let part: usize = format!("{part:0<2}").parse().ok()?;
+    whole.checked_mul(100)?.checked_add(part)
+}
+
+impl fmt::Display for Deny {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self.what {
+            What::Unloadable => "unloadable",
+            What::Unguarded => "unguarded",
+            What::Status(status) => status.name(),
+        })?;
+        match self.limit {
+            Limit::Kernels(kernels) => write!(f, ">{kernels}"),
+            Limit::Percent(percent) if percent % 100 == 0 => write!(f, ">{}%", percent / 100),
+            Limit::Percent(percent) => write!(f, ">{}.{:02}%", percent / 100, percent % 100),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Deny;
+
+    #[test]
+    fn reads_and_writes() {
+        for (text, written) in [
+            ("unloadable", "unloadable>0"),
+            ("absent>3", "absent>3"),
+            ("ambiguous > 5%", "ambiguous>5%"),
+            ("unguarded>0.5%", "unguarded>0.50%"),
+        ] {
+            let deny = Deny::parse(text).map(|deny| deny.to_string());
+            assert_eq!(deny.as_deref(), Ok(written));
+        }
+        for text in ["", "absent>", "absent>-1", "absent>x%", "absent<3", "fine"] {
+            assert!(Deny::parse(text).is_err(), "{text}");
+        }
+    }
+}

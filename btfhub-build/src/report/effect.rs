@@ -1,0 +1,188 @@
+//! From what relocations come to in a kernel to what that means for the programs.
+
+use super::reach::{Change, reachable_poison};
+use super::survey::Answer;
+use super::why::Why;
+use super::{Effect, Patched, Status, Verdict, patch};
+use crate::btf::Endian;
+use crate::relo::{Errno, LocalValue, ReloKind, Relocation, Resolution};
+
+/// The code of a function and the relocations in it.
+#[derive(Debug)]
+pub(super) struct Body {
+    code: Vec<u8>,
+    /// Byte offset of the function in its section.
+    start: usize,
+    endian: Endian,
+    /// Byte offset in the section, and which relocation.
+    pub(super) uses: Vec<(usize, usize)>,
+}
+
+impl Body {
+    pub(super) fn new(section: &[u8], start: u64, size: u64, endian: Endian) -> Self {
+        let start = usize::try_from(start).unwrap_or(usize::MAX);
+        let end = (usize::try_from(size).ok())
+            .and_then(|size| start.checked_add(size))
+            .map_or(section.len(), |end| end.min(section.len()));
+        Self {
+            code: section.get(start..end).unwrap_or(&[]).to_vec(),
+            start,
+            endian,
+            uses: Vec::new(),
+        }
+    }
+}
+
+/// What an answer means: a verdict for each relocation, then for each that libbpf refuses on
+/// every kernel.
+pub(super) fn effects(
+    list: &[Relocation],
+    refused: &[Errno],
+    answer: &Answer,
+    bodies: &[Body],
+) -> Vec<Verdict> {
+    let mut verdicts: Vec<Verdict> = (list.iter().zip(&answer.relocations))
+        .map(|(relocation, (resolution, why))| resolved(relocation, resolution, why.as_ref()))
+        .chain(refused.iter().map(|errno| Verdict {
+            status: Status::Refused,
+            effect: Effect::ObjectFails,
+            value: None,
+            reason: format!("libbpf refuses this record on every kernel ({errno})"),
+            failing: Vec::new(),
+        }))
+        .collect();
+    for (number, body) in bodies.iter().enumerate() {
+        function(number, body, list, answer, &mut verdicts);
+    }
+    for verdict in &mut verdicts {
+        verdict.failing.sort_unstable();
+        verdict.failing.dedup();
+    }
+    verdicts
+}
+
+/// The verdict before any instruction is looked at.
+fn resolved(relocation: &Relocation, resolution: &Resolution, why: Option<&Why>) -> Verdict {
+    let reason = why.map(|why| why.reason.clone()).unwrap_or_default();
+    let missing = match why {
+        Some(why) if why.is_incompatible => Status::Incompatible,
+        _ => Status::Absent,
+    };
+    let (status, effect, value, reason) = match resolution {
+        Resolution::Resolved {
+            value, found: true, ..
+        } => {
+            let value = (relocation.kind != ReloKind::TypeIdTarget).then_some(*value);
+            (Status::Resolved, Effect::Fine, value, reason)
+        }
+        Resolution::Resolved { value, .. } => (missing, Effect::AnswersNo, Some(*value), reason),
+        Resolution::Poisoned => (missing, Effect::Guarded, None, reason),
+        Resolution::Ambiguous => (
+            Status::Ambiguous,
+            Effect::ObjectFails,
+            None,
+            "the kernel has several such types, and they disagree: libbpf refuses the object \
+             (EINVAL)"
+                .to_owned(),
+        ),
+        Resolution::Refused(errno) => (
+            Status::Refused,
+            Effect::ObjectFails,
+            None,
+            match errno {
+                Errno::TooBig => "no load of 8 bytes holds this bitfield, or the types are nested \
+                                  deeper than libbpf follows: it refuses the object (E2BIG)"
+                    .to_owned(),
+                _ => format!("libbpf refuses the object ({errno})"),
+            },
+        ),
+    };
+    Verdict {
+        status,
+        effect,
+        value,
+        reason,
+        failing: Vec::new(),
+    }
+}
+
+/// Patches one function and raises the verdicts of the relocations in it.
+fn function(
+    number: usize,
+    body: &Body,
+    list: &[Relocation],
+    answer: &Answer,
+    verdicts: &mut [Verdict],
+) {
+    let mut changes = Vec::new();
+    let mut poisoned = Vec::new();
+    for &(offset, asked) in &body.uses {
+        let Some(verdict) = verdicts.get_mut(asked) else {
+            continue;
+        };
+        let (Some(relocation), Some((resolution, _))) =
+            (list.get(asked), answer.relocations.get(asked))
+        else {
+            // Refused on every kernel.
+            verdict.failing.push(number);
+            continue;
+        };
+        let Some(within) = offset.checked_sub(body.start) else {
+            continue;
+        };
+        let patched = patch(
+            &body.code,
+            within,
+            body.endian,
+            &relocation.local,
+            resolution,
+        );
+        match patched {
+            None => verdict.failing.push(number),
+            Some(Patched::Value(value)) => {
+                changes.push((within / super::patch::INSN, Change::Value(value)));
+            }
+            Some(Patched::Poisoned) => {
+                changes.push((within / super::patch::INSN, Change::Poisoned));
+                poisoned.push((within / super::patch::INSN, asked));
+                if let Some(reason) = wrong_load(&relocation.local, resolution) {
+                    verdict.status = Status::Incompatible;
+                    verdict.reason = reason;
+                    verdict.effect = verdict.effect.max(Effect::Guarded);
+                }
+            }
+            Some(Patched::Refused(refusal)) => {
+                verdict.status = Status::Refused;
+                verdict.effect = Effect::ObjectFails;
+                verdict.reason = format!("libbpf refuses to patch the instruction: {refusal}");
+                verdict.failing.push(number);
+            }
+        }
+    }
+    if poisoned.is_empty() {
+        return;
+    }
+    changes.sort_unstable_by_key(|(at, _)| *at);
+    let reached = reachable_poison(&body.code, body.endian, &changes);
+    for (at, asked) in poisoned {
+        if reached.binary_search(&at).is_err() {
+            continue;
+        }
+        if let Some(verdict) = verdicts.get_mut(asked) {
+            verdict.effect = verdict.effect.max(Effect::ProgramFails);
+            verdict.failing.push(number);
+        }
+    }
+}
+
+/// Why a load whose relocation resolves is made invalid.
+fn wrong_load(local: &LocalValue, resolution: &Resolution) -> Option<String> {
+    match resolution {
+        Resolution::Resolved { size, .. } => Some(format!(
+            "the field has {size} bytes in this kernel and {} in the program, and only loads of \
+             pointers and of unsigned integers can be adjusted",
+            local.size
+        )),
+        _ => None,
+    }
+}

@@ -1,0 +1,84 @@
+//! What of a report an engineer has to look at, the worst first.
+
+use std::collections::BTreeMap;
+
+use super::{Asked, Effect, Kernel, Report, Site, Verdict};
+
+/// A relocation that does not come out well, and the kernels that say so in the same words.
+#[derive(Clone, Debug)]
+pub struct Finding<'r> {
+    /// Index into [`Report::relocations`].
+    pub relocation: usize,
+    /// The relocation.
+    pub asked: &'r Asked,
+    /// The verdict.
+    pub verdict: &'r Verdict,
+    /// The kernels, in the order of the report.
+    pub kernels: Vec<&'r Kernel>,
+}
+
+impl Finding<'_> {
+    /// The first instruction that is in trouble: one in a function that does not load,
+    /// where there is any.
+    pub fn site(&self) -> Option<&Site> {
+        let failing = |site: &&Site| self.verdict.failing.contains(&site.function);
+        (self.asked.sites.iter().find(failing)).or(self.asked.sites.first())
+    }
+}
+
+impl Report {
+    /// All findings: those that keep something from loading first, then by the number of
+    /// kernels, then by term. What is fine is none, and neither is a question that was
+    /// answered with no.
+    pub fn findings(&self) -> Vec<Finding<'_>> {
+        let mut found: BTreeMap<(usize, usize), Vec<&Kernel>> = BTreeMap::new();
+        for kernel in &self.kernels {
+            let column = self.columns.get(kernel.column).map_or(&[][..], Vec::as_slice);
+            for (relocation, &verdict) in column.iter().enumerate() {
+                let effect = self.verdicts.get(verdict).map(|verdict| verdict.effect);
+                if !matches!(effect, None | Some(Effect::Fine | Effect::AnswersNo)) {
+                    found.entry((relocation, verdict)).or_default().push(kernel);
+                }
+            }
+        }
+        let mut findings: Vec<Finding<'_>> = (found.into_iter())
+            .filter_map(|((relocation, verdict), kernels)| {
+                Some(Finding {
+                    relocation,
+                    asked: self.relocations.get(relocation)?,
+                    verdict: self.verdicts.get(verdict)?,
+                    kernels,
+                })
+            })
+            .collect();
+        findings.sort_by(|a, b| {
+            let worst_first = b.verdict.effect.cmp(&a.verdict.effect);
+            worst_first
+                .then(b.kernels.len().cmp(&a.kernels.len()))
+                .then(a.asked.term.cmp(&b.asked.term))
+        });
+        findings
+    }
+}
+
+/// `debian/11/x86_64 5.10 (12), …`: kernels by directory and series.
+pub fn in_groups(kernels: &[&Kernel]) -> Vec<String> {
+    let mut groups: Vec<((&str, &str, &str, &str), usize)> = Vec::new();
+    for kernel in kernels {
+        let group = (
+            kernel.distro.as_str(),
+            kernel.version.as_str(),
+            kernel.arch.as_str(),
+            kernel.series.as_str(),
+        );
+        match groups.iter_mut().find(|(known, _)| *known == group) {
+            Some((_, count)) => *count += 1,
+            None => groups.push((group, 1)),
+        }
+    }
+    (groups.into_iter())
+        .map(|((distro, version, arch, series), count)| {
+            format!("{distro}/{version}/{arch} {series} ({count})")
+        })
+        .collect()
+}

@@ -1,0 +1,262 @@
+//! Every relocation × every kernel: on which kernels the objects will load, and why not on
+//! the others.
+//!
+//! ```text
+//! term     a relocation in the words of the C source
+//! why      why nothing was found in a kernel
+//! patch    what libbpf does to the instruction (bpf_core_patch_insn)
+//! reach    which poisoned instructions a program can come to
+//! effect   what that means for the programs
+//! survey   objects → what is asked where; kernel → column; columns → Report
+//! finding  what an engineer has to look at
+//! deny     thresholds
+//! ```
+//!
+//! A [`Survey`] is made of the objects once and asked for every kernel, from as many threads
+//! as one likes; the [`Report`] is put together from its answers.
+
+mod deny;
+mod effect;
+mod finding;
+mod patch;
+mod reach;
+mod survey;
+mod term;
+mod why;
+
+use std::fmt;
+
+pub use deny::{Deny, DenyError};
+pub use finding::{Finding, in_groups};
+pub use patch::{Insn, Patched, Refusal, patch};
+pub use survey::{KernelAnswer, Survey};
+
+/// What a relocation comes to in a kernel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Status {
+    /// A target was found.
+    Resolved,
+    /// The type, member or enumerator is not there.
+    Absent,
+    /// It is there, but what it is does not fit the program's access.
+    Incompatible,
+    /// Several types fit and disagree: libbpf refuses the object.
+    Ambiguous,
+    /// libbpf refuses the object for another reason.
+    Refused,
+}
+
+impl Status {
+    /// All of them, best first.
+    pub const ALL: [Self; 5] = [
+        Self::Resolved,
+        Self::Absent,
+        Self::Incompatible,
+        Self::Ambiguous,
+        Self::Refused,
+    ];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Resolved => "resolved",
+            Self::Absent => "absent",
+            Self::Incompatible => "incompatible",
+            Self::Ambiguous => "ambiguous",
+            Self::Refused => "refused",
+        }
+    }
+}
+
+/// What that means for the programs that ask, the worst of all places that do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Effect {
+    /// The instructions take the kernel's value.
+    Fine,
+    /// The question whether it exists, or how large it is, is answered with no (0).
+    AnswersNo,
+    /// The instructions become invalid, but no program can come to them on this kernel.
+    Guarded,
+    /// A program can come to an invalid instruction: the verifier refuses that program.
+    ProgramFails,
+    /// libbpf refuses to load the object.
+    ObjectFails,
+}
+
+impl Effect {
+    /// All of them, best first.
+    pub const ALL: [Self; 5] = [
+        Self::Fine,
+        Self::AnswersNo,
+        Self::Guarded,
+        Self::ProgramFails,
+        Self::ObjectFails,
+    ];
+
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Fine => "fine",
+            Self::AnswersNo => "answers-no",
+            Self::Guarded => "guarded",
+            Self::ProgramFails => "program-fails",
+            Self::ObjectFails => "object-fails",
+        }
+    }
+
+    /// Whether something does not load.
+    pub fn fails(self) -> bool {
+        matches!(self, Self::ProgramFails | Self::ObjectFails)
+    }
+}
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl fmt::Display for Effect {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// The answer to one relocation, shared by the kernels that give the same.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Verdict {
+    /// What it comes to.
+    pub status: Status,
+    /// What that means.
+    pub effect: Effect,
+    /// The value that goes into the instructions, where there is one. Ids of types
+    /// (`bpf_core_type_id_kernel`) have none: they differ from boot to boot.
+    pub value: Option<u64>,
+    /// Why, in a sentence; empty when all is well.
+    pub reason: String,
+    /// The functions that don't load because of it: indices into [`Report::functions`],
+    /// ascending.
+    pub failing: Vec<usize>,
+}
+
+/// A function with relocations: a program, or a subprogram that programs call.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Function {
+    /// The object's name.
+    pub object: String,
+    /// The ELF section, from which libbpf takes the program's type.
+    pub section: String,
+    /// The function; empty where the object has no symbol for it.
+    pub name: String,
+}
+
+/// An instruction that a relocation is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Site {
+    /// Index into [`Report::functions`].
+    pub function: usize,
+    /// Which instruction of the section, counted from 0 in units of 8 bytes as libbpf and
+    /// `llvm-objdump` count.
+    pub insn: usize,
+    /// The source line, where the object has line info.
+    pub line: Option<SourceLine>,
+}
+
+/// A line of the program's source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SourceLine {
+    /// The file as the compiler was given it.
+    pub file: String,
+    /// Counted from 1.
+    pub line: u32,
+    /// Counted from 1; 0 where unknown.
+    pub column: u32,
+    /// The line itself, without the white space around it.
+    pub text: String,
+}
+
+/// A distinct relocation, and where it is asked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Asked {
+    /// In the source's words.
+    pub term: String,
+    /// libbpf's word for its kind.
+    pub kind: String,
+    /// The type that the access begins with.
+    pub root: String,
+    /// Relocations, by index, that ask whether this exists or a part of it on the way
+    /// does: the checks that can guard it.
+    pub guards: Vec<usize>,
+    /// Every instruction, by function and place.
+    pub sites: Vec<Site>,
+}
+
+/// A kernel of the report.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// os-release `ID`.
+    pub distro: String,
+    /// The archive's version directory.
+    pub version: String,
+    /// The architecture.
+    pub arch: String,
+    /// `uname -r`.
+    pub release: String,
+    /// The first two numbers of the release: kernels that began from one state of the
+    /// kernel's source.
+    pub series: String,
+    /// Index into [`Report::columns`].
+    pub column: usize,
+}
+
+/// A kernel that could not be looked at.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Unreadable {
+    /// `distro/version/arch/release`.
+    pub kernel: String,
+    /// Why.
+    pub error: String,
+}
+
+/// The compatibility report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// The objects' names.
+    pub objects: Vec<String>,
+    /// The functions that relocations are in.
+    pub functions: Vec<Function>,
+    /// The relocations, in the order of their terms.
+    pub relocations: Vec<Asked>,
+    /// By distribution, version, architecture and release, numbers as numbers.
+    pub kernels: Vec<Kernel>,
+    /// The distinct columns: for each of [`relocations`](Self::relocations) an index into
+    /// [`verdicts`](Self::verdicts).
+    pub columns: Vec<Vec<usize>>,
+    /// The distinct verdicts.
+    pub verdicts: Vec<Verdict>,
+    /// Kernels left out because their entry is damaged.
+    pub unreadable: Vec<Unreadable>,
+}
+
+impl Report {
+    /// The verdict on a relocation in a kernel.
+    pub fn verdict(&self, kernel: &Kernel, relocation: usize) -> Option<&Verdict> {
+        let column = self.columns.get(kernel.column)?;
+        self.verdicts.get(*column.get(relocation)?)
+    }
+
+    /// The verdicts of a kernel, in the order of the relocations.
+    pub fn verdicts_of(&self, kernel: &Kernel) -> impl Iterator<Item = &Verdict> {
+        (self.columns.get(kernel.column).into_iter().flatten())
+            .filter_map(|verdict| self.verdicts.get(*verdict))
+    }
+
+    /// Whether everything loads on a kernel.
+    pub fn loads_on(&self, kernel: &Kernel) -> bool {
+        !self
+            .verdicts_of(kernel)
+            .any(|verdict| verdict.effect.fails())
+    }
+}

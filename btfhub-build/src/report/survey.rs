@@ -1,0 +1,351 @@
+//! Objects → what is asked where; kernel → its answer; answers → [`Report`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use btfhub_runtime::KernelId;
+
+use super::effect::{Body, effects};
+use super::term::{raw_term, term, text};
+use super::why::{Named, Why};
+use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict};
+use crate::btf::Btf;
+use crate::object::{Object, ProgramSection, Record};
+use crate::relo::{
+    Accessor, Errno, RecordMeaning, ReloKind, Relocation, Relocations, Resolution, Spec,
+    TooComplex, resolve,
+};
+
+/// What a set of objects asks, ready to be asked of kernels.
+#[derive(Debug)]
+pub struct Survey {
+    objects: Vec<String>,
+    relocations: Relocations,
+    /// The distinct relocations, then those that libbpf refuses on every kernel.
+    asked: Vec<Asked>,
+    refused: Vec<Errno>,
+    functions: Vec<Function>,
+    bodies: Vec<Body>,
+    /// Equal answers are kept once: thousands of kernels give some dozens.
+    answers: Mutex<HashSet<Arc<Answer>>>,
+}
+
+/// What one kernel answers.
+#[derive(Clone, Debug)]
+pub struct KernelAnswer(Arc<Answer>);
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Answer {
+    /// For each distinct relocation what it comes to, and why it finds nothing.
+    pub(super) relocations: Vec<(Resolution, Option<Why>)>,
+}
+
+impl Survey {
+    /// Looks through the objects.
+    pub fn new(objects: &[Object]) -> Self {
+        let relocations = Relocations::from_objects(objects);
+        let list = relocations.list();
+        let mut survey = Self {
+            objects: objects
+                .iter()
+                .map(|object| object.name().to_owned())
+                .collect(),
+            asked: (list.iter())
+                .map(|relocation| Asked {
+                    term: term(relocation),
+                    kind: relocation.kind.to_string(),
+                    root: text(&relocation.root.name),
+                    guards: guards(list, relocation),
+                    sites: Vec::new(),
+                })
+                .collect(),
+            refused: Vec::new(),
+            functions: Vec::new(),
+            bodies: Vec::new(),
+            relocations: Relocations::default(),
+            answers: Mutex::default(),
+        };
+        for object in objects {
+            survey.object(object, &relocations.meanings(object));
+        }
+        survey.relocations = relocations;
+        survey
+    }
+
+    /// The distinct relocations that are asked of every kernel.
+    pub fn relocations(&self) -> &Relocations {
+        &self.relocations
+    }
+
+    fn object(&mut self, object: &Object, meanings: &[RecordMeaning]) {
+        let mut functions: BTreeMap<(Option<usize>, u64), usize> = BTreeMap::new();
+        let mut refused: BTreeMap<(u32, u32, u32), usize> = BTreeMap::new();
+        for (record, meaning) in object.records().iter().zip(meanings) {
+            let asked = match meaning {
+                RecordMeaning::Relocation(index) => *index,
+                RecordMeaning::LocalTypeId(_) => continue,
+                RecordMeaning::Refused(errno) => {
+                    let relo = &record.relo;
+                    let key = (relo.type_id.0, relo.access_str.0, relo.kind);
+                    *refused.entry(key).or_insert_with(|| {
+                        let kind = ReloKind::from_number(relo.kind);
+                        self.refused.push(*errno);
+                        self.asked.push(Asked {
+                            term: raw_term(object, relo.type_id, relo.access_str),
+                            kind: kind.map_or_else(
+                                || format!("kind {}", relo.kind),
+                                |kind| kind.to_string(),
+                            ),
+                            root: String::new(),
+                            guards: Vec::new(),
+                            sites: Vec::new(),
+                        });
+                        self.asked.len() - 1
+                    })
+                }
+            };
+            let section = record.section.and_then(|at| object.sections().get(at));
+            let symbol = section.and_then(|section| section.function_at(record.relo.insn_off));
+            let start = symbol.map_or(0, |function| function.offset);
+            let function = *functions.entry((record.section, start)).or_insert_with(|| {
+                self.functions.push(Function {
+                    object: object.name().to_owned(),
+                    section: section
+                        .map(|section| section.name.clone())
+                        .unwrap_or_default(),
+                    name: symbol
+                        .map(|function| function.name.clone())
+                        .unwrap_or_default(),
+                });
+                let size = symbol.map_or(u64::MAX, |function| function.size);
+                self.bodies.push(Body::new(
+                    section.map_or(&[][..], |section| &section.code),
+                    start,
+                    size,
+                    object.btf().endian(),
+                ));
+                self.functions.len() - 1
+            });
+            let offset = usize::try_from(record.relo.insn_off).unwrap_or(usize::MAX);
+            if let Some(body) = self.bodies.get_mut(function).filter(|_| section.is_some()) {
+                body.uses.push((offset, asked));
+            }
+            if let Some(asked) = self.asked.get_mut(asked) {
+                asked.sites.push(Site {
+                    function,
+                    insn: offset / super::patch::INSN,
+                    line: section.and_then(|section| line(object, section, record)),
+                });
+            }
+        }
+    }
+
+    /// Resolves everything against a kernel.
+    ///
+    /// # Errors
+    /// [`TooComplex`].
+    pub fn ask(&self, btf: &Btf) -> Result<KernelAnswer, TooComplex> {
+        let outcome = resolve(&self.relocations, btf)?;
+        let list = self.relocations.list();
+        let resolutions: Vec<Resolution> = (0..list.len())
+            .map(|at| (outcome.resolution(&self.relocations, at)).unwrap_or(Resolution::Poisoned))
+            .collect();
+        let missing = |resolution: &Resolution| {
+            matches!(
+                resolution,
+                Resolution::Poisoned | Resolution::Resolved { found: false, .. }
+            )
+        };
+        let roots = (list.iter().zip(&resolutions))
+            .filter(|(_, resolution)| missing(resolution))
+            .map(|(relocation, _)| &relocation.root);
+        let named = Named::collect(btf, roots);
+        let relocations = (list.iter().zip(resolutions))
+            .map(|(relocation, resolution)| {
+                let why = missing(&resolution).then(|| named.why(relocation));
+                (resolution, why)
+            })
+            .collect();
+        let answer = Arc::new(Answer { relocations });
+        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let known = answers.get(&answer).cloned();
+        Ok(KernelAnswer(known.unwrap_or_else(|| {
+            answers.insert(Arc::clone(&answer));
+            answer
+        })))
+    }
+
+    /// Puts the report together. An error in the place of an answer is a kernel whose entry
+    /// can't be used, and why.
+    pub fn report<'k>(
+        &self,
+        answers: impl IntoIterator<Item = (KernelId<'k>, Result<KernelAnswer, String>)>,
+    ) -> Report {
+        let mut kernels = Vec::new();
+        let mut unreadable = Vec::new();
+        for (kernel, answer) in answers {
+            match answer {
+                Ok(KernelAnswer(answer)) => kernels.push((kernel, answer)),
+                Err(error) => unreadable.push(Unreadable {
+                    kernel: kernel.to_string(),
+                    error,
+                }),
+            }
+        }
+        kernels.sort_by_cached_key(|(kernel, _)| {
+            let id = [
+                kernel.distro,
+                kernel.version,
+                kernel.arch.as_str(),
+                kernel.release,
+            ];
+            id.map(natural)
+        });
+        unreadable.sort_by(|a, b| a.kernel.cmp(&b.kernel));
+
+        let mut order: Vec<usize> = (0..self.asked.len()).collect();
+        order.sort_by_key(|&at| self.asked.get(at).map(|asked| (&asked.term, &asked.kind)));
+        let mut columns = Vec::new();
+        let mut known: HashMap<Arc<Answer>, usize> = HashMap::new();
+        let mut rows = Vec::new();
+        for (kernel, answer) in kernels {
+            let column = *known.entry(answer).or_insert_with_key(|answer| {
+                columns.push(self.column(answer, &order));
+                columns.len() - 1
+            });
+            rows.push(Kernel {
+                distro: kernel.distro.to_owned(),
+                version: kernel.version.to_owned(),
+                arch: kernel.arch.as_str().to_owned(),
+                release: kernel.release.to_owned(),
+                series: series(kernel.release),
+                column,
+            });
+        }
+        let distinct: BTreeSet<&Verdict> = columns.iter().flatten().collect();
+        let numbers: HashMap<&Verdict, usize> = distinct.iter().copied().zip(0..).collect();
+        let mut places = vec![0; order.len()];
+        for (place, &at) in order.iter().enumerate() {
+            if let Some(slot) = places.get_mut(at) {
+                *slot = place;
+            }
+        }
+        Report {
+            objects: self.objects.clone(),
+            functions: self.functions.clone(),
+            relocations: (order.iter())
+                .filter_map(|&at| self.asked.get(at))
+                .map(|asked| Asked {
+                    guards: (asked.guards.iter())
+                        .filter_map(|&at| places.get(at).copied())
+                        .collect(),
+                    ..asked.clone()
+                })
+                .collect(),
+            kernels: rows,
+            columns: (columns.iter())
+                .map(|column| {
+                    (column.iter())
+                        .filter_map(|verdict| numbers.get(verdict).copied())
+                        .collect()
+                })
+                .collect(),
+            verdicts: distinct.into_iter().cloned().collect(),
+            unreadable,
+        }
+    }
+
+    fn column(&self, answer: &Answer, order: &[usize]) -> Vec<Verdict> {
+        let list = self.relocations.list();
+        let verdicts = effects(list, &self.refused, answer, &self.bodies);
+        order
+            .iter()
+            .filter_map(|&at| verdicts.get(at).cloned())
+            .collect()
+    }
+}
+
+/// The relocations that ask whether `of`, or a part of it on the way there, exists.
+fn guards(list: &[Relocation], of: &Relocation) -> Vec<usize> {
+    if is_check(of.kind) {
+        return Vec::new();
+    }
+    let covers = |check: &Relocation| {
+        check.root == of.root
+            && match (&check.spec, &of.spec) {
+                (Spec::Type(_) | Spec::TypeMatch(_), _) => {
+                    matches!(check.kind, ReloKind::TypeExists | ReloKind::TypeMatches)
+                }
+                (Spec::Field(check), Spec::Field(of)) => is_prefix(check, of),
+                (Spec::Enumerator(check), Spec::Enumerator(of)) => check == of,
+                _ => false,
+            }
+    };
+    (list.iter().enumerate())
+        .filter(|(_, check)| is_check(check.kind) && covers(check))
+        .map(|(at, _)| at)
+        .collect()
+}
+
+/// Whether it asks for existence and gets 0 or 1.
+fn is_check(kind: ReloKind) -> bool {
+    matches!(
+        kind,
+        ReloKind::FieldExists
+            | ReloKind::TypeExists
+            | ReloKind::TypeMatches
+            | ReloKind::EnumvalExists
+    )
+}
+
+fn is_prefix(check: &[Accessor], of: &[Accessor]) -> bool {
+    check.len() <= of.len()
+        && check.iter().zip(of).all(|pair| match pair {
+            (Accessor::Member { name: a, .. }, Accessor::Member { name: b, .. }) => a == b,
+            (Accessor::Index(a), Accessor::Index(b)) => a == b,
+            _ => false,
+        })
+}
+
+fn line(object: &Object, section: &ProgramSection, record: &Record) -> Option<SourceLine> {
+    let info = section.line_at(record.relo.insn_off)?;
+    let btf = object.btf();
+    Some(SourceLine {
+        file: text(btf.string(info.file)),
+        line: info.line_col >> 10,
+        column: info.line_col & 0x3ff,
+        text: text(btf.string(info.line)).trim().to_owned(),
+    })
+}
+
+/// `5.10` of `5.10.0-30-amd64`.
+fn series(release: &str) -> String {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    match (numbers.next(), numbers.next()) {
+        (Some(major), Some(minor)) if !major.is_empty() && !minor.is_empty() => {
+            format!("{major}.{minor}")
+        }
+        _ => release.to_owned(),
+    }
+}
+
+/// Digits as numbers, the longer one the larger; the rest as text. Numbers go before words.
+fn natural(text: &str) -> Vec<(usize, &str)> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    while let Some(first) = rest.chars().next() {
+        let is_digit = first.is_ascii_digit();
+        let end = rest
+            .find(|c: char| c.is_ascii_digit() != is_digit)
+            .unwrap_or(rest.len());
+        let (part, tail) = rest.split_at(end);
+        rest = tail;
+        if is_digit {
+            let digits = part.trim_start_matches('0');
+            parts.push((digits.len(), digits));
+        } else {
+            parts.push((usize::MAX, part));
+        }
+    }
+    parts
+}

@@ -1,0 +1,91 @@
+//! A relocation in the words of the C source that asked for it.
+
+use std::fmt::Write as _;
+
+use crate::btf::{Kind, StrOffset};
+use crate::object::Object;
+use crate::relo::{Accessor, ReloKind, Relocation, Spec};
+
+/// `task_struct.__state` for a field that is read or written; for everything else the
+/// macro of bpf_core_read.h that asks it, `bpf_core_field_exists(task_struct.__state)`.
+///
+/// Shifts and signs come from `BPF_CORE_READ_BITFIELD` and have no macro of their own: they
+/// are named by libbpf's word for the kind.
+pub(super) fn term(relocation: &Relocation) -> String {
+    let root = text(&relocation.root.name);
+    let of_type = || format!("{}{root}", keyword(relocation.root.kind));
+    match &relocation.spec {
+        Spec::Field(accessors) => {
+            let path = format!("{root}{}", path(accessors));
+            match relocation.kind {
+                ReloKind::FieldByteOffset => path,
+                ReloKind::FieldExists => format!("bpf_core_field_exists({path})"),
+                ReloKind::FieldByteSize => format!("bpf_core_field_size({path})"),
+                kind => format!("{kind}({path})"),
+            }
+        }
+        Spec::Enumerator(name) => {
+            let name = text(name);
+            match relocation.kind {
+                ReloKind::EnumvalExists => {
+                    format!("bpf_core_enum_value_exists({}, {name})", of_type())
+                }
+                _ => format!("bpf_core_enum_value({}, {name})", of_type()),
+            }
+        }
+        Spec::Type(_) | Spec::TypeMatch(_) => {
+            let macro_name = match relocation.kind {
+                ReloKind::TypeExists => "bpf_core_type_exists",
+                ReloKind::TypeSize => "bpf_core_type_size",
+                ReloKind::TypeMatches => "bpf_core_type_matches",
+                _ => "bpf_core_type_id_kernel",
+            };
+            format!("{macro_name}({})", of_type())
+        }
+    }
+}
+
+/// `.comm[3]`: the access behind the root type's name.
+pub(super) fn path(accessors: &[Accessor]) -> String {
+    let mut path = String::new();
+    for (at, accessor) in accessors.iter().enumerate() {
+        match accessor {
+            // `p->x` begins at element 0 of what p points to.
+            Accessor::Index(0) if at == 0 => {}
+            Accessor::Index(index) => {
+                let _ = write!(path, "[{index}]");
+            }
+            Accessor::Member { name, .. } => {
+                path.push('.');
+                path.push_str(&text(name));
+            }
+        }
+    }
+    path
+}
+
+/// As C writes it before a name of this kind.
+fn keyword(kind: u8) -> &'static str {
+    match Kind::from_number(kind) {
+        Kind::Struct => "struct ",
+        Kind::Union => "union ",
+        Kind::Enum | Kind::Enum64 => "enum ",
+        _ => "",
+    }
+}
+
+/// A record that no relocation can be made of: its root and its access as they stand.
+pub(super) fn raw_term(object: &Object, type_id: crate::btf::TypeId, access: StrOffset) -> String {
+    let btf = object.btf();
+    let name = btf.ty(type_id).map(|ty| text(btf.string(ty.name())));
+    let name = name.filter(|name| !name.is_empty());
+    format!(
+        "{} access {}",
+        name.as_deref().unwrap_or("(a type without name)"),
+        text(btf.string(access))
+    )
+}
+
+pub(super) fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}

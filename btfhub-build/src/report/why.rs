@@ -1,0 +1,263 @@
+//! Why a relocation finds nothing in a kernel, in words.
+//!
+//! The engine decides *that* nothing fits; here the same names are followed as far as they
+//! go, to tell a type, a member or an enumerator that is not there from one that is there
+//! and does not fit.
+
+use std::collections::HashMap;
+
+use super::term::{path, text};
+use crate::btf::{Btf, Kind, Type, TypeId, essential_name};
+use crate::relo::{Accessor, FieldShape, ReloKind, Relocation, Root, Spec};
+
+/// Why nothing was found.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct Why {
+    /// What is asked for is there, but of another kind; else it is not there.
+    pub(super) is_incompatible: bool,
+    /// The reason, a clause about the kernel.
+    pub(super) reason: String,
+}
+
+/// The types of a kernel that bear the names of some roots.
+pub(super) struct Named<'a> {
+    btf: &'a Btf,
+    types: HashMap<&'a [u8], Vec<TypeId>>,
+}
+
+impl<'a> Named<'a> {
+    /// Collects the types of all `roots` in one pass.
+    pub(super) fn collect<'r>(btf: &'a Btf, roots: impl Iterator<Item = &'r Root>) -> Self {
+        let wanted: std::collections::HashSet<&[u8]> =
+            roots.map(|root| root.name.as_slice()).collect();
+        let mut types: HashMap<&[u8], Vec<TypeId>> = HashMap::new();
+        if !wanted.is_empty() {
+            for id in btf.ids() {
+                let Some(ty) = btf.ty(id) else { continue };
+                if matches!(ty.kind(), Kind::Func | Kind::Var | Kind::DataSec) {
+                    continue;
+                }
+                let name = essential_name(btf.string(ty.name()));
+                if wanted.contains(name) {
+                    types.entry(name).or_default().push(id);
+                }
+            }
+        }
+        Self { btf, types }
+    }
+
+    /// Why `relocation`, which finds nothing here, does so.
+    pub(super) fn why(&self, relocation: &Relocation) -> Why {
+        let root = &relocation.root;
+        let named = (self.types.get(root.name.as_slice())).map_or(&[][..], Vec::as_slice);
+        let wanted = Kind::from_number(root.kind);
+        let of_kind =
+            |id: &&TypeId| (self.btf.ty(**id)).is_some_and(|ty| same_kind(ty.kind(), wanted));
+        let mut best: Option<(usize, Why)> = None;
+        for &id in named.iter().filter(of_kind) {
+            let reached = self.candidate(relocation, id);
+            if best.as_ref().is_none_or(|(depth, _)| *depth < reached.0) {
+                best = Some(reached);
+            }
+        }
+        best.map_or_else(|| self.no_candidate(root, wanted, named), |(_, why)| why)
+    }
+
+    fn no_candidate(&self, root: &Root, wanted: Kind, named: &[TypeId]) -> Why {
+        let name = text(&root.name);
+        let other = named.iter().find_map(|id| self.btf.ty(*id)).map(Type::kind);
+        match other {
+            None => absent(format!("the kernel has no {} {name}", word(wanted))),
+            Some(Kind::Fwd) => absent(format!(
+                "the kernel's BTF only declares {name}, without its members"
+            )),
+            Some(other) => incompatible(format!(
+                "{name} is {} in this kernel, {} in the program",
+                a(other),
+                a(wanted)
+            )),
+        }
+    }
+
+    /// How far one candidate goes, in accessors, and why not on.
+    fn candidate(&self, relocation: &Relocation, id: TypeId) -> (usize, Why) {
+        match &relocation.spec {
+            Spec::Field(accessors) => self.field(relocation, accessors, id),
+            Spec::Enumerator(name) => {
+                let root = text(&relocation.root.name);
+                (0, absent(format!("enum {root} has no {}", text(name))))
+            }
+            Spec::Type(_) | Spec::TypeMatch(_) => {
+                let name = text(&relocation.root.name);
+                let reason = if relocation.kind == ReloKind::TypeMatches {
+                    format!("{name} has another layout than the program's")
+                } else {
+                    format!("{name} is there, but is another type than the program's")
+                };
+                (0, incompatible(reason))
+            }
+        }
+    }
+
+    fn field(&self, relocation: &Relocation, accessors: &[Accessor], root: TypeId) -> (usize, Why) {
+        let name = text(&relocation.root.name);
+        let until = |end: usize| format!("{name}{}", path(accessors.get(..end).unwrap_or(&[])));
+        let Some((mut id, _)) = self.btf.skip_modifiers(root) else {
+            return (0, incompatible(format!("{name} refers to itself")));
+        };
+        for (at, accessor) in accessors.iter().enumerate() {
+            let Some((_, ty)) = self.btf.skip_modifiers(id) else {
+                return (at, incompatible(format!("{} refers to itself", until(at))));
+            };
+            match accessor {
+                // What a pointer points to, taken as an array: any type will do.
+                Accessor::Index(_) if at == 0 => {}
+                Accessor::Index(index) => {
+                    if ty.kind() != Kind::Array {
+                        let is = a(ty.kind());
+                        let reason = format!("{} is {is} in this kernel, no array", until(at));
+                        return (at, incompatible(reason));
+                    }
+                    let elements = ty.array().nelems;
+                    if *index >= elements && elements > 0 {
+                        let reason = format!("{} has only {elements} elements", until(at));
+                        return (at, absent(reason));
+                    }
+                    id = ty.array().element;
+                }
+                Accessor::Member {
+                    name: member,
+                    shape,
+                } => {
+                    if !ty.kind().is_composite() {
+                        let is = a(ty.kind());
+                        let reason = format!("{} is {is} in this kernel", until(at));
+                        return (at, incompatible(reason));
+                    }
+                    let Some(found) = self.member(ty, member, MAX_NESTING) else {
+                        let reason = format!("{} has no member {}", until(at), text(member));
+                        return (at, absent(reason));
+                    };
+                    if let Some(reason) = self.misfit(shape, found) {
+                        return (at, incompatible(format!("{} {reason}", until(at + 1))));
+                    }
+                    id = found;
+                }
+            }
+        }
+        let reason = format!("{} is there, but fits no access", until(accessors.len()));
+        (accessors.len(), incompatible(reason))
+    }
+
+    /// The type of a member of this name, looked for in anonymous members as well.
+    fn member(&self, owner: Type<'_>, name: &[u8], depth: u32) -> Option<TypeId> {
+        let mut members = owner.members();
+        members.find_map(|member| {
+            let its = self.btf.string(member.name);
+            if its == name {
+                return Some(member.ty);
+            }
+            let (_, inner) = self.btf.skip_modifiers(member.ty)?;
+            (its.is_empty() && inner.kind().is_composite() && depth > 0)
+                .then(|| self.member(inner, name, depth - 1))
+                .flatten()
+        })
+    }
+
+    /// How the type of a member differs from what the program's access is made for.
+    fn misfit(&self, shape: &FieldShape, id: TypeId) -> Option<String> {
+        let (_, ty) = self.btf.skip_modifiers(id)?;
+        let is = ty.kind();
+        let fits = match shape {
+            FieldShape::Composite => is.is_composite(),
+            FieldShape::Ptr => is == Kind::Ptr,
+            FieldShape::Float => is == Kind::Float,
+            FieldShape::Int { .. } => is == Kind::Int,
+            FieldShape::Fwd(_) => is == Kind::Fwd,
+            FieldShape::Enum(name) => {
+                if is.is_any_enum() {
+                    let its = essential_name(self.btf.string(ty.name()));
+                    let named = |name: &[u8]| !name.is_empty();
+                    if named(name) && named(its) && its != name.as_slice() {
+                        return Some(format!(
+                            "is enum {} in this kernel, enum {} in the program",
+                            text(its),
+                            text(name)
+                        ));
+                    }
+                }
+                is.is_any_enum()
+            }
+            FieldShape::Array(element) => {
+                if is == Kind::Array {
+                    let element = self.misfit(element, ty.array().element)?;
+                    return Some(format!("has elements of another type: each {element}"));
+                }
+                false
+            }
+            FieldShape::Other => false,
+        };
+        (!fits).then(|| format!("is {} in this kernel, {} in the program", a(is), of(shape)))
+    }
+}
+
+/// Deeper nesting of anonymous members does not occur.
+const MAX_NESTING: u32 = 32;
+
+fn absent(reason: String) -> Why {
+    Why {
+        is_incompatible: false,
+        reason,
+    }
+}
+
+fn incompatible(reason: String) -> Why {
+    Why {
+        is_incompatible: true,
+        reason,
+    }
+}
+
+fn same_kind(is: Kind, wanted: Kind) -> bool {
+    is == wanted || (is.is_any_enum() && wanted.is_any_enum())
+}
+
+fn of(shape: &FieldShape) -> &'static str {
+    match shape {
+        FieldShape::Composite => "a struct",
+        FieldShape::Ptr => "a pointer",
+        FieldShape::Float => "a floating-point number",
+        FieldShape::Int { .. } => "an integer",
+        FieldShape::Fwd(_) => "a declared type",
+        FieldShape::Enum(_) => "an enum",
+        FieldShape::Array(_) => "an array",
+        FieldShape::Other => "a type that fits nothing",
+    }
+}
+
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Struct => "struct",
+        Kind::Union => "union",
+        Kind::Enum | Kind::Enum64 => "enum",
+        Kind::Typedef => "typedef",
+        _ => "type",
+    }
+}
+
+fn a(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Int => "an integer",
+        Kind::Ptr => "a pointer",
+        Kind::Array => "an array",
+        Kind::Struct => "a struct",
+        Kind::Union => "a union",
+        Kind::Enum | Kind::Enum64 => "an enum",
+        Kind::Fwd => "only declared",
+        Kind::Typedef => "a typedef",
+        Kind::Float => "a floating-point number",
+        Kind::FuncProto | Kind::Func => "a function",
+        Kind::Void => "void",
+        _ => "another kind of type",
+    }
+}
