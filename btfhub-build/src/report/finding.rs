@@ -33,7 +33,10 @@ impl Report {
     pub fn findings(&self) -> Vec<Finding<'_>> {
         let mut found: BTreeMap<(usize, usize), Vec<&Kernel>> = BTreeMap::new();
         for kernel in &self.kernels {
-            let column = self.columns.get(kernel.column).map_or(&[][..], Vec::as_slice);
+            let column = self
+                .columns
+                .get(kernel.column)
+                .map_or(&[][..], Vec::as_slice);
             for (relocation, &verdict) in column.iter().enumerate() {
                 let effect = self.verdicts.get(verdict).map(|verdict| verdict.effect);
                 if !matches!(effect, None | Some(Effect::Fine | Effect::AnswersNo)) {
@@ -63,21 +66,25 @@ impl Report {
 
 /// `debian/11/x86_64 5.10 (12), …`: kernels by directory and series.
 pub fn in_groups(kernels: &[&Kernel]) -> Vec<String> {
-    let mut groups: Vec<((&str, &str, &str, &str), usize)> = Vec::new();
+    let mut groups: Vec<(&Kernel, usize)> = Vec::new();
+    let same = |a: &Kernel, b: &Kernel| {
+        (&a.distro, &a.version, &a.arch, &a.series) == (&b.distro, &b.version, &b.arch, &b.series)
+    };
     for kernel in kernels {
-        let group = (
-            kernel.distro.as_str(),
-            kernel.version.as_str(),
-            kernel.arch.as_str(),
-            kernel.series.as_str(),
-        );
-        match groups.iter_mut().find(|(known, _)| *known == group) {
+        match groups.iter_mut().find(|(known, _)| same(known, kernel)) {
             Some((_, count)) => *count += 1,
-            None => groups.push((group, 1)),
+            None => groups.push((kernel, 1)),
         }
     }
     (groups.into_iter())
-        .map(|((distro, version, arch, series), count)| {
+        .map(|(kernel, count)| {
+            let Kernel {
+                distro,
+                version,
+                arch,
+                series,
+                ..
+            } = kernel;
             format!("{distro}/{version}/{arch} {series} ({count})")
         })
         .collect()

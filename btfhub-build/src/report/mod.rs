@@ -30,6 +30,7 @@ pub use deny::{Deny, DenyError};
 pub use finding::{Finding, in_groups};
 pub use patch::{Insn, Patched, Refusal, patch};
 pub use survey::{KernelAnswer, Survey};
+pub use term::term;
 
 /// What a relocation comes to in a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -11,7 +11,7 @@ use crate::relo::{Accessor, ReloKind, Relocation, Spec};
 ///
 /// Shifts and signs come from `BPF_CORE_READ_BITFIELD` and have no macro of their own: they
 /// are named by libbpf's word for the kind.
-pub(super) fn term(relocation: &Relocation) -> String {
+pub fn term(relocation: &Relocation) -> String {
     let root = text(&relocation.root.name);
     let of_type = || format!("{}{root}", keyword(relocation.root.kind));
     match &relocation.spec {

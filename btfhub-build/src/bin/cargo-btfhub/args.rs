@@ -49,8 +49,13 @@ pub(crate) struct Global {
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     List(List),
+    Tailor(Tailor),
+    Bundle(Bundle),
     Inspect(Inspect),
+    Verify(Verify),
     Select(Select),
+    Report(Report),
+    Lock(Lock),
     Fetch(Fetch),
     Add(Add),
     Remove(Remove),
@@ -90,6 +95,9 @@ pub(crate) struct FilterArgs {
     /// Not the kernels that a pattern matches; wins over --include
     #[arg(long, value_name = "GLOB", num_args = 1..)]
     pub(crate) exclude: Vec<String>,
+    /// Leave out entries that can't be decoded, and say so, instead of failing
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
 }
 
 /// The eBPF objects.
@@ -161,8 +169,8 @@ pub(crate) struct Bundle {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Refuse any other state of the archive than this: a git commit, tree:HASH, or the
-    /// digest of a lock file
+    /// Refuse any other state of the archive than this: a git commit, tree:HASH (an archive
+    /// that is a folder of another repository), or lock:FILE
     #[arg(long, value_name = "C")]
     pub(crate) pin: Option<String>,
 }
@@ -234,8 +242,6 @@ pub(crate) enum Format {
     Text,
     /// Everything, in a versioned schema (docs/report.md)
     Json,
-    /// One page to open in a browser, everything inside
-    Html,
     /// For a pull request
     Markdown,
 }
@@ -277,6 +283,8 @@ pub(crate) struct Lock {
     pub(crate) archive: ArchiveArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    #[command(flatten)]
+    pub(crate) jobs: JobArgs,
     /// The file to write [default: btfhub.lock in this directory]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

@@ -37,6 +37,8 @@ pub(crate) struct Failure {
     pub(crate) chain: Vec<String>,
     /// The command's own JSON document is on stdout already and tells of the failure.
     pub(crate) is_told: bool,
+    /// What the user can do.
+    pub(crate) help: Option<String>,
 }
 
 impl Failure {
@@ -46,6 +48,7 @@ impl Failure {
             exit: Exit::Failed,
             chain: vec![message.into()],
             is_told: false,
+            help: None,
         }
     }
 
@@ -80,6 +83,7 @@ impl Failure {
             exit: Exit::Failed,
             chain,
             is_told: false,
+            help: None,
         }
     }
 }

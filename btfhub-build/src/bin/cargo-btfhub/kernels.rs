@@ -1,10 +1,12 @@
-//! Which of an archive's kernels a command is about.
+//! Which kernels and which objects a command is about.
 
 use btfhub_build::archive::{Archive, Entry, Filter};
+use btfhub_build::object::Object;
 use btfhub_runtime::{Arch, KernelId};
 
-use crate::args::{ArchiveArgs, FilterArgs};
-use crate::failure::{Exit, Failure};
+use crate::args::{ArchiveArgs, FilterArgs, ObjectArgs};
+use crate::build::no_object;
+use crate::failure::{Context, Exit, Failure};
 
 /// `--arch`, `--include` and `--exclude`, understood.
 #[derive(Debug)]
@@ -49,13 +51,34 @@ impl Wanted {
 /// The archives of the arguments, scanned.
 pub(crate) fn scan(args: &ArchiveArgs) -> Result<Vec<Archive>, Failure> {
     if args.archives.is_empty() {
-        return Err(Failure::usage(
-            "no archive: name one with --archive DIR, in BTFHUB_ARCHIVE, or in \
-             [package.metadata.btfhub] of your Cargo.toml",
-        ));
+        return Err(no_archive());
     }
     (args.archives.iter())
         .map(|root| Ok(Archive::scan(root)?))
+        .collect()
+}
+
+pub(crate) fn no_archive() -> Failure {
+    Failure::usage(
+        "no archive: name one with --archive DIR, in BTFHUB_ARCHIVE, or in \
+         [package.metadata.btfhub] of your Cargo.toml",
+    )
+}
+
+/// The objects of the arguments, read.
+pub(crate) fn objects(args: &ObjectArgs) -> Result<Vec<Object>, Failure> {
+    if args.objects.is_empty() {
+        return Err(no_object());
+    }
+    (args.objects.iter())
+        .map(|path| {
+            let data = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+            let name = path
+                .file_name()
+                .unwrap_or(path.as_os_str())
+                .to_string_lossy();
+            Ok(Object::parse(&name, &data)?)
+        })
         .collect()
 }
 

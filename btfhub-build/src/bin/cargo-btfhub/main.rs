@@ -10,6 +10,8 @@
 
 mod add;
 mod args;
+mod build;
+mod bundle;
 mod check;
 mod failure;
 mod fetch;
@@ -19,10 +21,14 @@ mod inspect;
 mod jobs;
 mod kernels;
 mod list;
+mod lock;
 mod output;
 mod remove;
+mod report;
 mod select;
 mod shell;
+mod tailor;
+mod verify;
 
 use std::process::ExitCode;
 
@@ -52,6 +58,11 @@ fn main() -> ExitCode {
 fn run(command: Command, output: Output) -> Result<(), Failure> {
     match command {
         Command::List(args) => list::run(&args, output),
+        Command::Tailor(args) => tailor::run(&args, output),
+        Command::Bundle(args) => bundle::run(&args, output),
+        Command::Verify(args) => verify::run(&args, output),
+        Command::Report(args) => report::run(&args, output),
+        Command::Lock(args) => lock::run(&args, output),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Select(args) => select::run(&args, output),
         Command::Fetch(args) => fetch::run(&args, output),
@@ -82,4 +93,7 @@ fn fail(failure: &Failure, output: Output) {
         }
     }
     output::stderr(&format!("error: {failure}\n"));
+    if let Some(help) = &failure.help {
+        output::stderr(&format!("help: {help}\n"));
+    }
 }

@@ -12,17 +12,30 @@ const FINDINGS: usize = 50;
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
-    let loading = (report.kernels.iter()).filter(|kernel| report.loads_on(kernel)).count();
-    let _ = writeln!(text, "### Kernel compatibility of {}\n", code(&report.objects.join(", ")));
+    let loading = (report.kernels.iter())
+        .filter(|kernel| report.loads_on(kernel))
+        .count();
+    let _ = writeln!(
+        text,
+        "### Kernel compatibility of {}\n",
+        code(&report.objects.join(", "))
+    );
     let _ = writeln!(
         text,
         "**Everything loads on {loading} of {}.** {}.\n",
         count(report.kernels.len(), "kernel", "kernels"),
-        count(report.relocations.len(), "distinct relocation", "distinct relocations"),
+        count(
+            report.relocations.len(),
+            "distinct relocation",
+            "distinct relocations"
+        ),
     );
     let _ = writeln!(text, "| kernels | loads | does not load |\n|---|--:|--:|");
     for group in groups(&report.kernels) {
-        let loads = group.iter().filter(|kernel| report.loads_on(kernel)).count();
+        let loads = group
+            .iter()
+            .filter(|kernel| report.loads_on(kernel))
+            .count();
         if let Some(first) = group.first() {
             let _ = writeln!(
                 text,
@@ -60,7 +73,12 @@ pub(super) fn render(report: &Report) -> String {
         }
     }
     for bad in &report.unreadable {
-        let _ = writeln!(text, "\nLeft out: {}: {}", escape(&bad.kernel), escape(&bad.error));
+        let _ = writeln!(
+            text,
+            "\nLeft out: {}: {}",
+            escape(&bad.kernel),
+            escape(&bad.error)
+        );
     }
     text
 }

@@ -1,6 +1,5 @@
 //! `report`: kernels × relocations, in four formats.
 
-mod html;
 mod json;
 mod markdown;
 mod text;
@@ -9,13 +8,12 @@ use std::path::Path;
 
 use btfhub_build::archive;
 use btfhub_build::btf::Btf;
-use btfhub_build::object::Object;
 use btfhub_build::report::{Deny, Kernel, KernelAnswer, Report, Survey, in_groups};
 
 use crate::args::{self, Format};
 use crate::failure::{Context, Failure};
 use crate::jobs::parallel;
-use crate::kernels::{Wanted, scan, wanted};
+use crate::kernels::{Wanted, objects, scan, wanted};
 use crate::output::{Output, count, stdout, write_file};
 
 pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
@@ -31,7 +29,6 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
     let rendered = match format {
         Format::Text => text::render(&report),
         Format::Json => json::render(&report)?,
-        Format::Html => html::render(&report)?,
         Format::Markdown => markdown::render(&report),
     };
     match &args.out {
@@ -65,25 +62,13 @@ fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
         entries.get(at).map(|entry| ask(&survey, entry.file()))
     });
     drop(progress);
-    let answers = (entries.iter().zip(answers.into_iter().flatten()))
-        .map(|(entry, answer)| (entry.kernel(), answer.map_err(|failure| failure.chain.join(": "))));
+    let answers = (entries.iter().zip(answers.into_iter().flatten())).map(|(entry, answer)| {
+        (
+            entry.kernel(),
+            answer.map_err(|failure| failure.chain.join(": ")),
+        )
+    });
     Ok(survey.report(answers))
-}
-
-fn objects(args: &args::ObjectArgs) -> Result<Vec<Object>, Failure> {
-    if args.objects.is_empty() {
-        return Err(Failure::usage(
-            "no object: name one with --object O, or in [package.metadata.btfhub] of your \
-             Cargo.toml",
-        ));
-    }
-    (args.objects.iter())
-        .map(|path| {
-            let data = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
-            let name = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy();
-            Ok(Object::parse(&name, &data)?)
-        })
-        .collect()
 }
 
 fn ask(survey: &Survey, file: &Path) -> Result<KernelAnswer, Failure> {
@@ -103,7 +88,12 @@ fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> String {
     );
     let shown: Vec<_> = (report.findings().into_iter())
         .filter(|finding| finding.verdict.effect.fails())
-        .filter(|finding| finding.kernels.iter().any(|kernel| kernels.contains(kernel)))
+        .filter(|finding| {
+            finding
+                .kernels
+                .iter()
+                .any(|kernel| kernels.contains(kernel))
+        })
         .collect();
     for finding in shown.iter().take(3) {
         text.push_str(&format!(

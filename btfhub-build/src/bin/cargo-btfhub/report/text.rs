@@ -13,12 +13,18 @@ const GROUPS: usize = 4;
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
-    let loading = (report.kernels.iter()).filter(|kernel| report.loads_on(kernel)).count();
+    let loading = (report.kernels.iter())
+        .filter(|kernel| report.loads_on(kernel))
+        .count();
     let _ = writeln!(
         text,
         "{}: {} in {}, asked of {}",
         report.objects.join(", "),
-        count(report.relocations.len(), "distinct relocation", "distinct relocations"),
+        count(
+            report.relocations.len(),
+            "distinct relocation",
+            "distinct relocations"
+        ),
         count(report.functions.len(), "function", "functions"),
         count(report.kernels.len(), "kernel", "kernels"),
     );
@@ -70,7 +76,9 @@ pub(super) fn render(report: &Report) -> String {
             text,
             "left out: {} with a damaged entry, first {}",
             count(report.unreadable.len(), "kernel", "kernels"),
-            first.map(|bad| format!("{}: {}", bad.kernel, bad.error)).unwrap_or_default()
+            first
+                .map(|bad| format!("{}: {}", bad.kernel, bad.error))
+                .unwrap_or_default()
         );
     }
     text

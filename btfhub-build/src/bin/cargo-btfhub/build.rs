@@ -1,0 +1,80 @@
+//! Arguments → the library's `Builder`.
+
+use btfhub_build::{Builder, Error, ErrorKind, Generated, OnBadEntry};
+
+use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs};
+use crate::failure::{Exit, Failure};
+use crate::jobs;
+use crate::kernels::{Wanted, no_archive};
+use crate::output::Output;
+
+/// The builder that the arguments describe.
+pub(crate) fn builder(
+    archive: &ArchiveArgs,
+    objects: &ObjectArgs,
+    filter: &FilterArgs,
+    jobs: &JobArgs,
+) -> Result<Builder, Failure> {
+    // Complains of a filter in the words of the option.
+    Wanted::new(filter)?;
+    let mut builder = Builder::new().jobs(jobs::limit(jobs));
+    if archive.archives.is_empty() {
+        return Err(no_archive());
+    }
+    for root in &archive.archives {
+        builder = builder.archive(root);
+    }
+    if objects.objects.is_empty() {
+        return Err(no_object());
+    }
+    for object in &objects.objects {
+        builder = builder.object(object);
+    }
+    for pattern in &filter.include {
+        builder = builder.include(pattern);
+    }
+    for pattern in &filter.exclude {
+        builder = builder.exclude(pattern);
+    }
+    if !filter.archs.iter().any(|arch| arch == "all") {
+        for arch in &filter.archs {
+            builder = builder.arch(arch);
+        }
+    }
+    if filter.skip_bad {
+        builder = builder.on_bad_entry(OnBadEntry::Skip);
+    }
+    Ok(builder)
+}
+
+/// Runs the stages, with progress on a terminal, and tells what was left out.
+pub(crate) fn generate(builder: &Builder, output: Output) -> Result<Generated, Failure> {
+    let progress = output.progress("tailoring");
+    let generated = builder
+        .generate_with(|at| progress.set(at.done, at.total))
+        .map_err(failure);
+    drop(progress);
+    let generated = generated?;
+    for bad in generated.bad_entries() {
+        output.note(&format!("left out: {bad}"));
+    }
+    Ok(generated)
+}
+
+/// An error of the library, with what can be done about it.
+fn failure(error: Error) -> Failure {
+    let exit = match error.kind() {
+        ErrorKind::Config => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    let help = error.help_text().map(str::to_owned);
+    let mut failure = Failure::from(error).with_exit(exit);
+    failure.help = help;
+    failure
+}
+
+pub(crate) fn no_object() -> Failure {
+    Failure::usage(
+        "no object: name one with --object O, or in [package.metadata.btfhub] of your Cargo.toml",
+    )
+}

@@ -1,0 +1,72 @@
+//! `lock`: what each entry of an archive must be.
+
+use std::path::Path;
+
+use btfhub_build::archive::Lock;
+use serde::Serialize;
+
+use crate::args;
+use crate::failure::Failure;
+use crate::jobs;
+use crate::kernels::{Wanted, scan};
+use crate::output::{Output, count};
+
+#[derive(Serialize)]
+struct Locked {
+    schema: &'static str,
+    file: String,
+    entries: usize,
+    fingerprint: String,
+    changed: bool,
+}
+
+pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
+    let wanted = Wanted::new(&args.filter)?;
+    let archives = scan(&args.archive)?;
+    let [archive] = archives.as_slice() else {
+        return Err(Failure::usage(
+            "a lock file is for one archive; give one --archive",
+        ));
+    };
+    let lock = Lock::of(archive, jobs::limit(&args.jobs), |entry| {
+        wanted.takes(&entry.kernel())
+    })?;
+    if lock.is_empty() {
+        return Err(Failure::from(archive.no_entries()));
+    }
+    let file = args.out.as_deref().unwrap_or(Path::new("btfhub.lock"));
+    let changed = Lock::read(file).map_or(true, |before| before != lock);
+    if !args.check {
+        lock.write_to(file)?;
+    }
+    let locked = Locked {
+        schema: "btfhub.lock/1",
+        file: file.display().to_string(),
+        entries: lock.len(),
+        fingerprint: lock.fingerprint().to_string(),
+        changed,
+    };
+    output.result(&locked, || {
+        format!(
+            "{}: {}, fingerprint {}{}\n",
+            locked.file,
+            count(locked.entries, "entry", "entries"),
+            locked.fingerprint,
+            match (args.check, changed) {
+                (true, true) => "; the file says otherwise",
+                (false, false) => "; unchanged",
+                _ => "",
+            },
+        )
+    })?;
+    if args.check && changed {
+        // Says why, where the file is missing or is no lock.
+        Lock::read(file)?;
+        return Err(Failure::new(format!(
+            "{}: not what the archive gives; `cargo btfhub lock` renews it",
+            file.display()
+        ))
+        .told());
+    }
+    Ok(())
+}

@@ -1,0 +1,200 @@
+//! `verify`: whether a bundle gives what the archive gives.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+
+use btfhub_build::archive::{self, Archive, Entry};
+use btfhub_build::btf::Btf;
+use btfhub_build::relo::{Outcome, Relocations, resolve};
+use btfhub_runtime::{Bundle, ClassId};
+use serde::Serialize;
+
+use crate::args;
+use crate::failure::{Context, Failure};
+use crate::jobs::parallel;
+use crate::kernels::{objects, scan};
+use crate::output::{Output, count, hex};
+
+#[derive(Serialize)]
+struct Verified {
+    schema: &'static str,
+    file: String,
+    kernels: usize,
+    classes: usize,
+    relocations: usize,
+    verified: bool,
+    differences: Vec<Difference>,
+    /// Of the bundle's architectures, but not in it.
+    not_in_bundle: usize,
+}
+
+#[derive(Serialize)]
+struct Difference {
+    kernel: String,
+    what: String,
+}
+
+pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
+    let name = || args.file.display().to_string();
+    let data = std::fs::read(&args.file).context(|| format!("cannot read {}", name()))?;
+    let bundle = Bundle::parse(&data).context(name)?;
+    let objects = objects(&args.objects)?;
+    let relocations = Relocations::from_objects(&objects);
+    let provenance = bundle.provenance().context(name)?;
+    if provenance.relocations != relocations.fingerprint() {
+        return Err(Failure::new(format!(
+            "{}: made for other relocations than these objects have (bundle {}, objects {}); \
+             `cargo btfhub bundle` renews it",
+            name(),
+            hex(&provenance.relocations),
+            hex(&relocations.fingerprint()),
+        )));
+    }
+    let archives = scan(&args.archive)?;
+    let classes = outcomes(&bundle, &relocations).context(name)?;
+    let kernels: Vec<(String, String, ClassId)> = (bundle.kernels())
+        .map(|entry| {
+            entry.map(|entry| {
+                let kernel = entry.kernel();
+                (
+                    kernel.to_string(),
+                    kernel.arch.as_str().to_owned(),
+                    entry.class(),
+                )
+            })
+        })
+        .collect::<Result<_, _>>()
+        .context(name)?;
+    let entries = by_kernel(&archives);
+
+    let progress = output.progress("verifying");
+    let checked = parallel(&args.jobs, kernels.len(), &progress, |at| {
+        let (kernel, _, class) = kernels.get(at)?;
+        let tailored = classes.get(usize::try_from(class.0).ok()?)?;
+        let what = match entries.get(kernel.as_str()) {
+            None => "is not in the archive".to_owned(),
+            Some(entries) => compare(entries, &relocations, tailored)?,
+        };
+        Some(Difference {
+            kernel: kernel.clone(),
+            what,
+        })
+    });
+    drop(progress);
+    let differences: Vec<Difference> = checked.into_iter().flatten().collect();
+    let served: std::collections::BTreeSet<&str> =
+        kernels.iter().map(|(_, arch, _)| arch.as_str()).collect();
+    let known: std::collections::BTreeSet<&str> =
+        kernels.iter().map(|(kernel, ..)| kernel.as_str()).collect();
+    let verified = Verified {
+        schema: "btfhub.verify/1",
+        file: name(),
+        kernels: kernels.len(),
+        classes: classes.len(),
+        relocations: relocations.list().len(),
+        verified: differences.is_empty(),
+        not_in_bundle: (entries.iter())
+            .filter(|(kernel, entries)| {
+                (entries.first()).is_some_and(|entry| served.contains(entry.kernel().arch.as_str()))
+                    && !known.contains(kernel.as_str())
+            })
+            .count(),
+        differences,
+    };
+    output.result(&verified, || text(&verified))?;
+    if verified.verified {
+        Ok(())
+    } else {
+        Err(Failure::new(format!(
+            "{}: {} not as in the archive",
+            verified.file,
+            count(verified.differences.len(), "kernel is", "kernels are")
+        ))
+        .told())
+    }
+}
+
+/// What each class's BTF comes to.
+fn outcomes(bundle: &Bundle<'_>, relocations: &Relocations) -> Result<Vec<Outcome>, Failure> {
+    (0..bundle.class_count()?)
+        .map(|class| {
+            let btf = Btf::parse(&bundle.btf(ClassId(class))?)
+                .context(|| format!("BTF of class {class}"))?;
+            Ok(resolve(relocations, &btf)?)
+        })
+        .collect()
+}
+
+/// The entries for each kernel: of several archives, or of one that files it twice.
+fn by_kernel(archives: &[Archive]) -> BTreeMap<String, Vec<&Entry>> {
+    let mut entries: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
+    for entry in archives.iter().flat_map(Archive::entries) {
+        entries
+            .entry(entry.kernel().to_string())
+            .or_default()
+            .push(entry);
+    }
+    entries
+}
+
+/// How the kernel differs from what the bundle holds for it; `None` when some entry of the
+/// kernel gives the same.
+fn compare(entries: &[&Entry], relocations: &Relocations, tailored: &Outcome) -> Option<String> {
+    let mut first = None;
+    for entry in entries {
+        match full(entry.file(), relocations) {
+            Ok(outcome) if outcome == *tailored => return None,
+            Ok(outcome) => {
+                let at = first_difference(relocations, &outcome, tailored);
+                first.get_or_insert(format!("relocation {at} comes out otherwise"));
+            }
+            Err(failure) => {
+                first.get_or_insert(failure.chain.join(": "));
+            }
+        }
+    }
+    first
+}
+
+fn full(file: &Path, relocations: &Relocations) -> Result<Outcome, Failure> {
+    let packed = std::fs::read(file).context(|| format!("{} cannot be read", file.display()))?;
+    let decoded = archive::decode(&packed, archive::DEFAULT_LIMIT)
+        .context(|| format!("{}", file.display()))?;
+    let btf =
+        Btf::from_words(decoded.words, decoded.len).context(|| format!("{}", file.display()))?;
+    Ok(resolve(relocations, &btf)?)
+}
+
+/// In the source's words where resolutions differ; else one whose candidates do.
+fn first_difference(relocations: &Relocations, a: &Outcome, b: &Outcome) -> String {
+    (0..relocations.list().len())
+        .find(|&at| a.resolution(relocations, at) != b.resolution(relocations, at))
+        .and_then(|at| relocations.list().get(at))
+        .map_or_else(
+            || "(one with several candidates)".to_owned(),
+            btfhub_build::report::term,
+        )
+}
+
+fn text(verified: &Verified) -> String {
+    let mut text = String::new();
+    for difference in &verified.differences {
+        text.push_str(&format!("{}: {}\n", difference.kernel, difference.what));
+    }
+    if verified.verified {
+        text.push_str(&format!(
+            "{}: {} of {} give what the archive gives for {}\n",
+            verified.file,
+            count(verified.kernels, "kernel", "kernels"),
+            count(verified.classes, "class", "classes"),
+            count(verified.relocations, "relocation", "relocations"),
+        ));
+    }
+    if verified.not_in_bundle > 0 {
+        text.push_str(&format!(
+            "the archive has {} more of these architectures\n",
+            count(verified.not_in_bundle, "kernel", "kernels")
+        ));
+    }
+    text
+}
