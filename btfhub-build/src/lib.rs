@@ -15,6 +15,7 @@
 //! cache    what need not be done again
 //! classes  kernels with one tailored BTF → bundle, proven
 //! builder  what to build; the stages in order; no environment
+//! diagnostics  what a user should act on, as lints
 //! cargo    the edge: OUT_DIR, CARGO_*, BTFHUB_*, cargo:: lines
 //! ```
 
@@ -24,6 +25,7 @@ mod builder;
 mod cache;
 mod cargo;
 mod classes;
+mod diagnostics;
 mod error;
 pub mod object;
 mod output;
@@ -33,4 +35,5 @@ pub mod report;
 pub mod tailor;
 
 pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};
+pub use diagnostics::{Diagnostic, Level, Lint};
 pub use error::{Error, ErrorKind};

@@ -1,13 +1,13 @@
 //! Harness and oracles.
 
 pub mod agents;
+pub mod app;
 pub mod btf_builder;
 pub mod cli;
 pub mod contract;
 pub mod elf_builder;
 pub mod fixtures;
 pub mod kernels;
-pub mod live;
 pub mod objects;
 pub mod oracle;
 pub mod ours;

@@ -38,8 +38,8 @@ pub struct Said {
 }
 
 impl Project {
-    /// A crate with these lines below `[package]` in its Cargo.toml. `BUILD`,
-    /// `RUNTIME` and `MACROS` in them become the crates' paths.
+    /// A crate with these lines below `[package]` in its Cargo.toml. `BUILD` and
+    /// `RUNTIME` in them become the crates' paths.
     ///
     /// # Panics
     /// If it can't be written.
@@ -55,8 +55,7 @@ impl Project {
         let root = workspace();
         let manifest = manifest
             .replace("BUILD", &toml_path(&root.join("btfhub-build")))
-            .replace("RUNTIME", &toml_path(&root.join("btfhub-runtime")))
-            .replace("MACROS", &toml_path(&root.join("btfhub-macros")));
+            .replace("RUNTIME", &toml_path(&root.join("btfhub-runtime")));
         let target = crate::shared::scratch("projects");
         let project = Self { dir, name, target };
         project.file(
@@ -88,6 +87,21 @@ impl Project {
     #[must_use]
     pub fn path(&self) -> &Path {
         self.dir.path()
+    }
+
+    /// The files of this name that its build scripts left in `OUT_DIR`, one for
+    /// each profile and target.
+    ///
+    /// # Panics
+    /// If a directory can't be read.
+    #[must_use]
+    pub fn outputs(&self, name: &str) -> Vec<PathBuf> {
+        let pattern = format!("**/build/{}-*/out/{name}", self.name);
+        let target = self.target.to_str().expect("a UTF-8 target directory");
+        let found = glob::glob(&format!("{target}/{pattern}")).expect("a pattern");
+        found
+            .map(|path| path.expect("a readable directory"))
+            .collect()
     }
 
     /// Writes a file of it, and the directories above.

@@ -220,4 +220,14 @@ impl<'a> Type<'a> {
     pub fn params(self) -> impl Iterator<Item = Param> + 'a {
         (0..self.vlen()).map_while(move |index| self.param(index))
     }
+
+    /// What a DATASEC holds, in order: VARs and FUNCs.
+    pub fn variables(self) -> impl Iterator<Item = TypeId> + 'a {
+        let count = if self.kind() == Kind::DataSec {
+            self.vlen()
+        } else {
+            0
+        };
+        (0..count).map(move |index| TypeId(self.word(BASE_WORDS + index as usize * 3)))
+    }
 }

@@ -14,6 +14,7 @@ use super::{Builder, kernels, objects};
 use crate::archive::{Archive, Entry};
 use crate::cache::{Digests, Results};
 use crate::classes;
+use crate::diagnostics::{self, Diagnostic};
 use crate::error::Error;
 use crate::object::Object;
 use crate::output;
@@ -156,6 +157,11 @@ impl Generated {
     /// Of how many kernels these are a part, in a partial bundle.
     pub(crate) fn kernels_in_all(&self) -> usize {
         self.kernels_in_all
+    }
+
+    /// What a user should act on, whatever the level of the lint.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        diagnostics::find(self)
     }
 
     /// Writes the bundle to a file: whole or not at all, and not when the file

@@ -17,6 +17,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{self, Pin};
+use crate::diagnostics::{Level, Levels, Lint};
 use crate::error::Error;
 use crate::relo::Relocations;
 
@@ -57,6 +58,9 @@ pub struct Builder {
     pub(crate) partial: bool,
     pub(crate) optional: bool,
     pub(crate) prepared: Option<PathBuf>,
+    pub(crate) levels: Levels,
+    /// The Cargo.toml that all this was read from.
+    pub(crate) manifest: Option<PathBuf>,
 }
 
 /// What to do with entries that cannot be used.
@@ -92,6 +96,8 @@ impl Builder {
             partial: false,
             optional: false,
             prepared: None,
+            levels: Levels::default(),
+            manifest: None,
         }
     }
 
@@ -232,6 +238,14 @@ impl Builder {
         self
     }
 
+    /// Sets what happens when a lint has something to say.
+    ///
+    /// Default: see each [`Lint`].
+    pub fn lint(mut self, lint: Lint, level: Level) -> Self {
+        self.levels.set(lint, level);
+        self
+    }
+
     /// Remembers in this directory what need not be done again: what the
     /// entries come to for these relocations. Content decides, so any number of
     /// builds may share it, and it may be removed at any time.
@@ -244,6 +258,16 @@ impl Builder {
         self
     }
 
+    /// The archives named so far.
+    pub fn archives(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.archives.iter().map(PathBuf::as_path)
+    }
+
+    /// Whether any archive is pinned.
+    pub fn is_pinned(&self) -> bool {
+        !self.pins.is_empty()
+    }
+
     pub(crate) fn locks(&self) -> impl Iterator<Item = &Path> {
         self.pins.values().filter_map(|pin| match pin {
             Pin::Lock(path) => Some(path.as_path()),
@@ -251,8 +275,13 @@ impl Builder {
         })
     }
 
-    /// The files that the objects are read from.
-    pub(crate) fn object_files(&self) -> Result<Vec<PathBuf>, Error> {
+    /// The files that the objects are read from: patterns and directories are
+    /// looked up now.
+    ///
+    /// # Errors
+    /// When none was named, a pattern matches nothing, or a directory holds
+    /// none.
+    pub fn object_files(&self) -> Result<Vec<PathBuf>, Error> {
         objects::files(&self.objects)
     }
 

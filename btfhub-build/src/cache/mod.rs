@@ -6,7 +6,7 @@
 //! ```
 //!
 //! Results are keyed by content: the digest of an entry's file, the
-//! fingerprint of the relocations, and the version of this crate. Names and
+//! fingerprint of the relocations, and the engine of this crate. Names and
 //! places of anything play no part, so a cache may be moved, copied and shared.
 //!
 //! Files here are immutable and appear by renaming; each ends with a digest of

@@ -179,10 +179,10 @@ impl Keep {
     }
 }
 
-/// The name of a set: relocations, and whoever resolved them.
+/// The name of a set: relocations, and the engine that resolved them.
 fn key(relocations: &Relocations) -> String {
     let mut hasher = blake3::Hasher::new();
-    hasher.update(env!("CARGO_PKG_VERSION").as_bytes());
+    hasher.update(env!("BTFHUB_ENGINE").as_bytes());
     hasher.update(HEAD);
     hasher.update(&relocations.fingerprint());
     hasher

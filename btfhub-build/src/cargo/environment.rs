@@ -76,6 +76,16 @@ impl Environment {
     }
 }
 
+/// The directory of the package whose build script runs.
+#[cfg(feature = "manifest")]
+pub(super) fn package() -> Result<PathBuf, Error> {
+    let directory = env::var_os("CARGO_MANIFEST_DIR").map(PathBuf::from);
+    directory.ok_or_else(|| {
+        Error::new(ErrorKind::Config, "CARGO_MANIFEST_DIR is not set")
+            .help("Builder::from_manifest is for build scripts")
+    })
+}
+
 /// A variable that is on or off.
 fn switch(name: &str) -> Result<bool, Error> {
     match env::var_os(name).as_ref().and_then(|value| value.to_str()) {

@@ -2,6 +2,8 @@
 //! the only printer of `cargo::` lines.
 
 mod environment;
+#[cfg(feature = "manifest")]
+mod manifest;
 mod prepared;
 mod watch;
 
@@ -12,6 +14,7 @@ use std::path::Path;
 use self::environment::Environment;
 use self::watch::Watch;
 use crate::builder::{Builder, Generated};
+use crate::diagnostics::{Diagnostic, Level, Lint};
 use crate::error::{Error, ErrorKind};
 use crate::{archive, output};
 
@@ -33,7 +36,8 @@ impl Builder {
     ///
     /// # When cargo runs the script again
     /// When an object, the archive's commit, its lock file, a prepared bundle or
-    /// one of the variables above changes. A build script that
+    /// one of the variables above changes, or the Cargo.toml that
+    /// `Builder::from_manifest` read. A build script that
     /// prints such lines is no longer run for *any* change in the package, so
     /// where it compiles the objects itself, all C files and headers of the
     /// package are watched too. Whatever else your objects are made from, name
@@ -88,6 +92,9 @@ impl Builder {
         self.partial = environment.partial && !environment.release;
 
         let mut script = Script::new(environment);
+        if let Some(manifest) = &self.manifest {
+            script.watch.file(manifest);
+        }
         if let Some(path) = &self.prepared {
             let (arch, release) = (&environment.target_arch, environment.release);
             output::write(file, &prepared::read(&self, path, arch, release)?)?;
@@ -98,17 +105,29 @@ impl Builder {
             return Ok(script.lines());
         }
         if self.optional && !self.archives.iter().any(|archive| archive.exists()) {
-            output::write(file, &self.empty_bundle()?)?;
-            script.warn(&format!(
+            let message = format!(
                 "`{name}` is empty, because no BTF archive is here: the program will find no \
                  embedded BTF for any kernel"
-            ));
+            );
+            script.say(&self, &[said(Lint::EmptyBundle, message)])?;
+            output::write(file, &self.empty_bundle()?)?;
             script
                 .watch
                 .objects(self.object_files()?.iter().map(AsRef::as_ref));
             return Ok(script.lines());
         }
         let generated = self.generate()?;
+        let mut found = generated.diagnostics();
+        if self.partial {
+            let message = format!(
+                "`{name}` is partial: {} of {} kernels, because {} is set",
+                generated.kernels().len(),
+                generated.kernels_in_all(),
+                environment::PARTIAL
+            );
+            found.push(said(Lint::PartialBundle, message));
+        }
+        script.say(&self, &found)?;
         generated.write_to(file)?;
         script.watch.objects(generated.object_files());
         for archive in generated.archives() {
@@ -124,14 +143,6 @@ impl Builder {
         }
         for lock in self.locks() {
             script.watch.file(lock);
-        }
-        if self.partial {
-            script.warn(&format!(
-                "`{name}` is partial: {} of {} kernels, because {} is set",
-                generated.kernels().len(),
-                generated.kernels_in_all(),
-                environment::PARTIAL
-            ));
         }
         if environment.verbose {
             script.warn(&summary(name, &generated));
@@ -155,6 +166,23 @@ impl<'a> Script<'a> {
         }
     }
 
+    /// Warns of what was found, or fails, as the levels say.
+    fn say(&mut self, builder: &Builder, found: &[Diagnostic]) -> Result<(), Error> {
+        let of = |level: Level| {
+            let is = move |said: &&Diagnostic| builder.levels.of(said.lint()) == level;
+            found.iter().filter(is)
+        };
+        let denied: Vec<String> = of(Level::Deny).map(ToString::to_string).collect();
+        if !denied.is_empty() {
+            return Err(Error::new(ErrorKind::Denied, denied.join("\n"))
+                .help("the build denies these lints; see Builder::lint"));
+        }
+        for said in of(Level::Warn) {
+            self.warn(&said.to_string());
+        }
+        Ok(())
+    }
+
     fn warn(&mut self, message: &str) {
         // A directive is one line.
         let message = message.replace('\n', " ");
@@ -170,6 +198,10 @@ impl<'a> Script<'a> {
             .chain(self.warnings)
             .collect()
     }
+}
+
+fn said(lint: Lint, message: String) -> Diagnostic {
+    Diagnostic { lint, message }
 }
 
 /// The one line about what was embedded.

@@ -19,7 +19,7 @@ pub(super) fn render(report: &Report) -> String {
     let _ = writeln!(
         text,
         "{}: {} in {}, asked of {}",
-        named(&report.objects),
+        report.objects.join(", "),
         count(
             report.relocations.len(),
             "distinct relocation",
@@ -84,15 +84,6 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
-/// The objects by name, or their number where there are many.
-pub(super) fn named(objects: &[String]) -> String {
-    if objects.len() > 4 {
-        format!("{} objects", objects.len())
-    } else {
-        objects.join(", ")
-    }
-}
-
 fn mark(effect: Effect) -> &'static str {
     match effect {
         Effect::ProgramFails | Effect::ObjectFails => "FAIL",
@@ -100,7 +91,7 @@ fn mark(effect: Effect) -> &'static str {
     }
 }
 
-pub(super) fn shortened(mut groups: Vec<String>) -> String {
+fn shortened(mut groups: Vec<String>) -> String {
     let more = groups.len().saturating_sub(GROUPS);
     groups.truncate(GROUPS);
     let mut text = groups.join(", ");

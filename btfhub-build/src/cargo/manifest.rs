@@ -1,0 +1,192 @@
+//! `[package.metadata.btfhub]`: the configuration that build script and command
+//! line share.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use cargo_metadata::MetadataCommand;
+use serde::Deserialize;
+
+use crate::builder::{Builder, OnBadEntry};
+use crate::diagnostics::{Level, Lint};
+use crate::error::{Error, ErrorKind};
+
+/// The table's keys, as they are in the file.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
+struct Table {
+    archive: OneOrMany,
+    pin: Option<String>,
+    pin_tree: Option<String>,
+    lock: Option<PathBuf>,
+    objects: OneOrMany,
+    objects_in: OneOrMany,
+    include: OneOrMany,
+    exclude: OneOrMany,
+    arch: OneOrMany,
+    on_bad_entry: Option<String>,
+    entry_limit: Option<u64>,
+    optional: bool,
+    prepared: Option<PathBuf>,
+    lints: BTreeMap<String, String>,
+}
+
+/// `"one"` or `["several", "of them"]`.
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl Default for OneOrMany {
+    fn default() -> Self {
+        Self::Many(Vec::new())
+    }
+}
+
+impl OneOrMany {
+    fn as_slice(&self) -> &[String] {
+        match self {
+            Self::One(one) => std::slice::from_ref(one),
+            Self::Many(many) => many,
+        }
+    }
+}
+
+impl Builder {
+    /// What `[package.metadata.btfhub]` in the Cargo.toml of the package whose
+    /// build script runs says; `cargo btfhub` reads the same. More may be added
+    /// to it.
+    ///
+    /// ```toml
+    /// [package.metadata.btfhub]
+    /// archive = "/srv/btfhub-archive"      # or a list
+    /// pin = "3c7e…"                        # or pin-tree, or lock = "btfhub.lock"
+    /// objects = "src/bpf/*.o"              # or a list; or objects-in = "src/bpf"
+    /// include = ["ubuntu/20.04/*", "debian"]
+    /// exclude = ["<4.18"]
+    /// arch = ["x86_64", "arm64"]           # a build script's default: the target's
+    /// on-bad-entry = "skip"                # or "fail", the default
+    /// entry-limit = 268435456              # bytes
+    /// optional = true
+    /// prepared = "btf/probe.btfhub"
+    ///
+    /// [package.metadata.btfhub.lints]
+    /// no-relocations = "deny"              # or "warn", "allow"
+    /// ```
+    ///
+    /// Every key may be left out. Paths are relative to the package.
+    ///
+    /// Needs the feature `manifest`.
+    ///
+    /// # Errors
+    /// Outside of a build script; when the table is missing, or has a key or a
+    /// value that means nothing.
+    pub fn from_manifest() -> Result<Self, Error> {
+        let directory = super::environment::package()?;
+        Self::from_manifest_path(directory.join("Cargo.toml"))
+    }
+
+    /// As [`from_manifest`](Self::from_manifest), of a package that is named
+    /// by its Cargo.toml.
+    ///
+    /// # Errors
+    /// As [`from_manifest`](Self::from_manifest), and when cargo cannot read
+    /// the file.
+    pub fn from_manifest_path(manifest: impl AsRef<Path>) -> Result<Self, Error> {
+        let manifest = manifest.as_ref();
+        let wrong = |what: String| {
+            let message = format!("{}: {what}", manifest.display());
+            Error::new(ErrorKind::Config, message)
+        };
+        let metadata = MetadataCommand::new()
+            .manifest_path(manifest)
+            .no_deps()
+            .other_options(vec!["--offline".to_owned()])
+            .exec()
+            .map_err(|error| wrong("cargo cannot read it".to_owned()).because(error))?;
+        // With a workspace's file at the root there may be several packages.
+        let same = |path: &Path| path.canonicalize().ok() == manifest.canonicalize().ok();
+        let package = (metadata.packages.iter())
+            .find(|package| same(package.manifest_path.as_std_path()))
+            .ok_or_else(|| wrong("it holds no package".to_owned()))?;
+        let table = package.metadata.get("btfhub").ok_or_else(|| {
+            wrong("it has no table [package.metadata.btfhub]".to_owned())
+                .help("Builder::new() starts without one")
+        })?;
+        let table = Table::deserialize(table)
+            .map_err(|error| wrong("[package.metadata.btfhub]".to_owned()).because(error))?;
+        let directory = manifest.parent().unwrap_or(Path::new(""));
+        let mut builder = table.builder(directory).map_err(wrong)?;
+        builder.manifest = Some(manifest.to_owned());
+        Ok(builder)
+    }
+}
+
+impl Table {
+    /// The builder that it describes, or what in it means nothing.
+    fn builder(&self, directory: &Path) -> Result<Builder, String> {
+        let mut builder = Builder::new();
+        for archive in self.archive.as_slice() {
+            builder = builder.archive(directory.join(archive));
+        }
+        builder = match (&self.pin, &self.pin_tree, &self.lock) {
+            (None, None, None) => builder,
+            (Some(pin), None, None) => builder.pin(pin),
+            (None, Some(hash), None) => builder.pin_tree(hash),
+            (None, None, Some(lock)) => builder.lock(directory.join(lock)),
+            _ => return Err("only one of `pin`, `pin-tree` and `lock` can be".to_owned()),
+        };
+        if self.archive.as_slice().len() > 1 && builder.is_pinned() {
+            return Err(
+                "a pin is of one archive, and several are named; pin them in the build \
+                        script with Builder::pin"
+                    .to_owned(),
+            );
+        }
+        for object in self.objects.as_slice() {
+            builder = builder.object(directory.join(object));
+        }
+        for objects in self.objects_in.as_slice() {
+            builder = builder.objects_in(directory.join(objects));
+        }
+        for filter in self.include.as_slice() {
+            builder = builder.include(filter);
+        }
+        for filter in self.exclude.as_slice() {
+            builder = builder.exclude(filter);
+        }
+        for arch in self.arch.as_slice() {
+            builder = builder.arch(arch);
+        }
+        builder = match self.on_bad_entry.as_deref() {
+            None => builder,
+            Some("fail") => builder.on_bad_entry(OnBadEntry::Fail),
+            Some("skip") => builder.on_bad_entry(OnBadEntry::Skip),
+            Some(other) => {
+                return Err(format!(
+                    "on-bad-entry = \"{other}\" is neither `fail` nor `skip`"
+                ));
+            }
+        };
+        if let Some(bytes) = self.entry_limit {
+            builder = builder.entry_limit(bytes);
+        }
+        if self.optional {
+            builder = builder.optional();
+        }
+        if let Some(bundle) = &self.prepared {
+            builder = builder.prepared(directory.join(bundle));
+        }
+        for (lint, level) in &self.lints {
+            let names = Lint::ALL.map(Lint::name).join(", ");
+            let lint = Lint::from_name(lint)
+                .ok_or_else(|| format!("there is no lint `{lint}`; there are {names}"))?;
+            let level = Level::from_name(level)
+                .ok_or_else(|| format!("`{level}` is none of allow, warn and deny"))?;
+            builder = builder.lint(lint, level);
+        }
+        Ok(builder)
+    }
+}

@@ -1,0 +1,178 @@
+//! Looks for what there is to say about a build.
+
+use std::collections::BTreeSet;
+
+use super::{Diagnostic, Lint};
+use crate::archive::{Anomaly, Oddity};
+use crate::btf::{Btf, Kind, TypeId};
+use crate::builder::Generated;
+use crate::object::Object;
+use crate::relo::ReloKind;
+
+/// Sections whose programs libbpf attaches through the kernel's own BTF: those
+/// with `SEC_ATTACH_BTF` in its table `section_defs`, without `freplace`, which
+/// goes by another program's BTF. `.s` behind the name means sleepable.
+const BY_KERNEL_BTF: [&str; 8] = [
+    "fentry",
+    "fexit",
+    "fmod_ret",
+    "fsession",
+    "iter",
+    "lsm",
+    "lsm_cgroup",
+    "tp_btf",
+];
+
+/// More entries than this, decoded by unoptimised code, are worth a word.
+const MANY_ENTRIES: usize = 200;
+
+/// How this crate itself is compiled.
+const OPT_LEVEL: &str = env!("BTFHUB_OPT_LEVEL");
+
+/// Everything there is to say about what was generated.
+pub(crate) fn find(generated: &Generated) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    for object in generated.objects() {
+        found.extend(of_object(object));
+    }
+    found.extend(of_entries(generated));
+    let decoded = generated.decoded_entries();
+    if OPT_LEVEL == "0" && decoded > MANY_ENTRIES {
+        found.push(Diagnostic {
+            lint: Lint::Unoptimised,
+            message: format!(
+                "{decoded} entries were processed by unoptimised code, as build scripts are \
+                 compiled by default; in the Cargo.toml of the workspace, \
+                 `[profile.dev.build-override] opt-level = 3` and the same for \
+                 `profile.release` make it several times as fast"
+            ),
+        });
+    }
+    found
+}
+
+fn of_object(object: &Object) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let name = object.name();
+    let mut say = |lint, message| found.push(Diagnostic { lint, message });
+    if object.records().is_empty() {
+        say(
+            Lint::NoRelocations,
+            format!(
+                "{name} has no CO-RE relocations: no kernel's BTF changes anything for it; in C \
+                 `BPF_CORE_READ` and `__attribute__((preserve_access_index))` make some, in Rust \
+                 there are none today"
+            ),
+        );
+    }
+    let kinds: BTreeSet<ReloKind> = (object.records().iter())
+        .filter_map(|record| ReloKind::from_number(record.relo.kind))
+        .collect();
+    if kinds.contains(&ReloKind::TypeIdTarget) {
+        say(
+            Lint::TypeIdTarget,
+            format!(
+                "{name} asks for ids of types in the kernel's BTF (bpf_core_type_id_kernel): with \
+                 the embedded BTF it gets the embedded one's, which mean nothing to the kernel"
+            ),
+        );
+    }
+    if kinds.contains(&ReloKind::TypeMatches) {
+        say(
+            Lint::AyaTypeMatches,
+            format!("{name} uses bpf_core_type_matches, for which aya refuses the object"),
+        );
+    }
+    let needs = needs_kernel_btf(object);
+    if !needs.is_empty() {
+        let needs: Vec<String> = needs.into_iter().collect();
+        say(
+            Lint::NeedsKernelBtf,
+            format!(
+                "{name}: {} need the running kernel's own BTF, whatever is embedded; on kernels \
+                 without it don't load them (set_autoload(false)), or take kprobes and raw \
+                 tracepoints there",
+                needs.join(", ")
+            ),
+        );
+    }
+    found
+}
+
+/// What of an object libbpf takes to the running kernel's own BTF
+/// (`obj_needs_vmlinux_btf`), apart from relocations.
+fn needs_kernel_btf(object: &Object) -> BTreeSet<String> {
+    let mut needs = BTreeSet::new();
+    for section in object.sections() {
+        // A question mark keeps a program from being loaded by default.
+        let name = section.name.trim_start_matches('?');
+        let kind = name.split('/').next().unwrap_or(name);
+        let kind = kind.strip_suffix(".s").unwrap_or(kind);
+        if BY_KERNEL_BTF.contains(&kind) || kind == "struct_ops" {
+            needs.insert(name.to_owned());
+        }
+    }
+    let btf = object.btf();
+    for id in btf.ids() {
+        let Some(section) = btf.ty(id).filter(|ty| ty.kind() == Kind::DataSec) else {
+            continue;
+        };
+        if btf.string(section.name()) == b".ksyms" {
+            needs.extend(section.variables().filter_map(|id| typed_ksym(btf, id)));
+        }
+    }
+    needs
+}
+
+/// A symbol of the kernel that is looked for by its type: a kfunc, or a
+/// variable that is not `void`.
+fn typed_ksym(btf: &Btf, id: TypeId) -> Option<String> {
+    let ty = btf.ty(id)?;
+    let name = String::from_utf8_lossy(btf.string(ty.name()));
+    match ty.kind() {
+        Kind::Func => Some(format!("kfunc {name}")),
+        Kind::Var => {
+            let (target, _) = btf.skip_modifiers(ty.referenced())?;
+            (target != TypeId::VOID).then(|| format!("typed ksym {name}"))
+        }
+        _ => None,
+    }
+}
+
+fn of_entries(generated: &Generated) -> Vec<Diagnostic> {
+    let mut found = Vec::new();
+    let bad = generated.bad_entries();
+    if let Some(first) = bad.first() {
+        found.push(Diagnostic {
+            lint: Lint::SkippedEntries,
+            message: format!(
+                "{} entries of the archive cannot be used and were left out; the first: {first}",
+                bad.len()
+            ),
+        });
+    }
+    let odd: Vec<&Anomaly> = (generated.archives().iter())
+        .flat_map(|archive| archive.anomalies())
+        .filter(|anomaly| is_suspicious(anomaly.oddity()))
+        .collect();
+    if let Some(first) = odd.first() {
+        found.push(Diagnostic {
+            lint: Lint::OddEntries,
+            message: format!(
+                "the archive holds {} things that are not as they should be \
+                 (`cargo btfhub list` names them); the first: {first}",
+                odd.len()
+            ),
+        });
+    }
+    found
+}
+
+/// Whether an oddity may be a mistake. Links and side files are part of the
+/// published archive.
+fn is_suspicious(oddity: &Oddity) -> bool {
+    !matches!(
+        oddity,
+        Oddity::Alias(_) | Oddity::LinkFile(_) | Oddity::SideFile | Oddity::BuildCounter(_)
+    )
+}

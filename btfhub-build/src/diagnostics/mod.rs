@@ -1,0 +1,154 @@
+//! What a user should act on, as lints: each has a name and a level.
+
+mod find;
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+pub(crate) use find::find;
+
+/// What a build may have to say about itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Lint {
+    /// `no-relocations`: an object asks nothing of the kernel's types, so that
+    /// there is nothing to tailor for it. eBPF written in Rust has no CO-RE
+    /// relocations today. Default: warn.
+    NoRelocations,
+    /// `needs-kernel-btf`: a program of an object (fentry, tp_btf, LSM,
+    /// struct_ops, iterators, typed ksyms, kfuncs) needs the running kernel's
+    /// own BTF, whatever is embedded. Default: warn.
+    NeedsKernelBtf,
+    /// `type-id-target`: an object asks for ids of types in the kernel's BTF,
+    /// which are others in a tailored one. Default: warn.
+    TypeIdTarget,
+    /// `aya-type-matches`: an object uses `bpf_core_type_matches`, which aya
+    /// refuses. Default: allow; of interest to those who load with aya.
+    AyaTypeMatches,
+    /// `skipped-entries`: entries that cannot be used were left out, as the
+    /// policy says. Default: warn.
+    SkippedEntries,
+    /// `odd-entries`: the archive holds what may be a mistake: files at a wrong
+    /// place, empty ones, two for one kernel. Default: allow.
+    OddEntries,
+    /// `unoptimised`: a big archive was processed by unoptimised code, as build
+    /// scripts are compiled by default. Default: warn.
+    Unoptimised,
+    /// `partial-bundle`: the bundle holds a few kernels only, because
+    /// `BTFHUB_PARTIAL` is set. Default: warn.
+    PartialBundle,
+    /// `empty-bundle`: the bundle is empty, because no archive is on this
+    /// machine and the build says that it is optional. Default: warn.
+    EmptyBundle,
+}
+
+/// What happens to what a lint has to say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Level {
+    /// Nothing.
+    Allow,
+    /// A warning of cargo's.
+    Warn,
+    /// The build fails.
+    Deny,
+}
+
+/// One thing to act on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Diagnostic {
+    pub(crate) lint: Lint,
+    pub(crate) message: String,
+}
+
+impl Diagnostic {
+    /// Which lint says so.
+    pub fn lint(&self) -> Lint {
+        self.lint
+    }
+
+    /// What it says, without its name.
+    pub fn message(&self) -> &str {
+        &self.message
+    }
+}
+
+impl fmt::Display for Diagnostic {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} [{}]", self.message, self.lint)
+    }
+}
+
+impl Lint {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::NoRelocations,
+        Self::NeedsKernelBtf,
+        Self::TypeIdTarget,
+        Self::AyaTypeMatches,
+        Self::SkippedEntries,
+        Self::OddEntries,
+        Self::Unoptimised,
+        Self::PartialBundle,
+        Self::EmptyBundle,
+    ];
+
+    /// The name to use in configuration and in messages.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::NoRelocations => "no-relocations",
+            Self::NeedsKernelBtf => "needs-kernel-btf",
+            Self::TypeIdTarget => "type-id-target",
+            Self::AyaTypeMatches => "aya-type-matches",
+            Self::SkippedEntries => "skipped-entries",
+            Self::OddEntries => "odd-entries",
+            Self::Unoptimised => "unoptimised",
+            Self::PartialBundle => "partial-bundle",
+            Self::EmptyBundle => "empty-bundle",
+        }
+    }
+
+    /// The lint of this name.
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|lint| lint.name() == name)
+    }
+
+    /// Its level unless it is set.
+    pub fn default_level(self) -> Level {
+        match self {
+            Self::AyaTypeMatches | Self::OddEntries => Level::Allow,
+            _ => Level::Warn,
+        }
+    }
+}
+
+impl fmt::Display for Lint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+impl Level {
+    /// `allow`, `warn` or `deny`.
+    pub fn from_name(name: &str) -> Option<Self> {
+        match name {
+            "allow" => Some(Self::Allow),
+            "warn" => Some(Self::Warn),
+            "deny" => Some(Self::Deny),
+            _ => None,
+        }
+    }
+}
+
+/// The levels that a caller set.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Levels(BTreeMap<Lint, Level>);
+
+impl Levels {
+    pub(crate) fn set(&mut self, lint: Lint, level: Level) {
+        self.0.insert(lint, level);
+    }
+
+    pub(crate) fn of(&self, lint: Lint) -> Level {
+        self.0.get(&lint).copied().unwrap_or(lint.default_level())
+    }
+}
