@@ -46,12 +46,13 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Builds an agent, with BTF out of `archive` or, without one, the example's
-/// own, and puts the program into `dir`.
+/// Builds an agent, with BTF out of `archives` or, without any, out of the
+/// example's own, and puts the program into `dir`. `extra` are more arguments of
+/// cargo build.
 ///
 /// # Panics
 /// If it can't be built.
-pub fn build(loader: Loader, archive: Option<&Path>, extra: &[&str], dir: &Path) -> PathBuf {
+pub fn build(loader: Loader, archives: &[&Path], extra: &[&str], dir: &Path) -> PathBuf {
     // The next build with another archive takes the program's place.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock();
@@ -62,8 +63,9 @@ pub fn build(loader: Loader, archive: Option<&Path>, extra: &[&str], dir: &Path)
         loader.package(),
     ]);
     command.args(extra);
-    if let Some(archive) = archive {
-        command.env("BTFHUB_ARCHIVE", archive);
+    if !archives.is_empty() {
+        let archives = std::env::join_paths(archives).expect("no colon in a path");
+        command.env("BTFHUB_ARCHIVE", archives);
     }
     let said = Said::of(&command.output().expect("cargo")).ok();
     let built = executable(&said.stdout, loader.package()).expect("the program's path");

@@ -8,6 +8,7 @@ pub mod contract;
 pub mod elf_builder;
 pub mod fixtures;
 pub mod kernels;
+pub mod live;
 pub mod objects;
 pub mod oracle;
 pub mod ours;

@@ -38,8 +38,8 @@ pub struct Said {
 }
 
 impl Project {
-    /// A crate with these lines below `[package]` in its Cargo.toml. `BUILD` and
-    /// `RUNTIME` in them become the crates' paths.
+    /// A crate with these lines below `[package]` in its Cargo.toml. `BUILD`,
+    /// `RUNTIME` and `MACROS` in them become the crates' paths.
     ///
     /// # Panics
     /// If it can't be written.
@@ -55,7 +55,8 @@ impl Project {
         let root = workspace();
         let manifest = manifest
             .replace("BUILD", &toml_path(&root.join("btfhub-build")))
-            .replace("RUNTIME", &toml_path(&root.join("btfhub-runtime")));
+            .replace("RUNTIME", &toml_path(&root.join("btfhub-runtime")))
+            .replace("MACROS", &toml_path(&root.join("btfhub-macros")));
         let target = crate::shared::scratch("projects");
         let project = Self { dir, name, target };
         project.file(

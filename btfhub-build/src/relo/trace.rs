@@ -71,7 +71,7 @@ pub(super) struct Trace {
 
 /// The work for one kernel, in members and enumerators looked at. Real objects
 /// and kernels stay far below; types made to be exponential end here.
-const MAX_STEPS: u64 = 1 << 28;
+const MAX_STEPS: u64 = 1 << 26;
 
 /// Why a match ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

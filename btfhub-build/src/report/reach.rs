@@ -51,6 +51,10 @@ pub(super) fn reachable_poison(
         let value = match change {
             Some(Change::Poisoned) => {
                 reached.push(at);
+                // The verifier ends here. Going on, with nothing known, finds what else
+                // would end it once this is mended.
+                let next = if insn.is_ldimm64() { at + 2 } else { at + 1 };
+                enter(&mut states, &mut pending, next, [None; 11]);
                 continue;
             }
             Some(Change::Value(value)) => Some(value),

@@ -242,6 +242,8 @@ pub(crate) enum Format {
     Text,
     /// Everything, in a versioned schema (docs/report.md)
     Json,
+    /// One page to open in a browser, everything inside
+    Html,
     /// For a pull request
     Markdown,
 }

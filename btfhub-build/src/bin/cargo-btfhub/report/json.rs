@@ -48,6 +48,7 @@ struct Relocation<'r> {
     kind: &'r str,
     root: &'r str,
     guards: &'r [usize],
+    site_count: usize,
     sites: Vec<Site<'r>>,
 }
 
@@ -119,6 +120,7 @@ pub(super) fn document(report: &Report, sites: usize) -> Document<'_> {
                 kind: &asked.kind,
                 root: &asked.root,
                 guards: &asked.guards,
+                site_count: asked.sites.len(),
                 sites: (asked.sites.iter().take(sites))
                     .map(|site| {
                         let line = site.line.as_ref();

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use btfhub_build::report::{Kernel, Report, in_groups};
 
-use super::text::place;
+use super::text::{named, place, shortened};
 use crate::output::count;
 
 /// Rows of the table of findings; a comment on a pull request has a limit.
@@ -18,7 +18,7 @@ pub(super) fn render(report: &Report) -> String {
     let _ = writeln!(
         text,
         "### Kernel compatibility of {}\n",
-        code(&report.objects.join(", "))
+        code(&named(&report.objects))
     );
     let _ = writeln!(
         text,
@@ -62,7 +62,7 @@ pub(super) fn render(report: &Report) -> String {
                 "| {} | {} | {} | {} | {} | {} |",
                 code(&finding.asked.term),
                 finding.verdict.status,
-                escape(&in_groups(&finding.kernels).join(", ")),
+                escape(&shortened(in_groups(&finding.kernels))),
                 finding.verdict.effect,
                 escape(&finding.verdict.reason),
                 place(report, finding).map_or_else(String::new, |place| escape(&place)),

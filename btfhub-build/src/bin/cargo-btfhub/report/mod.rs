@@ -1,5 +1,6 @@
 //! `report`: kernels × relocations, in four formats.
 
+mod html;
 mod json;
 mod markdown;
 mod text;
@@ -29,6 +30,7 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
     let rendered = match format {
         Format::Text => text::render(&report),
         Format::Json => json::render(&report)?,
+        Format::Html => html::render(&report)?,
         Format::Markdown => markdown::render(&report),
     };
     match &args.out {

@@ -19,7 +19,7 @@ pub(super) fn render(report: &Report) -> String {
     let _ = writeln!(
         text,
         "{}: {} in {}, asked of {}",
-        report.objects.join(", "),
+        named(&report.objects),
         count(
             report.relocations.len(),
             "distinct relocation",
@@ -84,6 +84,15 @@ pub(super) fn render(report: &Report) -> String {
     text
 }
 
+/// The objects by name, or their number where there are many.
+pub(super) fn named(objects: &[String]) -> String {
+    if objects.len() > 4 {
+        format!("{} objects", objects.len())
+    } else {
+        objects.join(", ")
+    }
+}
+
 fn mark(effect: Effect) -> &'static str {
     match effect {
         Effect::ProgramFails | Effect::ObjectFails => "FAIL",
@@ -91,7 +100,7 @@ fn mark(effect: Effect) -> &'static str {
     }
 }
 
-fn shortened(mut groups: Vec<String>) -> String {
+pub(super) fn shortened(mut groups: Vec<String>) -> String {
     let more = groups.len().saturating_sub(GROUPS);
     groups.truncate(GROUPS);
     let mut text = groups.join(", ");

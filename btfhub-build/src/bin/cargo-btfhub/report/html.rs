@@ -1,0 +1,44 @@
+//! The report as one page with everything inside: nothing is fetched when it is opened.
+
+use btfhub_build::report::Report;
+use include_dir::{Dir, include_dir};
+
+use super::json::document;
+use crate::failure::Failure;
+
+static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/bin/cargo-btfhub/report/assets");
+
+/// Places shown for each relocation; some are asked at thousands.
+const SITES: usize = 40;
+
+pub(super) fn render(report: &Report) -> Result<String, Failure> {
+    // Inside a script element only the end tag has a meaning, and a comment's start.
+    let data = serde_json::to_string(&document(report, SITES))?.replace('<', "\\u003c");
+    let scripts = ["1-model.js", "2-map.js", "3-details.js", "4-main.js"];
+    let scripts = scripts
+        .map(asset)
+        .into_iter()
+        .collect::<Result<Vec<_>, _>>()?;
+    let script = scripts.join("\n");
+    let mut page = String::new();
+    let mut rest = asset("page.html")?;
+    for (mark, text) in [
+        ("/*STYLE*/", asset("style.css")?),
+        ("/*DATA*/", data.as_str()),
+        ("/*SCRIPT*/", script.as_str()),
+    ] {
+        let (before, after) = rest
+            .split_once(mark)
+            .ok_or_else(|| Failure::new(format!("page.html has no place for {mark}")))?;
+        page.push_str(before);
+        page.push_str(text);
+        rest = after;
+    }
+    page.push_str(rest);
+    Ok(page)
+}
+
+fn asset(name: &str) -> Result<&'static str, Failure> {
+    (ASSETS.get_file(name).and_then(|file| file.contents_utf8()))
+        .ok_or_else(|| Failure::new(format!("the program was built without {name}")))
+}

@@ -1,0 +1,51 @@
+//! Attaches the loaded program and prints its events.
+
+use std::error::Error;
+use std::ops::ControlFlow;
+
+use aya::Ebpf;
+use aya::maps::PerfEventArray;
+use aya::maps::perf::PerfEvent;
+use aya::programs::RawTracePoint;
+use execwatch::Printer;
+use rustix::event::{PollFd, PollFlags, poll};
+
+/// Returns when the printer has had enough.
+pub(crate) fn watch(mut ebpf: Ebpf, mut printer: Printer) -> Result<(), Box<dyn Error>> {
+    let program: &mut RawTracePoint = ebpf
+        .program_mut(execwatch::PROGRAM)
+        .ok_or("the object has lost its program")?
+        .try_into()?;
+    program.load()?;
+    program.attach(execwatch::TRACEPOINT)?;
+
+    let map = ebpf
+        .take_map(execwatch::EVENTS)
+        .ok_or("the object has lost its event map")?;
+    let mut events = PerfEventArray::try_from(map)?;
+    let mut buffers = Vec::new();
+    for cpu in aya::util::online_cpus().map_err(|(file, e)| format!("{file}: {e}"))? {
+        buffers.push(events.open(cpu, None)?);
+    }
+    eprintln!("watching");
+
+    loop {
+        let mut ready: Vec<_> = buffers
+            .iter()
+            .map(|buffer| PollFd::new(buffer, PollFlags::IN))
+            .collect();
+        poll(&mut ready, None)?;
+        for buffer in &mut buffers {
+            let more = buffer.try_fold((), |(), event| match event {
+                PerfEvent::Sample { head, tail } => printer.sample(&[head, tail].concat()),
+                PerfEvent::Lost { count } => {
+                    printer.lost(count);
+                    ControlFlow::Continue(())
+                }
+            });
+            if more.is_break() {
+                return Ok(());
+            }
+        }
+    }
+}

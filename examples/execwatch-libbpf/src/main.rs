@@ -1,0 +1,35 @@
+//! Prints every exec on the machine, on kernels with and without BTF of their
+//! own. Loads with libbpf.
+
+mod watch;
+
+use std::error::Error;
+use std::process::ExitCode;
+
+use btfhub_runtime::{Bundle, include_bundle, select};
+use execwatch::{Options, Printer, explain};
+use libbpf_rs::ObjectBuilder;
+
+static BTF: Bundle<'_> = include_bundle!("execwatch");
+
+fn main() -> ExitCode {
+    execwatch::run(agent)
+}
+
+fn agent(options: &Options) -> Result<(), Box<dyn Error>> {
+    let host = options.host()?;
+    if options.explain {
+        return explain(&BTF, &host, options.policy());
+    }
+    let selection = select(&BTF, &host, options.policy())?;
+    eprintln!("{selection}");
+
+    let mut builder = ObjectBuilder::default();
+    // libbpf opens the file in `load`: it has to live until then.
+    let btf = selection.to_file()?;
+    if let Some(path) = btf.path() {
+        builder.btf_custom_path(path)?;
+    }
+    let object = builder.open_memory(execwatch::OBJECT)?.load()?;
+    watch::watch(&object, Printer::new(options.count))
+}

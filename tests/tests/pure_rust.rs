@@ -1,0 +1,20 @@
+//! What an agent links in compiles for static targets where there is no C
+//! compiler.
+
+use btfhub_tests::agents;
+use btfhub_tests::project::Said;
+use btfhub_tests::shared::skip;
+
+#[test]
+fn runtime_builds_for_musl_without_a_c_compiler() {
+    for target in ["x86_64-unknown-linux-musl", "aarch64-unknown-linux-musl"] {
+        let built = agents::cargo(&["build", "-p", "btfhub-runtime", "--target", target])
+            .env("CC", "/bin/false")
+            .output();
+        let said = Said::of(&built.expect("cargo"));
+        if said.stderr.contains("can't find crate for `core`") {
+            return skip(&format!("`rustup target add {target}` was not done"));
+        }
+        let _built = said.ok();
+    }
+}
