@@ -30,6 +30,7 @@ pub use ext::{BtfExt, CoreRelo, LineInfo, SectionRecords};
 pub use header::Endian;
 pub use kind::Kind;
 pub use read::Btf;
+pub(crate) use read::NameFilter;
 pub use size::SizeError;
 pub use strings::essential_name;
 pub use types::{Array, Enumerator, IntEncoding, Member, Param, Type};

@@ -326,32 +326,34 @@ impl Btf {
     }
 
     /// The types of the kinds in `kinds` (bit *n* for kind number *n*) whose
-    /// name begins with two bytes for which `first_two` (65,536 long, first byte
-    /// low) holds; the NUL counts. In id order. The one loop that looks at every
+    /// name may be one of `names`. In id order. The one loop that looks at every
     /// type of a kernel, hence over plain words.
-    pub(crate) fn find_named(&self, kinds: u32, first_two: &[bool], found: &mut Vec<TypeId>) {
+    pub(crate) fn find_named(&self, kinds: u32, names: &NameFilter, found: &mut Vec<TypeId>) {
         if let Some(base) = &self.base {
-            base.find_named(kinds, first_two, found);
+            base.find_named(kinds, names, found);
         }
         let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
         let index: &[u32] = &self.index;
         let strings = self.strings();
+        let (short, long): (&[bool], &[bool]) = (&names.short, &names.long);
         let mut number = 0;
         while number < index.len() {
             let pos = index[number] as usize;
             let kind = (words[pos + 1] >> 24) & KIND_MASK;
             if kind < 32 && kinds & (1 << kind) != 0 {
                 let name = words[pos];
-                // Names of the base are left to the caller; the last byte of a
-                // section is the NUL of a string, or an empty one.
-                let begins = if name < self.first_string {
-                    true
-                } else {
+                // Names of the base are left to the caller, and so are those at
+                // the very end of the section.
+                let mut may_be = true;
+                if name >= self.first_string {
                     let at = (name - self.first_string) as usize;
-                    at + 1 < strings.len()
-                        && first_two[strings[at] as usize | (strings[at + 1] as usize) << 8]
-                };
-                if begins {
+                    if at + 3 < strings.len() {
+                        let first = strings[at] as usize | (strings[at + 1] as usize) << 8;
+                        let next = strings[at + 2] as usize | (strings[at + 3] as usize) << 8;
+                        may_be = short[first] || long[first ^ (next << 3 & 0xffff)];
+                    }
+                }
+                if may_be {
                     // As many types as a file of less than 2^32 bytes holds.
                     #[allow(clippy::cast_possible_truncation)]
                     found.push(TypeId(self.first_id + number as u32));
@@ -390,6 +392,49 @@ impl Btf {
 
     fn strings_len(&self) -> u32 {
         u32::try_from(self.strings.len()).unwrap_or(u32::MAX)
+    }
+}
+
+/// Tells most names that are none of a set from those that may be, by their
+/// first bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct NameFilter {
+    /// By the first two bytes (the NUL counts): names of less than four.
+    short: Vec<bool>,
+    /// By the first four bytes.
+    long: Vec<bool>,
+}
+
+impl NameFilter {
+    /// A filter that lets no name through but the empty-handed ones at the end
+    /// of a string section.
+    pub(crate) fn new() -> Self {
+        Self {
+            short: vec![false; 1 << 16],
+            long: vec![false; 1 << 16],
+        }
+    }
+
+    /// Lets `name` through, and `name` with a flavor.
+    pub(crate) fn insert(&mut self, name: &[u8]) {
+        let pair = |first: u8, second: u8| usize::from(first) | usize::from(second) << 8;
+        match *name {
+            [a, b, c, d, ..] => {
+                if let Some(slot) = self.long.get_mut(pair(a, b) ^ (pair(c, d) << 3 & 0xffff)) {
+                    *slot = true;
+                }
+            }
+            [a, ref rest @ ..] => {
+                // A name of one byte ends there, or its flavor begins.
+                let seconds = rest.first().map_or([0, b'_'], |&second| [second; 2]);
+                for second in seconds {
+                    if let Some(slot) = self.short.get_mut(pair(a, second)) {
+                        *slot = true;
+                    }
+                }
+            }
+            [] => {}
+        }
     }
 }
 

@@ -19,6 +19,7 @@ use crate::error::Error;
 use crate::object::Object;
 use crate::output;
 use crate::relo::{Outcome, Relocations};
+use crate::tailor::Tailor;
 
 /// What a build came to.
 #[derive(Debug)]
@@ -197,7 +198,7 @@ impl Builder {
         let (digests, results) = (Digests::open(cache), Results::open(cache, &relocations));
         let work = Work {
             builder: self,
-            relocations: &relocations,
+            tailor: Tailor::new(&relocations),
             chosen: &chosen,
             digests: &digests,
             results: &results,

@@ -12,14 +12,14 @@ use crate::btf::Btf;
 use crate::cache::{Digests, Known, Results};
 use crate::classes::{Classes, Ordered, Place};
 use crate::error::{Error, ErrorKind};
-use crate::relo::Relocations;
-use crate::{queue, tailor};
+use crate::queue;
+use crate::tailor::Tailor;
 
 /// What the threads share.
 #[derive(Debug)]
 pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
-    pub(super) relocations: &'a Relocations,
+    pub(super) tailor: Tailor<'a>,
     pub(super) chosen: &'a Chosen,
     pub(super) digests: &'a Digests,
     pub(super) results: &'a Results,
@@ -143,8 +143,7 @@ impl Work<'_> {
         drop(compressed);
         let btf =
             Btf::from_words(decoded.words, decoded.len).map_err(|error| bad().because(error))?;
-        let tailored =
-            tailor::tailor(self.relocations, &btf).map_err(|error| bad().because(error))?;
+        let tailored = (self.tailor.tailor(&btf)).map_err(|error| bad().because(error))?;
         Ok(Came {
             digest: read.digest,
             fresh: Some(Known {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 
 use super::local::{Root, candidate_kind};
-use crate::btf::{Btf, Kind, TypeId, essential_name};
+use crate::btf::{Btf, Kind, NameFilter, TypeId, essential_name};
 
 /// The candidates of one root, in id order.
 #[derive(Clone, Debug, Default)]
@@ -24,25 +24,14 @@ pub(super) fn find_candidates<'a>(
     roots: &[(&'a Root, Vec<&'a [u8]>)],
 ) -> Vec<Candidates> {
     let mut kinds = 0u32;
-    let mut first_two = vec![false; 1 << 16];
+    let mut filter = NameFilter::new();
     // By name and kind: which root, and whether for aya-obj.
     let mut by_name: HashMap<Key<'_>, Vec<(usize, bool)>> = HashMap::new();
     for (number, (root, aya_names)) in roots.iter().enumerate() {
         kinds |= 1u32.checked_shl(u32::from(root.kind)).unwrap_or(0);
         let names = aya_names.iter().map(|&name| (name, true));
         for (name, aya) in names.chain([(root.name.as_slice(), false)]) {
-            // What follows the name in a string section is a NUL or a flavor's
-            // underscore, which counts where the name has but one byte.
-            let first = usize::from(name.first().copied().unwrap_or(0));
-            let seconds = match name.get(1) {
-                Some(&second) => [second, second],
-                None => [0, b'_'],
-            };
-            for second in seconds {
-                if let Some(slot) = first_two.get_mut(first | usize::from(second) << 8) {
-                    *slot = true;
-                }
-            }
+            filter.insert(name);
             by_name
                 .entry((name, root.kind))
                 .or_default()
@@ -54,7 +43,7 @@ pub(super) fn find_candidates<'a>(
     }
 
     let mut named = Vec::new();
-    btf.find_named(kinds, &first_two, &mut named);
+    btf.find_named(kinds, &filter, &mut named);
     let mut candidates = vec![Candidates::default(); roots.len()];
     for id in named {
         let Some(ty) = btf.ty(id) else { continue };

@@ -38,7 +38,10 @@
 mod emit;
 mod keep;
 
-use crate::btf::{Btf, BtfError};
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+
+use crate::btf::Btf;
 use crate::relo::{Outcome, Relocations, TooComplex, resolve, trace_groups};
 
 /// A kernel's BTF, cut down to what some relocations need of it.
@@ -55,7 +58,8 @@ pub struct Tailored {
 }
 
 /// Cuts a kernel's BTF down to what `relocations` need, and proves that they
-/// come out the same: the result is read and resolved again.
+/// come out the same: the result is read and resolved again. For many kernels
+/// take a [`Tailor`], which proves equal results once.
 ///
 /// # Errors
 /// [`TooComplex`], for BTF made to do harm.
@@ -72,27 +76,62 @@ pub struct Tailored {
 /// # }
 /// ```
 pub fn tailor(relocations: &Relocations, btf: &Btf) -> Result<Tailored, TooComplex> {
-    let (groups, indexed) = trace_groups(relocations, btf)?;
-    let outcome = Outcome::new(relocations, &groups);
-    let canonical = keep::Keep::new(relocations, &groups, indexed, btf)
-        .and_then(|keep| emit::emit(btf, &keep))
-        .filter(|bytes| proves(relocations, bytes, &outcome));
-    Ok(match canonical {
-        Some(btf) => Tailored {
-            btf,
-            outcome,
-            verbatim: false,
-        },
-        None => Tailored {
-            btf: btf.to_bytes(),
-            outcome,
-            verbatim: true,
-        },
-    })
+    Tailor::new(relocations).tailor(btf)
 }
 
-/// Whether `bytes` give the outcome that the full BTF gives.
-fn proves(relocations: &Relocations, bytes: &[u8], outcome: &Outcome) -> bool {
-    let again: Result<Btf, BtfError> = Btf::parse(bytes);
-    again.is_ok_and(|btf| resolve(relocations, &btf).as_ref() == Ok(outcome))
+/// Tailors many kernels to the same relocations, on any number of threads.
+#[derive(Debug)]
+pub struct Tailor<'a> {
+    relocations: &'a Relocations,
+    /// What relocations come to with each tailored BTF so far; `None` for bytes
+    /// that can't be read or resolved.
+    resolved: Mutex<HashMap<Vec<u8>, Option<Outcome>>>,
+}
+
+impl<'a> Tailor<'a> {
+    /// For these relocations.
+    pub fn new(relocations: &'a Relocations) -> Self {
+        Self {
+            relocations,
+            resolved: Mutex::default(),
+        }
+    }
+
+    /// Cuts one kernel's BTF down, as [`tailor`](fn@tailor) does.
+    ///
+    /// # Errors
+    /// As [`tailor`](fn@tailor).
+    pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TooComplex> {
+        let (groups, indexed) = trace_groups(self.relocations, btf)?;
+        let outcome = Outcome::new(self.relocations, &groups);
+        let canonical = keep::Keep::new(self.relocations, &groups, indexed, btf)
+            .and_then(|keep| emit::emit(btf, &keep))
+            .filter(|bytes| self.proves(bytes, &outcome));
+        Ok(match canonical {
+            Some(btf) => Tailored {
+                btf,
+                outcome,
+                verbatim: false,
+            },
+            None => Tailored {
+                btf: btf.to_bytes(),
+                outcome,
+                verbatim: true,
+            },
+        })
+    }
+
+    /// Whether `bytes` give the outcome that the full BTF gives.
+    fn proves(&self, bytes: &[u8], outcome: &Outcome) -> bool {
+        let resolved = || self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(again) = resolved().get(bytes) {
+            return again.as_ref() == Some(outcome);
+        }
+        let again = Btf::parse(bytes)
+            .ok()
+            .and_then(|btf| resolve(self.relocations, &btf).ok());
+        let proves = again.as_ref() == Some(outcome);
+        resolved().insert(bytes.to_vec(), again);
+        proves
+    }
 }
