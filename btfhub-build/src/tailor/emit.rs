@@ -14,8 +14,30 @@ use crate::relo::MemberUse;
 
 /// `None` for types nested deeper than any compiler nests them.
 pub(super) fn emit(btf: &Btf, keep: &Keep) -> Option<Vec<u8>> {
+    // A nameless member may be of a struct with a name (-fms-extensions). Once
+    // its members stand in the struct around it, nobody may refer to it any more.
+    let mut left_out = HashSet::new();
+    loop {
+        let (bytes, unused) = emit_without(btf, keep, &left_out)?;
+        if unused.is_empty() {
+            return Some(bytes);
+        }
+        left_out.extend(unused);
+    }
+}
+
+/// Leaves these types out. Second: types that are no candidates and to which
+/// nothing refers.
+fn emit_without(
+    btf: &Btf,
+    keep: &Keep,
+    left_out: &HashSet<TypeId>,
+) -> Option<(Vec<u8>, Vec<TypeId>)> {
     let mut named = Vec::new();
     for &id in keep.types.union(&keep.roots) {
+        if left_out.contains(&id) {
+            continue;
+        }
         let ty = btf.ty(id)?;
         let name = btf.string(ty.name());
         if !name.is_empty() {
@@ -48,6 +70,7 @@ pub(super) fn emit(btf: &Btf, keep: &Keep) -> Option<Vec<u8>> {
         anonymous: Vec::new(),
         known: HashMap::new(),
         open: HashSet::new(),
+        referred: HashSet::new(),
         first_anonymous: u32::try_from(named.len()).ok()?.checked_add(1)?,
     };
     for (number, named) in (1..).zip(&named) {
@@ -74,7 +97,14 @@ pub(super) fn emit(btf: &Btf, keep: &Keep) -> Option<Vec<u8>> {
     for record in &records {
         record.write(&mut writer);
     }
-    writer.finish().ok()
+    let unused = emitter
+        .ids
+        .keys()
+        .filter(|id| !keep.roots.contains(id) && !emitter.referred.contains(id))
+        .filter(|&&id| keep.long != Some(Long::Kernels(id)))
+        .copied()
+        .collect();
+    Some((writer.finish().ok()?, unused))
 }
 
 /// A type with a name.
@@ -172,6 +202,8 @@ struct Emitter<'a> {
     /// Nameless types that are being written: one inside itself is no
     /// compiler's.
     open: HashSet<TypeId>,
+    /// Types that another one refers to.
+    referred: HashSet<TypeId>,
     first_anonymous: u32,
 }
 
@@ -210,7 +242,10 @@ impl<'a> Emitter<'a> {
         };
         match ty.kind() {
             Kind::Void => Some(TypeId::VOID),
-            Kind::Int if self.keep.exact => self.ids.get(&id).copied(),
+            Kind::Int if self.keep.exact => {
+                self.referred.insert(id);
+                self.ids.get(&id).copied()
+            }
             Kind::Int => {
                 let size = if how.size { ty.size() } else { 4 };
                 let encoding = match ty.int().encoding() {
@@ -252,6 +287,7 @@ impl<'a> Emitter<'a> {
                 self.anonymous(plain(Kind::FuncProto, result.0, words))
             }
             Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
+                self.referred.insert(id);
                 if let Some(&id) = self.ids.get(&id) {
                     return Some(id);
                 }
