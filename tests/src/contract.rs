@@ -94,6 +94,8 @@ impl Kernel {
 pub struct Report {
     /// Relocations resolved, each in three modes, counted once.
     pub relocations: usize,
+    /// Of these, per record with fresh candidates: a value other than 0.
+    pub found: usize,
     /// Of these, per record with fresh candidates: replaced by an invalid instruction.
     pub poisoned: usize,
     /// Refused in at least one of the modes.
@@ -203,10 +205,12 @@ fn compare_modes(
 }
 
 fn summary(full: &Walk) -> Report {
+    let found = |answer: &Answer| answer.is_ok_and(|v| !v.poison && v.new_val != 0);
     let poisoned = |answer: &Answer| answer.is_ok_and(|v| v.poison);
     let each = || full.whole.iter().zip(&full.by_section).zip(&full.fresh);
     Report {
         relocations: full.fresh.len(),
+        found: full.fresh.iter().filter(|a| found(a)).count(),
         poisoned: full.fresh.iter().filter(|a| poisoned(a)).count(),
         refused: each()
             .filter(|((a, b), c)| a.is_err() || b.is_err() || c.is_err())
@@ -220,6 +224,7 @@ impl Report {
     /// Adds another pair's.
     pub fn add(&mut self, other: Self) {
         self.relocations += other.relocations;
+        self.found += other.found;
         self.poisoned += other.poisoned;
         self.refused += other.refused;
         self.stateful += other.stateful;

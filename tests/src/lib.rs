@@ -7,6 +7,7 @@ pub mod cli;
 pub mod contract;
 pub mod elf_builder;
 pub mod fixtures;
+pub mod generate;
 pub mod kernels;
 pub mod live;
 pub mod objects;

@@ -1,0 +1,171 @@
+//! Properties over made-up type graphs and relocations.
+
+use btfhub_build::btf::Btf;
+use btfhub_build::object::Object;
+use btfhub_build::relo::{Relocations, resolve};
+use btfhub_build::tailor::tailor;
+use btfhub_tests::contract::{Kernel, Subject, check};
+use btfhub_tests::elf_builder::object;
+use btfhub_tests::generate::{Choices, Graph};
+use proptest::prelude::*;
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// More with `BTFHUB_CASES`, for a long run.
+fn config() -> Config {
+    let cases = std::env::var("BTFHUB_CASES")
+        .ok()
+        .and_then(|n| n.parse().ok());
+    Config {
+        cases: cases.unwrap_or(2000),
+        max_shrink_iters: 5_000,
+        max_shrink_time: 60_000,
+        failure_persistence: Some(Box::new(FileFailurePersistence::Off)),
+        ..Config::default()
+    }
+}
+
+fn numbers() -> impl Strategy<Value = Vec<u32>> {
+    prop::collection::vec(any::<u32>(), 0..400)
+}
+
+/// A local side with relocations, and a target that resembles it.
+fn pair(numbers: &[u32]) -> (Vec<u8>, Graph) {
+    let mut choices = Choices::new(numbers);
+    let local = Graph::any(&mut choices);
+    let target = local.relative(&mut choices);
+    let relocations = local.relocations(&mut choices);
+    (object(&local.btf(false), &relocations, false), target)
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    /// The contract.
+    #[test]
+    fn ours_is_libbpf_s(numbers in numbers()) {
+        let (elf, target) = pair(&numbers);
+        let subject = Subject::open("local", &elf).expect("read").expect("relocations");
+        let kernel = Kernel::parse("target", &target.btf(false).finish()).expect("read");
+        let report = check(&subject, &kernel);
+        prop_assert!(report.differences.is_empty(), "{}", report.differences.join("\n"));
+    }
+
+    /// The same types in another order make the same tailored BTF.
+    #[test]
+    fn canonical(numbers in numbers(), order in numbers()) {
+        let (elf, target) = pair(&numbers);
+        let local = Object::parse("local", &elf).expect("read");
+        let relocations = Relocations::from_objects([&local]);
+        let full = Btf::parse(&target.btf(false).finish()).expect("read");
+        let tailored = tailor(&relocations, &full).expect("small");
+        // Who asks for integers by name gets all spellings of `long` kept.
+        let by_name = relocations.list().iter().any(|r| r.root.kind == 1);
+        if !tailored.verbatim && !by_name {
+            let order = target.shuffle(&mut Choices::new(&order));
+            let shuffled = Btf::parse(&target.ordered(&order, false).finish()).expect("read");
+            prop_assert_eq!(&tailor(&relocations, &shuffled).expect("small").btf, &tailored.btf);
+        }
+    }
+
+    /// The byte order of a file changes no answer but that of a left shift.
+    #[test]
+    fn byte_orders(numbers in numbers()) {
+        let mut choices = Choices::new(&numbers);
+        let local = Graph::any(&mut choices);
+        let target = local.relative(&mut choices);
+        let mut relocations = local.relocations(&mut choices);
+        relocations.retain(|r| r.kind != 4);
+        let answers = |big: bool| {
+            let elf = object(&local.btf(big), &relocations, big);
+            let object = Object::parse("local", &elf).expect("read");
+            let relocations = Relocations::from_objects([&object]);
+            let target = Btf::parse(&target.btf(big).finish()).expect("read");
+            let tailored = tailor(&relocations, &target).expect("small");
+            (relocations, tailored.outcome, tailored.verbatim)
+        };
+        prop_assert_eq!(answers(false), answers(true));
+    }
+
+    /// What was read, written and read is the same.
+    #[test]
+    fn write_and_read(numbers in numbers(), big in any::<bool>()) {
+        let (_, target) = pair(&numbers);
+        let image = target.btf(big).finish();
+        let read = Btf::parse(&image).expect("read");
+        let again = Btf::parse(&read.to_bytes()).expect("read again");
+        prop_assert_eq!(read.to_bytes(), again.to_bytes());
+        prop_assert_eq!(read.type_count(), again.type_count());
+    }
+
+    /// Damaged input is refused or resolved, and nothing panics.
+    #[test]
+    fn damage(numbers in numbers(), hits in prop::collection::vec((any::<u32>(), any::<u8>()), 1..8)) {
+        let (elf, target) = pair(&numbers);
+        let hit = |bytes: &[u8]| {
+            let mut bytes = bytes.to_vec();
+            for (at, value) in &hits {
+                let at = *at as usize % bytes.len();
+                bytes[at] = *value;
+            }
+            bytes
+        };
+        let image = target.btf(false).finish();
+        let targets = [Btf::parse(&image), Btf::parse(&hit(&image))];
+        let objects = [Object::parse("local", &elf), Object::parse("local", &hit(&elf))];
+        for target in targets.iter().flatten() {
+            for object in objects.iter().flatten() {
+                let relocations = Relocations::from_objects([object]);
+                let _ = resolve(&relocations, target);
+                if let Ok(tailored) = tailor(&relocations, target) {
+                    let again = Btf::parse(&tailored.btf).expect("what was written is read");
+                    prop_assert_eq!(resolve(&relocations, &again), Ok(tailored.outcome));
+                }
+            }
+        }
+    }
+
+    /// The same of any bytes at all.
+    #[test]
+    fn any_bytes(mut bytes in prop::collection::vec(any::<u8>(), 0..200), magic in any::<bool>()) {
+        if magic && bytes.len() > 24 {
+            bytes[..8].copy_from_slice(&[0x9f, 0xeb, 1, 0, 24, 0, 0, 0]);
+        }
+        let _ = Btf::parse(&bytes);
+        let _ = Object::parse("any", &bytes);
+    }
+}
+
+/// What is generated is worth resolving: of each sort there is some.
+#[test]
+fn cases_are_of_all_sorts() {
+    use proptest::strategy::ValueTree as _;
+    use proptest::test_runner::TestRunner;
+
+    let mut runner = TestRunner::deterministic();
+    let mut sum = btfhub_tests::contract::Report::default();
+    for _ in 0..400 {
+        let numbers = numbers().new_tree(&mut runner).expect("a case").current();
+        let (elf, target) = pair(&numbers);
+        let subject = Subject::open("local", &elf)
+            .expect("read")
+            .expect("relocations");
+        let kernel = Kernel::parse("target", &target.btf(false).finish()).expect("read");
+        sum.add(check(&subject, &kernel));
+    }
+    println!(
+        "{} relocations: {} found, {} poisoned, {} refused, {} stateful, {} kept whole",
+        sum.relocations,
+        sum.found,
+        sum.poisoned,
+        sum.refused,
+        sum.stateful,
+        sum.verbatim.len()
+    );
+    assert!(sum.found * 5 > sum.relocations, "too little is found");
+    assert!(
+        sum.poisoned * 100 > sum.relocations,
+        "too little is poisoned"
+    );
+    assert!(sum.refused * 50 > sum.relocations, "too little is refused");
+    assert!(sum.stateful > 0, "no answer depends on another");
+}
