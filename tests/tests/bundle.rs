@@ -1,20 +1,18 @@
 //! The bundle format: what is put in comes out, and nothing else ever does.
 
+use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::{WriteError, Writer};
-use btfhub_runtime::bundle::{ObjectDigest, Provenance};
 use btfhub_runtime::{Arch, Bundle, KernelId};
 
 fn provenance() -> Provenance {
     Provenance {
         pins: vec!["git 0123456789abcdef0123456789abcdef01234567".into()],
-        objects: vec![ObjectDigest {
-            name: "probe.bpf.o".into(),
-            sha256: [7; 32],
-        }],
         relocations: [9; 32],
         tool: "btfhub 0.1.0".into(),
         partial: true,
+        ..Provenance::default()
     }
+    .with_objects(&[("probe.bpf.o", [7; 32]), ("Other Object", [8; 32])])
 }
 
 fn kernel<'a>(arch: &'a str, distro: &'a str, version: &'a str, release: &'a str) -> KernelId<'a> {

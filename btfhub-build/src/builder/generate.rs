@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use btfhub_runtime::KernelId;
-use btfhub_runtime::bundle::{ObjectDigest, Provenance};
+use btfhub_runtime::bundle::Provenance;
 
 use super::objects::Loaded;
 use super::work::{Work, Worked};
@@ -245,17 +245,16 @@ impl Builder {
         relocations: &Relocations,
         pins: Vec<String>,
     ) -> Provenance {
-        let objects = objects.iter().map(|loaded| ObjectDigest {
-            name: loaded.object.name().to_owned(),
-            sha256: loaded.sha256,
-        });
+        let objects = objects.iter();
+        let objects = objects.map(|loaded| (loaded.object.name(), loaded.sha256));
         Provenance {
             pins,
-            objects: objects.collect(),
             relocations: relocations.fingerprint(),
             tool: TOOL.to_owned(),
             partial: self.partial,
+            ..Provenance::default()
         }
+        .with_objects(&objects.collect::<Vec<_>>())
     }
 
     /// A bundle without kernels, for objects that stand nowhere yet.

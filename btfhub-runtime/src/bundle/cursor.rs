@@ -20,8 +20,20 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    pub(super) fn is_empty(&self) -> bool {
-        self.rest.is_empty()
+    /// What is still to be read.
+    pub(super) fn rest(&self) -> &'a [u8] {
+        self.rest
+    }
+
+    /// The position's offset in the file.
+    pub(super) fn at(&self) -> usize {
+        self.at
+    }
+
+    /// The bytes from here to `later`, a position further on.
+    pub(super) fn until(&self, later: &Self) -> &'a [u8] {
+        let len = later.at.saturating_sub(self.at);
+        self.rest.get(..len).unwrap_or(&[])
     }
 
     pub(super) fn malformed(&self, what: &'static str) -> BundleError {
@@ -29,6 +41,14 @@ impl<'a> Cursor<'a> {
             part: self.part,
             offset: self.at,
             what,
+        })
+    }
+
+    /// A checksum inside this part does not fit.
+    pub(super) fn damaged(&self) -> BundleError {
+        BundleError(Kind::Checksum {
+            part: self.part,
+            offset: self.at,
         })
     }
 

@@ -1,6 +1,7 @@
 //! The fixed header: where everything else is.
 
 use super::checksum::crc32;
+use super::cursor::Cursor;
 use super::error::{BundleError, Kind, Part};
 
 /// The first eight bytes. The control characters catch transfers that rewrite
@@ -11,93 +12,108 @@ pub(super) const VERSION: u16 = 1;
 /// The codec of the sections this crate reads and writes.
 pub(super) const CODEC: u8 = 1;
 /// Flag: a development build's bundle with only part of the kernels.
-pub(super) const FLAG_PARTIAL: u8 = 1;
+const FLAG_PARTIAL: u8 = 1;
+const FLAGS_AT: usize = 10;
 
 /// Where the digest lies; it covers everything before and after it.
 pub(super) const DIGEST_AT: usize = 16;
 /// The first byte after the digest.
 pub(super) const DIGEST_END: usize = DIGEST_AT + 32;
-const SECTIONS_AT: usize = DIGEST_END + 8;
-const HEADER_CRC_AT: usize = SECTIONS_AT + SECTIONS * 8;
-/// The sections of a file, in file order.
-pub(super) const SECTIONS: usize = 3;
-/// Length of the fixed header.
-pub(super) const HEADER_LEN: usize = HEADER_CRC_AT + 4;
+/// The shortest header: four numbers and its checksum after the digest.
+const HEADER_MIN: usize = DIGEST_END + 4 + 4;
 
 /// The header's fields.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Header {
+pub(super) struct Header<'a> {
     pub(super) partial: bool,
     pub(super) kernels: u32,
     pub(super) classes: u32,
-    /// Length and CRC-32 of provenance, index and classes.
-    pub(super) sections: [(u32, u32); SECTIONS],
+    /// Length of the header.
+    pub(super) len: usize,
+    /// The sections with their checksums, not yet checked.
+    pub(super) provenance: Section<'a>,
+    pub(super) index: Section<'a>,
+    pub(super) class_blocks: Section<'a>,
 }
 
-impl Header {
+/// A section: its bytes and where they lie in the file.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Section<'a> {
+    pub(super) bytes: &'a [u8],
+    pub(super) part: Part,
+    pub(super) at: usize,
+}
+
+impl<'a> Section<'a> {
+    /// The content, after its checksum was found to fit.
+    pub(super) fn checked(&self) -> Result<Cursor<'a>, BundleError> {
+        let mut cursor = self.unchecked();
+        let crc = u32::from_le_bytes(cursor.array()?);
+        if crc32(&[cursor.rest()]) != crc {
+            return Err(self.unchecked().damaged());
+        }
+        Ok(cursor)
+    }
+
+    /// The section from its start, for one that has checksums of its own.
+    pub(super) fn unchecked(&self) -> Cursor<'a> {
+        Cursor::new(self.bytes, self.part, self.at)
+    }
+}
+
+impl<'a> Header<'a> {
     /// Reads and checks the header; `data` is the whole file.
-    pub(super) fn read(data: &[u8]) -> Result<Self, BundleError> {
+    pub(super) fn read(data: &'a [u8]) -> Result<Self, BundleError> {
         check_start(data).map_err(BundleError)?;
-        let Some((header, rest)) = data.split_first_chunk::<HEADER_LEN>() else {
-            return Err(BundleError(Kind::Short { len: data.len() }));
-        };
-        let crc = crc32(&[&header[..DIGEST_AT], &header[DIGEST_END..HEADER_CRC_AT]]);
-        if crc != u32_at(header, HEADER_CRC_AT) {
-            return Err(BundleError(Kind::Checksum {
-                part: Part::Header,
-                offset: 0,
-            }));
+        let mut from = Cursor::new(data, Part::Header, 0);
+        let start = from.take(DIGEST_AT)?;
+        from.take(DIGEST_END - DIGEST_AT)?;
+        let before = from;
+        let kernels = from.varint()?;
+        let classes = from.varint()?;
+        let provenance = from.length()?;
+        let index = from.length()?;
+        let numbers = before.until(&from);
+        if crc32(&[start, numbers]) != u32::from_le_bytes(from.array()?) {
+            return Err(before.damaged());
         }
-        let flags = header[10];
+        let flags = start.get(FLAGS_AT).copied().unwrap_or(0);
         if flags & !FLAG_PARTIAL != 0 {
-            return Err(malformed("an unknown flag is set"));
+            return Err(before.malformed("an unknown flag is set"));
         }
-        let mut sections = [(0, 0); SECTIONS];
-        let mut sum = 0u64;
-        for (i, section) in sections.iter_mut().enumerate() {
-            let at = SECTIONS_AT + i * 8;
-            *section = (u32_at(header, at), u32_at(header, at + 4));
-            sum += u64::from(section.0);
-        }
-        if u64::try_from(rest.len()).ok() != Some(sum) {
-            return Err(malformed("the sections do not fill the file"));
-        }
+        let len = from.at();
+        let mut section = |part, length| -> Result<Section<'a>, BundleError> {
+            let at = from.at();
+            let bytes = from.take(length)?;
+            Ok(Section { bytes, part, at })
+        };
+        let provenance = section(Part::Provenance, provenance)?;
+        let index = section(Part::Index, index)?;
+        let class_blocks = Section {
+            bytes: from.rest(),
+            part: Part::Classes,
+            at: from.at(),
+        };
         Ok(Self {
             partial: flags & FLAG_PARTIAL != 0,
-            kernels: u32_at(header, DIGEST_END),
-            classes: u32_at(header, DIGEST_END + 4),
-            sections,
+            kernels,
+            classes,
+            len,
+            provenance,
+            index,
+            class_blocks,
         })
     }
-
-    /// The bytes of section `index` and their offset in the file, unchecked.
-    pub(super) fn section<'a>(&self, data: &'a [u8], index: usize) -> (&'a [u8], usize) {
-        let mut at = HEADER_LEN;
-        for (len, _) in self.sections.iter().take(index) {
-            at = at.saturating_add(usize::try_from(*len).unwrap_or(usize::MAX));
-        }
-        let len = self.sections.get(index).map_or(0, |s| s.0);
-        let end = at.saturating_add(usize::try_from(len).unwrap_or(usize::MAX));
-        (data.get(at..end).unwrap_or(&[]), at)
-    }
 }
 
-fn malformed(what: &'static str) -> BundleError {
-    BundleError(Kind::Malformed {
-        part: Part::Header,
-        offset: 0,
-        what,
-    })
-}
-
-/// Little-endian, at a constant offset inside the fixed header.
+/// Little-endian, at a constant offset inside the fixed part of the header.
 const fn u32_at(header: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }
 
 /// What can be checked in constant evaluation: magic, version, codec, length.
 pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
-    if data.len() < HEADER_LEN {
+    if data.len() < HEADER_MIN {
         return Err(Kind::Short { len: data.len() });
     }
     let mut i = 0;
@@ -125,37 +141,48 @@ pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
     Ok(())
 }
 
-/// The whole file out of its sections.
+/// The whole file out of its sections, to the first two of which their
+/// checksums are added.
 ///
-/// # Errors
-/// When it would be longer than its 32-bit length can say.
+/// Nothing when it would be longer than its 32-bit length can say.
 #[cfg(feature = "write")]
 pub(super) fn assemble(
     partial: bool,
-    kernels: u32,
-    classes: u32,
-    sections: [&[u8]; SECTIONS],
+    (kernels, classes): (u32, u32),
+    provenance: &[u8],
+    index: &[u8],
+    class_blocks: &[u8],
 ) -> Option<Vec<u8>> {
-    let total = sections.iter().map(|s| s.len()).sum::<usize>() + HEADER_LEN;
+    use super::cursor::put_varint;
+    const CRC_LEN: usize = 4;
+    let mut numbers = Vec::new();
+    put_varint(&mut numbers, kernels);
+    put_varint(&mut numbers, classes);
+    for section in [provenance, index] {
+        put_varint(&mut numbers, u32::try_from(section.len() + CRC_LEN).ok()?);
+    }
+    let total = DIGEST_END
+        + (numbers.len() + CRC_LEN)
+        + (provenance.len() + CRC_LEN)
+        + (index.len() + CRC_LEN)
+        + class_blocks.len();
     let mut out = Vec::with_capacity(total);
     out.extend(MAGIC);
     out.extend(VERSION.to_le_bytes());
     out.push(if partial { FLAG_PARTIAL } else { 0 });
     out.push(CODEC);
     out.extend(u32::try_from(total).ok()?.to_le_bytes());
-    out.extend([0; 32]);
-    out.extend(kernels.to_le_bytes());
-    out.extend(classes.to_le_bytes());
-    for section in sections {
-        out.extend(u32::try_from(section.len()).ok()?.to_le_bytes());
-        out.extend(crc32(&[section]).to_le_bytes());
-    }
-    let crc = crc32(&[&out[..DIGEST_AT], &out[DIGEST_END..]]);
+    let crc = crc32(&[&out, &numbers]);
+    out.extend([0; DIGEST_END - DIGEST_AT]);
+    out.extend(numbers);
     out.extend(crc.to_le_bytes());
-    for section in sections {
+    for section in [provenance, index] {
+        out.extend(crc32(&[section]).to_le_bytes());
         out.extend(section);
     }
-    let digest = super::checksum::sha256(&[&out[..DIGEST_AT], &out[DIGEST_END..]]);
-    out[DIGEST_AT..DIGEST_END].copy_from_slice(&digest);
+    out.extend(class_blocks);
+    let (start, digest) = out.split_at_mut_checked(DIGEST_AT)?;
+    let (digest, rest) = digest.split_at_mut_checked(DIGEST_END - DIGEST_AT)?;
+    digest.copy_from_slice(&super::checksum::sha256(&[start, rest]));
     Some(out)
 }

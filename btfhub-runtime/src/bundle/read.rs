@@ -1,8 +1,8 @@
 //! Reading a bundle.
 
-use super::checksum::{crc32, sha256};
-use super::cursor::Cursor;
-use super::error::{BundleError, Kind, Part};
+use super::blocks;
+use super::checksum::sha256;
+use super::error::{BundleError, Kind};
 use super::format::{self, DIGEST_AT, DIGEST_END, Header};
 use super::index::{Arches, ClassId, Kernels, Lookup};
 use super::provenance::Provenance;
@@ -57,7 +57,7 @@ impl<'a> Bundle<'a> {
     }
 
     /// The bundle in `data`, from anywhere (a file beside the program). Checks
-    /// header, digest and the index.
+    /// header, digest, provenance and index.
     ///
     /// # Errors
     /// When it is no bundle, one of another version, or damaged.
@@ -95,25 +95,11 @@ impl<'a> Bundle<'a> {
         self.data
     }
 
-    fn header(&self) -> Result<Option<Header>, BundleError> {
+    fn header(&self) -> Result<Option<Header<'a>>, BundleError> {
         if self.data.is_empty() {
             return Ok(None);
         }
         Header::read(self.data).map(Some)
-    }
-
-    /// A section after its checksum was found to fit.
-    fn section(
-        &self,
-        header: &Header,
-        index: usize,
-        part: Part,
-    ) -> Result<Cursor<'a>, BundleError> {
-        let (bytes, offset) = header.section(self.data, index);
-        if header.sections.get(index).map(|s| s.1) != Some(crc32(&[bytes])) {
-            return Err(BundleError(Kind::Checksum { part, offset }));
-        }
-        Ok(Cursor::new(bytes, part, offset))
     }
 
     /// How many classes it holds.
@@ -147,22 +133,19 @@ impl<'a> Bundle<'a> {
     pub fn provenance(&self) -> Result<Provenance, BundleError> {
         match self.header()? {
             None => Ok(Provenance::default()),
-            Some(header) => {
-                Provenance::read(self.section(&header, 0, Part::Provenance)?, header.partial)
-            }
+            Some(header) => Provenance::read(header.provenance.checked()?, header.partial),
         }
     }
 
-    /// All kernels, those of one architecture, distribution, version and
-    /// flavour together, in their releases' numeric order. After an error
-    /// nothing more comes.
+    /// All kernels: by architecture, then by the form of the release (so that
+    /// those of one series stand together) and its numbers, then by
+    /// distribution and version. After an error nothing more comes.
     pub fn kernels(&self) -> Kernels<'a> {
-        let (section, classes) = match self.header() {
-            Ok(Some(header)) => (self.section(&header, 1, Part::Index), header.classes),
-            Ok(None) => (Ok(Cursor::new(&[], Part::Index, 0)), 0),
-            Err(error) => (Err(error), 0),
-        };
-        Kernels::new(section, classes)
+        match self.header() {
+            Ok(None) => Kernels::new(Ok(None), 0),
+            Ok(Some(header)) => Kernels::new(header.index.checked().map(Some), header.classes),
+            Err(error) => Kernels::new(Err(error), 0),
+        }
     }
 
     /// The kernels of exactly this architecture and release (`uname -r`), by
@@ -192,13 +175,7 @@ impl<'a> Bundle<'a> {
         if class.0 >= header.classes {
             return Err(no_class(header.classes));
         }
-        let mut section = self.section(&header, 2, Part::Classes)?;
-        for _ in 0..class.0 {
-            let len = section.length()?;
-            section.take(len)?;
-        }
-        let len = section.length()?;
-        Ok(section.take(len)?.to_vec())
+        blocks::read(header.class_blocks.unchecked(), class.0)
     }
 
     /// Where the bytes go. Nothing for [`Bundle::EMPTY`].
@@ -209,14 +186,12 @@ impl<'a> Bundle<'a> {
         let Some(header) = self.header()? else {
             return Ok(Vec::new());
         };
-        let mut sizes = vec![PartSize {
-            name: "header",
-            bytes: format::HEADER_LEN,
-        }];
-        for (i, name) in ["provenance", "index", "classes"].into_iter().enumerate() {
-            let bytes = header.section(self.data, i).0.len();
-            sizes.push(PartSize { name, bytes });
-        }
-        Ok(sizes)
+        let part = |name, bytes: usize| PartSize { name, bytes };
+        Ok(vec![
+            part("header", header.len),
+            part("provenance", header.provenance.bytes.len()),
+            part("index", header.index.bytes.len()),
+            part("classes", header.class_blocks.bytes.len()),
+        ])
     }
 }

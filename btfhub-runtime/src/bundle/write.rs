@@ -7,6 +7,7 @@ use std::collections::btree_map;
 use super::error::BundleError;
 use super::format;
 use super::index::{self, ClassId, RELEASE_MAX};
+use super::plan;
 use super::provenance::Provenance;
 use super::read::Bundle;
 use crate::{Arch, KernelId};
@@ -51,8 +52,9 @@ pub enum WriteError {
         /// The kernel, as `distro/version/arch/release`.
         kernel: String,
     },
-    /// A release longer than [`RELEASE_MAX`]; no `uname -r` is.
-    ReleaseTooLong {
+    /// A release longer than [`RELEASE_MAX`], or with a zero byte in it; no
+    /// `uname -r` is.
+    NoRelease {
         /// The kernel, as `distro/version/arch/release`.
         kernel: String,
     },
@@ -77,9 +79,10 @@ impl fmt::Display for WriteError {
                 "kernel {kernel} was given twice with different BTF: two archives disagree; \
                  leave one of them out"
             ),
-            Self::ReleaseTooLong { kernel } => write!(
+            Self::NoRelease { kernel } => write!(
                 f,
-                "kernel {kernel}: a release of more than {RELEASE_MAX} bytes can't be a `uname -r`"
+                "kernel {kernel}: a release that is longer than {RELEASE_MAX} bytes or has a zero \
+                 byte can't be a `uname -r`"
             ),
             Self::TooLarge => f.write_str("the bundle would be larger than 4 GiB"),
             Self::Readback {
@@ -123,11 +126,11 @@ impl Writer {
     /// no error.
     ///
     /// # Errors
-    /// When the kernel is there already with another BTF, or its release is
-    /// longer than [`RELEASE_MAX`].
+    /// When the kernel is there already with another BTF, or its release
+    /// is longer than [`RELEASE_MAX`].
     pub fn add_kernel(&mut self, kernel: KernelId<'_>, btf: &[u8]) -> Result<(), WriteError> {
-        if kernel.release.len() > RELEASE_MAX {
-            return Err(WriteError::ReleaseTooLong {
+        if !index::write::is_representable(kernel.release) {
+            return Err(WriteError::NoRelease {
                 kernel: kernel.to_string(),
             });
         }
@@ -169,17 +172,19 @@ impl Writer {
         for (btf, arrival) in &self.classes {
             by_arrival[*arrival] = btf.as_slice();
         }
+        let mut ordered: Vec<_> = self.kernels.iter().map(|(k, c)| (k.id(), c)).collect();
+        ordered.sort_by(|a, b| index::write::order(&a.0, &b.0));
         let mut number = BTreeMap::new();
         let mut btfs = Vec::new();
         let mut kernels = Vec::new();
-        for (kernel, arrival) in &self.kernels {
+        for (kernel, arrival) in ordered {
             let next = btfs.len();
             let class = *number.entry(*arrival).or_insert(next);
             if class == next {
                 btfs.push(by_arrival[*arrival]);
             }
             let class = u32::try_from(class).map_err(|_| WriteError::TooLarge)?;
-            kernels.push((kernel.id(), class));
+            kernels.push((kernel, class));
         }
         let out = assemble(&self.provenance, &kernels, &btfs).ok_or(WriteError::TooLarge)?;
         read_back(&out, &kernels, &btfs)?;
@@ -192,19 +197,15 @@ fn assemble(
     kernels: &[(KernelId<'_>, u32)],
     btfs: &[&[u8]],
 ) -> Option<Vec<u8>> {
-    let mut classes = Vec::new();
-    for btf in btfs {
-        super::cursor::put_bytes(&mut classes, btf)?;
-    }
     format::assemble(
         provenance.partial,
-        u32::try_from(kernels.len()).ok()?,
-        u32::try_from(btfs.len()).ok()?,
-        [
-            &provenance.write()?,
-            &index::write(kernels.iter().copied())?,
-            &classes,
-        ],
+        (
+            u32::try_from(kernels.len()).ok()?,
+            u32::try_from(btfs.len()).ok()?,
+        ),
+        &provenance.write()?,
+        &index::write::write(kernels)?,
+        &plan::write(btfs)?,
     )
 }
 

@@ -31,13 +31,14 @@ struct Provenance {
     tool: String,
     pins: Vec<String>,
     objects: Vec<Object>,
+    objects_sha256: String,
     relocations: String,
 }
 
 #[derive(Serialize)]
 struct Object {
     name: String,
-    sha256: String,
+    sha256_start: String,
 }
 
 #[derive(Serialize)]
@@ -98,9 +99,10 @@ fn look(args: &args::Inspect, bundle: &Bundle<'_>) -> Result<Inspected, Failure>
             objects: (provenance.objects.into_iter())
                 .map(|object| Object {
                     name: object.name,
-                    sha256: hex(&object.sha256),
+                    sha256_start: hex(&object.sha256_start),
                 })
                 .collect(),
+            objects_sha256: hex(&provenance.objects_sha256),
             relocations: hex(&provenance.relocations),
         },
         parts: (bundle.sizes()?.into_iter())
@@ -144,10 +146,15 @@ fn text(inspected: &Inspected, kernels: bool) -> String {
     for object in &inspected.provenance.objects {
         let _ = writeln!(
             text,
-            "object      {}  sha256 {}",
-            object.name, object.sha256
+            "object      {}  sha256 {}…",
+            object.name, object.sha256_start
         );
     }
+    let _ = writeln!(
+        text,
+        "objects     sha256 {} over all of them",
+        inspected.provenance.objects_sha256
+    );
     let _ = writeln!(text, "relocations {}", inspected.provenance.relocations);
     for part in &inspected.parts {
         let _ = writeln!(

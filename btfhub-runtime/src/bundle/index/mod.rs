@@ -1,0 +1,329 @@
+//! The index: which class serves which kernel.
+//!
+//! ```text
+//! u32     CRC-32 of the rest of the section
+//! varint  number of strings, then each with its length before it:
+//!         architectures, distributions, versions
+//! varint  number of blocks
+//! each block:  varint kernels, varint lowest class number not seen before,
+//!              varint bytes; from the second block on also its first key:
+//!              varint architecture (a string's number), release with its length
+//! the blocks' bytes, one after another
+//! ```
+//!
+//! How entries are coded in a block is said in `coding`. Finding a kernel reads
+//! the directory and one block, and allocates nothing.
+
+mod coding;
+mod entry;
+mod pattern;
+#[cfg(feature = "write")]
+pub(super) mod write;
+
+use core::cmp::Ordering;
+use core::fmt;
+
+use self::coding::{Coded, Coding};
+use self::entry::Release;
+pub use self::entry::{ClassId, Entry, RELEASE_MAX};
+use self::pattern::Pattern;
+use super::coder::{Coder, Decoder};
+use super::cursor::Cursor;
+use super::error::BundleError;
+use crate::Arch;
+
+/// Iterates over the entries of a bundle; see [`Bundle::kernels`](super::Bundle::kernels).
+#[derive(Clone)]
+pub struct Kernels<'a> {
+    /// Nothing after an error.
+    state: Result<Reading<'a>, Option<BundleError>>,
+}
+
+/// A reading position in the section.
+#[derive(Clone)]
+struct Reading<'a> {
+    strings: Strings<'a>,
+    /// The directory from the next block on.
+    blocks: Cursor<'a>,
+    blocks_left: u32,
+    is_first: bool,
+    /// The bytes of the next block and those behind it.
+    bytes: Cursor<'a>,
+    classes: u32,
+    decoder: Decoder<'a>,
+    coding: Coding,
+    kernels_left: u32,
+}
+
+/// A block's entry in the directory.
+struct Block<'a> {
+    kernels: u32,
+    next_class: u32,
+    len: usize,
+    /// Architecture and release of its first kernel, but for the first block.
+    first: Option<(&'a str, &'a str)>,
+}
+
+#[derive(Clone, Copy)]
+struct Strings<'a> {
+    count: u32,
+    all: Cursor<'a>,
+}
+
+impl<'a> Strings<'a> {
+    fn get(&self, number: u32) -> Result<&'a str, BundleError> {
+        let mut from = self.all;
+        if number >= self.count {
+            return Err(from.malformed("a string that is not there"));
+        }
+        for _ in 0..number {
+            from.text()?;
+        }
+        from.text()
+    }
+}
+
+impl<'a> Reading<'a> {
+    fn new(section: Cursor<'a>, classes: u32) -> Result<Self, BundleError> {
+        let mut from = section;
+        let count = from.varint()?;
+        let strings = Strings { count, all: from };
+        for _ in 0..count {
+            from.text()?;
+        }
+        let blocks_left = from.varint()?;
+        let mut reading = Self {
+            strings,
+            blocks: from,
+            blocks_left,
+            is_first: true,
+            bytes: from,
+            classes,
+            decoder: Decoder::new(&[]),
+            coding: Coding::new(count, 0),
+            kernels_left: 0,
+        };
+        // The bytes begin where the directory ends.
+        let mut directory = reading.clone();
+        while directory.next_block()?.is_some() {}
+        reading.bytes = directory.blocks;
+        Ok(reading)
+    }
+
+    fn next_block(&mut self) -> Result<Option<Block<'a>>, BundleError> {
+        let Some(left) = self.blocks_left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.blocks_left = left;
+        let kernels = self.blocks.varint()?;
+        let next_class = self.blocks.varint()?;
+        let len = self.blocks.length()?;
+        let first = if self.is_first {
+            None
+        } else {
+            Some((
+                self.strings.get(self.blocks.varint()?)?,
+                self.blocks.text()?,
+            ))
+        };
+        self.is_first = false;
+        Ok(Some(Block {
+            kernels,
+            next_class,
+            len,
+            first,
+        }))
+    }
+
+    /// Goes on with the next block. False when there is none.
+    fn enter(&mut self) -> Result<bool, BundleError> {
+        let Some(block) = self.next_block()? else {
+            return Ok(false);
+        };
+        self.decoder = Decoder::new(self.bytes.take(block.len)?);
+        self.coding = Coding::new(self.strings.count, block.next_class);
+        self.kernels_left = block.kernels;
+        Ok(true)
+    }
+
+    /// Skips the blocks that end before (`arch`, `pattern`).
+    fn seek(&mut self, arch: Arch<'_>, pattern: &Pattern) -> Result<(), BundleError> {
+        let mut ahead = self.clone();
+        let mut skipped = None;
+        while let Some(block) = ahead.next_block()? {
+            if let Some((first_arch, release)) = block.first {
+                let first = Pattern::of(release)
+                    .ok_or_else(|| ahead.blocks.malformed("a release too long"))?;
+                let order = first_arch.cmp(arch.as_str());
+                if order.then_with(|| first.order(pattern)) != Ordering::Less {
+                    break;
+                }
+                if let Some(before) = skipped {
+                    self.next_block()?;
+                    self.bytes.take(before)?;
+                }
+            }
+            skipped = Some(block.len);
+        }
+        Ok(())
+    }
+
+    fn next(&mut self) -> Result<Option<Coded>, BundleError> {
+        while self.kernels_left == 0 {
+            if !self.enter()? {
+                return Ok(None);
+            }
+        }
+        self.kernels_left -= 1;
+        let coded = self.coding.entry(&mut self.decoder, None);
+        let coded = coded.filter(|_| !self.decoder.overrun());
+        let Some(coded) = coded else {
+            return Err(self.bytes.malformed("an entry beyond the format's bounds"));
+        };
+        if coded.class >= self.classes {
+            return Err(self.bytes.malformed("a class that is not there"));
+        }
+        Ok(Some(coded))
+    }
+
+    fn entry(&self, coded: &Coded) -> Result<Entry<'a>, BundleError> {
+        let release = Release::of(&coded.pattern)
+            .ok_or_else(|| self.bytes.malformed("a release that is none"))?;
+        Ok(Entry::new(
+            Arch::new(self.strings.get(coded.arch)?),
+            self.strings.get(coded.distro)?,
+            self.strings.get(coded.version)?,
+            release,
+            ClassId(coded.class),
+        ))
+    }
+}
+
+impl<'a> Kernels<'a> {
+    pub(super) fn new(section: Result<Option<Cursor<'a>>, BundleError>, classes: u32) -> Self {
+        let state = match section {
+            Ok(Some(section)) => Reading::new(section, classes).map_err(Some),
+            Ok(None) => Err(None),
+            Err(error) => Err(Some(error)),
+        };
+        Self { state }
+    }
+
+    /// The next entry that `wanted` takes: it says whether to skip one
+    /// (less), take it (equal) or stop (greater).
+    fn find(
+        &mut self,
+        wanted: impl Fn(&Reading<'a>, &Coded) -> Result<Ordering, BundleError>,
+    ) -> Option<Result<Entry<'a>, BundleError>> {
+        let reading = match &mut self.state {
+            Ok(reading) => reading,
+            Err(error) => return error.take().map(Err),
+        };
+        let mut step = || loop {
+            let Some(coded) = reading.next()? else {
+                return Ok(None);
+            };
+            match wanted(reading, &coded)? {
+                Ordering::Less => {}
+                Ordering::Equal => return reading.entry(&coded).map(Some),
+                Ordering::Greater => return Ok(None),
+            }
+        };
+        let found = step().transpose();
+        if !matches!(found, Some(Ok(_))) {
+            self.state = Err(None);
+        }
+        found
+    }
+}
+
+impl<'a> Iterator for Kernels<'a> {
+    type Item = Result<Entry<'a>, BundleError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        self.find(|_, _| Ok(Ordering::Equal))
+    }
+}
+
+impl fmt::Debug for Kernels<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Kernels").finish_non_exhaustive()
+    }
+}
+
+/// Iterates over the entries of one (arch, release); see
+/// [`Bundle::lookup`](super::Bundle::lookup).
+#[derive(Clone, Debug)]
+pub struct Lookup<'a, 'q> {
+    kernels: Kernels<'a>,
+    arch: Arch<'q>,
+    release: &'q str,
+}
+
+impl<'a, 'q> Lookup<'a, 'q> {
+    pub(super) fn new(mut kernels: Kernels<'a>, arch: Arch<'q>, release: &'q str) -> Self {
+        let sought = match (&mut kernels.state, Pattern::of(release)) {
+            (Ok(reading), Some(pattern)) => reading.seek(arch, &pattern),
+            _ => Ok(()),
+        };
+        if let Err(error) = sought {
+            kernels.state = Err(Some(error));
+        }
+        Self {
+            kernels,
+            arch,
+            release,
+        }
+    }
+}
+
+impl<'a> Iterator for Lookup<'a, '_> {
+    type Item = Result<Entry<'a>, BundleError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let arch = self.arch.as_str();
+        let pattern = Pattern::of(self.release)?;
+        self.kernels.find(|reading, coded| {
+            let order = reading.strings.get(coded.arch)?.cmp(arch);
+            Ok(order.then_with(|| coded.pattern.order(&pattern)))
+        })
+    }
+}
+
+/// Iterates over the architectures of a bundle; see
+/// [`Bundle::arches`](super::Bundle::arches).
+#[derive(Clone, Debug)]
+pub struct Arches<'a> {
+    kernels: Kernels<'a>,
+    last: Option<Arch<'a>>,
+}
+
+impl<'a> Arches<'a> {
+    pub(super) fn new(kernels: Kernels<'a>) -> Self {
+        Self {
+            kernels,
+            last: None,
+        }
+    }
+}
+
+impl<'a> Iterator for Arches<'a> {
+    type Item = Result<Arch<'a>, BundleError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let last = self.last;
+        let next = self.kernels.find(|reading, coded| {
+            let arch = Arch::new(reading.strings.get(coded.arch)?);
+            Ok(if Some(arch) == last {
+                Ordering::Less
+            } else {
+                Ordering::Equal
+            })
+        })?;
+        Some(next.map(|entry| {
+            let arch = entry.arch();
+            self.last = Some(arch);
+            arch
+        }))
+    }
+}

@@ -1,0 +1,116 @@
+//! A release taken apart: its text with the numbers taken out, and the numbers.
+//!
+//! `5.4.0-84-generic` is the pattern `#.#.#-#-generic` with 5, 4, 0 and 84.
+//! Kernels of one series share the pattern, and their numbers grow.
+
+use core::cmp::Ordering;
+
+use super::RELEASE_MAX;
+
+/// Most numbers that are taken out of one release; further ones stay text.
+pub(super) const NUMBERS: usize = 12;
+/// Most digits of a number that is taken out.
+const DIGITS: usize = 9;
+/// What stands in the pattern where a number was.
+pub(super) const NUMBER: u8 = 0;
+
+/// See the module.
+#[derive(Clone, Copy)]
+pub(super) struct Pattern {
+    text: [u8; RELEASE_MAX],
+    len: usize,
+    pub(super) numbers: [u32; NUMBERS],
+}
+
+impl Pattern {
+    pub(super) const EMPTY: Self = Self {
+        text: [0; RELEASE_MAX],
+        len: 0,
+        numbers: [0; NUMBERS],
+    };
+
+    /// Takes a release apart. Nothing when it is longer than [`RELEASE_MAX`] or
+    /// holds a zero byte.
+    pub(super) fn of(release: &str) -> Option<Self> {
+        let mut out = Self::EMPTY;
+        let mut rest = release.as_bytes();
+        if rest.len() > RELEASE_MAX || rest.contains(&NUMBER) {
+            return None;
+        }
+        let mut count = 0;
+        while let Some((first, later)) = rest.split_first() {
+            let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
+            // A leading zero would be lost.
+            let fits = match first {
+                b'0' => digits == 1,
+                _ => (1..=DIGITS).contains(&digits),
+            };
+            let slot = out.numbers.get_mut(count);
+            let (run, after) = rest.split_at(digits.max(1));
+            if let (true, Some(slot)) = (fits, slot) {
+                *slot = run.iter().fold(0, |n, b| n * 10 + u32::from(b - b'0'));
+                out.push(NUMBER)?;
+                count += 1;
+                rest = after;
+            } else if digits > 0 {
+                for byte in run {
+                    out.push(*byte)?;
+                }
+                rest = after;
+            } else {
+                out.push(*first)?;
+                rest = later;
+            }
+        }
+        Some(out)
+    }
+
+    /// The pattern without its numbers.
+    pub(super) fn text(&self) -> &[u8] {
+        self.text.get(..self.len).unwrap_or(&[])
+    }
+
+    /// Numbers in the pattern.
+    pub(super) fn count(&self) -> usize {
+        let count = self.text().iter().filter(|b| **b == NUMBER).count();
+        count.min(NUMBERS)
+    }
+
+    /// Cuts the text to its first `len` bytes.
+    pub(super) fn truncate(&mut self, len: usize) {
+        self.len = self.len.min(len);
+    }
+
+    /// Appends a byte to the text, while there is room.
+    pub(super) fn push(&mut self, byte: u8) -> Option<()> {
+        *self.text.get_mut(self.len)? = byte;
+        self.len += 1;
+        Some(())
+    }
+
+    /// The release, byte by byte.
+    pub(super) fn write(&self, mut out: impl FnMut(u8) -> Option<()>) -> Option<()> {
+        let mut numbers = self.numbers.iter();
+        for byte in self.text() {
+            if *byte != NUMBER {
+                out(*byte)?;
+                continue;
+            }
+            let number = *numbers.next()?;
+            let mut unit = 1;
+            while number / unit >= 10 {
+                unit *= 10;
+            }
+            while unit > 0 {
+                out(b'0' + u8::try_from(number / unit % 10).unwrap_or(0))?;
+                unit /= 10;
+            }
+        }
+        Some(())
+    }
+
+    /// The order of the index: by pattern, then by the numbers.
+    pub(super) fn order(&self, other: &Self) -> Ordering {
+        (self.text().cmp(other.text())).then_with(|| self.numbers.cmp(&other.numbers))
+    }
+}

@@ -1,0 +1,249 @@
+//! Writing the classes' section: which class in which block, against which.
+
+use std::collections::{HashMap, HashSet};
+
+use super::checksum::crc32;
+use super::class::WantedClass;
+use super::coder::Encoder;
+use super::cursor::put_varint;
+use super::definition::Definition;
+use super::image;
+use super::library::{Class, Library};
+use super::model::count;
+use super::parse::Numbers;
+
+/// Bits to be decoded for one class, root and block together; a bit takes some
+/// 30 ns.
+const CLASS_BITS: usize = 24_000;
+/// Of these, what the root may take when there are other blocks.
+const ROOT_BITS: usize = CLASS_BITS / 2;
+
+/// The section for these BTF images, class 0 first. Nothing when it is too large.
+pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
+    let mut numbers = Numbers::new();
+    let mut classes: Vec<WantedClass> = btfs.iter().map(|btf| numbers.class(btf)).collect();
+    loop {
+        let plan = Plan::new(btfs, &classes, &numbers);
+        let mut others = Vec::new();
+        let (stride, root) = plan.root();
+        let rest = (0..btfs.len()).filter(|at| !root.classes.contains(at));
+        let mut block = root.child();
+        for at in rest {
+            block.push(&plan, at);
+            if root.bits + block.encoder.bits() >= CLASS_BITS {
+                others.push(core::mem::replace(&mut block, root.child()));
+            }
+        }
+        if !block.classes.is_empty() {
+            others.push(block);
+        }
+        let blocks = || core::iter::once(&root.block).chain(&others);
+        let wrong: Vec<usize> = blocks().flat_map(|b| b.wrong.iter().copied()).collect();
+        if wrong.is_empty() {
+            let blocks = core::iter::once(root.block).chain(others);
+            return assemble(stride, blocks);
+        }
+        // Not in canonical form: kept as bytes.
+        for at in wrong {
+            let (Some(class), Some(btf)) = (classes.get_mut(at), btfs.get(at)) else {
+                return None;
+            };
+            *class = WantedClass::Bytes(btf.to_vec());
+        }
+    }
+}
+
+fn assemble(stride: usize, blocks: impl Iterator<Item = Block>) -> Option<Vec<u8>> {
+    let mut directory = Vec::new();
+    let mut bytes = Vec::new();
+    let mut number = 0;
+    for block in blocks {
+        let coded = block.encoder.finish();
+        put_varint(&mut directory, u32::try_from(block.classes.len()).ok()?);
+        put_varint(&mut directory, u32::try_from(coded.len()).ok()?);
+        directory.extend(crc32(&[&coded]).to_le_bytes());
+        bytes.extend(coded);
+        number += 1;
+    }
+    let mut head = Vec::new();
+    put_varint(&mut head, u32::try_from(stride).ok()?);
+    put_varint(&mut head, number);
+    let mut out = crc32(&[&head, &directory]).to_le_bytes().to_vec();
+    out.extend(head);
+    out.extend(directory);
+    out.extend(bytes);
+    Some(out)
+}
+
+/// What is to be written, with the definitions numbered for comparison.
+struct Plan<'p> {
+    btfs: &'p [&'p [u8]],
+    classes: &'p [WantedClass],
+    numbers: &'p Numbers,
+    /// Per class: (symbol, number of the definition), sorted.
+    contents: Vec<Vec<(u32, u32)>>,
+}
+
+impl<'p> Plan<'p> {
+    fn new(btfs: &'p [&'p [u8]], classes: &'p [WantedClass], numbers: &'p Numbers) -> Self {
+        let mut known: HashMap<&Definition, u32> = HashMap::new();
+        let contents = classes.iter().map(|class| {
+            let WantedClass::Definitions { members, .. } = class else {
+                return Vec::new();
+            };
+            let mut content = Vec::with_capacity(members.len());
+            for (symbol, definition) in members {
+                let next = count(known.len());
+                content.push((*symbol, *known.entry(definition).or_insert(next)));
+            }
+            content.sort_unstable();
+            content
+        });
+        Self {
+            contents: contents.collect(),
+            btfs,
+            classes,
+            numbers,
+        }
+    }
+
+    /// Stride and first block: everything, or every so many classes as make
+    /// the largest block within its bounds.
+    fn root(&self) -> (usize, Root) {
+        let total = self.classes.len();
+        if let Some(root) = self.block(1, CLASS_BITS) {
+            return (1, root);
+        }
+        let mut best = None;
+        let mut number = 1;
+        while number < total {
+            let stride = total.div_ceil(number);
+            let Some(root) = self.block(stride, ROOT_BITS) else {
+                break;
+            };
+            best = Some((stride, root));
+            number *= 2;
+        }
+        best.or_else(|| Some((total, self.block(total, usize::MAX)?)))
+            .unwrap_or_else(|| (1, Root::new(Block::new(self.library()))))
+    }
+
+    fn library(&self) -> Library {
+        let mut library = Library::new();
+        library.wanted = self.numbers.wanted.clone();
+        library
+    }
+
+    fn block(&self, stride: usize, bound: usize) -> Option<Root> {
+        let mut block = Block::new(self.library());
+        for at in (0..self.classes.len()).step_by(stride.max(1)) {
+            block.push(self, at);
+            if block.encoder.bits() > bound {
+                return None;
+            }
+        }
+        Some(Root::new(block))
+    }
+
+    /// How much class `new` differs from class `old`, where `known` are the
+    /// definitions that were coded.
+    fn difference(&self, old: usize, new: usize, known: &HashSet<u32>) -> usize {
+        const NEW_DEFINITION: usize = 8;
+        let (Some(old), Some(new)) = (self.contents.get(old), self.contents.get(new)) else {
+            return usize::MAX;
+        };
+        if old.is_empty() {
+            return usize::MAX;
+        }
+        let gone = old.iter().filter(|o| new.binary_search(o).is_err()).count();
+        let come = new.iter().filter(|n| old.binary_search(n).is_err());
+        let cost = |n: &(u32, u32)| {
+            if known.contains(&n.1) {
+                1
+            } else {
+                NEW_DEFINITION
+            }
+        };
+        gone + come.map(cost).sum::<usize>()
+    }
+}
+
+/// A block being written.
+struct Block {
+    library: Library,
+    encoder: Encoder,
+    /// Numbers of its classes.
+    classes: Vec<usize>,
+    /// Numbers of all classes in `library`.
+    coded: Vec<usize>,
+    definitions: HashSet<u32>,
+    /// Classes that do not come out as they went in.
+    wrong: Vec<usize>,
+}
+
+impl Block {
+    fn new(library: Library) -> Self {
+        Self {
+            library,
+            encoder: Encoder::new(),
+            classes: Vec::new(),
+            coded: Vec::new(),
+            definitions: HashSet::new(),
+            wrong: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, plan: &Plan<'_>, at: usize) {
+        let costs = self.coded.iter().rev().enumerate();
+        let costs = costs.map(|(back, old)| {
+            let cost = plan.difference(*old, at, &self.definitions);
+            (cost, count(back))
+        });
+        let back = costs.min().map_or(0, |(_, back)| back);
+        self.library
+            .class(&mut self.encoder, plan.classes.get(at), back);
+        let same = match self.library.classes.last() {
+            Some(Class::Definitions {
+                big_endian,
+                members,
+            }) => {
+                let image = image::emit(&self.library, *big_endian, members);
+                image.as_deref() == plan.btfs.get(at).copied()
+            }
+            _ => true,
+        };
+        if !same {
+            self.wrong.push(at);
+        }
+        self.classes.push(at);
+        self.coded.push(at);
+        if let Some(content) = plan.contents.get(at) {
+            self.definitions.extend(content.iter().map(|c| c.1));
+        }
+    }
+}
+
+/// The first block, and what the others go on from.
+struct Root {
+    block: Block,
+    bits: usize,
+    classes: HashSet<usize>,
+}
+
+impl Root {
+    fn new(block: Block) -> Self {
+        Self {
+            bits: block.encoder.bits(),
+            classes: block.classes.iter().copied().collect(),
+            block,
+        }
+    }
+
+    fn child(&self) -> Block {
+        Block {
+            coded: self.block.coded.clone(),
+            definitions: self.block.definitions.clone(),
+            ..Block::new(self.block.library.clone())
+        }
+    }
+}
