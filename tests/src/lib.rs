@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod app;
+pub mod browser;
 pub mod btf_builder;
 pub mod cli;
 pub mod contract;
