@@ -40,14 +40,26 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
         }
         None => stdout(rendered.as_bytes())?,
     }
-    let exceeded: Vec<String> = (denied.iter())
+    let mut complaints: Vec<String> = (denied.iter())
         .filter_map(|deny| Some(complaint(&report, *deny, &deny.exceeded(&report)?)))
         .collect();
-    if exceeded.is_empty() {
+    if !args.filter.skip_bad && !report.unreadable.is_empty() {
+        let bad = report
+            .unreadable
+            .iter()
+            .map(|bad| format!("\n  {}: {}", bad.kernel, bad.error));
+        complaints.push(format!(
+            "{} of the archive cannot be used (--skip-bad leaves them out):{}",
+            count(report.unreadable.len(), "entry", "entries"),
+            bad.collect::<String>()
+        ));
+    }
+    if complaints.is_empty() {
         return Ok(());
     }
-    let failure = Failure::new(exceeded.join("\n"));
-    Err(if format == Format::Json && args.out.is_none() {
+    let failure = Failure::new(complaints.join("\n"));
+    // A second document on stdout would be none.
+    Err(if args.out.is_none() {
         failure.told()
     } else {
         failure

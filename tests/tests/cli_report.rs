@@ -1,0 +1,219 @@
+//! `report` in its formats, and `--deny`.
+
+use btfhub_tests::cli::Dir;
+use btfhub_tests::objects::own_dir;
+use btfhub_tests::oracle::records::LocalObject;
+use btfhub_tests::{cli_test, pack};
+use serde_json::Value;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/archive");
+const EXECWATCH: &str = concat!(
+    env!("CARGO_MANIFEST_DIR"),
+    "/../examples/execwatch/src/execwatch.bpf.o"
+);
+
+fn object(name: &str) -> String {
+    own_dir().join(name).to_str().expect("UTF-8").to_owned()
+}
+
+fn report(dir: &Dir, object: &str, more: &[&str]) -> btfhub_tests::cli::Run {
+    let base = ["report", "--archive", EXAMPLES, "--object", object];
+    dir.btfhub(base.iter().chain(more))
+}
+
+cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
+    let dropped = object("dropped.bpf.o");
+    // Where the field is there, nothing is denied.
+    let _ = report(
+        &dir,
+        &dropped,
+        &["--include", ">=6.1", "--deny", "unloadable"],
+    )
+    .ok();
+    let run = report(&dir, &dropped, &["--deny", "unloadable"]);
+    let text = &run.stdout;
+    assert!(
+        text.contains("everything loads on 5 of 8 kernels"),
+        "{text}"
+    );
+    assert!(
+        text.contains("FAIL  task_struct.__state: absent on 3 kernels"),
+        "{text}"
+    );
+    assert!(text.lines().count() <= 20, "{text}");
+    let complaint = run.fails(1);
+    for expected in [
+        "--deny unloadable>0: 3 of 8 kernels: debian/11/arm64 5.10 (1), debian/11/x86_64 5.10 (2)",
+        "task_struct.__state is absent on 3 kernels: task_struct has no member __state",
+        "asked in on_switch (raw_tp/sched_switch) instruction ",
+        "dropped.bpf.c:",
+        "what to do: guard the access with bpf_core_field_exists()",
+    ] {
+        assert!(complaint.contains(expected), "{expected}: {complaint}");
+    }
+});
+
+cli_test!(thresholds, |dir| {
+    for (release, variant) in [
+        ("4.18", "before"),
+        ("5.4", "before"),
+        ("5.15", "after"),
+        ("6.1", "after"),
+    ] {
+        let elf =
+            std::fs::read(own_dir().join(format!("guard.{variant}.btf.o"))).expect("an object");
+        let btf = LocalObject::parse(variant, &elf).expect("an object").btf;
+        pack::entry(
+            &dir.path("a"),
+            &format!("debian/11/x86_64/{release}.0"),
+            &btf,
+        );
+    }
+    let object = object("guard.bpf.o");
+    let report = |deny: &[&str]| {
+        let base = ["report", "--archive", "a", "--object", &object, "--deny"];
+        dir.btfhub(base.iter().chain(deny))
+    };
+    let _ = report(&["unloadable>2"]).ok();
+    let _ = report(&["unloadable>1"]).fails(1);
+    let _ = report(&["unloadable>50%"]).ok();
+    let _ = report(&["unloadable>49.5%"]).fails(1);
+    let _ = report(&["unguarded"]).fails(1);
+    let _ = report(&["ambiguous", "incompatible", "refused"]).ok();
+    let _ = report(&["ambiguous", "absent"]).fails(1);
+    let complaint = report(&["unloadible"]).fails(2);
+    assert!(complaint.contains("is no threshold"), "{complaint}");
+});
+
+cli_test!(a_guarded_field_is_not_denied, |dir| {
+    let text = report(&dir, EXECWATCH, &["--deny", "unloadable", "unguarded"]).ok();
+    assert!(
+        text.contains("everything loads on 8 of 8 kernels"),
+        "{text}"
+    );
+    assert!(
+        text.contains("ok    task_struct.__state: absent on 3 kernels"),
+        "{text}"
+    );
+});
+
+cli_test!(json_has_the_documented_shape, |dir| {
+    let two = ["--include", "debian/1[13]/x86_64/*cloud*"];
+    let report = |more: &[&str]| report(&dir, &object("dropped.bpf.o"), &[&two, more].concat());
+    let json = report(&["--json"]).ok();
+    assert_eq!(
+        json,
+        report(&["--format", "json", "--jobs", "1"]).ok(),
+        "the same at any number of jobs"
+    );
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    assert_eq!(json["schema"], "btfhub.report/1");
+    assert_eq!(json["objects"], serde_json::json!(["dropped.bpf.o"]));
+    assert_eq!(json["summary"]["kernels"], 2);
+    assert_eq!(json["summary"]["kernels_where_all_loads"], 1);
+    let kernels = json["kernels"].as_array().expect("a list");
+    let relocation = &json["relocations"][0];
+    assert_eq!(relocation["term"], "task_struct.__state");
+    assert_eq!(relocation["kind"], "byte_off");
+    let site = &relocation["sites"][0];
+    assert!(
+        site["text"].as_str().expect("a line").contains("task"),
+        "{site}"
+    );
+    let function = site["function"].as_u64().expect("an index") as usize;
+    assert_eq!(json["functions"][function]["name"], "on_switch");
+    assert_eq!(
+        json["functions"][function]["section"],
+        "raw_tp/sched_switch"
+    );
+    for kernel in kernels {
+        let column = kernel["column"].as_u64().expect("an index") as usize;
+        let verdict = json["columns"][column][0].as_u64().expect("an index") as usize;
+        let verdict = &json["verdicts"][verdict];
+        let old = kernel["series"] == "5.10";
+        assert_eq!(kernel["loads"], !old, "{kernel}");
+        assert_eq!(verdict["status"], if old { "absent" } else { "resolved" });
+        assert_eq!(
+            verdict["effect"],
+            if old { "program-fails" } else { "fine" }
+        );
+        assert_eq!(verdict["value"].is_null(), old, "{verdict}");
+        assert_eq!(
+            verdict["failing"].as_array().expect("a list").is_empty(),
+            !old
+        );
+    }
+});
+
+cli_test!(markdown_for_a_pull_request, |dir| {
+    let two = [
+        "--include",
+        "debian/1[13]/x86_64/*cloud*",
+        "--format",
+        "markdown",
+    ];
+    let text = report(&dir, &object("dropped.bpf.o"), &two).ok();
+    assert!(
+        text.starts_with("### Kernel compatibility of `dropped.bpf.o`\n"),
+        "{text}"
+    );
+    assert!(
+        text.contains("**Everything loads on 1 of 2 kernels.**"),
+        "{text}"
+    );
+    assert!(
+        text.contains("| debian/11/x86\\_64 5.10 | 0 | 1 |"),
+        "{text}"
+    );
+    assert!(
+        text.contains("| `task_struct.__state` | absent |"),
+        "{text}"
+    );
+});
+
+cli_test!(written_to_a_file, |dir| {
+    let run = report(
+        &dir,
+        EXECWATCH,
+        &[
+            "--include",
+            "debian/11/arm64/*",
+            "--format",
+            "html",
+            "--out",
+            "sub/report.html",
+        ],
+    );
+    assert_eq!(run.stdout, "");
+    let _ = run.ok();
+    let html = std::fs::read_to_string(dir.path("sub/report.html")).expect("a page");
+    assert!(html.starts_with("<!doctype html>"));
+    assert!(html.contains("\"schema\":\"btfhub.report/1\""));
+});
+
+cli_test!(damaged_entries_are_told, |dir| {
+    let elf = std::fs::read(own_dir().join("guard.after.btf.o")).expect("an object");
+    let btf = LocalObject::parse("after", &elf).expect("it").btf;
+    pack::entry(&dir.path("a"), "debian/11/x86_64/5.10.0", &btf);
+    dir.write("a/debian/11/x86_64/5.10.1.btf.tar.xz", "no xz");
+    let object = object("guard.bpf.o");
+    let run = dir.btfhub(["report", "--archive", "a", "--object", &object]);
+    assert!(
+        run.stdout
+            .contains("left out: 1 kernel with a damaged entry"),
+        "{}",
+        run.stdout
+    );
+    let complaint = run.fails(1);
+    assert!(complaint.contains("debian/11/x86_64/5.10.1"), "{complaint}");
+    let _ = dir
+        .btfhub([
+            "report",
+            "--archive",
+            "a",
+            "--object",
+            &object,
+            "--skip-bad",
+        ])
+        .ok();
+});
