@@ -11,6 +11,7 @@ pub mod fixtures;
 pub mod generate;
 pub mod kernels;
 pub mod live;
+pub mod large;
 pub mod objects;
 pub mod oracle;
 pub mod ours;
