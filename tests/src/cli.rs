@@ -117,8 +117,16 @@ impl Dir {
     /// # Panics
     /// If it can't be started.
     pub fn run(&self, command: &mut Command) -> Run {
+        self.run_in("", command)
+    }
+
+    /// Any command in a directory below this one.
+    ///
+    /// # Panics
+    /// If it can't be started.
+    pub fn run_in(&self, directory: impl AsRef<Path>, command: &mut Command) -> Run {
         let output = command
-            .current_dir(self.0.path())
+            .current_dir(self.path(directory))
             .env("GIT_CONFIG_GLOBAL", "/dev/null")
             .env("GIT_CONFIG_NOSYSTEM", "1")
             .stdin(Stdio::null())

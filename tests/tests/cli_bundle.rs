@@ -462,3 +462,55 @@ cli_test!(locks_and_pins, |dir| {
     assert!(complaint.contains("5.10.0-9-amd64"), "{complaint}");
     assert!(!dir.has("b"));
 });
+
+cli_test!(a_manifest_stands_for_options, |dir| {
+    let object = made_up(&dir);
+    std::fs::copy(object, dir.path("guard.bpf.o")).expect("a copy");
+    let package = |name: &str, table: &str| {
+        format!(
+            "[package]\nname = \"{name}\"\nversion = \"0.1.0\"\nedition = \"2021\"\n\n\
+             [package.metadata.btfhub]\n{table}"
+        )
+    };
+    let table = "archive = \"../archive\"\nobjects = \"../*.bpf.o\"\nexclude = [\"ubuntu/*\"]\n";
+    dir.write(
+        "Cargo.toml",
+        "[workspace]\nmembers = [\"agent\", \"other\"]\nresolver = \"2\"\n",
+    );
+    dir.write("agent/Cargo.toml", package("agent", table));
+    dir.write("agent/src/lib.rs", "");
+    dir.write(
+        "other/Cargo.toml",
+        "[package]\nname = \"other\"\nversion = \"0.1.0\"\n",
+    );
+    dir.write("other/src/lib.rs", "");
+
+    // From the root the only package that has the table counts.
+    let text = dir.btfhub(["bundle", "--out", "b"]).ok();
+    assert!(text.starts_with("b: 3 kernels, 2 classes, "), "{text}");
+    let list = dir.btfhub(["list", "--kernels"]).ok();
+    assert_eq!(list.lines().count(), 3, "{list}");
+    // Options win.
+    let text = dir
+        .btfhub(["bundle", "--out", "b", "--exclude", "rhel/*"])
+        .ok();
+    assert!(text.starts_with("b: 4 kernels, "), "{text}");
+    assert!(dir.btfhub(["report"]).ok().contains("asked of 3 kernels"));
+
+    dir.write("other/Cargo.toml", package("other", table));
+    let complaint = dir.btfhub(["list"]).fails(2);
+    assert!(complaint.contains("--manifest-path"), "{complaint}");
+    let list = dir
+        .btfhub(["list", "--kernels", "--manifest-path", "other/Cargo.toml"])
+        .ok();
+    assert_eq!(list.lines().count(), 3, "{list}");
+    let mut there = dir.command();
+    there.args(["list", "--kernels"]);
+    let list = dir.run_in("agent", &mut there).ok();
+    assert_eq!(list.lines().count(), 3, "{list}");
+    dir.write("other/Cargo.toml", package("other", "archvie = \"x\"\n"));
+    let complaint = dir
+        .btfhub(["list", "--manifest-path", "other/Cargo.toml"])
+        .fails(2);
+    assert!(complaint.contains("archvie"), "{complaint}");
+});

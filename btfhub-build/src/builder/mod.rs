@@ -1,12 +1,14 @@
 //! What to build, and the stages in their order.
 //!
 //! ```text
+//! configured what it was told, for tools
 //! objects   files → eBPF objects
 //! kernels   archives → the entries to take
 //! work      entries × relocations → tailored BTF, several at a time
 //! generate  the stages in order, up to the bundle and its proof
 //! ```
 
+mod configured;
 mod generate;
 mod kernels;
 mod objects;

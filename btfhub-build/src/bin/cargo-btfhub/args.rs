@@ -41,6 +41,11 @@ pub(crate) struct Global {
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true, display_order = 100)]
     pub(crate) json: bool,
+    /// The Cargo.toml whose [package.metadata.btfhub] stands for options that are not given
+    ///
+    /// Default: the package one is in, or the only one of the workspace with that table.
+    #[arg(long, global = true, value_name = "PATH", display_order = 102)]
+    pub(crate) manifest_path: Option<PathBuf>,
     /// No progress and no notes on stderr, only errors
     #[arg(long, short, global = true, display_order = 101)]
     pub(crate) quiet: bool,

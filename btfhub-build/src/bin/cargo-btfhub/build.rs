@@ -62,7 +62,7 @@ pub(crate) fn generate(builder: &Builder, output: Output) -> Result<Generated, F
 }
 
 /// An error of the library, with what can be done about it.
-fn failure(error: Error) -> Failure {
+pub(crate) fn failure(error: Error) -> Failure {
     let exit = match error.kind() {
         ErrorKind::Config => Exit::Usage,
         _ => Exit::Failed,

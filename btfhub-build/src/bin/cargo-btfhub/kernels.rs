@@ -1,11 +1,12 @@
 //! Which kernels and which objects a command is about.
 
+use btfhub_build::Builder;
 use btfhub_build::archive::{Archive, Entry, Filter};
 use btfhub_build::object::Object;
 use btfhub_runtime::{Arch, KernelId};
 
 use crate::args::{ArchiveArgs, FilterArgs, ObjectArgs};
-use crate::build::no_object;
+use crate::build::{failure, no_object};
 use crate::failure::{Context, Exit, Failure};
 
 /// `--arch`, `--include` and `--exclude`, understood.
@@ -27,7 +28,7 @@ impl Wanted {
                 })
                 .collect()
         };
-        let all = args.archs.iter().any(|arch| arch == "all");
+        let all = args.archs.is_empty() || args.archs.iter().any(|arch| arch == "all");
         Ok(Self {
             archs: (!all).then(|| {
                 (args.archs.iter())
@@ -70,7 +71,8 @@ pub(crate) fn objects(args: &ObjectArgs) -> Result<Vec<Object>, Failure> {
     if args.objects.is_empty() {
         return Err(no_object());
     }
-    (args.objects.iter())
+    let named = args.objects.iter().fold(Builder::new(), Builder::object);
+    (named.object_files().map_err(failure)?.iter())
         .map(|path| {
             let data = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
             let name = path

@@ -29,6 +29,7 @@ mod select;
 mod shell;
 mod tailor;
 mod verify;
+mod workspace;
 
 use std::process::ExitCode;
 
@@ -46,7 +47,10 @@ fn main() -> ExitCode {
     }
     let cli = Cli::parse_from(arguments);
     let output = Output::new(&cli.global);
-    match run(cli.command, output) {
+    let mut command = cli.command;
+    let manifest = cli.global.manifest_path.as_deref();
+    let done = workspace::complete(&mut command, manifest).and_then(|()| run(command, output));
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             fail(&failure, output);

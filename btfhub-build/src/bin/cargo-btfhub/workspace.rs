@@ -1,0 +1,139 @@
+//! `[package.metadata.btfhub]` of the package at hand, in the place of options that were
+//! not given.
+
+use std::path::{Path, PathBuf};
+
+use btfhub_build::archive::Pin;
+use btfhub_build::{Builder, OnBadEntry};
+use cargo_metadata::MetadataCommand;
+
+use crate::args::{ArchiveArgs, Command, FilterArgs, ObjectArgs};
+use crate::build::failure;
+use crate::failure::{Context, Failure};
+
+/// Fills in what the command lacks.
+pub(crate) fn complete(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
+    let (archive, objects, filter, pin) = match command {
+        Command::Tailor(args) => (
+            &mut args.archive,
+            Some(&mut args.objects),
+            Some(&mut args.filter),
+            None,
+        ),
+        Command::Bundle(args) => (
+            &mut args.archive,
+            Some(&mut args.objects),
+            Some(&mut args.filter),
+            Some(&mut args.pin),
+        ),
+        Command::Report(args) => (
+            &mut args.archive,
+            Some(&mut args.objects),
+            Some(&mut args.filter),
+            None,
+        ),
+        Command::Verify(args) => (&mut args.archive, Some(&mut args.objects), None, None),
+        Command::List(args) => (&mut args.archive, None, Some(&mut args.filter), None),
+        Command::Lock(args) => (&mut args.archive, None, Some(&mut args.filter), None),
+        Command::Check(args) => (&mut args.archive, None, Some(&mut args.filter), None),
+        _ => return Ok(()),
+    };
+    let is_complete = !archive.archives.is_empty()
+        && objects
+            .as_ref()
+            .is_none_or(|objects| !objects.objects.is_empty());
+    if is_complete && manifest.is_none() {
+        return Ok(());
+    }
+    let Some(manifest) = configured(manifest)? else {
+        return Ok(());
+    };
+    let builder = Builder::from_manifest_path(&manifest).map_err(failure)?;
+    if let Some(filter) = filter {
+        filters(&builder, filter);
+    }
+    archives(&builder, archive, pin);
+    objects.map_or(Ok(()), |objects| self::objects(&builder, objects))
+}
+
+fn filters(builder: &Builder, filter: &mut FilterArgs) {
+    if filter.include.is_empty() {
+        filter.include = builder.included().to_vec();
+    }
+    if filter.exclude.is_empty() {
+        filter.exclude = builder.excluded().to_vec();
+    }
+    if filter.archs.is_empty() {
+        filter.archs = builder.archs().unwrap_or_default().to_vec();
+    }
+    filter.skip_bad |= builder.bad_entry_policy() == OnBadEntry::Skip;
+}
+
+/// A pin is of the manifest's archive, not of one that was named here.
+fn archives(builder: &Builder, archive: &mut ArchiveArgs, pin: Option<&mut Option<String>>) {
+    if !archive.archives.is_empty() {
+        return;
+    }
+    archive.archives = builder.archive_paths().to_vec();
+    if let Some(pin) = pin.filter(|pin| pin.is_none()) {
+        *pin = builder.archive_pin(0).and_then(|pin| match pin {
+            Pin::Commit(id) => Some(id.clone()),
+            Pin::Tree(hash) => Some(format!("tree:{hash}")),
+            Pin::Lock(file) => Some(format!("lock:{}", file.display())),
+            _ => None,
+        });
+    }
+}
+
+fn objects(builder: &Builder, objects: &mut ObjectArgs) -> Result<(), Failure> {
+    if objects.objects.is_empty() && builder.has_objects() {
+        objects.objects = builder.object_files().map_err(failure)?;
+    }
+    Ok(())
+}
+
+/// The Cargo.toml whose table counts: the one that is named, that of the package one
+/// stands in, or the only one of the workspace that has a table.
+fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
+    if let Some(named) = named {
+        return Ok(Some(named.to_owned()));
+    }
+    let here = std::env::current_dir().context(|| "no working directory".into())?;
+    if !here
+        .ancestors()
+        .any(|directory| directory.join("Cargo.toml").is_file())
+    {
+        return Ok(None);
+    }
+    let metadata = MetadataCommand::new()
+        .no_deps()
+        .other_options(vec!["--offline".to_owned()])
+        .exec()
+        .context(|| "cannot read the Cargo.toml at hand".into())?;
+    let with_table: Vec<&Path> = (metadata.packages.iter())
+        .filter(|package| !package.metadata["btfhub"].is_null())
+        .map(|package| package.manifest_path.as_std_path())
+        .collect();
+    let stood_in = (with_table.iter())
+        .filter(|manifest| {
+            manifest
+                .parent()
+                .is_some_and(|package| here.starts_with(package))
+        })
+        .max_by_key(|manifest| manifest.as_os_str().len());
+    match (stood_in, with_table.as_slice()) {
+        (Some(manifest), _) | (None, [manifest]) => Ok(Some((*manifest).to_owned())),
+        (None, []) => Ok(None),
+        (None, several) => {
+            let names: Vec<_> = several
+                .iter()
+                .map(|path| path.display().to_string())
+                .collect();
+            Err(Failure::usage(format!(
+                "several packages of this workspace have [package.metadata.btfhub]; choose one \
+                 with --manifest-path: {}",
+                names.join(", ")
+            )))
+        }
+    }
+}

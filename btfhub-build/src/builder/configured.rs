@@ -1,0 +1,49 @@
+//! What a builder was told: for tools that begin with the configuration of a crate, as
+//! `cargo btfhub` does.
+
+use std::path::{Path, PathBuf};
+
+use super::{Builder, OnBadEntry};
+use crate::archive::Pin;
+
+impl Builder {
+    /// The archives that were named, in that order.
+    pub fn archive_paths(&self) -> &[PathBuf] {
+        &self.archives
+    }
+
+    /// What the archive of this number must be at, where that was said.
+    pub fn archive_pin(&self, archive: usize) -> Option<&Pin> {
+        self.pins.get(&archive)
+    }
+
+    /// Whether any object, pattern or directory of objects was named.
+    pub fn has_objects(&self) -> bool {
+        !self.objects.is_empty()
+    }
+
+    /// The filters of [`include`](Self::include).
+    pub fn included(&self) -> &[String] {
+        &self.include
+    }
+
+    /// The filters of [`exclude`](Self::exclude).
+    pub fn excluded(&self) -> &[String] {
+        &self.exclude
+    }
+
+    /// The architectures of [`arch`](Self::arch); `None` for the default.
+    pub fn archs(&self) -> Option<&[String]> {
+        self.archs.as_deref()
+    }
+
+    /// The policy of [`on_bad_entry`](Self::on_bad_entry).
+    pub fn bad_entry_policy(&self) -> OnBadEntry {
+        self.on_bad_entry
+    }
+
+    /// The Cargo.toml that the configuration was read from, if it was.
+    pub fn manifest_path(&self) -> Option<&Path> {
+        self.manifest.as_deref()
+    }
+}
