@@ -18,3 +18,4 @@ pub mod ours;
 pub mod pack;
 pub mod project;
 pub mod shared;
+pub mod vm;

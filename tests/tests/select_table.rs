@@ -376,6 +376,26 @@ fn ubuntu_clash() {
     tally.finish("ubuntu clash × os-release");
 }
 
+/// Amazon Linux 1 is filed under the year of its release, and in part under 1.
+#[test]
+fn amazon_clash() {
+    const RELEASE: &str = "4.14.106-79.86.amzn1.x86_64";
+    let ids = ["amzn/1/x86_64", "amzn/2018/x86_64"].map(|d| kernel(d, RELEASE));
+    let data = bundle_of(&ids);
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    let mut tally = Tally::default();
+    for (name, content) in os_releases() {
+        let expected = match name {
+            "amzn-1" => ids[0].to_string(),
+            "amzn-2018" => ids[1].to_string(),
+            _ => "ambiguous".into(),
+        };
+        let host = Host::new(RELEASE, "x86_64").with_os_release(content.as_bytes());
+        tally.row(&bundle, &host, name, &expected);
+    }
+    tally.finish("amazon clash × os-release");
+}
+
 /// A bundle that holds this release, but of a kernel that this one says it is
 /// not: nothing, and never that one.
 #[test]

@@ -1,0 +1,198 @@
+//! Debian kernels booted under qemu, without any virtualisation of the CPU.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+
+use crate::project::workspace;
+use crate::shared::{scratch, skip};
+
+/// A kernel that can be booted.
+#[derive(Clone, Debug)]
+pub struct Kernel {
+    /// The version of Debian that it is filed under.
+    pub version: &'static str,
+    /// `uname -r`.
+    pub release: String,
+    /// The compressed kernel.
+    pub image: PathBuf,
+}
+
+/// (suite and series, version of Debian)
+const KERNELS: [(&str, &str); 3] = [
+    ("bullseye:5.10", "11"),
+    ("bookworm:6.1", "12"),
+    ("bookworm-backports:6.12", "12"),
+];
+
+/// Debian's kernels 5.10, 6.1 and 6.12, fetched once; says why when they can't
+/// be had.
+///
+/// # Panics
+/// If they can't be had but must.
+#[must_use]
+pub fn kernels() -> Option<Vec<Kernel>> {
+    let dir = scratch("vm");
+    let fetched = Command::new(workspace().join("tests/vm/fetch"))
+        .arg(&dir)
+        .args(KERNELS.map(|(suite, _)| suite))
+        .output()
+        .expect("tests/vm/fetch");
+    if !fetched.status.success() {
+        let errors = String::from_utf8_lossy(&fetched.stderr);
+        skip(&format!("no kernels to boot: {errors}"));
+        return None;
+    }
+    let lines = String::from_utf8(fetched.stdout).expect("plain text");
+    let kernels = lines.lines().zip(KERNELS).map(|(line, (suite, version))| {
+        let (named, release) = line.split_once(' ').expect("suite and release");
+        assert_eq!(named, suite);
+        Kernel {
+            version,
+            image: dir.join(format!("{release}.vmlinuz")),
+            release: release.to_owned(),
+        }
+    });
+    Some(kernels.collect())
+}
+
+/// The file that a guest unpacks as its root: busybox, `tests/vm` and `agents`
+/// (name, program).
+///
+/// # Panics
+/// If it can't be made.
+pub fn initramfs(agents: &[(String, PathBuf)], into: &Path) -> PathBuf {
+    let root = into.join("root");
+    for dir in ["bin", "agents", "proc", "sys", "dev", "etc", "tmp"] {
+        fs::create_dir_all(root.join(dir)).expect("a directory");
+    }
+    let put = |from: &Path, to: &str| {
+        let to = root.join(to);
+        fs::copy(from, &to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+        fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("ours");
+    };
+    put(Path::new("/bin/busybox"), "bin/busybox");
+    symlink("busybox", root.join("bin/sh")).expect("a link");
+    let scripts = workspace().join("tests/vm");
+    put(&scripts.join("init"), "init");
+    put(&scripts.join("parent"), "bin/parent");
+    put(&scripts.join("witness"), "bin/witness");
+    for (name, program) in agents {
+        put(program, &format!("agents/{name}"));
+    }
+    let archive = into.join("initramfs");
+    let mut names = String::new();
+    list(&root, &root, &mut names);
+    let mut cpio = Command::new("cpio")
+        .args(["--quiet", "-o", "-H", "newc", "-R", "0:0"])
+        .current_dir(&root)
+        .stdin(Stdio::piped())
+        .stdout(File::create(&archive).expect("a file"))
+        .spawn()
+        .expect("cpio");
+    let mut stdin = cpio.stdin.take().expect("piped");
+    stdin.write_all(names.as_bytes()).expect("cpio reads");
+    drop(stdin);
+    assert!(cpio.wait().expect("cpio").success());
+    archive
+}
+
+/// Every path below `dir`, directories before what they hold.
+fn list(root: &Path, dir: &Path, names: &mut String) {
+    for entry in fs::read_dir(dir).expect("a directory") {
+        let path = entry.expect("an entry").path();
+        let name = path.strip_prefix(root).expect("below the root");
+        *names += &format!("{}\n", name.display());
+        if path.is_dir() && !path.is_symlink() {
+            list(root, &path, names);
+        }
+    }
+}
+
+/// Boots `kernel` until it resets itself; what it wrote to its console.
+///
+/// # Panics
+/// If qemu fails.
+#[must_use]
+pub fn boot(kernel: &Path, initramfs: &Path) -> String {
+    // A guest that hangs is ended, so that the test fails and does not hang too.
+    let output = Command::new("timeout")
+        .args(["--kill-after=10", "900", "qemu-system-x86_64"])
+        .args(["-accel", "tcg", "-m", "512", "-smp", "1"])
+        // qemu 7.2 spoils the flags when an interrupt meets cmpxchg16b, which
+        // Linux 6.12 uses in every allocation where the CPU has it.
+        .args(["-cpu", "qemu64,-cx16"])
+        .args(["-nodefaults", "-no-user-config", "-nographic"])
+        .args(["-serial", "stdio", "-monitor", "none", "-no-reboot"])
+        .arg("-kernel")
+        .arg(kernel)
+        .arg("-initrd")
+        .arg(initramfs)
+        .args(["-append", "console=ttyS0 panic=-1 quiet"])
+        .stdin(Stdio::null())
+        .output()
+        .expect("qemu-system-x86_64");
+    let console = String::from_utf8_lossy(&output.stdout).into_owned();
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(
+        output.status.success(),
+        "{}: {errors}{console}",
+        output.status
+    );
+    console
+}
+
+/// What came of one agent in a guest.
+#[derive(Clone, Debug, Default)]
+pub struct Case {
+    /// As `aya-bundle`.
+    pub name: String,
+    /// Whether the kernel's own BTF was there (`own`) or not (`hidden`).
+    pub btf: String,
+    /// The exit status; 143 when it watched until it was stopped.
+    pub status: String,
+    /// What the witness read of itself in /proc.
+    pub expected: String,
+    /// What the agent printed of the witness.
+    pub events: Vec<String>,
+    /// Its standard error.
+    pub errors: String,
+}
+
+/// The cases in a guest's console, which ends with `@ done`.
+///
+/// # Panics
+/// If it does not.
+#[must_use]
+pub fn cases(console: &str) -> Vec<Case> {
+    let mut cases: Vec<Case> = Vec::new();
+    let mut done = false;
+    for line in console.lines() {
+        let Some(line) = line.trim_end().strip_prefix("@ ") else {
+            continue;
+        };
+        let (key, value) = line.split_once(' ').unwrap_or((line, ""));
+        if key == "case" {
+            cases.push(Case {
+                name: value.to_owned(),
+                ..Case::default()
+            });
+        }
+        done |= key == "done";
+        let Some(case) = cases.last_mut() else {
+            continue;
+        };
+        match key {
+            "btf" => value.clone_into(&mut case.btf),
+            "status" => value.clone_into(&mut case.status),
+            "expected" => value.clone_into(&mut case.expected),
+            "event" => case.events.push(value.to_owned()),
+            "error" => case.errors += &format!("{value}\n"),
+            _ => {}
+        }
+    }
+    assert!(done, "the guest did not come to its end:\n{console}");
+    cases
+}
