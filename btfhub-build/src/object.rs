@@ -5,11 +5,12 @@
 //! the order in which libbpf takes them, the program sections with their
 //! functions and instructions, and line info.
 
+use std::collections::HashMap;
 use std::fmt;
 
 use object::read::Object as _;
 use object::read::elf::ElfFile64;
-use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SymbolKind};
+use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
 
 use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo};
 
@@ -117,50 +118,53 @@ impl Object {
             source,
         })?;
 
+        let mut functions: HashMap<SectionIndex, Vec<Function>> = HashMap::new();
+        for symbol in elf.symbols() {
+            if let (SymbolKind::Text, Some(section)) = (symbol.kind(), symbol.section_index()) {
+                functions.entry(section).or_default().push(Function {
+                    name: lossy(symbol.name_bytes().unwrap_or_default()),
+                    offset: symbol.address(),
+                    size: symbol.size(),
+                });
+            }
+        }
+        let mut lines: HashMap<&[u8], Vec<LineInfo>> = HashMap::new();
+        for group in &ext.lines {
+            let of_section = lines.entry(btf.string(group.section)).or_default();
+            of_section.extend(&group.records);
+        }
         let mut sections = Vec::new();
+        let mut by_name: HashMap<&[u8], usize> = HashMap::new();
+        let mut code_len = 0;
         for section in elf.sections() {
             if section.kind() != object::SectionKind::Text {
                 continue;
             }
-            let mut functions: Vec<Function> = elf
-                .symbols()
-                .filter(|symbol| {
-                    symbol.section_index() == Some(section.index())
-                        && symbol.kind() == SymbolKind::Text
-                })
-                .map(|symbol| Function {
-                    name: lossy(symbol.name_bytes().unwrap_or_default()),
-                    offset: symbol.address(),
-                    size: symbol.size(),
-                })
-                .collect();
+            let mut functions = functions.remove(&section.index()).unwrap_or_default();
             functions.sort_by(|a, b| (a.offset, &a.name).cmp(&(b.offset, &b.name)));
-            let section_name = section.name_bytes().map_err(not_elf)?;
-            let lines = ext
-                .lines
-                .iter()
-                .filter(|lines| btf.string(lines.section) == section_name)
-                .flat_map(|lines| lines.records.iter().copied())
-                .collect();
+            let name = section.name_bytes().map_err(not_elf)?;
+            let code = section.data().map_err(not_elf)?;
+            // What is copied can't be longer than the file.
+            code_len += code.len();
+            if code_len > data.len() {
+                let what = "its sections overlap".to_owned();
+                return Err(ObjectErrorKind::NotElf(what));
+            }
+            by_name.entry(name).or_insert(sections.len());
             sections.push(ProgramSection {
-                name: lossy(section_name),
+                name: lossy(name),
                 functions,
-                code: section.data().map_err(not_elf)?.to_vec(),
-                lines,
+                code: code.to_vec(),
+                // Only the first of a name has records.
+                lines: lines.remove(name).unwrap_or_default(),
             });
         }
-        let records = ext
-            .core_relos
-            .iter()
-            .flat_map(|group| {
-                let name = lossy(btf.string(group.section));
-                let section = sections.iter().position(|section| section.name == name);
-                group
-                    .records
-                    .iter()
-                    .map(move |&relo| Record { section, relo })
-            })
-            .collect();
+        let mut records = Vec::new();
+        for group in &ext.core_relos {
+            let section = by_name.get(btf.string(group.section)).copied();
+            let of_section = group.records.iter();
+            records.extend(of_section.map(|&relo| Record { section, relo }));
+        }
         Ok(Self {
             name: name.to_owned(),
             btf,

@@ -16,6 +16,9 @@ use super::xz;
 /// the largest real one (27 MB, a kernel whose BTF is not deduplicated).
 pub const DEFAULT_LIMIT: u64 = 256 << 20;
 
+/// How many members of a tar that holds too many are named.
+const NAMED_MEMBERS: usize = 4;
+
 /// The BTF of one entry.
 #[derive(Debug)]
 pub struct Decoded {
@@ -52,7 +55,8 @@ enum Why {
     TooBig(u64),
     Refused { member: String, what: &'static str },
     NoMember,
-    Several(Vec<String>),
+    /// How many, and the names of the first few.
+    Several(usize, Vec<String>),
 }
 
 impl fmt::Display for DecodeError {
@@ -80,19 +84,13 @@ impl fmt::Display for DecodeError {
                 )
             }
             Why::NoMember => f.write_str("the tar holds no file"),
-            Why::Several(members) => {
+            Why::Several(files, named) => {
                 write!(
                     f,
-                    "the tar holds {} files and none of them is the only `vmlinux`: {}",
-                    members.len(),
-                    members
-                        .iter()
-                        .take(4)
-                        .cloned()
-                        .collect::<Vec<_>>()
-                        .join(", ")
+                    "the tar holds {files} files and none of them is the only `vmlinux`: {}",
+                    named.join(", ")
                 )?;
-                f.write_str(if members.len() > 4 { ", …" } else { "" })
+                f.write_str(if *files > named.len() { ", …" } else { "" })
             }
         }
     }
@@ -148,7 +146,8 @@ pub(super) fn is_lfs_pointer(start: &[u8]) -> bool {
 fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> {
     let mut tar = tar::Archive::new(&mut *stream);
     let mut kept: Option<Decoded> = None;
-    let mut names = Vec::new();
+    let mut files = 0;
+    let mut named = Vec::new();
     let mut kernels = 0;
     for member in tar.entries().map_err(Why::Tar)? {
         let mut member = member.map_err(Why::Tar)?;
@@ -162,7 +161,10 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
         }
         let is_kernel = matches!(file_name, "vmlinux" | "vmlinux.btf");
         kernels += usize::from(is_kernel);
-        names.push(name.clone());
+        files += 1;
+        if named.len() < NAMED_MEMBERS {
+            named.push(name.clone());
+        }
         if kept.is_some() && !(is_kernel && kernels == 1) {
             continue;
         }
@@ -186,9 +188,9 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
     while stream.read(&mut rest).map_err(Why::Tar)? > 0 {}
     match kept {
         None => Err(Why::NoMember),
-        Some(_) if names.len() > 1 && kernels != 1 => Err(Why::Several(names)),
+        Some(_) if files > 1 && kernels != 1 => Err(Why::Several(files, named)),
         Some(decoded) => Ok(Decoded {
-            modules: names.len() - 1,
+            modules: files - 1,
             ..decoded
         }),
     }

@@ -23,18 +23,23 @@ impl Btf {
     /// `skip_mods_and_typedefs`). `None` for an id beyond the last type, and
     /// for a cycle of typedefs, on which libbpf would not come back.
     pub fn skip_modifiers(&self, id: TypeId) -> Option<(TypeId, Type<'_>)> {
+        self.skip_counting(id).0
+    }
+
+    /// The same, and how many types it stepped over.
+    pub(crate) fn skip_counting(&self, id: TypeId) -> (Option<(TypeId, Type<'_>)>, u32) {
         let mut id = id;
-        let mut ty = self.ty(id)?;
+        let mut ty = self.ty(id);
         let mut steps = 0;
-        while ty.kind().is_modifier_or_typedef() {
+        while let Some(modifier) = ty.filter(|ty| ty.kind().is_modifier_or_typedef()) {
             steps += 1;
             if steps > self.type_count() {
-                return None;
+                return (None, steps);
             }
-            id = ty.referenced();
-            ty = self.ty(id)?;
+            id = modifier.referenced();
+            ty = self.ty(id);
         }
-        Some((id, ty))
+        (ty.map(|ty| (id, ty)), steps)
     }
 
     /// Bytes of a type (libbpf's `btf__resolve_size`). With no `long` to tell
@@ -112,7 +117,7 @@ impl Btf {
             self.ty(id).is_some_and(|ty| {
                 ty.kind() == Kind::Int
                     && matches!(ty.size(), 4 | 8)
-                    && is_long(self.string(ty.name()))
+                    && is_long(self.short_string(ty.name()))
             })
         })
     }

@@ -13,6 +13,14 @@ impl Btf {
         tail.get(..end).unwrap_or_default()
     }
 
+    /// The string at `offset` if it is shorter than 32 bytes, else its
+    /// beginning: for comparing with short ones, however long it is.
+    pub(super) fn short_string(&self, offset: StrOffset) -> &[u8] {
+        let tail = self.string_tail(offset);
+        let tail = tail.get(..32).unwrap_or(tail);
+        tail.split(|&byte| byte == 0).next().unwrap_or_default()
+    }
+
     /// The string section from `offset` on.
     pub(crate) fn string_tail(&self, offset: StrOffset) -> &[u8] {
         match (&self.base, offset.0.checked_sub(self.first_string)) {

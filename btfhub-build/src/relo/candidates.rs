@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use super::local::{Root, candidate_kind};
+use super::trace::{Halt, Trace};
 use crate::btf::{Btf, Kind, NameFilter, TypeId, essential_name};
 
 /// The candidates of one root, in id order.
@@ -19,10 +20,14 @@ type Key<'a> = (&'a [u8], u8);
 
 /// Finds the candidates of many roots in one walk over the target. Each root
 /// comes with the names under which aya-obj looks for it instead.
+///
+/// # Errors
+/// Only for names so long that reading them takes all the steps there are.
 pub(super) fn find_candidates<'a>(
     btf: &Btf,
     roots: &[(&'a Root, Vec<&'a [u8]>)],
-) -> Vec<Candidates> {
+    trace: &mut Trace,
+) -> Result<Vec<Candidates>, Halt> {
     let mut kinds = 0u32;
     let mut filter = NameFilter::new();
     // By name and kind: which root, and whether for aya-obj.
@@ -48,6 +53,7 @@ pub(super) fn find_candidates<'a>(
     for id in named {
         let Some(ty) = btf.ty(id) else { continue };
         let name = btf.string(ty.name());
+        trace.name_read(name)?;
         if name.is_empty() {
             continue;
         }
@@ -62,5 +68,5 @@ pub(super) fn find_candidates<'a>(
             }
         }
     }
-    candidates
+    Ok(candidates)
 }

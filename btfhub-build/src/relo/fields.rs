@@ -7,7 +7,7 @@ use super::resolve::Matcher;
 use super::shape::FieldShape;
 use super::trace::{Halt, Mark, MemberUse};
 use super::value::{FieldEnd, FieldValue, field_value};
-use crate::btf::{Kind, TypeId, essential_name};
+use crate::btf::{Kind, TypeId};
 
 /// The target side of an access while it grows (`bpf_core_spec`).
 struct TargetSpec {
@@ -75,7 +75,7 @@ impl Matcher<'_> {
     ) -> Result<bool, Halt> {
         let mut id = candidate;
         for (position, accessor) in accessors.iter().enumerate() {
-            let (skipped, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
+            let (skipped, ty) = self.skip(id)?;
             id = skipped;
             match accessor {
                 Accessor::Member { name, shape } => {
@@ -99,11 +99,7 @@ impl Matcher<'_> {
                         if !flexible && *index >= array.nelems {
                             return Ok(false);
                         }
-                        id = self
-                            .btf
-                            .skip_modifiers(array.element)
-                            .ok_or(Errno::Invalid)?
-                            .0;
+                        id = self.skip(array.element)?.0;
                     }
                     if spec.raw_len == SPEC_MAX_LEN {
                         return Err(Errno::TooBig.into());
@@ -135,7 +131,7 @@ impl Matcher<'_> {
         id: TypeId,
         spec: &mut TargetSpec,
     ) -> Result<Option<TypeId>, Halt> {
-        let (owner, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
+        let (owner, ty) = self.skip(id)?;
         if !ty.kind().is_composite() {
             return Ok(None);
         }
@@ -196,11 +192,13 @@ impl Matcher<'_> {
         let mut id = id;
         loop {
             self.trace.step()?;
-            let (_, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
-            let name_fits = |local: &[u8]| {
-                let target = essential_name(self.btf.string(ty.name()));
-                local.is_empty() || target.is_empty() || local == target
+            let (_, ty) = self.skip(id)?;
+            let target = match shape {
+                FieldShape::Fwd(_) | FieldShape::Enum(_) => self.essential(ty.name())?,
+                _ => b"",
             };
+            let name_fits =
+                |local: &[u8]| local.is_empty() || target.is_empty() || local == target;
             return Ok(match (shape, ty.kind()) {
                 (FieldShape::Composite, Kind::Struct | Kind::Union)
                 | (FieldShape::Ptr, Kind::Ptr)
@@ -278,13 +276,13 @@ impl Matcher<'_> {
         name: &[u8],
         candidate: TypeId,
     ) -> Result<Option<u64>, Halt> {
-        let (owner, ty) = self.btf.skip_modifiers(candidate).ok_or(Errno::Invalid)?;
+        let (owner, ty) = self.skip(candidate)?;
         if !ty.kind().is_any_enum() {
             return Ok(None);
         }
         for (index, enumerator) in (0..).zip(ty.enumerators()) {
             self.trace.step()?;
-            if essential_name(self.btf.string(enumerator.name)) == name {
+            if self.essential(enumerator.name)? == name {
                 let value = kind == ReloKind::EnumvalValue;
                 self.trace.mark(Mark::Enumerator {
                     owner,

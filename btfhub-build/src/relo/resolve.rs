@@ -9,7 +9,7 @@ use super::local::{Relocation, Spec};
 use super::relocations::Relocations;
 use super::trace::{Halt, Mark, Trace};
 use super::value::LoadClass;
-use crate::btf::{Btf, TypeId};
+use crate::btf::{Btf, StrOffset, Type, TypeId, essential_name};
 
 /// What all relocations come to in one kernel.
 ///
@@ -104,7 +104,8 @@ pub fn resolve(relocations: &Relocations, btf: &Btf) -> Result<Outcome, TooCompl
     Ok(Outcome::new(relocations, &groups))
 }
 
-/// A group with everything its matches read.
+/// A group with everything its matches read. Candidates that no relocation
+/// matches are left out.
 #[derive(Debug)]
 pub(crate) struct TracedGroup {
     pub(crate) relocations: Range<usize>,
@@ -119,12 +120,6 @@ pub(crate) struct TracedCandidate {
     pub(crate) id: TypeId,
     pub(crate) results: Vec<Option<Result<Match, Errno>>>,
     pub(crate) marks: Vec<Mark>,
-}
-
-impl TracedCandidate {
-    pub(crate) fn matches_any(&self) -> bool {
-        self.results.iter().any(Option::is_some)
-    }
 }
 
 /// Resolves relocations and keeps what was read. Second: array members into
@@ -156,18 +151,15 @@ pub(crate) fn trace_groups(
             Some((&group.first()?.root, aya))
         })
         .collect();
-    let candidates = find_candidates(btf, &roots);
-
-    let mut matcher = Matcher {
-        btf,
-        trace: Trace::default(),
-    };
+    let mut trace = Trace::default();
+    let candidates = find_candidates(btf, &roots, &mut trace).map_err(|_| TooComplex)?;
+    let mut matcher = Matcher { btf, trace };
     let mut groups = Vec::with_capacity(ranges.len());
     for (range, candidates) in ranges.into_iter().zip(candidates) {
         let group = list.get(range.clone()).unwrap_or_default();
         let mut trace = |ids: Vec<TypeId>| {
             ids.into_iter()
-                .map(|id| matcher.candidate(group, id))
+                .filter_map(|id| matcher.candidate(group, id).transpose())
                 .collect::<Result<Vec<_>, _>>()
         };
         groups.push(TracedGroup {
@@ -185,14 +177,32 @@ pub(super) struct Matcher<'a> {
     pub(super) trace: Trace,
 }
 
-impl Matcher<'_> {
+impl<'a> Matcher<'a> {
+    /// [`Btf::skip_modifiers`], with the way counted.
+    pub(super) fn skip(&mut self, id: TypeId) -> Result<(TypeId, Type<'a>), Halt> {
+        let (found, modifiers) = self.btf.skip_counting(id);
+        if modifiers > 0 {
+            self.trace.skipped(modifiers)?;
+        }
+        found.ok_or(Halt::Errno(Errno::Invalid))
+    }
+
+    /// The essential name at an offset, with its length counted.
+    pub(super) fn essential(&mut self, name: StrOffset) -> Result<&'a [u8], Halt> {
+        let name = self.btf.string(name);
+        self.trace.name_read(name)?;
+        Ok(essential_name(name))
+    }
+
+    /// `None` for one that no relocation matches, and so can't change an answer.
     fn candidate(
         &mut self,
         relocations: &[Relocation],
         id: TypeId,
-    ) -> Result<TracedCandidate, TooComplex> {
+    ) -> Result<Option<TracedCandidate>, TooComplex> {
         let mut results = Vec::with_capacity(relocations.len());
         for relocation in relocations {
+            self.trace.step().map_err(|_| TooComplex)?;
             let from = self.trace.position();
             let result = self.one(relocation, id);
             if matches!(result, Ok(None)) {
@@ -204,11 +214,14 @@ impl Matcher<'_> {
                 Err(Halt::OutOfSteps) => return Err(TooComplex),
             });
         }
-        Ok(TracedCandidate {
-            id,
-            results,
-            marks: self.trace.take_marks(),
-        })
+        let marks = self.trace.take_marks();
+        if results.iter().all(Option::is_none) {
+            return Ok(None);
+        }
+        for _ in &results {
+            self.trace.result_kept().map_err(|_| TooComplex)?;
+        }
+        Ok(Some(TracedCandidate { id, results, marks }))
     }
 
     /// `bpf_core_spec_match` and `bpf_core_calc_relo` for one candidate.
@@ -375,8 +388,6 @@ pub(crate) fn essential<'a>(
     group
         .candidates
         .iter()
-        .filter(|candidate| {
-            candidate.matches_any() && (has_id(candidate) || seen.insert(&candidate.results))
-        })
+        .filter(|candidate| has_id(candidate) || seen.insert(&candidate.results))
         .collect()
 }

@@ -143,8 +143,8 @@ const MAX_DEPTH: u32 = 32;
 /// Dimensions of one array type; libbpf has no limit and does not come back from
 /// an array of itself.
 const MAX_DIMENSIONS: u32 = 256;
-/// Nodes of one shape: far above any real type, so that a hostile object can't
-/// make an exponential tree.
+/// Nodes and enumerators of one shape: far above any real type, so that a
+/// hostile object can't make an exponential tree.
 const MAX_NODES: u32 = 1 << 16;
 
 /// Unrolls local types.
@@ -158,8 +158,8 @@ impl<'a> Shaper<'a> {
         Self { btf, nodes: 0 }
     }
 
-    fn count(&mut self) -> Result<(), Errno> {
-        self.nodes += 1;
+    fn count(&mut self, nodes: u32) -> Result<(), Errno> {
+        self.nodes = self.nodes.saturating_add(nodes);
         if self.nodes > MAX_NODES {
             return Err(Errno::TooBig);
         }
@@ -174,7 +174,7 @@ impl<'a> Shaper<'a> {
     }
 
     fn field_at(&mut self, id: TypeId, dimensions: u32) -> Result<FieldShape, Errno> {
-        self.count()?;
+        self.count(1)?;
         let (_, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
         let name = || essential_name(self.btf.string(ty.name())).to_vec();
         Ok(match ty.kind() {
@@ -202,7 +202,7 @@ impl<'a> Shaper<'a> {
 
     /// `depth` steps are left along this path, `level` nested calls.
     fn compat_at(&mut self, id: TypeId, depth: u32, level: u32) -> Result<CompatShape, Errno> {
-        self.count()?;
+        self.count(1)?;
         let Some(depth) = depth.checked_sub(1) else {
             return Ok(CompatShape::TooDeep);
         };
@@ -263,7 +263,7 @@ impl<'a> Shaper<'a> {
         depth: u32,
         level: u32,
     ) -> Result<MatchShape, Errno> {
-        self.count()?;
+        self.count(1)?;
         let Some(depth) = depth.checked_sub(1) else {
             return Ok(too_deep());
         };
@@ -289,13 +289,16 @@ impl<'a> Shaper<'a> {
                     MatchBody::Composite { union, members }
                 }
             }
-            Kind::Enum | Kind::Enum64 => MatchBody::Enum {
-                size: ty.size(),
-                names: ty
-                    .enumerators()
-                    .map(|enumerator| essential_name(self.btf.string(enumerator.name)).to_vec())
-                    .collect(),
-            },
+            Kind::Enum | Kind::Enum64 => {
+                self.count(ty.vlen())?;
+                MatchBody::Enum {
+                    size: ty.size(),
+                    names: ty
+                        .enumerators()
+                        .map(|enumerator| essential_name(self.btf.string(enumerator.name)).to_vec())
+                        .collect(),
+                }
+            }
             Kind::Int => MatchBody::Int {
                 size: ty.size(),
                 signed: ty.int().is_signed(),

@@ -40,7 +40,7 @@ pub(crate) enum Mark {
 }
 
 /// What of a member counts beyond its presence.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct MemberUse {
     /// Its offset adds to a value that is used.
     pub(crate) offset: bool,
@@ -69,9 +69,15 @@ pub(super) struct Trace {
     steps: u64,
 }
 
-/// The work for one kernel, in members and enumerators looked at. Real objects
-/// and kernels stay far below; types made to be exponential end here.
+/// The work for one kernel, in members, enumerators, modifiers and blocks of
+/// [`NAME_BLOCK`] bytes of a name looked at. Real objects and kernels stay far
+/// below; types made to be exponential end here.
 const MAX_STEPS: u64 = 1 << 26;
+/// Bytes of a name that count as a step.
+const NAME_BLOCK: usize = 64;
+/// Steps that the result of a relocation with one candidate counts as: what is
+/// kept of it is bounded by that, to 2^23 results of some 50 bytes.
+const RESULT_STEPS: u64 = 32;
 
 /// Why a match ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,11 +104,30 @@ impl Trace {
     }
 
     pub(super) fn step(&mut self) -> Result<(), Halt> {
-        self.steps += 1;
+        self.steps_of(1)
+    }
+
+    fn steps_of(&mut self, steps: u64) -> Result<(), Halt> {
+        self.steps = self.steps.saturating_add(steps);
         if self.steps > MAX_STEPS {
             return Err(Halt::OutOfSteps);
         }
         Ok(())
+    }
+
+    /// Counts a name that is looked at; most are shorter than a block.
+    pub(super) fn name_read(&mut self, name: &[u8]) -> Result<(), Halt> {
+        self.steps_of((name.len() / NAME_BLOCK) as u64)
+    }
+
+    /// Counts a result that is kept.
+    pub(super) fn result_kept(&mut self) -> Result<(), Halt> {
+        self.steps_of(RESULT_STEPS)
+    }
+
+    /// Counts the modifiers on the way to a type.
+    pub(super) fn skipped(&mut self, modifiers: u32) -> Result<(), Halt> {
+        self.steps_of(u64::from(modifiers))
     }
 
     /// Where the next mark will stand.

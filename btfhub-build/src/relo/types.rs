@@ -4,7 +4,7 @@ use super::kind::Errno;
 use super::resolve::Matcher;
 use super::shape::{CompatShape, MatchBody, MatchMember, MatchShape};
 use super::trace::{Halt, Mark, MemberUse};
-use crate::btf::{Kind, Type, TypeId, essential_name};
+use crate::btf::{Kind, Type, TypeId};
 
 impl Matcher<'_> {
     /// `bpf_core_types_are_compat`.
@@ -13,7 +13,7 @@ impl Matcher<'_> {
         if *shape == CompatShape::TooDeep {
             return Err(Errno::Invalid.into());
         }
-        let (id, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
+        let (id, ty) = self.skip(id)?;
         Ok(match (shape, ty.kind()) {
             (CompatShape::Leaf(local), kind) => *local == kind.number(),
             (CompatShape::Enum, kind) => kind.is_any_enum(),
@@ -47,8 +47,8 @@ impl Matcher<'_> {
         if shape.body == MatchBody::TooDeep {
             return Err(Errno::Invalid.into());
         }
-        let (id, ty) = self.btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
-        if essential_name(self.btf.string(ty.name())) != shape.name {
+        let (id, ty) = self.skip(id)?;
+        if self.essential(ty.name())? != shape.name {
             return Ok(false);
         }
         let kind = ty.kind();
@@ -122,7 +122,7 @@ impl Matcher<'_> {
             let mut matched = false;
             for (index, target) in (0..).zip(ty.members()) {
                 self.trace.step()?;
-                if essential_name(self.btf.string(target.name)) != local.name {
+                if self.essential(target.name)? != local.name {
                     continue;
                 }
                 let before = self.trace.position();
@@ -160,7 +160,7 @@ impl Matcher<'_> {
             let mut matched = false;
             for (index, target) in (0..).zip(ty.enumerators()) {
                 self.trace.step()?;
-                if essential_name(self.btf.string(target.name)) == local.as_slice() {
+                if self.essential(target.name)? == local.as_slice() {
                     self.trace.mark(Mark::Enumerator {
                         owner,
                         index,

@@ -69,6 +69,7 @@ fn emit_without(
         ids: HashMap::new(),
         anonymous: Vec::new(),
         known: HashMap::new(),
+        references: HashMap::new(),
         open: HashSet::new(),
         referred: HashSet::new(),
         first_anonymous: u32::try_from(named.len()).ok()?.checked_add(1)?,
@@ -199,6 +200,9 @@ struct Emitter<'a> {
     ids: HashMap<TypeId, TypeId>,
     anonymous: Vec<Record<'a>>,
     known: HashMap<Record<'a>, TypeId>,
+    /// What was referred to before: types lead to others in exponentially many
+    /// ways.
+    references: HashMap<(TypeId, MemberUse, bool), TypeId>,
     /// Nameless types that are being written: one inside itself is no
     /// compiler's.
     open: HashSet<TypeId>,
@@ -225,6 +229,23 @@ impl<'a> Emitter<'a> {
     /// The new id of what a member, element or typedef refers to. `how` says
     /// what of it counts, `length` whether the length of an array does.
     fn reference(
+        &mut self,
+        id: TypeId,
+        how: MemberUse,
+        length: bool,
+        depth: u32,
+    ) -> Option<TypeId> {
+        let asked = (id, how, length);
+        if let Some(&new) = self.references.get(&asked) {
+            return Some(new);
+        }
+        let new = self.new_reference(id, how, length, depth)?;
+        self.references.insert(asked, new);
+        Some(new)
+    }
+
+    /// [`Emitter::reference`] for the first time.
+    fn new_reference(
         &mut self,
         id: TypeId,
         how: MemberUse,

@@ -32,6 +32,10 @@ pub(super) struct Keep {
     pub(super) long: Option<Long>,
 }
 
+/// Rounds in which spare candidates come back one after another; real kernels
+/// take two.
+const MAX_ROUNDS: u32 = 32;
+
 /// How the pointer size is told.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Long {
@@ -76,25 +80,24 @@ impl Keep {
                 keep.add(candidate, several);
             }
             for candidate in &group.aya {
-                if candidate.matches_any() {
-                    keep.add(candidate, true);
-                }
+                keep.add(candidate, true);
             }
             let wanted: HashSet<TypeId> = wanted.iter().map(|candidate| candidate.id).collect();
             spare.extend(
                 group
                     .candidates
                     .iter()
-                    .filter(|candidate| candidate.matches_any() && !wanted.contains(&candidate.id)),
+                    .filter(|candidate| !wanted.contains(&candidate.id)),
             );
         }
-        loop {
+        for round in 0u32.. {
             let pointers_measured = keep.reach(btf)?;
             // A spare candidate that another type holds will be a candidate
-            // again: it must answer as it did.
-            let (back, rest): (Vec<_>, Vec<_>) = spare
-                .into_iter()
-                .partition(|candidate| keep.types.contains(&candidate.id));
+            // again: it must answer as it did. Where each brings back but the
+            // next one, all come back at last.
+            let (back, rest): (Vec<_>, Vec<_>) = spare.into_iter().partition(|candidate| {
+                keep.types.contains(&candidate.id) || round >= MAX_ROUNDS
+            });
             spare = rest;
             if back.is_empty() {
                 if pointers_measured {
@@ -106,6 +109,7 @@ impl Keep {
                 keep.add(candidate, true);
             }
         }
+        None
     }
 
     /// Adds a candidate and its marks; `several` when others match beside it,

@@ -1,0 +1,10 @@
+//! What the fuzz targets push bytes through: the same functions as the tests'.
+
+#[path = "../../src/btf_builder.rs"]
+pub mod btf_builder;
+#[path = "../../src/hostile.rs"]
+pub mod hostile;
+#[path = "../../src/pack.rs"]
+pub mod pack;
+#[path = "../../src/rules.rs"]
+pub mod rules;
