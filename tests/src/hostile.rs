@@ -49,7 +49,10 @@ fn walk(btf: &Btf) {
         }
         let _ = btf.resolve_size(id);
     }
-    assert!(btf.ty(btfhub_build::btf::TypeId(btf.type_count())).is_none());
+    assert!(
+        btf.ty(btfhub_build::btf::TypeId(btf.type_count()))
+            .is_none()
+    );
     let _ = btf.pointer_size();
 }
 
@@ -211,7 +214,9 @@ fn read_bundle(data: &[u8]) {
         return;
     };
     let classes = bundle.class_count().expect("a header was read");
-    let kernels = bundle.kernels().map(|entry| entry.expect("an index was read"));
+    let kernels = bundle
+        .kernels()
+        .map(|entry| entry.expect("an index was read"));
     for (number, entry) in kernels.enumerate() {
         assert!(entry.class().0 < classes);
         if number < 8 {
@@ -249,7 +254,8 @@ pub fn reseal(data: &[u8]) -> Option<Vec<u8>> {
     };
     let total = u32::try_from(file.len()).ok()?;
     file.get_mut(..8)?.copy_from_slice(b"BTFHUB\x1a\n");
-    file.get_mut(8..12)?.copy_from_slice(&[1, 0, data.get(10)? & 1, 1]);
+    file.get_mut(8..12)?
+        .copy_from_slice(&[1, 0, data.get(10)? & 1, 1]);
     put(&mut file, 12, total);
     let mut begin = HEADER;
     for at in (SECTIONS..HEADER_CRC).step_by(8) {

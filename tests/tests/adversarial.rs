@@ -86,7 +86,11 @@ fn plain_object() -> Relocations {
     asks(
         &local,
         task,
-        &[("0:1", BYTE_OFFSET), ("0:1", FIELD_EXISTS), ("0", TYPE_EXISTS)],
+        &[
+            ("0:1", BYTE_OFFSET),
+            ("0:1", FIELD_EXISTS),
+            ("0", TYPE_EXISTS),
+        ],
     )
 }
 

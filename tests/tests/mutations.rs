@@ -95,15 +95,25 @@ fn btf_ext() {
     let elf = std::fs::read(btfhub_tests::objects::own_dir().join("field.bpf.o")).unwrap();
     let magic = [0x9f, 0xeb, 1, 0, 0x20, 0, 0, 0];
     let at = elf.windows(8).position(|window| window == magic);
-    mutate(20_000, &[elf[at.expect("a .BTF.ext section")..].to_vec()], hostile::btf_ext);
+    mutate(
+        20_000,
+        &[elf[at.expect("a .BTF.ext section")..].to_vec()],
+        hostile::btf_ext,
+    );
 }
 
 #[test]
 fn entries() {
     let content = b"not BTF, but that is not read here".repeat(50);
-    let tar = pack::tar(&[Member::file("v", &content), Member::file("vmlinux", &content)]);
+    let tar = pack::tar(&[
+        Member::file("v", &content),
+        Member::file("vmlinux", &content),
+    ]);
     let packed = pack::xz(&tar);
-    let inputs = [[&[0], packed.as_slice()].concat(), [&[1], tar.as_slice()].concat()];
+    let inputs = [
+        [&[0], packed.as_slice()].concat(),
+        [&[1], tar.as_slice()].concat(),
+    ];
     mutate(1000, &inputs, hostile::entry);
 }
 

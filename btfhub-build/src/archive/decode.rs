@@ -53,7 +53,10 @@ enum Why {
     Xz(io::Error),
     Tar(io::Error),
     TooBig(u64),
-    Refused { member: String, what: &'static str },
+    Refused {
+        member: String,
+        what: &'static str,
+    },
     NoMember,
     /// How many, and the names of the first few.
     Several(usize, Vec<String>),

@@ -197,8 +197,7 @@ impl Matcher<'_> {
                 FieldShape::Fwd(_) | FieldShape::Enum(_) => self.essential(ty.name())?,
                 _ => b"",
             };
-            let name_fits =
-                |local: &[u8]| local.is_empty() || target.is_empty() || local == target;
+            let name_fits = |local: &[u8]| local.is_empty() || target.is_empty() || local == target;
             return Ok(match (shape, ty.kind()) {
                 (FieldShape::Composite, Kind::Struct | Kind::Union)
                 | (FieldShape::Ptr, Kind::Ptr)

@@ -1,5 +1,6 @@
 //! Relocations × target → [`Outcome`].
 
+use std::collections::{HashMap, HashSet};
 use std::fmt;
 use std::ops::Range;
 
@@ -339,17 +340,13 @@ impl Outcome {
 /// relocation.
 fn rank_places(candidates: &mut [Candidate]) {
     let count = candidates.first().map_or(0, |first| first.results.len());
-    let mut seen: Vec<u32> = Vec::new();
+    let mut seen: HashMap<u32, u32> = HashMap::new();
     for number in 0..count {
         seen.clear();
         for candidate in &mut *candidates {
             if let Some(Some(Ok(found))) = candidate.results.get_mut(number) {
-                let known = seen.iter().position(|&offset| offset == found.place);
-                let rank = known.unwrap_or(seen.len());
-                if known.is_none() {
-                    seen.push(found.place);
-                }
-                found.place = u32::try_from(rank).unwrap_or(u32::MAX);
+                let next = u32::try_from(seen.len()).unwrap_or(u32::MAX);
+                found.place = *seen.entry(found.place).or_insert(next);
             }
         }
     }
@@ -384,7 +381,7 @@ pub(crate) fn essential<'a>(
                 relocation.kind == ReloKind::TypeIdTarget && matches!(result, Some(Ok(_)))
             })
     };
-    let mut seen = std::collections::HashSet::new();
+    let mut seen = HashSet::new();
     group
         .candidates
         .iter()

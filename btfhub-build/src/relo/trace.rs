@@ -77,7 +77,7 @@ const MAX_STEPS: u64 = 1 << 26;
 const NAME_BLOCK: usize = 64;
 /// Steps that the result of a relocation with one candidate counts as: what is
 /// kept of it is bounded by that, to 2^23 results of some 50 bytes.
-const RESULT_STEPS: u64 = 32;
+const RESULT_STEPS: u64 = 8;
 
 /// Why a match ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -95,9 +95,9 @@ impl Keep {
             // A spare candidate that another type holds will be a candidate
             // again: it must answer as it did. Where each brings back but the
             // next one, all come back at last.
-            let (back, rest): (Vec<_>, Vec<_>) = spare.into_iter().partition(|candidate| {
-                keep.types.contains(&candidate.id) || round >= MAX_ROUNDS
-            });
+            let (back, rest): (Vec<_>, Vec<_>) = spare
+                .into_iter()
+                .partition(|candidate| keep.types.contains(&candidate.id) || round >= MAX_ROUNDS);
             spare = rest;
             if back.is_empty() {
                 if pointers_measured {
