@@ -21,3 +21,14 @@ pub mod project;
 pub mod rules;
 pub mod shared;
 pub mod vm;
+
+/// The Rust in the documentation, compiled.
+#[cfg(doctest)]
+mod pages {
+    #[doc = include_str!("../../docs/archive.md")]
+    mod archive {}
+    #[doc = include_str!("../../docs/without-archive.md")]
+    mod without_archive {}
+    #[doc = include_str!("../../docs/selection.md")]
+    mod selection {}
+}

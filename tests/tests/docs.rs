@@ -1,0 +1,158 @@
+//! The documentation is right: its commands run, its links lead somewhere, its
+//! error messages are those of the code. (Its Rust is compiled as doctests of
+//! this package.)
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use btfhub_tests::cli::{Dir, binary};
+
+fn project() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Name and text of every page.
+fn pages() -> Vec<(String, String)> {
+    let mut paths = vec![project().join("SECURITY.md"), project().join("README.md")];
+    for item in std::fs::read_dir(project().join("docs")).expect("docs") {
+        paths.push(item.expect("a directory entry").path());
+    }
+    paths.sort();
+    paths.retain(|path| path.extension().is_some_and(|extension| extension == "md"));
+    paths
+        .into_iter()
+        .map(|path| {
+            let text = std::fs::read_to_string(&path).expect("a page");
+            (path.display().to_string(), text)
+        })
+        .collect()
+}
+
+/// The shell blocks that are to be run, with the exit status they must have.
+fn blocks(text: &str) -> Vec<(i32, String)> {
+    let mut blocks = Vec::new();
+    for (at, _) in text.match_indices("<!-- run") {
+        let rest = &text[at + "<!-- run".len()..];
+        let (mark, rest) = rest.split_once("-->").expect("a closed comment");
+        let status = mark.trim_start_matches(':').trim();
+        let status = if status.is_empty() { 0 } else { status.parse().expect("a status") };
+        let code = rest.trim_start().strip_prefix("```sh\n").expect("a shell block");
+        let (code, _) = code.split_once("```").expect("a closed block");
+        blocks.push((status, code.to_owned()));
+    }
+    blocks
+}
+
+fn copy(from: &Path, to: &Path) {
+    std::fs::create_dir_all(to).expect("a directory");
+    for item in std::fs::read_dir(from).expect("a directory") {
+        let item = item.expect("a directory entry");
+        let (from, to) = (item.path(), to.join(item.file_name()));
+        if from.is_dir() {
+            copy(&from, &to);
+        } else {
+            std::fs::copy(&from, &to).expect("a copy");
+        }
+    }
+}
+
+#[test]
+fn commands_run_in_a_clean_directory() {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let ours = binary().parent().expect("a directory").to_owned();
+    let path = std::env::join_paths([ours].into_iter().chain(std::env::split_paths(&path)));
+    let path = path.expect("a PATH");
+    let mut run = 0;
+    for (page, text) in pages() {
+        let blocks = blocks(&text);
+        if blocks.is_empty() {
+            continue;
+        }
+        let dir = Dir::new();
+        copy(&project().join("examples/archive"), &dir.path("btfhub-archive"));
+        std::fs::copy(project().join("tests/bpf/kernel.bpf.o"), dir.path("probe.bpf.o")).unwrap();
+        for (status, code) in blocks {
+            let mut shell = Command::new("bash");
+            shell.args(["-eu", "-c", &code]).env("PATH", &path).env_remove("BTFHUB_ARCHIVE");
+            let came = dir.run(&mut shell);
+            assert_eq!(
+                came.status,
+                Some(status),
+                "{page}:\n{code}\n{}{}",
+                came.stdout,
+                came.stderr
+            );
+            run += 1;
+        }
+    }
+    assert!(run >= 8, "{run} blocks");
+}
+
+#[test]
+fn links_lead_somewhere() {
+    for (page, text) in pages() {
+        let dir = Path::new(&page).parent().expect("a directory");
+        for (at, _) in text.match_indices("](") {
+            let rest = &text[at + 2..];
+            let (target, _) = rest.split_once(')').expect("a closed link");
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            if file.starts_with("http") {
+                continue;
+            }
+            let file = if file.is_empty() { PathBuf::from(&page) } else { dir.join(file) };
+            assert!(file.exists(), "{page}: {target} is not there");
+            if !anchor.is_empty() {
+                let text = std::fs::read_to_string(&file).expect("a page");
+                let mut headings = text.lines().filter(|line| line.starts_with('#'));
+                let slug = |line: &str| {
+                    let line = line.trim_start_matches('#').trim().to_lowercase();
+                    line.replace(' ', "-").replace(['?', ',', '`', '.'], "")
+                };
+                assert!(headings.any(|line| slug(line) == anchor), "{page}: {target}");
+            }
+        }
+    }
+}
+
+/// All sources, with the line breaks inside string literals taken out.
+fn sources() -> String {
+    let mut all = String::new();
+    let mut dirs: Vec<PathBuf> = ["btfhub-build/src", "btfhub-runtime/src", "btfhub-macros/src"]
+        .iter()
+        .map(|dir| project().join(dir))
+        .collect();
+    while let Some(dir) = dirs.pop() {
+        for item in std::fs::read_dir(dir).expect("sources") {
+            let path = item.expect("a directory entry").path();
+            if path.is_dir() {
+                dirs.push(path);
+            } else {
+                let text = std::fs::read_to_string(path).expect("a source");
+                let mut lines = text.lines();
+                for line in &mut lines {
+                    let joined = line.strip_suffix('\\');
+                    all.push_str(joined.map_or(line, str::trim_end).trim_start());
+                    all.push(if joined.is_some() { ' ' } else { '\n' });
+                }
+            }
+        }
+    }
+    all.replace("\\\"", "\"")
+}
+
+#[test]
+fn messages_are_those_of_the_code() {
+    let sources = sources();
+    let page = std::fs::read_to_string(project().join("docs/troubleshooting.md")).unwrap();
+    let (ours, _) = page.split_once("## From the loader").expect("the loaders' messages last");
+    let mut messages = 0;
+    for line in ours.lines().filter(|line| line.starts_with("| `")) {
+        let cell = line.split('|').nth(1).expect("a cell");
+        for part in cell.split('`').skip(1).step_by(2).flat_map(|code| code.split('…')) {
+            let part = part.trim();
+            assert!(sources.contains(part), "no source says {part:?}");
+            messages += usize::from(!part.is_empty());
+        }
+    }
+    assert!(messages > 30, "{messages} messages");
+}
