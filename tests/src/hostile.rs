@@ -247,7 +247,7 @@ pub fn reseal(data: &[u8]) -> Option<Vec<u8>> {
     const HEADER: usize = 84;
     let mut file = data.to_vec();
     let mut left = file.len().checked_sub(HEADER)?;
-    let mut put = |file: &mut Vec<u8>, at: usize, value: u32| {
+    let put = |file: &mut Vec<u8>, at: usize, value: u32| {
         if let Some(slot) = file.get_mut(at..at + 4) {
             slot.copy_from_slice(&value.to_le_bytes());
         }

@@ -35,8 +35,15 @@ fn blocks(text: &str) -> Vec<(i32, String)> {
         let rest = &text[at + "<!-- run".len()..];
         let (mark, rest) = rest.split_once("-->").expect("a closed comment");
         let status = mark.trim_start_matches(':').trim();
-        let status = if status.is_empty() { 0 } else { status.parse().expect("a status") };
-        let code = rest.trim_start().strip_prefix("```sh\n").expect("a shell block");
+        let status = if status.is_empty() {
+            0
+        } else {
+            status.parse().expect("a status")
+        };
+        let code = rest
+            .trim_start()
+            .strip_prefix("```sh\n")
+            .expect("a shell block");
         let (code, _) = code.split_once("```").expect("a closed block");
         blocks.push((status, code.to_owned()));
     }
@@ -69,11 +76,21 @@ fn commands_run_in_a_clean_directory() {
             continue;
         }
         let dir = Dir::new();
-        copy(&project().join("examples/archive"), &dir.path("btfhub-archive"));
-        std::fs::copy(project().join("tests/bpf/kernel.bpf.o"), dir.path("probe.bpf.o")).unwrap();
+        copy(
+            &project().join("examples/archive"),
+            &dir.path("btfhub-archive"),
+        );
+        std::fs::copy(
+            project().join("tests/bpf/kernel.bpf.o"),
+            dir.path("probe.bpf.o"),
+        )
+        .unwrap();
         for (status, code) in blocks {
             let mut shell = Command::new("bash");
-            shell.args(["-eu", "-c", &code]).env("PATH", &path).env_remove("BTFHUB_ARCHIVE");
+            shell
+                .args(["-eu", "-c", &code])
+                .env("PATH", &path)
+                .env_remove("BTFHUB_ARCHIVE");
             let came = dir.run(&mut shell);
             assert_eq!(
                 came.status,
@@ -99,7 +116,11 @@ fn links_lead_somewhere() {
             if file.starts_with("http") {
                 continue;
             }
-            let file = if file.is_empty() { PathBuf::from(&page) } else { dir.join(file) };
+            let file = if file.is_empty() {
+                PathBuf::from(&page)
+            } else {
+                dir.join(file)
+            };
             assert!(file.exists(), "{page}: {target} is not there");
             if !anchor.is_empty() {
                 let text = std::fs::read_to_string(&file).expect("a page");
@@ -108,7 +129,10 @@ fn links_lead_somewhere() {
                     let line = line.trim_start_matches('#').trim().to_lowercase();
                     line.replace(' ', "-").replace(['?', ',', '`', '.'], "")
                 };
-                assert!(headings.any(|line| slug(line) == anchor), "{page}: {target}");
+                assert!(
+                    headings.any(|line| slug(line) == anchor),
+                    "{page}: {target}"
+                );
             }
         }
     }
@@ -117,10 +141,14 @@ fn links_lead_somewhere() {
 /// All sources, with the line breaks inside string literals taken out.
 fn sources() -> String {
     let mut all = String::new();
-    let mut dirs: Vec<PathBuf> = ["btfhub-build/src", "btfhub-runtime/src", "btfhub-macros/src"]
-        .iter()
-        .map(|dir| project().join(dir))
-        .collect();
+    let mut dirs: Vec<PathBuf> = [
+        "btfhub-build/src",
+        "btfhub-runtime/src",
+        "btfhub-macros/src",
+    ]
+    .iter()
+    .map(|dir| project().join(dir))
+    .collect();
     while let Some(dir) = dirs.pop() {
         for item in std::fs::read_dir(dir).expect("sources") {
             let path = item.expect("a directory entry").path();
@@ -144,11 +172,18 @@ fn sources() -> String {
 fn messages_are_those_of_the_code() {
     let sources = sources();
     let page = std::fs::read_to_string(project().join("docs/troubleshooting.md")).unwrap();
-    let (ours, _) = page.split_once("## From the loader").expect("the loaders' messages last");
+    let (ours, _) = page
+        .split_once("## From the loader")
+        .expect("the loaders' messages last");
     let mut messages = 0;
     for line in ours.lines().filter(|line| line.starts_with("| `")) {
         let cell = line.split('|').nth(1).expect("a cell");
-        for part in cell.split('`').skip(1).step_by(2).flat_map(|code| code.split('…')) {
+        for part in cell
+            .split('`')
+            .skip(1)
+            .step_by(2)
+            .flat_map(|code| code.split('…'))
+        {
             let part = part.trim();
             assert!(sources.contains(part), "no source says {part:?}");
             messages += usize::from(!part.is_empty());

@@ -36,7 +36,8 @@ pub enum Oddity {
     LfsPointer,
     /// The name is not UTF-8; `uname -r` is.
     NotUtf8,
-    /// A directory that cannot be listed, and why.
+    /// A directory or file that cannot be looked at, and why. A build fails on it
+    /// unless bad entries are to be skipped.
     Unreadable(String),
     /// The package's build counter is in the file name, which `uname -r` does
     /// not show; the entry counts as this release.
@@ -77,7 +78,7 @@ impl fmt::Display for Anomaly {
             Oddity::Empty => f.write_str("empty file, left out"),
             Oddity::LfsPointer => f.write_str("Git LFS pointer; its content was not fetched"),
             Oddity::NotUtf8 => f.write_str("name is not UTF-8, left out"),
-            Oddity::Unreadable(why) => write!(f, "cannot be listed: {why}"),
+            Oddity::Unreadable(why) => write!(f, "cannot be read: {why}"),
             Oddity::BuildCounter(release) => {
                 write!(f, "carries a build counter; `uname -r` says {release}")
             }

@@ -179,7 +179,7 @@ impl Walk {
                 Ok(target) if target.is_dir() => self.link(path, &below),
                 Ok(target) if target.is_file() => self.file(root, path, below, target.len()),
                 Ok(_) => self.odd(&below, Oddity::SideFile),
-                Err(_) => self.odd(&below, Oddity::BadLink),
+                Err(error) => self.odd(&below, leads_nowhere(&error)),
             }
         }
     }
@@ -187,8 +187,9 @@ impl Walk {
     /// A link to a directory: an alias inside the archive, else one more
     /// directory to walk.
     fn link(&mut self, path: &Path, below: &Path) {
-        let Ok(target) = fs::canonicalize(path) else {
-            return self.odd(below, Oddity::BadLink);
+        let target = match fs::canonicalize(path) {
+            Ok(target) => target,
+            Err(error) => return self.odd(below, leads_nowhere(&error)),
         };
         if self.canonical_root.starts_with(&target) {
             self.odd(below, Oddity::BadLink);
@@ -230,6 +231,15 @@ impl Walk {
         }
         entry.set_size(size);
         self.entries.push(entry);
+    }
+}
+
+/// A link that leads nowhere is the archive's business; anything else that
+/// keeps a file from being looked at may hide a kernel.
+fn leads_nowhere(error: &std::io::Error) -> Oddity {
+    match error.kind() {
+        std::io::ErrorKind::NotFound | std::io::ErrorKind::FilesystemLoop => Oddity::BadLink,
+        _ => Oddity::Unreadable(error.to_string()),
     }
 }
 

@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashSet};
 
 use btfhub_runtime::Arch;
 
-use super::Builder;
-use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Pinned};
+use super::{Builder, OnBadEntry};
+use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Oddity, Pinned};
 use crate::error::{Error, ErrorKind};
 
 /// How many kernels a partial bundle holds at most.
@@ -89,6 +89,9 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
             return Err(archive.no_entries());
         }
     }
+    if builder.on_bad_entry == OnBadEntry::Fail {
+        all_readable(&archives)?;
+    }
     let of_archs =
         |entry: &&Entry| (archs.as_ref()).is_none_or(|archs| archs.contains(&entry.kernel().arch));
     let all = || archives.iter().flat_map(Archive::entries);
@@ -149,6 +152,28 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
         entries,
         in_all,
     })
+}
+
+/// What cannot be looked at may be kernels that the bundle would then lack.
+fn all_readable(archives: &[Archive]) -> Result<(), Error> {
+    let unreadable: Vec<String> = (archives.iter())
+        .flat_map(|archive| {
+            let odd = archive.anomalies().iter();
+            odd.filter(|anomaly| matches!(anomaly.oddity(), Oddity::Unreadable(_)))
+                .map(|anomaly| format!("{}/{anomaly}", archive.root().display()))
+        })
+        .collect();
+    if unreadable.is_empty() {
+        return Ok(());
+    }
+    let message = format!(
+        "the archive can't be read as a whole: {}",
+        unreadable.join("; ")
+    );
+    Err(Error::new(ErrorKind::Archive, message).help(
+        "kernels may be missing; repair it, or leave them out with \
+         `.on_bad_entry(OnBadEntry::Skip)`",
+    ))
 }
 
 /// At most `count` of the entries, from all over the list, and always the same.

@@ -74,7 +74,7 @@ pub(super) struct Trace {
 /// below; types made to be exponential end here.
 const MAX_STEPS: u64 = 1 << 26;
 /// Bytes of a name that count as a step.
-const NAME_BLOCK: usize = 64;
+const NAME_BLOCK: usize = 16;
 /// Steps that the result of a relocation with one candidate counts as: what is
 /// kept of it is bounded by that, to 2^23 results of some 50 bytes.
 const RESULT_STEPS: u64 = 8;
