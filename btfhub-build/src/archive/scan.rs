@@ -238,7 +238,7 @@ impl Walk {
 /// keeps a file from being looked at may hide a kernel.
 fn leads_nowhere(error: &std::io::Error) -> Oddity {
     match error.kind() {
-        std::io::ErrorKind::NotFound | std::io::ErrorKind::FilesystemLoop => Oddity::BadLink,
+        std::io::ErrorKind::NotFound => Oddity::BadLink,
         _ => Oddity::Unreadable(error.to_string()),
     }
 }
