@@ -69,12 +69,12 @@ pub(super) struct Trace {
     steps: u64,
 }
 
-/// The work for one kernel, in members, enumerators, modifiers and blocks of
-/// [`NAME_BLOCK`] bytes of a name looked at. Real objects and kernels stay far
-/// below; types made to be exponential end here.
+/// The work for one kernel, in members, enumerators, modifiers, and bytes of
+/// names beyond the first [`FREE_NAME`] looked at. Real objects and kernels stay
+/// far below; types made to be exponential end here.
 const MAX_STEPS: u64 = 1 << 26;
-/// Bytes of a name that count as a step.
-const NAME_BLOCK: usize = 16;
+/// Bytes of a name that count as nothing.
+const FREE_NAME: usize = 64;
 /// Steps that the result of a relocation with one candidate counts as: what is
 /// kept of it is bounded by that, to 2^23 results of some 50 bytes.
 const RESULT_STEPS: u64 = 8;
@@ -115,9 +115,9 @@ impl Trace {
         Ok(())
     }
 
-    /// Counts a name that is looked at; most are shorter than a block.
+    /// Counts a name that is looked at.
     pub(super) fn name_read(&mut self, name: &[u8]) -> Result<(), Halt> {
-        self.steps_of((name.len() / NAME_BLOCK) as u64)
+        self.steps_of(name.len().saturating_sub(FREE_NAME) as u64)
     }
 
     /// Counts a result that is kept.
