@@ -237,46 +237,81 @@ fn read_bundle(data: &[u8]) {
     }
 }
 
-/// Length, sections' lengths and checksums, header's checksum, digest: as the
-/// format has them (see the module `bundle` of btfhub-runtime).
+/// Length, checksums and digest made to fit, as the format has them (see the
+/// module `bundle` of btfhub-runtime). `None` where the numbers that say what
+/// lies where lead out of the file.
 #[must_use]
 pub fn reseal(data: &[u8]) -> Option<Vec<u8>> {
     const DIGEST: std::ops::Range<usize> = 16..48;
-    const SECTIONS: usize = 56;
-    const HEADER_CRC: usize = 80;
-    const HEADER: usize = 84;
     let mut file = data.to_vec();
-    let mut left = file.len().checked_sub(HEADER)?;
-    let put = |file: &mut Vec<u8>, at: usize, value: u32| {
-        if let Some(slot) = file.get_mut(at..at + 4) {
-            slot.copy_from_slice(&value.to_le_bytes());
-        }
-    };
     let total = u32::try_from(file.len()).ok()?;
     file.get_mut(..8)?.copy_from_slice(b"BTFHUB\x1a\n");
     file.get_mut(8..12)?
         .copy_from_slice(&[1, 0, data.get(10)? & 1, 1]);
-    put(&mut file, 12, total);
-    let mut begin = HEADER;
-    for at in (SECTIONS..HEADER_CRC).step_by(8) {
-        let stored = u32::from_le_bytes(*file.get(at..)?.first_chunk()?);
-        let stored = usize::try_from(stored).ok()?;
-        let last = at + 8 == HEADER_CRC;
-        let len = if last { left } else { stored.min(left) };
-        let crc = crc32(&[file.get(begin..begin + len)?]);
-        put(&mut file, at, u32::try_from(len).ok()?);
-        put(&mut file, at + 4, crc);
-        begin += len;
-        left -= len;
+    file.get_mut(12..16)?.copy_from_slice(&total.to_le_bytes());
+
+    // Kernels, classes, and the lengths of provenance and index.
+    let mut at = DIGEST.end;
+    let mut numbers = [0; 4];
+    for number in &mut numbers {
+        *number = varint(&file, &mut at)?;
     }
-    let crc = crc32(&[&file[..DIGEST.start], &file[DIGEST.end..HEADER_CRC]]);
-    put(&mut file, HEADER_CRC, crc);
+    let crc = crc32(&[file.get(..DIGEST.start)?, file.get(DIGEST.end..at)?]);
+    put(&mut file, at, crc)?;
+    at += 4;
+    for len in &numbers[2..] {
+        let end = at.checked_add(*len)?;
+        let crc = crc32(&[file.get(at + 4..end)?]);
+        put(&mut file, at, crc)?;
+        at = end;
+    }
+    // The classes: a directory of blocks, then these.
+    let directory = at;
+    at += 4;
+    varint(&file, &mut at)?;
+    let blocks = varint(&file, &mut at)?;
+    let mut places = Vec::new();
+    for _ in 0..blocks {
+        varint(&file, &mut at)?;
+        let len = varint(&file, &mut at)?;
+        places.push((at, len));
+        at += 4;
+    }
+    let mut begin = at;
+    for (place, len) in places {
+        let crc = crc32(&[file.get(begin..begin.checked_add(len)?)?]);
+        put(&mut file, place, crc)?;
+        begin += len;
+    }
+    let crc = crc32(&[file.get(directory + 4..at)?]);
+    put(&mut file, directory, crc)?;
+
     let digest = Sha256::new()
-        .chain_update(&file[..DIGEST.start])
-        .chain_update(&file[DIGEST.end..])
+        .chain_update(file.get(..DIGEST.start)?)
+        .chain_update(file.get(DIGEST.end..)?)
         .finalize();
-    file[DIGEST].copy_from_slice(&digest);
+    file.get_mut(DIGEST)?.copy_from_slice(&digest);
     Some(file)
+}
+
+fn put(file: &mut [u8], at: usize, value: u32) -> Option<()> {
+    let slot = file.get_mut(at..)?.first_chunk_mut()?;
+    *slot = value.to_le_bytes();
+    Some(())
+}
+
+/// A number of seven bits a byte, low ones first.
+fn varint(file: &[u8], at: &mut usize) -> Option<usize> {
+    let mut value = 0usize;
+    for shift in (0..35).step_by(7) {
+        let byte = *file.get(*at)?;
+        *at += 1;
+        value |= usize::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
 }
 
 fn crc32(parts: &[&[u8]]) -> u32 {
