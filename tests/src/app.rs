@@ -43,6 +43,12 @@ pub struct App {
 /// What the object asks for: `int` members of `struct task` by name.
 #[must_use]
 pub fn object(members: &[&str]) -> Vec<u8> {
+    object_with_programs(members, 1)
+}
+
+/// As [`object`], each asked for in as many programs.
+#[must_use]
+pub fn object_with_programs(members: &[&str], programs: usize) -> Vec<u8> {
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4, INT_SIGNED);
     let mut offset = 0;
@@ -53,9 +59,10 @@ pub fn object(members: &[&str]) -> Vec<u8> {
         })
         .collect();
     let task = btf.structure("task", offset, &members);
-    let relos: Vec<Relo> = (0..members.len())
-        .map(|index| Relo {
-            program: 0,
+    let relos: Vec<Relo> = (0..programs)
+        .flat_map(|program| (0..members.len()).map(move |index| (program, index)))
+        .map(|(program, index)| Relo {
+            program,
             type_id: task,
             access: format!("0:{index}"),
             kind: 0,
@@ -197,11 +204,25 @@ impl App {
     /// A message without what differs between machines and runs.
     fn neutral(&self, message: &str) -> String {
         let path = self.project.path().to_string_lossy().into_owned();
-        message
-            .trim()
-            .replace(&path, "CRATE")
-            .replace(self.project.name(), "NAME")
+        numbered(&message.trim().replace(&path, "CRATE"))
     }
+}
+
+/// Digests and ids of commits, which change with what is compressed how, as
+/// numbers in the order of their first mention.
+fn numbered(message: &str) -> String {
+    let mut text = message.to_owned();
+    let mut known = 0;
+    let words = message.split(|c: char| !c.is_ascii_hexdigit());
+    let mut ids: Vec<&str> = words.filter(|word| word.len() >= 40).collect();
+    ids.retain(|id| !id.starts_with("0123456789") && !id.starts_with("00000000"));
+    for id in ids {
+        if text.contains(id) {
+            known += 1;
+            text = text.replace(id, &format!("<id {known}>"));
+        }
+    }
+    text
 }
 
 const MANIFEST: &str = "

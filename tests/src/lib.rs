@@ -10,6 +10,7 @@ pub mod elf_builder;
 pub mod fixtures;
 pub mod generate;
 pub mod hostile;
+pub mod git;
 pub mod kernels;
 pub mod large;
 pub mod live;

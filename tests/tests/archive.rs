@@ -285,7 +285,7 @@ fn damaged_and_oversized() {
         ),
         "Git LFS pointer instead of the file; `git lfs pull` fetches it"
     );
-    assert!(error(&pack::xz(&[7; 600]), DEFAULT_LIMIT).starts_with("the xz holds no readable tar"));
+    assert!(error(&pack::xz(&[7; 600]), DEFAULT_LIMIT) == "the xz holds no readable tar");
     assert_eq!(
         error(&pack::xz(b""), DEFAULT_LIMIT),
         "the tar holds no file"

@@ -102,9 +102,8 @@ impl fmt::Display for DecodeError {
 impl StdError for DecodeError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0 {
-            Why::Xz(error) | Why::Tar(error) if error.kind() != io::ErrorKind::UnexpectedEof => {
-                Some(error)
-            }
+            // The tar reader's own words quote bytes of the file.
+            Why::Xz(error) if error.kind() != io::ErrorKind::UnexpectedEof => Some(error),
             _ => None,
         }
     }

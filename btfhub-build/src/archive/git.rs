@@ -162,7 +162,10 @@ fn explain(root: &Path, out: &Output) -> Error {
             "only a git checkout has a commit; pin a plain folder with a lock file \
              (`cargo btfhub lock`)",
         )
-    } else if said.contains("lazy fetching disabled") || said.contains("bad object") {
+    } else if ["lazy fetching disabled", "bad object", "bad tree object"]
+        .iter()
+        .any(|sign| said.contains(sign))
+    {
         error.help("the clone lacks objects that its commit names; fetch them with `git fetch`")
     } else {
         error

@@ -1,0 +1,388 @@
+//! What a user reads when something is wrong: every case in a real cargo
+//! project, all messages in one table, `tests/fixtures/build-messages.md`.
+//!
+//! `BTFHUB_BLESS=1` writes the table anew.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::{chown, symlink};
+use std::path::Path;
+
+use btfhub_tests::app::{self, App};
+use btfhub_tests::git::git;
+use btfhub_tests::pack::{self, Member};
+use object::write::Object;
+use object::{Architecture, BinaryFormat, Endianness, SectionKind};
+
+/// The table as it is written.
+struct Table {
+    app: App,
+    text: String,
+}
+
+impl Table {
+    fn section(&mut self, title: &str) {
+        write!(self.text, "\n## {title}\n").unwrap();
+    }
+
+    /// One case: the configuration, and what the failed build says.
+    fn fails(&mut self, case: &str, configuration: &str) {
+        self.fails_with(case, configuration, &[]);
+    }
+
+    fn fails_with(&mut self, case: &str, configuration: &str, variables: &[(&str, &str)]) {
+        self.app.configure(configuration);
+        let message = self.app.complaint(variables);
+        assert_eq!(
+            self.app.bundles(),
+            Vec::<std::path::PathBuf>::new(),
+            "{case}"
+        );
+        assert!(!message.contains("panicked"), "{case}: {message}");
+        write!(self.text, "\n{case}\n```text\n{message}\n```\n").unwrap();
+    }
+
+    /// One case: the configuration, and what the successful build warns of.
+    fn warns(&mut self, case: &str, configuration: &str, variables: &[(&str, &str)]) {
+        self.app.configure(configuration);
+        let warnings = self.app.warnings(variables, &[]);
+        write!(self.text, "\n{case}\n```text\n{warnings}\n```\n").unwrap();
+        for bundle in self.app.bundles() {
+            fs::remove_file(bundle).unwrap();
+        }
+    }
+
+    fn entry(&self, path: &str, bytes: &[u8]) {
+        pack::write(
+            self.app.project.path(),
+            format!("bad/debian/11/x86_64/{path}"),
+            bytes,
+        );
+    }
+}
+
+const USUAL: &str = "archive = \"archive\"\nobjects = \"probe.o\"\n";
+
+#[test]
+fn every_complaint() {
+    let app = App::new();
+    let text = "\
+# What a failed or doubtful build says
+
+Written by `tests/tests/build_messages.rs` (`BTFHUB_BLESS=1` renews it). `CRATE` is the directory
+of the user's crate.
+"
+    .to_owned();
+    let mut table = Table { app, text };
+    configuration(&mut table);
+    archives(&mut table);
+    objects(&mut table);
+    entries(&mut table);
+    pins(&mut table);
+    without_archive(&mut table);
+    lints(&mut table);
+
+    let file = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/build-messages.md");
+    if std::env::var_os("BTFHUB_BLESS").is_some() {
+        fs::write(&file, &table.text).unwrap();
+    }
+    let expected = fs::read_to_string(&file).unwrap_or_default();
+    for (number, (is, should)) in table.text.lines().zip(expected.lines()).enumerate() {
+        assert_eq!(
+            is,
+            should,
+            "{}:{}\n{}",
+            file.display(),
+            number + 1,
+            table.text
+        );
+    }
+    assert_eq!(table.text, expected);
+}
+
+fn configuration(table: &mut Table) {
+    table.section("Configuration");
+    table.fails("No archive is named.", "objects = \"probe.o\"\n");
+    table.fails("No object is named.", "archive = \"archive\"\n");
+    table.fails("A key is misspelt.", "archives = \"archive\"\n");
+    table.fails(
+        "A filter makes no sense.",
+        &format!("{USUAL}include = \">=5.x\"\n"),
+    );
+    table.fails(
+        "The filters leave nothing.",
+        &format!("{USUAL}include = [\"ubuntu\", \">=5.4\"]\nexclude = \"debian\"\n"),
+    );
+    table.fails(
+        "There is no such lint.",
+        &format!("{USUAL}lints.unoptimized = \"allow\"\n"),
+    );
+    table.fails_with(
+        "A variable is neither on nor off.",
+        USUAL,
+        &[("BTFHUB_PARTIAL", "some")],
+    );
+}
+
+fn archives(table: &mut Table) {
+    table.section("Archives");
+    let at = |archive: &str| format!("archive = \"{archive}\"\nobjects = \"probe.o\"\n");
+    table.fails("The archive is missing.", &at("nowhere"));
+    fs::create_dir(table.app.path("empty")).unwrap();
+    table.fails("The archive is empty.", &at("empty"));
+    table.fails("A directory too deep is named.", &at("archive/debian"));
+    table.fails("A directory above is named.", &at("."));
+    pack::entry(
+        &table.app.path("arm"),
+        "debian/11/arm64/5.10.0-1-arm64",
+        &app::kernel(0),
+    );
+    table.fails("There is nothing for the target.", &at("arm"));
+}
+
+fn objects(table: &mut Table) {
+    table.section("Objects");
+    let of = |objects: &str| format!("archive = \"archive\"\n{objects}\n");
+    table.fails("The object is missing.", &of("objects = \"out/probe.o\""));
+    table.fails("A pattern matches nothing.", &of("objects = \"src/*.o\""));
+    table.fails("A directory holds no object.", &of("objects-in = \"src\""));
+    let project = &table.app.project;
+    project.file("text.o", "int main;");
+    project.file(
+        "host.o",
+        fs::read(std::env::current_exe().unwrap()).unwrap(),
+    );
+    let whole = app::object(&["pid"]);
+    project.file("cut.o", &whole[..whole.len() / 2]);
+    let mut bare = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+    project.file("bare.o", bare.write().unwrap());
+    let section = bare.add_section(Vec::new(), b".BTF".to_vec(), SectionKind::Other);
+    bare.append_section_data(section, &app::kernel(0), 4);
+    project.file("old.o", bare.write().unwrap());
+    table.fails("The object is no ELF file.", &of("objects = \"text.o\""));
+    table.fails("The object is not for eBPF.", &of("objects = \"host.o\""));
+    table.fails("The object is cut off.", &of("objects = \"cut.o\""));
+    table.fails("The object has no .BTF.", &of("objects = \"bare.o\""));
+    table.fails("The object has no .BTF.ext.", &of("objects = \"old.o\""));
+}
+
+fn entries(table: &mut Table) {
+    table.section("Entries");
+    let good = pack::xz(&pack::tar(&[Member::file("good", &app::kernel(0))]));
+    let packed = |members: &[Member<'_>]| pack::xz(&pack::tar(members));
+    let (one, two) = (Member::file("one", b"1"), Member::file("two", b"2"));
+    table.entry("5.10.0-good.btf.tar.xz", &good);
+    table.entry("5.10.0-truncated.btf.tar.xz", &good[..good.len() / 2]);
+    table.entry("5.10.0-no-xz.btf.tar.xz", b"no xz at all");
+    table.entry("5.10.0-no-tar.btf.tar.xz", &pack::xz(&[b'x'; 2000]));
+    table.entry("5.10.0-no-member.btf.tar.xz", &packed(&[]));
+    table.entry("5.10.0-two-members.btf.tar.xz", &packed(&[one, two]));
+    table.entry("5.10.0-no-btf.btf.tar.xz", &packed(&[one]));
+    let magic = [b"BTF?".as_slice(), &[0; 40]].concat();
+    let magic = packed(&[Member::file("magic", &magic)]);
+    table.entry("5.10.0-wrong-magic.btf.tar.xz", &magic);
+    let mut damaged = app::kernel(0);
+    damaged[9] = 0xff;
+    let damaged = packed(&[Member::file("damaged", &damaged)]);
+    table.entry("5.10.0-damaged.btf.tar.xz", &damaged);
+    let lfs = b"version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 1\n";
+    table.entry("5.10.0-lfs.btf.tar.xz", lfs);
+    let bad = "archive = \"bad\"\nobjects = \"probe.o\"\n";
+    table.fails("Entries cannot be used.", bad);
+    table.warns(
+        "They are left out.",
+        &format!("{bad}on-bad-entry = \"skip\"\n"),
+        &[],
+    );
+    // What an earlier run made of the entry does not depend on the limit.
+    let cache = table.app.path("cache").to_str().unwrap().to_owned();
+    table.fails_with(
+        "An entry is larger than allowed.",
+        &format!("{USUAL}entry-limit = 1000\n"),
+        &[("BTFHUB_CACHE_DIR", &cache)],
+    );
+
+    let twice = table.app.path("twice");
+    pack::entry(&twice, "ol/8/arm64/5.4.17.aarch64", &app::kernel(0));
+    pack::entry(&twice, "ol/8/aarch64/5.4.17.aarch64", &app::kernel(4));
+    table.fails(
+        "Two entries for one kernel differ.",
+        "archive = \"twice\"\nobjects = \"probe.o\"\narch = \"arm64\"\n",
+    );
+}
+
+fn pins(table: &mut Table) {
+    table.section("Pins");
+    let never = "0123456789012345678901234567890123456789";
+    let pinned = |pin: &str| format!("{USUAL}{pin}\n");
+    table.fails("A pin is no commit id.", &pinned("pin = \"main\""));
+    // Not in the git checkout that the tests themselves may be in.
+    let above = table
+        .app
+        .project
+        .path()
+        .parent()
+        .unwrap()
+        .to_str()
+        .unwrap()
+        .to_owned();
+    table.fails_with(
+        "The archive is no git checkout.",
+        &pinned(&format!("pin = \"{never}\"")),
+        &[("GIT_CEILING_DIRECTORIES", &above)],
+    );
+    table.fails(
+        "The lock file is missing.",
+        &pinned("lock = \"btfhub.lock\""),
+    );
+    table
+        .app
+        .project
+        .file("btfhub.lock", "# BLAKE3\nnonsense\n");
+    table.fails(
+        "The lock file is damaged.",
+        &pinned("lock = \"btfhub.lock\""),
+    );
+    let first = "debian/11/x86_64/5.10.0-1-amd64.btf.tar.xz";
+    let line = |path: &str| format!("{}  {path}\n", "0".repeat(64));
+    table.app.project.file(
+        "btfhub.lock",
+        line(first) + &line("debian/9/x86_64/4.9.btf.tar.xz"),
+    );
+    table.fails(
+        "The archive holds other entries.",
+        &pinned("lock = \"btfhub.lock\""),
+    );
+    let all = [
+        first,
+        "debian/11/x86_64/5.10.0-2-amd64.btf.tar.xz",
+        "debian/12/x86_64/6.1.0-1-amd64.btf.tar.xz",
+    ];
+    table
+        .app
+        .project
+        .file("btfhub.lock", all.map(line).concat());
+    table.fails(
+        "Entries are not what they were.",
+        &pinned("lock = \"btfhub.lock\""),
+    );
+
+    let archive = table.app.archive();
+    git(&archive, &["init", "-q", "-b", "main"]);
+    git(&archive, &["add", "."]);
+    git(&archive, &["commit", "-q", "-m", "archive"]);
+    table.fails(
+        "Another commit is checked out.",
+        &pinned(&format!("pin = \"{never}\"")),
+    );
+    let head = git(&archive, &["rev-parse", "HEAD"]);
+    fs::write(archive.join(first), "changed").unwrap();
+    let new = "debian/12/x86_64/6.1.0-9-amd64";
+    pack::entry(&archive, new, &app::kernel(0));
+    table.fails(
+        "Files are not the commit's.",
+        &pinned(&format!("pin = \"{head}\"")),
+    );
+    // Where rustc is, and no git.
+    let without_git = Path::new(env!("CARGO")).parent().unwrap();
+    assert!(!without_git.join("git").exists());
+    table.fails_with(
+        "git is not installed.",
+        &pinned(&format!("pin = \"{head}\"")),
+        &[("PATH", without_git.to_str().unwrap())],
+    );
+    chown(&archive, Some(1234), None).unwrap();
+    table.fails(
+        "Somebody else owns the checkout.",
+        &pinned(&format!("pin = \"{head}\"")),
+    );
+    chown(&archive, Some(0), None).unwrap();
+    git(&archive, &["reset", "-q", "--hard"]);
+    fs::remove_file(archive.join(format!("{new}.btf.tar.xz"))).unwrap();
+
+    let outer = table.app.path("outer");
+    fs::create_dir(&outer).unwrap();
+    git(&outer, &["init", "-q", "-b", "main"]);
+    pack::entry(
+        &outer.join("btf"),
+        "debian/11/x86_64/5.10.0-1-amd64",
+        &app::kernel(0),
+    );
+    git(&outer, &["add", "."]);
+    git(&outer, &["commit", "-q", "-m", "all"]);
+    let head = git(&outer, &["rev-parse", "HEAD"]);
+    let folder = "archive = \"outer/btf\"\nobjects = \"probe.o\"\n";
+    table.fails(
+        "The archive is a folder of another repository.",
+        &format!("{folder}pin = \"{head}\"\n"),
+    );
+    table.fails(
+        "Its tree is another.",
+        &format!("{folder}pin-tree = \"{never}\"\n"),
+    );
+}
+
+fn without_archive(table: &mut Table) {
+    table.section("Without the archive");
+    let without = |more: &str| format!("objects = \"probe.o\"\n{more}\n");
+    table.warns(
+        "It is optional.",
+        &without("archive = \"nowhere\"\noptional = true"),
+        &[],
+    );
+    table.fails(
+        "A prepared bundle is missing.",
+        &without("prepared = \"btf/probe.btfhub\""),
+    );
+    table.app.project.file("btf/probe.btfhub", "BTFHUB? no");
+    table.fails(
+        "It is no bundle.",
+        &without("prepared = \"btf/probe.btfhub\""),
+    );
+    table.app.configure(USUAL);
+    assert_eq!(table.app.warnings(&[], &[]), "");
+    table
+        .app
+        .project
+        .file("btf/probe.btfhub", table.app.bundle());
+    fs::remove_file(&table.app.bundles()[0]).unwrap();
+    table
+        .app
+        .project
+        .file("more.o", app::object(&["pid", "tgid"]));
+    let stale = "prepared = \"btf/probe.btfhub\"\nobjects = \"more.o\"\n";
+    table.fails("It was made for other relocations.", stale);
+}
+
+fn lints(table: &mut Table) {
+    table.section("Lints");
+    table.warns(
+        "Only a few kernels are embedded.",
+        USUAL,
+        &[("BTFHUB_PARTIAL", "1")],
+    );
+    table.warns("A line on demand.", USUAL, &[("BTFHUB_VERBOSE", "1")]);
+    table.app.project.file("none.o", app::object(&[]));
+    let none = "archive = \"archive\"\nobjects = [\"probe.o\", \"none.o\"]\n";
+    table.warns("An object has no relocations.", none, &[]);
+    table.warns(
+        "That is allowed.",
+        &format!("{none}lints.no-relocations = \"allow\"\n"),
+        &[],
+    );
+    table.fails(
+        "It is denied.",
+        &format!("{none}lints.no-relocations = \"deny\"\n"),
+    );
+    symlink("debian", table.app.archive().join("11")).unwrap();
+    pack::write(
+        &table.app.archive(),
+        "debian/11/x86_64/5.10.btf.tar.xz",
+        b"",
+    );
+    table.warns(
+        "The archive holds odd things.",
+        &format!("{USUAL}lints.odd-entries = \"warn\"\n"),
+        &[],
+    );
+}

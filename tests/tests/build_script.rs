@@ -1,0 +1,323 @@
+//! A user's crate from one build to the next: what cargo runs again, what is
+//! embedded, what the cache saves.
+
+use std::fs;
+use std::path::Path;
+
+use btfhub_tests::app::{self, App};
+use btfhub_tests::git::git;
+use btfhub_tests::pack;
+use btfhub_tests::project::{Project, Said};
+use btfhub_tests::shared::skip;
+
+/// Builds, and says whether cargo ran the build script.
+fn script_ran(app: &App, variables: &[(&str, &str)]) -> bool {
+    let mut command = app.project.command(&["build", "-v"]);
+    command.envs(variables.iter().copied());
+    let said = Said::of(&command.output().unwrap()).ok();
+    let ran = format!("/{}-", app.project.name());
+    (said.stderr.lines()).any(|line| line.contains("/build-script-build`") && line.contains(&ran))
+}
+
+/// The number of entries that the build decoded, from its line on demand.
+fn decoded(app: &App, arguments: &[&str], variables: &[(&str, &str)]) -> usize {
+    let variables = [&[("BTFHUB_VERBOSE", "1")], variables].concat();
+    let warnings = app.warnings(&variables, arguments);
+    let (_, rest) = warnings.rsplit_once("; ").expect("a summary");
+    rest.split(' ').next().unwrap().parse().unwrap()
+}
+
+#[test]
+fn the_program_holds_the_kernels_of_its_target() {
+    let app = App::new();
+    pack::entry(
+        &app.archive(),
+        "debian/11/arm64/5.10.0-1-arm64",
+        &app::kernel(8),
+    );
+    let said = app.run().ok().stdout;
+    let lines: Vec<&str> = said.lines().collect();
+    assert_eq!(lines[0], "partial false");
+    assert!(lines[1].starts_with("pin content "), "{said}");
+    assert_eq!(
+        lines[2..],
+        [
+            "debian/11/x86_64/5.10.0-1-amd64 in class 0",
+            "debian/11/x86_64/5.10.0-2-amd64 in class 0",
+            "debian/12/x86_64/6.1.0-1-amd64 in class 1",
+        ]
+    );
+
+    let target = ["--target", "aarch64-unknown-linux-musl"];
+    let other = app.project.cargo(&[&["check"][..], &target].concat());
+    if other.stderr.contains("can't find crate for `core`") {
+        return skip("`rustup target add aarch64-unknown-linux-musl` was not done");
+    }
+    let _checked = other.ok();
+    let sizes: Vec<usize> = (app.bundles().iter())
+        .map(|bundle| {
+            let data = fs::read(bundle).unwrap();
+            let bundle = btfhub_runtime::Bundle::parse(&data).unwrap();
+            bundle.kernels().count()
+        })
+        .collect();
+    assert_eq!(sizes.iter().sum::<usize>(), 4, "{sizes:?}");
+}
+
+#[test]
+fn runs_again_when_and_only_when_something_changed() {
+    let app = App::new();
+    let usual = "archive = \"archive\"\nobjects = \"probe.o\"\n";
+    assert!(script_ran(&app, &[]));
+    assert!(!script_ran(&app, &[]), "nothing changed");
+    for unrelated in ["README.md", "src/main.rs", "src/unrelated.c"] {
+        let text = fs::read_to_string(app.path(unrelated)).unwrap_or_default();
+        app.project.file(unrelated, text + "\n");
+        assert!(!script_ran(&app, &[]), "{unrelated}");
+    }
+    app.project.file("probe.o", app::object(&["tgid"]));
+    assert!(script_ran(&app, &[]), "the object");
+    app.configure(&format!("{usual}include = \"debian\"\n"));
+    assert!(script_ran(&app, &[]), "the configuration");
+    pack::entry(
+        &app.archive(),
+        "debian/12/x86_64/6.1.0-2-amd64",
+        &app::kernel(16),
+    );
+    assert!(
+        script_ran(&app, &[]),
+        "a new kernel in a small plain archive"
+    );
+    assert!(script_ran(&app, &[("BTFHUB_PARTIAL", "1")]), "a variable");
+    assert!(script_ran(&app, &[]), "the variable is gone");
+
+    let file = "debian/12/x86_64/6.1.0-2-amd64.btf.tar.xz";
+    app.project.file("btfhub.lock", lock(&app.archive()));
+    app.configure(&format!("{usual}lock = \"btfhub.lock\"\n"));
+    assert!(script_ran(&app, &[]));
+    assert!(!script_ran(&app, &[]));
+    fs::remove_file(app.archive().join(file)).unwrap();
+    app.project.file("btfhub.lock", lock(&app.archive()));
+    assert!(script_ran(&app, &[]), "the lock file");
+
+    let archive = app.archive();
+    git(&archive, &["init", "-q", "-b", "main"]);
+    git(&archive, &["add", "."]);
+    git(&archive, &["commit", "-q", "-m", "one"]);
+    let one = git(&archive, &["rev-parse", "HEAD"]);
+    app.configure(&format!("{usual}pin = \"{one}\"\n"));
+    assert!(script_ran(&app, &[]));
+    assert!(!script_ran(&app, &[]));
+    assert!(
+        app.run()
+            .ok()
+            .stdout
+            .contains(&format!("pin commit {one}\n"))
+    );
+    // As under a git hook: another repository's, which is none of ours.
+    let elsewhere = [("GIT_DIR", "/nowhere"), ("GIT_WORK_TREE", "/nowhere")];
+    app.configure(&format!("{usual}pin = \"{one}\"\nexclude = \"ubuntu\"\n"));
+    assert!(script_ran(&app, &elsewhere));
+    git(&archive, &["commit", "-q", "--allow-empty", "-m", "two"]);
+    let complaint = app.complaint(&[]);
+    assert!(
+        complaint.contains("is at commit"),
+        "the archive's commit: {complaint}"
+    );
+}
+
+/// The text of a lock of everything in an archive.
+fn lock(archive: &Path) -> String {
+    use btfhub_build::archive::{Archive, Lock};
+    let archive = Archive::scan(archive).unwrap();
+    Lock::of(&archive, std::num::NonZeroUsize::MIN, |_| true)
+        .unwrap()
+        .to_text()
+}
+
+/// Makes its object itself, as with clang, from a source and a header.
+const COMPILES: &str = r#"
+fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let chosen = std::fs::read_to_string("src/probe.bpf.c")?;
+    let header = std::fs::read_to_string("src/bpf/probe.h")?;
+    let object = OBJECT;
+    std::fs::copy(format!("objects/{}{}.o", chosen.trim(), header.trim()), &object)?;
+    println!("cargo::rerun-if-changed=build.rs");
+    btfhub_build::Builder::new().archive("archive").object(&object).build("probe")?;
+    Ok(())
+}
+"#;
+
+#[test]
+fn what_the_script_compiles_itself_never_goes_stale() {
+    for object in [
+        "std::env::var(\"OUT_DIR\")? + \"/probe.o\"",
+        "\"src/bpf/probe.o\".to_owned()",
+    ] {
+        let app = App::with(&COMPILES.replace("OBJECT", object));
+        app.project
+            .file("objects/p.o", app::object(&["pid"]))
+            .file("objects/pt.o", app::object(&["pid", "tgid"]))
+            .file("objects/t.o", app::object(&["tgid"]))
+            .file("src/probe.bpf.c", "p")
+            .file("src/bpf/probe.h", "");
+        assert!(script_ran(&app, &[]));
+        assert!(
+            !script_ran(&app, &[]),
+            "what it writes is not what it waits for: {object}"
+        );
+        let before = app.bundle();
+        app.project.file("src/bpf/probe.h", "t");
+        assert!(script_ran(&app, &[]), "a header: {object}");
+        assert_ne!(app.bundle(), before);
+        app.project
+            .file("src/bpf/probe.h", "")
+            .file("src/probe.bpf.c", "t");
+        assert!(script_ran(&app, &[]), "the source: {object}");
+        assert!(!script_ran(&app, &[]));
+    }
+}
+
+#[test]
+fn what_is_known_is_not_decoded_again() {
+    let app = App::new();
+    // Not the cache that other tests fill.
+    let own = app.path("cache");
+    let cache = [("BTFHUB_CACHE_DIR", own.to_str().unwrap())];
+    let decoded = |app: &App, arguments: &[&str]| decoded(app, arguments, &cache);
+    assert_eq!(decoded(&app, &[]), 3, "cold");
+    let first = app.bundle();
+    let other_program = app::object_with_programs(&["pid"], 2);
+    assert_ne!(other_program, app::object(&["pid"]));
+    app.project.file("probe.o", other_program);
+    assert_eq!(
+        decoded(&app, &[]),
+        0,
+        "another program, the same relocations"
+    );
+    app.project.file("probe.o", app::object(&["pid"]));
+    assert_eq!(decoded(&app, &["--release"]), 0, "another profile");
+    for bundle in app.bundles() {
+        assert_eq!(fs::read(bundle).unwrap(), first);
+    }
+    pack::entry(
+        &app.archive(),
+        "debian/12/x86_64/6.1.0-2-amd64",
+        &app::kernel(24),
+    );
+    assert_eq!(decoded(&app, &[]), 1, "one new kernel");
+    // It may be moved, and is then as good as it was.
+    let moved = app.path("moved");
+    fs::rename(&own, &moved).unwrap();
+    let cache = [("BTFHUB_CACHE_DIR", moved.to_str().unwrap())];
+    assert_eq!(self::decoded(&app, &[], &cache), 0, "a moved cache");
+}
+
+#[test]
+fn a_partial_bundle_is_marked_and_never_a_release() {
+    let app = App::new();
+    for number in 10..30 {
+        let kernel = format!("debian/12/x86_64/6.1.0-{number}-amd64");
+        pack::entry(&app.archive(), &kernel, &app::kernel(number));
+    }
+    let partial = [("BTFHUB_PARTIAL", "1")];
+    let mut command = app.project.command(&["run"]);
+    let said = Said::of(&command.envs(partial).output().unwrap()).ok();
+    assert!(said.stdout.starts_with("partial true\n"), "{}", said.stdout);
+    assert_eq!(said.stdout.matches(" in class ").count(), 8);
+    let mut command = app.project.command(&["run", "--release"]);
+    let said = Said::of(&command.envs(partial).output().unwrap()).ok();
+    assert!(
+        said.stdout.starts_with("partial false\n"),
+        "{}",
+        said.stdout
+    );
+    assert_eq!(said.stdout.matches(" in class ").count(), 23);
+}
+
+#[test]
+fn without_an_archive() {
+    let app = App::new();
+    let _built = app.run().ok();
+    app.project.file("btf/probe.btfhub", app.bundle());
+    fs::rename(app.archive(), app.path("away")).unwrap();
+    app.configure("prepared = \"btf/probe.btfhub\"\nobjects = \"probe.o\"\n");
+    assert_eq!(app.run().ok().stdout.matches(" in class ").count(), 3);
+    app.configure("archive = \"archive\"\noptional = true\nobjects = \"probe.o\"\n");
+    assert_eq!(app.run().ok().stdout, "partial false\n");
+}
+
+const SEVERAL: &str = r#"
+use std::os::unix::ffi::OsStrExt;
+fn main() -> Result<(), btfhub_build::Error> {
+    let odd = std::path::Path::new("an odd place").join(std::ffi::OsStr::from_bytes(b"\xff"));
+    let builder = btfhub_build::Builder::new().archive(odd.join("the archive")).cache_dir(odd.join("cache"));
+    builder.clone().object(odd.join("probe.o")).build("probe")?;
+    builder.object("probe.o").object(odd.join("*.o").with_file_name("probe.o")).build("both")
+}
+"#;
+
+#[test]
+fn several_bundles_from_odd_places() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let app = App::with(SEVERAL);
+    let odd = app
+        .path("an odd place")
+        .join(std::ffi::OsStr::from_bytes(b"\xff"));
+    fs::create_dir_all(&odd).unwrap();
+    fs::rename(app.archive(), odd.join("the archive")).unwrap();
+    fs::write(odd.join("probe.o"), app::object(&["tgid"])).unwrap();
+    assert_eq!(app.run().ok().stdout.matches(" in class ").count(), 3);
+    let relocations = |name: &str| {
+        let [file] = app.project.outputs(name).try_into().unwrap();
+        let data: Vec<u8> = fs::read(file).unwrap();
+        btfhub_runtime::Bundle::parse(&data)
+            .unwrap()
+            .provenance()
+            .unwrap()
+            .objects
+            .len()
+    };
+    assert_eq!(
+        (relocations("probe.btfhub"), relocations("both.btfhub")),
+        (1, 2)
+    );
+    assert!(odd.join("cache/tailored").is_dir());
+}
+
+/// What any crate around liblzma says of itself.
+const CLASHING: &str = "[package]\nname = \"other-lzma\"\nversion = \"0.0.0\"\n\
+                        edition = \"2021\"\nlinks = \"lzma\"\n[workspace]\n";
+
+#[test]
+fn beside_another_liblzma() {
+    let manifest = |features: &str| {
+        format!(
+            "[dependencies]\nother-lzma.path = \"other\"\nbtfhub-runtime.path = RUNTIME\n\
+             [build-dependencies]\nbtfhub-build = {{ path = BUILD, {features} }}\n"
+        )
+    };
+    let project = |features: &str| {
+        let project = Project::new(&manifest(features));
+        project
+            .file("other/Cargo.toml", CLASHING)
+            .file("other/build.rs", "fn main() {}")
+            .file("other/src/lib.rs", "")
+            .file("src/main.rs", "static BTF: btfhub_runtime::Bundle = btfhub_runtime::include_bundle!(\"probe\"); fn main() { println!(\"{}\", BTF.kernels().count()) }")
+            .file("build.rs", "fn main() -> Result<(), btfhub_build::Error> { btfhub_build::Builder::new().archive(\"archive\").object(\"probe.o\").build(\"probe\") }")
+            .file("probe.o", app::object(&["pid"]));
+        let archive = project.path().join("archive");
+        pack::entry(&archive, "debian/11/x86_64/5.10.0-1-amd64", &app::kernel(8));
+        project
+    };
+    let clash = project("features = [\"manifest\"]")
+        .cargo(&["run"])
+        .failed();
+    assert!(
+        clash.stderr.contains("links to the native library `lzma`"),
+        "{}",
+        clash.stderr
+    );
+    let pure = project("default-features = false, features = [\"lzma-rust2\"]");
+    assert_eq!(pure.cargo(&["run"]).ok().stdout, "1\n");
+}

@@ -1,0 +1,240 @@
+//! The cache: never a wrong bundle, whatever happened to it.
+
+use std::fs;
+use std::num::NonZeroUsize;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use btfhub_build::{Builder, Generated};
+use btfhub_tests::app;
+use btfhub_tests::pack;
+
+struct Bench {
+    directory: tempfile::TempDir,
+}
+
+impl Bench {
+    /// Forty kernels of ten layouts.
+    fn new() -> Self {
+        let directory = tempfile::tempdir().unwrap();
+        for number in 0..40 {
+            let kernel = format!("debian/12/x86_64/6.1.0-{number}-amd64");
+            let archive = directory.path().join("archive");
+            // Different files even where the layout is the same.
+            let member = format!("{number}.btf");
+            let packed = pack::tar(&[pack::Member::file(&member, &app::kernel(number % 10))]);
+            pack::write(&archive, format!("{kernel}.btf.tar.xz"), &pack::xz(&packed));
+        }
+        fs::write(directory.path().join("probe.o"), app::object(&["pid"])).unwrap();
+        Self { directory }
+    }
+
+    fn path(&self, path: &str) -> PathBuf {
+        self.directory.path().join(path)
+    }
+
+    fn builder(&self) -> Builder {
+        Builder::new()
+            .archive(self.path("archive"))
+            .object(self.path("probe.o"))
+    }
+
+    fn cached(&self) -> Generated {
+        self.builder()
+            .cache_dir(self.path("cache"))
+            .generate()
+            .unwrap()
+    }
+
+    fn results(&self) -> Vec<PathBuf> {
+        let pattern = self.path("cache/tailored/*/*.results");
+        let files = glob::glob(pattern.to_str().unwrap()).unwrap();
+        files.map(Result::unwrap).collect()
+    }
+}
+
+#[test]
+fn any_jobs_any_state_one_bundle() {
+    let bench = Bench::new();
+    let clean = bench.builder().generate().unwrap();
+    assert_eq!((clean.kernels().len(), clean.class_count()), (40, 10));
+    assert_eq!(clean.decoded_entries(), 40);
+    for jobs in [1, 2, 3, 8] {
+        let jobs = NonZeroUsize::new(jobs).unwrap();
+        let again = bench.builder().jobs(jobs).generate().unwrap();
+        assert_eq!(again.bundle(), clean.bundle());
+    }
+    let cold = bench.cached();
+    assert_eq!(
+        (cold.decoded_entries(), cold.bundle()),
+        (40, clean.bundle())
+    );
+    let warm = bench.cached();
+    assert_eq!((warm.decoded_entries(), warm.bundle()), (0, clean.bundle()));
+    for (kernel, other) in clean.kernels().iter().zip(warm.kernels()) {
+        assert_eq!(
+            clean.outcome(kernel),
+            warm.outcome(other),
+            "{}",
+            kernel.id()
+        );
+    }
+}
+
+#[test]
+fn changed_relocations_are_another_set() {
+    let bench = Bench::new();
+    let first = bench.cached();
+    fs::write(bench.path("probe.o"), app::object(&["pid", "tgid"])).unwrap();
+    let more = bench.cached();
+    assert_eq!(more.decoded_entries(), 40);
+    assert_ne!(more.bundle(), first.bundle());
+    fs::write(bench.path("probe.o"), app::object(&["pid"])).unwrap();
+    assert_eq!(bench.cached().decoded_entries(), 0, "both are kept");
+    for number in 0..30 {
+        let name = format!("member{number}");
+        fs::write(bench.path("probe.o"), app::object(&[&name])).unwrap();
+        let _built = bench.cached();
+    }
+    let sets = fs::read_dir(bench.path("cache/tailored")).unwrap().count();
+    assert!(sets <= 16, "{sets} sets are kept");
+}
+
+#[test]
+fn damage_anywhere_is_noticed_and_healed() {
+    let bench = Bench::new();
+    let clean = bench.builder().generate().unwrap();
+    let _cold = bench.cached();
+    let [file] = bench.results().try_into().unwrap();
+    let whole = fs::read(&file).unwrap();
+    let mut damages: Vec<Vec<u8>> =
+        vec![Vec::new(), b"x".to_vec(), whole[..whole.len() / 2].to_vec()];
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        damages.push(damaged);
+    }
+    for damaged in damages {
+        fs::write(&file, &damaged).unwrap();
+        let built = bench.cached();
+        assert_eq!(built.bundle(), clean.bundle());
+        assert_eq!(
+            built.decoded_entries(),
+            40,
+            "nothing of a damaged file is believed"
+        );
+        assert_eq!(fs::read(&file).unwrap(), whole, "and it is written anew");
+    }
+    let digests = bench.path("cache/digests");
+    fs::write(&digests, b"damaged").unwrap();
+    let built = bench.cached();
+    assert_eq!(
+        (built.bundle(), built.decoded_entries()),
+        (clean.bundle(), 0)
+    );
+}
+
+#[test]
+fn a_false_result_is_not_believed() {
+    let bench = Bench::new();
+    let clean = bench.builder().generate().unwrap();
+    let _cold = bench.cached();
+    let [file] = bench.results().try_into().unwrap();
+    // Well-formed in itself, with the tailored BTF of another kernel.
+    let whole = fs::read(&file).unwrap();
+    let mut content = whole[..whole.len() - 32].to_vec();
+    let row = content.len() - 72;
+    assert!(content[row + 32] < 10, "the number of a class");
+    content[row + 32] = (content[row + 32] + 1) % 10;
+    let digest = blake3::hash(&content);
+    content.extend(digest.as_bytes());
+    fs::write(&file, content).unwrap();
+    let built = bench.cached();
+    assert_eq!(
+        (built.bundle(), built.decoded_entries()),
+        (clean.bundle(), 1)
+    );
+}
+
+#[test]
+fn where_nothing_can_be_written() {
+    let bench = Bench::new();
+    let clean = bench.builder().generate().unwrap();
+    // A file where the directory should be: no user can write below it.
+    fs::write(bench.path("cache"), "a file").unwrap();
+    assert_eq!(bench.cached().bundle(), clean.bundle());
+    fs::remove_file(bench.path("cache")).unwrap();
+
+    fs::create_dir(bench.path("cache")).unwrap();
+    let mounted = Command::new("mount")
+        .args(["-t", "tmpfs", "-o", "size=4k,nr_inodes=8", "tmpfs"])
+        .arg(bench.path("cache"))
+        .status();
+    if !mounted.is_ok_and(|status| status.success()) {
+        println!("skipped: a full disk needs root and `mount`");
+        return;
+    }
+    let full = bench.cached();
+    let again = bench.cached();
+    let left = files_below(&bench.path("cache"));
+    let unmounted = Command::new("umount").arg(bench.path("cache")).status();
+    assert!(unmounted.unwrap().success());
+    assert_eq!(full.bundle(), clean.bundle());
+    assert_eq!(again.bundle(), clean.bundle());
+    assert!(left.iter().all(|name| !name.ends_with(".tmp")), "{left:?}");
+}
+
+fn files_below(directory: &Path) -> Vec<String> {
+    let files = glob::glob(directory.join("**/*").to_str().unwrap()).unwrap();
+    files
+        .map(|path| path.unwrap().to_string_lossy().into_owned())
+        .collect()
+}
+
+#[test]
+fn a_file_that_changed_is_read_again() {
+    let bench = Bench::new();
+    let _cold = bench.cached();
+    let file = bench.path("archive/debian/12/x86_64/6.1.0-7-amd64.btf.tar.xz");
+    let modified = fs::metadata(&file).unwrap().modified().unwrap();
+    let other = fs::read(bench.path("archive/debian/12/x86_64/6.1.0-8-amd64.btf.tar.xz")).unwrap();
+    fs::write(&file, other).unwrap();
+    // Even if somebody puts its time back.
+    fs::File::options()
+        .write(true)
+        .open(&file)
+        .unwrap()
+        .set_modified(modified)
+        .unwrap();
+    let clean = bench.builder().generate().unwrap();
+    let built = bench.cached();
+    assert_eq!(
+        (built.bundle(), built.decoded_entries()),
+        (clean.bundle(), 0)
+    );
+}
+
+#[test]
+fn a_failed_build_keeps_what_it_found_out() {
+    let bench = Bench::new();
+    let bad = "archive/debian/12/x86_64/6.1.0-99-amd64.btf.tar.xz";
+    pack::write(bench.directory.path(), bad, b"no xz");
+    let builder = bench.builder().cache_dir(bench.path("cache"));
+    assert!(builder.generate().is_err());
+    fs::remove_file(bench.path(bad)).unwrap();
+    assert_eq!(bench.cached().decoded_entries(), 0);
+}
+
+#[test]
+fn two_entries_for_one_kernel_differ_from_the_cache_too() {
+    let bench = Bench::new();
+    let twice = bench.path("twice");
+    pack::entry(&twice, "ol/8/arm64/5.4.17.aarch64", &app::kernel(0));
+    pack::entry(&twice, "ol/8/aarch64/5.4.17.aarch64", &app::kernel(4));
+    let builder = Builder::new().archive(&twice).object(bench.path("probe.o"));
+    let cached = builder.clone().cache_dir(bench.path("cache"));
+    let clean = builder.generate().unwrap_err().to_string();
+    for _ in 0..2 {
+        assert_eq!(cached.generate().unwrap_err().to_string(), clean);
+    }
+}
