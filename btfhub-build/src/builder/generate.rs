@@ -30,7 +30,7 @@ pub struct Generated {
     archives: Vec<Archive>,
     kernels: Vec<Kernel>,
     outcomes: Vec<Arc<Outcome>>,
-    classes: usize,
+    classes: Vec<Arc<[u8]>>,
     bad_entries: Vec<BadEntry>,
     decoded: usize,
     kernels_in_all: usize,
@@ -141,7 +141,12 @@ impl Generated {
 
     /// How many classes the kernels form.
     pub fn class_count(&self) -> usize {
-        self.classes
+        self.classes.len()
+    }
+
+    /// The tailored BTF of each class.
+    pub(crate) fn classes(&self) -> &[Arc<[u8]>] {
+        &self.classes
     }
 
     /// The entries that were left out because they cannot be used: none unless
@@ -162,7 +167,7 @@ impl Generated {
 
     /// What a user should act on, whatever the level of the lint.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        diagnostics::find(self)
+        diagnostics::find(self, |_| true)
     }
 
     /// Writes the bundle to a file: whole or not at all, and not when the file
@@ -230,7 +235,7 @@ impl Builder {
             objects,
             relocations,
             kernels,
-            classes: classes.btfs.len(),
+            classes: classes.btfs,
             outcomes: classes.outcomes,
             bad_entries: bad,
             decoded,

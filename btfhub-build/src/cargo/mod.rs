@@ -16,7 +16,7 @@ use self::watch::Watch;
 use crate::builder::{Builder, Generated};
 use crate::diagnostics::{Diagnostic, Level, Lint};
 use crate::error::{Error, ErrorKind};
-use crate::{archive, output};
+use crate::{archive, diagnostics, output};
 
 impl Builder {
     /// The last line of a build script: writes `$OUT_DIR/<name>.btfhub`, which
@@ -117,7 +117,8 @@ impl Builder {
             return Ok(script.lines());
         }
         let generated = self.generate()?;
-        let mut found = generated.diagnostics();
+        let heard = |lint| self.levels.of(lint) != Level::Allow;
+        let mut found = diagnostics::find(&generated, heard);
         if self.partial {
             let message = format!(
                 "`{name}` is partial: {} of {} kernels, because {} is set",

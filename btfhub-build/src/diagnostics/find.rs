@@ -1,6 +1,7 @@
 //! Looks for what there is to say about a build.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use super::{Diagnostic, Lint};
 use crate::archive::{Anomaly, Oddity};
@@ -8,6 +9,7 @@ use crate::btf::{Btf, Kind, TypeId};
 use crate::builder::Generated;
 use crate::object::Object;
 use crate::relo::ReloKind;
+use crate::report::Survey;
 
 /// Sections whose programs libbpf attaches through the kernel's own BTF: those
 /// with `SEC_ATTACH_BTF` in its table `section_defs`, without `freplace`, which
@@ -29,9 +31,12 @@ const MANY_ENTRIES: usize = 200;
 /// How this crate itself is compiled.
 const OPT_LEVEL: &str = env!("BTFHUB_OPT_LEVEL");
 
-/// Everything there is to say about what was generated.
-pub(crate) fn find(generated: &Generated) -> Vec<Diagnostic> {
+/// Everything that the wanted lints have to say about what was generated.
+pub(crate) fn find(generated: &Generated, wanted: impl Fn(Lint) -> bool) -> Vec<Diagnostic> {
     let mut found = Vec::new();
+    if wanted(Lint::FailingRelocations) {
+        found.extend(failing_relocations(generated));
+    }
     for object in generated.objects() {
         found.extend(of_object(object));
     }
@@ -48,7 +53,57 @@ pub(crate) fn find(generated: &Generated) -> Vec<Diagnostic> {
             ),
         });
     }
+    found.retain(|diagnostic| wanted(diagnostic.lint));
     found
+}
+
+/// Relocations that keep something from being loaded, the three worst by name.
+/// A class answers as each of its kernels does.
+fn failing_relocations(generated: &Generated) -> Option<Diagnostic> {
+    let objects: Vec<Object> = generated.objects().cloned().collect();
+    let survey = Survey::new(&objects);
+    let ask = |btf: &Arc<[u8]>| survey.ask(&Btf::parse(btf).ok()?).ok();
+    let answers: Vec<_> = generated.classes().iter().map(ask).collect();
+    let kernels = generated.kernels().iter();
+    let report = survey.report(kernels.filter_map(|kernel| {
+        let answer = answers.get(kernel.class())?.clone()?;
+        Some((kernel.id(), Ok(answer)))
+    }));
+    let failing: Vec<_> = (report.findings().into_iter())
+        .filter(|finding| finding.verdict.effect.fails())
+        .collect();
+    let kernels: BTreeSet<_> = (failing.iter())
+        .flat_map(|finding| &finding.kernels)
+        .map(|kernel| {
+            (
+                &kernel.distro,
+                &kernel.version,
+                &kernel.arch,
+                &kernel.release,
+            )
+        })
+        .collect();
+    let mut worst: BTreeMap<&str, usize> = BTreeMap::new();
+    for finding in &failing {
+        *worst.entry(&finding.asked.term).or_default() += finding.kernels.len();
+    }
+    let mut worst: Vec<(&str, usize)> = worst.into_iter().collect();
+    worst.sort_by_key(|(_, kernels)| std::cmp::Reverse(*kernels));
+    let named: Vec<String> = (worst.iter().take(3))
+        .map(|(term, kernels)| format!("`{term}` ({kernels})"))
+        .collect();
+    (!worst.is_empty()).then(|| Diagnostic {
+        lint: Lint::FailingRelocations,
+        message: format!(
+            "programs cannot be loaded on {} of {} kernels, for {} relocations that find nothing \
+             there: {}{}; `cargo btfhub report` says why",
+            kernels.len(),
+            generated.kernels().len(),
+            worst.len(),
+            named.join(", "),
+            if worst.len() > 3 { ", …" } else { "" }
+        ),
+    })
 }
 
 fn of_object(object: &Object) -> Vec<Diagnostic> {

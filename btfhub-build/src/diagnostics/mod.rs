@@ -11,6 +11,10 @@ pub(crate) use find::find;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Lint {
+    /// `failing-relocations`: relocations keep programs from being loaded on
+    /// some of the kernels, because what they ask for is not there and no
+    /// question before them asks whether it is. Default: warn.
+    FailingRelocations,
     /// `no-relocations`: an object asks nothing of the kernel's types, so that
     /// there is nothing to tailor for it. eBPF written in Rust has no CO-RE
     /// relocations today. Default: warn.
@@ -80,7 +84,8 @@ impl fmt::Display for Diagnostic {
 
 impl Lint {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
+        Self::FailingRelocations,
         Self::NoRelocations,
         Self::NeedsKernelBtf,
         Self::TypeIdTarget,
@@ -95,6 +100,7 @@ impl Lint {
     /// The name to use in configuration and in messages.
     pub fn name(self) -> &'static str {
         match self {
+            Self::FailingRelocations => "failing-relocations",
             Self::NoRelocations => "no-relocations",
             Self::NeedsKernelBtf => "needs-kernel-btf",
             Self::TypeIdTarget => "type-id-target",

@@ -1,0 +1,103 @@
+//! What a build costs, side by side in one run: `cargo bench -p btfhub-tests
+//! --bench rebuild`, with the real archive in `BTFHUB_SHARED`.
+//!
+//! The build script is compiled unoptimised, as cargo does by default. The last
+//! column compares with the cold build; what the machine does besides shows in
+//! both.
+
+use std::fs;
+use std::os::unix::fs::symlink;
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use btfhub_tests::app::App;
+use btfhub_tests::git::git;
+use btfhub_tests::project::{Said, workspace};
+use btfhub_tests::shared::shared;
+
+const CONFIGURATION: &str = "archive = \"archive\"\nobjects = \"*.o\"\n";
+
+fn main() {
+    let Some(shared) = shared() else {
+        return;
+    };
+    let app = App::new();
+    fs::remove_dir_all(app.archive()).expect("the made-up archive");
+    for source in
+        glob::glob(shared.join("archive/*/*/*/*.xz").to_str().expect("UTF-8")).expect("a pattern")
+    {
+        let source = source.expect("an entry");
+        let below = source
+            .strip_prefix(shared.join("archive"))
+            .expect("an entry below");
+        let target = app.archive().join(below);
+        fs::create_dir_all(target.parent().expect("a directory")).expect("directories");
+        symlink(&source, target).expect("a link");
+    }
+    let late = app
+        .archive()
+        .join("debian/13/x86_64/7.3.4+deb13-amd64.btf.tar.xz");
+    let late_target = fs::read_link(&late).expect("a real kernel");
+    fs::remove_file(&late).expect("a link");
+    git(&app.archive(), &["init", "-q", "-b", "main"]);
+
+    let tests = workspace().join("tests/bpf");
+    let object =
+        fs::read(workspace().join("examples/execwatch/src/execwatch.bpf.o")).expect("an object");
+    app.project.file("probe.o", object);
+    let cache = app.path("cache");
+    // Everything but the build script's own work is done before.
+    app.configure("archive = \"none\"\noptional = true\nobjects = \"*.o\"\n");
+    let _compiled = timed(&app, &cache);
+    pin(&app);
+
+    println!("| build | seconds | of the cold one | entries decoded |");
+    println!("|---|---|---|---|");
+    let (cold, decoded) = timed(&app, &cache);
+    row("cold", cold, decoded, cold);
+    let (time, _) = timed(&app, &cache);
+    row("nothing changed", time, None, cold);
+    // Another program with relocations that are asked for already.
+    fs::copy(app.path("probe.o"), app.path("second.o")).expect("a copy");
+    let (time, decoded) = timed(&app, &cache);
+    row("programs changed, relocations not", time, decoded, cold);
+    fs::copy(tests.join("field.bpf.o"), app.path("third.o")).expect("an object of the tests");
+    let (time, decoded) = timed(&app, &cache);
+    row("relocations added", time, decoded, cold);
+    symlink(late_target, late).expect("a link");
+    pin(&app);
+    let (time, decoded) = timed(&app, &cache);
+    row("pin changed, one new kernel", time, decoded, cold);
+}
+
+/// Commits the archive and pins the commit.
+fn pin(app: &App) {
+    git(&app.archive(), &["add", "."]);
+    git(
+        &app.archive(),
+        &["commit", "-q", "--allow-empty", "-m", "kernels"],
+    );
+    let head = git(&app.archive(), &["rev-parse", "HEAD"]);
+    app.configure(&format!("{CONFIGURATION}pin = \"{head}\"\n"));
+}
+
+fn timed(app: &App, cache: &Path) -> (Duration, Option<String>) {
+    let mut cargo = app.project.command(&["build"]);
+    cargo
+        .env("BTFHUB_CACHE_DIR", cache)
+        .env("BTFHUB_VERBOSE", "1");
+    let from = Instant::now();
+    let said = Said::of(&cargo.output().expect("cargo")).ok();
+    let time = from.elapsed();
+    let summary = said.stderr.lines().rev().find_map(|line| {
+        let (_, decoded) = line.rsplit_once(" bytes; ")?;
+        Some(decoded.split(' ').next()?.to_owned())
+    });
+    (time, summary)
+}
+
+fn row(case: &str, time: Duration, decoded: Option<String>, cold: Duration) {
+    let decoded = decoded.unwrap_or_else(|| "–".to_owned());
+    let (seconds, ratio) = (time.as_secs_f64(), time.as_secs_f64() / cold.as_secs_f64());
+    println!("| {case} | {seconds:.2} | {ratio:.3} | {decoded} |");
+}
