@@ -197,6 +197,7 @@ fn what_is_known_is_not_decoded_again() {
     );
     app.project.file("probe.o", app::object(&["pid"]));
     assert_eq!(decoded(&app, &["--release"]), 0, "another profile");
+    assert_eq!(decoded(&app, &[]), 0);
     for bundle in app.bundles() {
         assert_eq!(fs::read(bundle).unwrap(), first);
     }
@@ -287,7 +288,7 @@ fn several_bundles_from_odd_places() {
 
 /// What any crate around liblzma says of itself.
 const CLASHING: &str = "[package]\nname = \"other-lzma\"\nversion = \"0.0.0\"\n\
-                        edition = \"2021\"\nlinks = \"lzma\"\n[workspace]\n";
+                        edition = \"2021\"\nlinks = \"lzma\"\n";
 
 #[test]
 fn beside_another_liblzma() {
