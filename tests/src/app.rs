@@ -208,10 +208,14 @@ impl App {
     }
 }
 
-/// Digests and ids of commits, which change with what is compressed how, as
-/// numbers in the order of their first mention.
+/// Digests, ids of commits and the size of a bundle, which change with what is
+/// compressed how: as numbers in the order of their first mention, and as `N`.
 fn numbered(message: &str) -> String {
     let mut text = message.to_owned();
+    if let Some((before, after)) = message.split_once(" bytes; ") {
+        let before = before.trim_end_matches(|c: char| c.is_ascii_digit());
+        text = format!("{before}N bytes; {after}");
+    }
     let mut known = 0;
     let words = message.split(|c: char| !c.is_ascii_hexdigit());
     let mut ids: Vec<&str> = words.filter(|word| word.len() >= 40).collect();
