@@ -1,19 +1,30 @@
 //! `list`, `check`, `add` and `remove` on small archives made here, and on the shared one.
 
-use std::path::PathBuf;
 use std::process::Command;
 
+use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::cli::Dir;
 use btfhub_tests::shared::{has_tool, shared};
 use btfhub_tests::{cli_test, pack};
 
-/// A real kernel's BTF, small enough to be here.
+/// BTF with as many types as only a kernel has, an x86 one by its registers.
 fn kernel_btf() -> Vec<u8> {
-    let entry = PathBuf::from(env!("CARGO_MANIFEST_DIR"))
-        .join("../examples/archive/debian/11/x86_64/5.10.0-46-cloud-amd64.btf.tar.xz");
-    let packed = std::fs::read(entry).expect("the example's archive");
-    let decoded = btfhub_build::archive::decode(&packed, 1 << 30).expect("an entry");
-    decoded.bytes().to_vec()
+    let mut btf = BtfBuilder::new();
+    let long = btf.int("long unsigned int", 8, 0);
+    btf.structure(
+        "pt_regs",
+        16,
+        &[member("r15", long, 0), member("orig_ax", long, 8)],
+    );
+    btf.structure("task_struct", 8, &[member("stack", long, 0)]);
+    for number in 0..1500 {
+        btf.structure(
+            &format!("type{number}"),
+            8,
+            &[member(&format!("m{}", number / 3), long, 0)],
+        );
+    }
+    btf.finish()
 }
 
 fn archive(dir: &Dir) {
@@ -304,4 +315,80 @@ cli_test!(the_shared_archive, |dir| {
         .ok();
     assert!(check.contains("3 kernels decoded"), "{check}");
     assert!(check.contains("476 structs task_struct"), "{check}");
+});
+
+cli_test!(encodes_dwarf_with_pahole, |dir| {
+    if !has_tool("pahole") || !has_tool("cc") {
+        return;
+    }
+    let fields: String = (0..40).map(|n| format!("int field{n};")).collect();
+    dir.write(
+        "vmlinux.c",
+        format!("struct task_struct {{ {fields} }} init_task; int main(void) {{ return 0; }}"),
+    );
+    let _ = dir
+        .run(Command::new("cc").args(["-g", "-o", "vmlinux-6.6.6-mine", "vmlinux.c"]))
+        .ok();
+    let add = |archive: &str| {
+        let mut command = dir.command();
+        command.args(["add", "vmlinux-6.6.6-mine", "--archive", archive]);
+        command.args(["--distro", "acme", "--version", "1"]);
+        command
+    };
+    let text = dir.run(&mut add("a")).ok();
+    assert!(
+        text.contains("DWARF of an ELF file, encoded by pahole"),
+        "{text}"
+    );
+    let arch = btfhub_runtime::Arch::new(std::env::consts::ARCH);
+    let file = dir.path(format!("a/acme/1/{arch}/6.6.6-mine.btf.tar.xz"));
+    let packed = std::fs::read(file).expect("an entry");
+    let decoded = btfhub_build::archive::decode(&packed, 1 << 30).expect("a good entry");
+    let btf = btfhub_build::btf::Btf::parse(decoded.bytes()).expect("BTF");
+    let names: Vec<_> = btf
+        .ids()
+        .filter_map(|id| btf.ty(id))
+        .map(|ty| btf.string(ty.name()))
+        .collect();
+    assert!(names.contains(&&b"task_struct"[..]));
+
+    // Without pahole, what to install is said.
+    let complaint = dir.run(add("b").env("PATH", dir.path("nowhere"))).fails(1);
+    assert!(
+        complaint.contains("install the package dwarves"),
+        "{complaint}"
+    );
+    assert!(!dir.has("b"));
+});
+
+cli_test!(completions_and_manual, |dir| {
+    for shell in ["bash", "zsh", "fish"] {
+        let script = dir.btfhub(["completions", shell]).ok();
+        assert!(
+            script.contains("tailor") && script.contains("cargo-btfhub"),
+            "{shell}"
+        );
+    }
+    let page = dir.btfhub(["man"]).ok();
+    assert!(
+        page.contains(".TH cargo-btfhub 1") && page.contains("Exit status"),
+        "{page}"
+    );
+    let _ = dir.btfhub(["man", "--out", "man"]).ok();
+    assert!(dir.has("man/cargo-btfhub.1") && dir.has("man/cargo-btfhub-tailor.1"));
+    let help = dir.btfhub(["--help"]).ok();
+    for command in [
+        "list", "tailor", "bundle", "inspect", "verify", "select", "report", "lock", "fetch",
+        "add", "remove", "check",
+    ] {
+        assert!(
+            help.contains(&format!("\n  {command} ")),
+            "{command}: {help}"
+        );
+        let help = dir.btfhub([command, "--help"]).ok();
+        assert!(
+            help.contains("--json") && help.contains(&format!("Usage: cargo btfhub {command}")),
+            "{help}"
+        );
+    }
 });

@@ -5,7 +5,7 @@ use btfhub_build::{Builder, Error, ErrorKind, Generated, OnBadEntry};
 use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs};
 use crate::failure::{Exit, Failure};
 use crate::jobs;
-use crate::kernels::{Wanted, no_archive};
+use crate::kernels::{Wanted, scan, wanted};
 use crate::output::Output;
 
 /// The builder that the arguments describe.
@@ -15,12 +15,9 @@ pub(crate) fn builder(
     filter: &FilterArgs,
     jobs: &JobArgs,
 ) -> Result<Builder, Failure> {
-    // Complains of a filter in the words of the option.
-    Wanted::new(filter)?;
+    // Complains in the words of the options, and with "not found" where nothing is left.
+    wanted(&scan(archive)?, &Wanted::new(filter)?)?;
     let mut builder = Builder::new().jobs(jobs::limit(jobs));
-    if archive.archives.is_empty() {
-        return Err(no_archive());
-    }
     for root in &archive.archives {
         builder = builder.archive(root);
     }
@@ -37,9 +34,7 @@ pub(crate) fn builder(
         builder = builder.exclude(pattern);
     }
     if !filter.archs.iter().any(|arch| arch == "all") {
-        for arch in &filter.archs {
-            builder = builder.arch(arch);
-        }
+        builder = filter.archs.iter().fold(builder, Builder::arch);
     }
     if filter.skip_bad {
         builder = builder.on_bad_entry(OnBadEntry::Skip);

@@ -1,5 +1,7 @@
 //! Which kernels and which objects a command is about.
 
+use std::collections::BTreeMap;
+
 use btfhub_build::Builder;
 use btfhub_build::archive::{Archive, Entry, Filter};
 use btfhub_build::object::Object;
@@ -59,7 +61,7 @@ pub(crate) fn scan(args: &ArchiveArgs) -> Result<Vec<Archive>, Failure> {
         .collect()
 }
 
-pub(crate) fn no_archive() -> Failure {
+fn no_archive() -> Failure {
     Failure::usage(
         "no archive: name one with --archive DIR, in BTFHUB_ARCHIVE, or in \
          [package.metadata.btfhub] of your Cargo.toml",
@@ -101,11 +103,26 @@ pub(crate) fn wanted<'a>(
             .map(|archive| archive.root().display().to_string())
             .collect();
         return Err(Failure::new(format!(
-            "{}: no kernel fits --arch, --include and --exclude; `cargo btfhub list` shows what \
-             is there",
-            roots.join(", ")
+            "{}: no kernel fits --arch, --include and --exclude; the archive holds {}",
+            roots.join(", "),
+            held(archives)
         ))
         .with_exit(Exit::NotFound));
     }
     Ok(entries)
+}
+
+/// `arm64 (2), x86_64 (3)`, or that there is nothing.
+fn held(archives: &[Archive]) -> String {
+    let mut archs: BTreeMap<&str, usize> = BTreeMap::new();
+    for entry in archives.iter().flat_map(Archive::entries) {
+        *archs.entry(entry.kernel().arch.as_str()).or_default() += 1;
+    }
+    if archs.is_empty() {
+        return "no entry at all".to_owned();
+    }
+    let counts: Vec<_> = (archs.iter())
+        .map(|(arch, kernels)| format!("{arch} ({kernels})"))
+        .collect();
+    counts.join(", ")
 }

@@ -45,15 +45,27 @@ pub(super) const CODECS: [Codec; 6] = [
     Codec {
         name: "lzma",
         magic: &[0x5d, 0, 0],
-        unpack: |data| {
-            let decoder = xz2::stream::Stream::new_lzma_decoder(LIMIT).ok()?;
-            read(xz2::read::XzDecoder::new_stream(data, decoder))
-        },
+        unpack: unlzma,
     },
 ];
 
 pub(super) fn unxz(data: &[u8]) -> Option<Vec<u8>> {
     let decoder = xz2::stream::Stream::new_stream_decoder(LIMIT, 0).ok()?;
+    read(xz2::read::XzDecoder::new_stream(data, decoder))
+}
+
+/// The format has no magic number; three bytes are found everywhere. So the rest of the
+/// header must make sense too: a dictionary of 2ⁿ or 2ⁿ + 2ⁿ⁻¹ bytes, and a size that is
+/// unknown or possible.
+fn unlzma(data: &[u8]) -> Option<Vec<u8>> {
+    let dictionary = u32::from_le_bytes(*data.get(1..)?.first_chunk()?);
+    let size = u64::from_le_bytes(*data.get(5..)?.first_chunk()?);
+    let is_usual = dictionary >= 1 << 12
+        && (dictionary.is_power_of_two() || (dictionary / 3 * 2).is_power_of_two());
+    if !is_usual || (size > LIMIT && size != u64::MAX) {
+        return None;
+    }
+    let decoder = xz2::stream::Stream::new_lzma_decoder(LIMIT).ok()?;
     read(xz2::read::XzDecoder::new_stream(data, decoder))
 }
 
