@@ -93,8 +93,8 @@ pub(crate) struct FilterArgs {
     pub(crate) archs: Vec<String>,
     /// Only kernels that a pattern matches: DISTRO/VERSION/ARCH/RELEASE with *, ? and [...]
     ///
-    /// A * crosses slashes: "ubuntu/20.04/*", "*-generic". Kernel versions are taken too:
-    /// ">=4.18", ">=5.4, <5.11".
+    /// A * crosses slashes, and a directory is all that is in it: "ubuntu/20.04",
+    /// "*-generic". Kernel versions are taken too: ">=4.18", ">=5.4, <5.11".
     #[arg(long, value_name = "GLOB", num_args = 1..)]
     pub(crate) include: Vec<String>,
     /// Not the kernels that a pattern matches; wins over --include

@@ -57,7 +57,7 @@ pub(crate) fn scan(args: &ArchiveArgs) -> Result<Vec<Archive>, Failure> {
         return Err(no_archive());
     }
     (args.archives.iter())
-        .map(|root| Ok(Archive::scan(root)?))
+        .map(|root| Archive::scan(root).map_err(failure))
         .collect()
 }
 

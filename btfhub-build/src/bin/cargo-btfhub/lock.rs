@@ -6,6 +6,7 @@ use btfhub_build::archive::Lock;
 use serde::Serialize;
 
 use crate::args;
+use crate::build::failure;
 use crate::failure::Failure;
 use crate::jobs;
 use crate::kernels::{Wanted, scan};
@@ -30,14 +31,15 @@ pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
     };
     let lock = Lock::of(archive, jobs::limit(&args.jobs), |entry| {
         wanted.takes(&entry.kernel())
-    })?;
+    })
+    .map_err(failure)?;
     if lock.is_empty() {
-        return Err(Failure::from(archive.no_entries()));
+        return Err(failure(archive.no_entries()));
     }
     let file = args.out.as_deref().unwrap_or(Path::new("btfhub.lock"));
     let changed = Lock::read(file).map_or(true, |before| before != lock);
     if !args.check {
-        lock.write_to(file)?;
+        lock.write_to(file).map_err(failure)?;
     }
     let locked = Locked {
         schema: "btfhub.lock/1",
@@ -61,7 +63,7 @@ pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
     })?;
     if args.check && changed {
         // Says why, where the file is missing or is no lock.
-        Lock::read(file)?;
+        Lock::read(file).map_err(failure)?;
         return Err(Failure::new(format!(
             "{}: not what the archive gives; `cargo btfhub lock` renews it",
             file.display()

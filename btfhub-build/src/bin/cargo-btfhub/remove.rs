@@ -4,6 +4,7 @@ use btfhub_build::archive::{Archive, Entry};
 use serde::Serialize;
 
 use crate::args;
+use crate::build::failure;
 use crate::failure::{Context, Exit, Failure};
 use crate::output::Output;
 
@@ -14,7 +15,7 @@ struct Removed {
 }
 
 pub(crate) fn run(args: &args::Remove, output: Output) -> Result<(), Failure> {
-    let archive = Archive::scan(&args.archive)?;
+    let archive = Archive::scan(&args.archive).map_err(failure)?;
     // All are looked up before the first is removed.
     let mut doomed: Vec<&Entry> = Vec::new();
     for kernel in &args.kernels {

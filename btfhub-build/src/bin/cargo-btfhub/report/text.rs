@@ -105,7 +105,7 @@ pub(super) fn shortened(mut groups: Vec<String>) -> String {
     groups.truncate(GROUPS);
     let mut text = groups.join(", ");
     if more > 0 {
-        let _ = write!(text, " and {more} more groups");
+        let _ = write!(text, " and {}", count(more, "more group", "more groups"));
     }
     text
 }
