@@ -7,6 +7,7 @@ use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
 use btfhub_build::tailor::tailor;
+use object::{Object as _, ObjectSection as _};
 
 /// A program and a kernel that fits it.
 #[derive(Debug, Clone)]
@@ -46,11 +47,13 @@ pub fn pairs() -> Vec<Pair> {
         let rule = kernel.split('.').next().unwrap_or_default();
         let relocations = asked(&path.with_file_name(format!("{rule}.bpf.o")));
         let elf = std::fs::read(&path).expect("an object");
-        let object = Object::parse(kernel, &elf).expect("an object");
+        let elf = object::File::parse(elf.as_slice()).expect("an ELF file");
+        let section = elf.section_by_name(".BTF").expect("a .BTF section");
+        let btf = Btf::parse(section.data().expect("a section")).expect("BTF");
         pairs.push(Pair {
             name: kernel.to_owned(),
             relocations,
-            kernel: object.btf().to_bytes(),
+            kernel: btf.to_bytes(),
         });
     }
     let relocations = asked(&dir.join("bpf/kernel.bpf.o"));
