@@ -147,6 +147,7 @@ pub(crate) fn prove(
         let entry = entry.map_err(unreadable)?;
         class_of.insert(entry.kernel().to_string(), entry.class());
     }
+    let btfs = parsed.all_btf().map_err(unreadable)?;
     let mut resolved: HashMap<u32, Outcome> = HashMap::new();
     let mut proven: HashMap<(u32, usize), ()> = HashMap::new();
     for (entry, place) in entries.iter().zip(&classes.places) {
@@ -160,8 +161,9 @@ pub(crate) fn prove(
         let again = match resolved.entry(class.0) {
             std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
             std::collections::hash_map::Entry::Vacant(vacant) => {
-                let btf = parsed.btf(class).map_err(unreadable)?;
-                let btf = Btf::parse(&btf).map_err(|error| wrong(kernel, error.to_string()))?;
+                let btf = usize::try_from(class.0).ok().and_then(|at| btfs.get(at));
+                let btf = btf.ok_or_else(|| wrong(kernel, "its class is not there".to_owned()))?;
+                let btf = Btf::parse(btf).map_err(|error| wrong(kernel, error.to_string()))?;
                 let outcome = relo::resolve(relocations, &btf);
                 vacant.insert(outcome.map_err(|error| wrong(kernel, error.to_string()))?)
             }

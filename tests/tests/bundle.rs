@@ -1,28 +1,11 @@
 //! The bundle format: what is put in comes out, and nothing else ever does.
 
-use btfhub_runtime::bundle::Provenance;
+mod bundling;
+
 use btfhub_runtime::bundle::write::{WriteError, Writer};
 use btfhub_runtime::{Arch, Bundle, KernelId};
-
-fn provenance() -> Provenance {
-    Provenance {
-        pins: vec!["git 0123456789abcdef0123456789abcdef01234567".into()],
-        relocations: [9; 32],
-        tool: "btfhub 0.1.0".into(),
-        partial: true,
-        ..Provenance::default()
-    }
-    .with_objects(&[("probe.bpf.o", [7; 32]), ("Other Object", [8; 32])])
-}
-
-fn kernel<'a>(arch: &'a str, distro: &'a str, version: &'a str, release: &'a str) -> KernelId<'a> {
-    KernelId {
-        arch: Arch::new(arch),
-        release,
-        distro,
-        version,
-    }
-}
+use btfhub_tests::btf_builder::BtfBuilder;
+use bundling::{all_kinds, kernel, provenance, series, write};
 
 fn samples() -> Vec<(KernelId<'static>, Vec<u8>)> {
     vec![
@@ -47,14 +30,6 @@ fn samples() -> Vec<(KernelId<'static>, Vec<u8>)> {
             b"one".to_vec(),
         ),
     ]
-}
-
-fn write(kernels: &[(KernelId<'_>, Vec<u8>)]) -> Vec<u8> {
-    let mut writer = Writer::new(provenance());
-    for (kernel, btf) in kernels {
-        writer.add_kernel(*kernel, btf).expect("a sound kernel");
-    }
-    writer.finish().expect("a sound bundle")
 }
 
 #[test]
@@ -129,5 +104,141 @@ fn empty_bundles() {
         assert_eq!(bundle.kernels().count(), 0);
         assert_eq!(bundle.arches().count(), 0);
         assert_eq!(bundle.lookup(Arch::new("x86_64"), "5.10.0").count(), 0);
+    }
+}
+
+/// Every kind of type, in both byte orders, and what is no BTF at all.
+#[test]
+fn every_kind_comes_back() {
+    let mut all = Vec::new();
+    for step in 0..4 {
+        all.push(series(step, 40));
+        all.push(all_kinds(BtfBuilder::big_endian(), step, 40));
+    }
+    all.push(Vec::new());
+    all.push(vec![0x9f, 0xeb, 1, 0]);
+    let mut cut = series(1, 40);
+    cut.truncate(cut.len() / 2);
+    all.push(cut);
+    let releases: Vec<String> = (0..all.len()).map(|i| format!("5.{i}.0")).collect();
+    let kernels: Vec<_> = (releases.iter().zip(&all))
+        .map(|(release, btf)| {
+            let id = KernelId {
+                release,
+                ..kernel("x86_64", "debian", "11", "")
+            };
+            (id, btf.clone())
+        })
+        .collect();
+    // The writer itself compares what comes back.
+    let data = write(&kernels);
+    let bundle = Bundle::parse(&data).unwrap();
+    assert_eq!(bundle.class_count().unwrap() as usize, all.len());
+}
+
+/// A canonical BTF is taken apart, not kept as bytes; its neighbours cost little.
+#[test]
+fn neighbours_cost_little() {
+    let size = |steps: u32| {
+        let releases: Vec<String> = (0..steps).map(|i| format!("5.4.0-{i}-generic")).collect();
+        let kernels: Vec<_> = (releases.iter().zip(0..))
+            .map(|(release, step)| {
+                let id = KernelId {
+                    release,
+                    ..kernel("x86_64", "ubuntu", "20.04", "")
+                };
+                (id, series(step, 60))
+            })
+            .collect();
+        write(&kernels).len()
+    };
+    let (one, ten) = (size(1), size(10));
+    let btf = series(0, 60).len();
+    assert!(one < btf / 4, "{one} bytes for {btf} bytes of BTF");
+    assert!(
+        ten - one < 9 * btf / 20,
+        "{} bytes for nine neighbours",
+        ten - one
+    );
+}
+
+/// So many classes that they fill several blocks, and so many kernels that the
+/// index does.
+#[test]
+fn large_bundles_are_read_in_blocks() {
+    const CLASSES: u32 = 60;
+    const KERNELS: u32 = 1500;
+    let btfs: Vec<_> = (0..CLASSES).map(|step| series(step, 60)).collect();
+    let releases: Vec<String> = (0..KERNELS)
+        .map(|i| {
+            format!(
+                "5.{}.0-{}-{}",
+                i % 7,
+                i / 3,
+                ["generic", "aws"][i as usize % 2]
+            )
+        })
+        .collect();
+    let kernels: Vec<_> = (releases.iter().zip(0u32..))
+        .map(|(release, i)| {
+            let version = ["16.04", "18.04", "20.04"][i as usize / 7 % 3];
+            let id = KernelId {
+                release,
+                ..kernel("x86_64", "ubuntu", version, "")
+            };
+            (id, btfs[(i * CLASSES / KERNELS) as usize].clone())
+        })
+        .collect();
+    let data = write(&kernels);
+    let bundle = Bundle::parse(&data).unwrap();
+    assert_eq!(bundle.class_count().unwrap(), CLASSES);
+    for (id, btf) in kernels.iter().step_by(97) {
+        let mut found = bundle.lookup(id.arch, id.release).map(Result::unwrap);
+        let entry = found.find(|entry| entry.kernel() == *id);
+        let entry = entry.unwrap_or_else(|| panic!("{id} is not found"));
+        assert_eq!(bundle.btf(entry.class()).unwrap(), *btf, "{id}");
+    }
+}
+
+/// Releases of every form come back, and only as they were.
+#[test]
+fn odd_releases() {
+    let releases = [
+        "",
+        "0",
+        "00",
+        "5.04.0",
+        "5.4.0",
+        "4294967295.999999999.1000000000",
+        "1.2.3.4.5.6.7.8.9.10.11.12.13.14",
+        "Ünïcode-1",
+        "-",
+        "5.10.0-9-amd64",
+        "5.10.0-9-AMD64",
+        "5.10.0-10-amd64",
+    ];
+    let kernels: Vec<_> = (releases.iter())
+        .map(|release| (kernel("x86_64", "debian", "11", release), b"one".to_vec()))
+        .collect();
+    let data = write(&kernels);
+    let bundle = Bundle::parse(&data).unwrap();
+    for release in releases {
+        let found: Vec<_> = bundle.lookup(Arch::new("x86_64"), release).collect();
+        assert_eq!(found.len(), 1, "{release:?}");
+    }
+    let numeric: Vec<_> = (bundle.kernels())
+        .map(|entry| entry.unwrap().kernel().release.to_owned())
+        .filter(|release| release.ends_with("-amd64"))
+        .collect();
+    assert_eq!(numeric, ["5.10.0-9-amd64", "5.10.0-10-amd64"]);
+
+    let mut writer = Writer::new(provenance());
+    for release in ["x".repeat(128).as_str(), "5.4\0"] {
+        let id = KernelId {
+            release,
+            ..kernel("x86_64", "debian", "11", "")
+        };
+        let error = writer.add_kernel(id, b"one").unwrap_err();
+        assert!(matches!(error, WriteError::NoRelease { .. }), "{error}");
     }
 }

@@ -15,11 +15,12 @@
 //! ```
 
 use super::checksum::crc32;
-use super::coder::{Coder, Decoder};
+use super::coder::{Coder, Decoder, Meter};
 use super::cursor::Cursor;
 use super::error::BundleError;
 use super::image;
 use super::library::{Class, Library};
+use super::model::Set;
 
 /// A block as the directory says it.
 #[derive(Clone, Copy)]
@@ -31,37 +32,135 @@ struct Block<'a> {
 
 /// The BTF of class number `class`. `section` is the whole section, unchecked.
 pub(super) fn read(section: Cursor<'_>, class: u32) -> Result<Vec<u8>, BundleError> {
-    let (stride, root, others) = directory(section)?;
-    let at_root = class / stride;
-    let in_root = class % stride == 0 && at_root < root.classes;
+    let (stride, root, mut others) = directory(section)?;
     let mut library = Library::new();
-    if in_root {
-        decode(&section, &mut library, root, at_root)?;
-    } else {
-        decode(&section, &mut library, root, root.classes)?;
-        // Those of the root that come before are not counted among the others.
-        let mut at = class - root.classes.min(at_root + 1);
-        let mut others = others;
-        loop {
-            let Some(block) = others.next()? else {
-                return Err(section.malformed("a class that is in no block"));
-            };
-            if at < block.classes {
-                decode(&section, &mut library, block, at)?;
-                break;
-            }
-            at -= block.classes;
-        }
+    let coder = &mut Decoder::new(root.bytes);
+    let at_root = class / stride;
+    if class % stride == 0 && at_root < root.classes {
+        decode(&section, &mut library, root, at_root, coder)?;
+        return last_image(&section, &library);
     }
+    decode(&section, &mut library, root, u32::MAX, coder)?;
+    // Those of the root that come before are not counted among the others.
+    let mut at = class - root.classes.min(at_root + 1);
+    while let Some(block) = others.next()? {
+        if at < block.classes {
+            let coder = &mut Decoder::new(block.bytes);
+            decode(&section, &mut library, block, at, coder)?;
+            return last_image(&section, &library);
+        }
+        at -= block.classes;
+    }
+    Err(section.malformed("a class that is in no block"))
+}
+
+/// The BTF of all `count` classes, each block decoded once.
+pub(super) fn read_all(section: Cursor<'_>, count: u32) -> Result<Vec<Vec<u8>>, BundleError> {
+    let (stride, root, mut others) = directory(section)?;
+    let mut library = Library::new();
+    let images = |library: &mut Library, block: Block<'_>| {
+        let mut coder = Decoder::new(block.bytes);
+        check(&section, block)?;
+        let mut images = Vec::new();
+        for _ in 0..block.classes {
+            next(&section, library, &mut coder)?;
+            images.push(last_image(&section, library)?);
+        }
+        Ok(images)
+    };
+    let mut of_root = images(&mut library, root)?.into_iter();
+    let mut of_others = Vec::new();
+    while let Some(block) = others.next()? {
+        of_others.extend(images(&mut library.clone(), block)?);
+    }
+    let mut of_others = of_others.into_iter();
+    let mut all = Vec::new();
+    for class in 0..count {
+        let from_root = class % stride == 0 && class / stride < root.classes;
+        let image = match from_root {
+            true => of_root.next(),
+            false => of_others.next(),
+        };
+        all.push(image.ok_or_else(|| section.malformed("a class that is in no block"))?);
+    }
+    Ok(all)
+}
+
+/// The BTF of the class that was decoded last.
+fn last_image(section: &Cursor<'_>, library: &Library) -> Result<Vec<u8>, BundleError> {
     match library.classes.last() {
         Some(Class::Bytes(bytes)) => Ok(bytes.clone()),
         Some(Class::Definitions {
             big_endian,
             members,
-        }) => image::emit(&library, *big_endian, members)
+        }) => image::emit(library, *big_endian, members)
             .ok_or_else(|| section.malformed("definitions that make no BTF")),
         None => Err(section.malformed("an empty block")),
     }
+}
+
+/// What the section's bytes are spent on.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Spent {
+    /// The blocks' directory, and what rounding leaves.
+    pub(super) directory: usize,
+    /// Names, each once.
+    pub(super) names: usize,
+    /// Definitions of types, each once.
+    pub(super) definitions: usize,
+    /// Which class has which definitions.
+    pub(super) classes: usize,
+    /// Classes that are kept as bytes.
+    pub(super) bytes: usize,
+}
+
+/// Adds up what the section's bytes are spent on: decodes all of it.
+pub(super) fn spent(section: Cursor<'_>) -> Result<Spent, BundleError> {
+    let total = section.rest().len();
+    let (_, root, mut others) = directory(section)?;
+    let mut library = Library::new();
+    let mut spent = [0; Set::COUNT];
+    meter(&section, &mut library, root, &mut spent)?;
+    while let Some(block) = others.next()? {
+        meter(&section, &mut library.clone(), block, &mut spent)?;
+    }
+    let sum = |sets: &[Set]| {
+        let sum: u64 = (sets.iter())
+            .filter_map(|set| spent.get(*set as usize))
+            .sum();
+        usize::try_from(sum / (8 * 256)).unwrap_or(usize::MAX)
+    };
+    let mut out = Spent {
+        directory: 0,
+        names: sum(&[Set::Char, Set::Guess, Set::Name]),
+        definitions: sum(&[
+            Set::Symbol,
+            Set::Type,
+            Set::Field,
+            Set::Item,
+            Set::Shift,
+            Set::Value,
+        ]),
+        classes: sum(&[Set::Class, Set::Variant]),
+        bytes: sum(&[Set::Bytes]),
+    };
+    let coded = out.names + out.definitions + out.classes + out.bytes;
+    out.directory = total.saturating_sub(coded);
+    Ok(out)
+}
+
+fn meter(
+    section: &Cursor<'_>,
+    library: &mut Library,
+    block: Block<'_>,
+    spent: &mut [u64; Set::COUNT],
+) -> Result<(), BundleError> {
+    let mut meter = Meter::new(block.bytes);
+    decode(section, library, block, u32::MAX, &mut meter)?;
+    for (sum, set) in spent.iter_mut().zip(meter.spent()) {
+        *sum += set;
+    }
+    Ok(())
 }
 
 /// The blocks after the root.
@@ -124,16 +223,31 @@ fn decode(
     library: &mut Library,
     block: Block<'_>,
     last: u32,
+    coder: &mut impl Coder,
 ) -> Result<(), BundleError> {
+    check(section, block)?;
+    for _ in 0..block.classes.min(last.saturating_add(1)) {
+        next(section, library, coder)?;
+    }
+    Ok(())
+}
+
+fn check(section: &Cursor<'_>, block: Block<'_>) -> Result<(), BundleError> {
     if crc32(&[block.bytes]) != block.crc {
         return Err(section.damaged());
     }
-    let mut decoder = Decoder::new(block.bytes);
-    for _ in 0..block.classes.min(last.saturating_add(1)) {
-        library.class(&mut decoder, None, 0);
-        if decoder.overrun() {
-            return Err(section.malformed("a block that ends in the middle of a class"));
-        }
+    Ok(())
+}
+
+/// Decodes the next class.
+fn next(
+    section: &Cursor<'_>,
+    library: &mut Library,
+    coder: &mut impl Coder,
+) -> Result<(), BundleError> {
+    library.class(coder, None, 0);
+    if coder.overrun() {
+        return Err(section.malformed("a block that ends in the middle of a class"));
     }
     Ok(())
 }

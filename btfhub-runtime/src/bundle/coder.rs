@@ -6,6 +6,8 @@
 //! while reading the given value is ignored and the coded one returned. Writer
 //! and reader can't disagree that way.
 
+use super::model::Set;
+
 /// One direction of coding.
 pub(super) trait Coder {
     /// Whether values are written (and have to be given).
@@ -13,6 +15,9 @@ pub(super) trait Coder {
 
     /// Codes one bit, of which `p1` / 65536 is the probability to be set.
     fn bit(&mut self, p1: u16, bit: bool) -> bool;
+
+    /// Says what the next bit is part of.
+    fn next_is(&mut self, _: Set) {}
 
     /// The data ended long ago: what comes now is invented.
     fn overrun(&self) -> bool;
@@ -114,6 +119,59 @@ impl Coder for Decoder<'_> {
 
     fn overrun(&self) -> bool {
         self.invented > DROPPED_ZEROS + LOOK_AHEAD
+    }
+}
+
+/// A decoder that keeps account of what the data's bits are spent on.
+#[derive(Debug)]
+pub(super) struct Meter<'a> {
+    decoder: Decoder<'a>,
+    set: Set,
+    /// By [`Set`], in 1/256 bits.
+    spent: [u64; Set::COUNT],
+}
+
+impl<'a> Meter<'a> {
+    pub(super) fn new(data: &'a [u8]) -> Self {
+        Self {
+            decoder: Decoder::new(data),
+            set: Set::Bytes,
+            spent: [0; Set::COUNT],
+        }
+    }
+
+    /// What was spent on each [`Set`], in 1/256 bits.
+    pub(super) fn spent(&self) -> &[u64; Set::COUNT] {
+        &self.spent
+    }
+}
+
+impl Coder for Meter<'_> {
+    const WRITES: bool = false;
+
+    fn bit(&mut self, p1: u16, bit: bool) -> bool {
+        let bit = self.decoder.bit(p1, bit);
+        let p = if bit {
+            u32::from(p1)
+        } else {
+            0x1_0000 - u32::from(p1)
+        };
+        // The binary logarithm of 65536 / p, by a parabola between powers of two.
+        let whole = p.max(1).leading_zeros() - 15;
+        let part = ((p << whole) & 0xffff) >> 8;
+        let part = part + ((part * (256 - part) * 88) >> 16);
+        if let Some(spent) = self.spent.get_mut(self.set as usize) {
+            *spent += u64::from(whole << 8).saturating_sub(u64::from(part));
+        }
+        bit
+    }
+
+    fn next_is(&mut self, set: Set) {
+        self.set = set;
+    }
+
+    fn overrun(&self) -> bool {
+        self.decoder.overrun()
     }
 }
 

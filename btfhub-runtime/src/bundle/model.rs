@@ -40,7 +40,10 @@ pub(super) enum Set {
     Serves,
 }
 
-const SETS: usize = Set::Serves as usize + 1;
+impl Set {
+    /// How many there are.
+    pub(super) const COUNT: usize = Self::Serves as usize + 1;
+}
 
 /// Mixer weights by how many counters have an opinion.
 type Weights = [[i32; CONTEXTS]; CONTEXTS + 1];
@@ -51,7 +54,7 @@ pub(super) struct Model<S> {
     /// Per slot: probability (16 bits, the highest toggled so that zero is a
     /// fresh slot), count (6 bits), check (10 bits).
     slots: S,
-    weights: [Weights; SETS],
+    weights: [Weights; Set::COUNT],
 }
 
 /// The model of definitions and classes.
@@ -168,7 +171,7 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
     fn with(slots: S) -> Self {
         Self {
             slots,
-            weights: [FIRST_WEIGHTS.map(|weight| [weight; CONTEXTS]); SETS],
+            weights: [FIRST_WEIGHTS.map(|weight| [weight; CONTEXTS]); Set::COUNT],
         }
     }
 
@@ -214,6 +217,7 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
             dot += inputs[i] * weights[i];
         }
         let p = squash(dot / ONE);
+        coder.next_is(set);
         let bit = coder.bit((p * 16) as u16, bit);
 
         let error = ((i32::from(bit) << 12) - p) * 8;

@@ -178,7 +178,22 @@ impl<'a> Bundle<'a> {
         blocks::read(header.class_blocks.unchecked(), class.0)
     }
 
-    /// Where the bytes go. Nothing for [`Bundle::EMPTY`].
+    /// The tailored BTF of all classes, in their order: much faster than one
+    /// [`btf`](Self::btf) for each.
+    ///
+    /// # Errors
+    /// When a part is damaged.
+    pub fn all_btf(&self) -> Result<Vec<Vec<u8>>, BundleError> {
+        match self.header()? {
+            Some(header) if header.classes > 0 => {
+                blocks::read_all(header.class_blocks.unchecked(), header.classes)
+            }
+            _ => Ok(Vec::new()),
+        }
+    }
+
+    /// Where the bytes go; decodes all of it to know. Nothing for
+    /// [`Bundle::EMPTY`].
     ///
     /// # Errors
     /// When a part is damaged.
@@ -186,12 +201,23 @@ impl<'a> Bundle<'a> {
         let Some(header) = self.header()? else {
             return Ok(Vec::new());
         };
+        let spent = match header.classes {
+            0 => blocks::Spent {
+                directory: header.class_blocks.bytes.len(),
+                ..blocks::Spent::default()
+            },
+            _ => blocks::spent(header.class_blocks.unchecked())?,
+        };
         let part = |name, bytes: usize| PartSize { name, bytes };
         Ok(vec![
             part("header", header.len),
             part("provenance", header.provenance.bytes.len()),
             part("index", header.index.bytes.len()),
-            part("classes", header.class_blocks.bytes.len()),
+            part("block directory", spent.directory),
+            part("names", spent.names),
+            part("definitions", spent.definitions),
+            part("classes", spent.classes),
+            part("classes kept as bytes", spent.bytes),
         ])
     }
 }

@@ -219,9 +219,21 @@ fn read_back(
         source: Some(source),
     };
     let bundle = Bundle::parse(data).map_err(refused)?;
-    let mut right = vec![false; btfs.len()];
-    for ((right, btf), class) in right.iter_mut().zip(btfs).zip(0..) {
-        *right = bundle.btf(ClassId(class)).map_err(refused)? == *btf;
+    let all = bundle.all_btf().map_err(refused)?;
+    let right: Vec<bool> = all
+        .iter()
+        .zip(btfs)
+        .map(|(read, btf)| read == btf)
+        .collect();
+    // One as the running program asks for it.
+    if let (Some(last), Some(btf)) = (btfs.len().checked_sub(1), btfs.last()) {
+        let class = u32::try_from(last).map_err(|_| WriteError::TooLarge)?;
+        if bundle.btf(ClassId(class)).map_err(refused)? != *btf {
+            return Err(WriteError::Readback {
+                kernel: None,
+                source: None,
+            });
+        }
     }
     let mut read = Vec::new();
     for entry in bundle.kernels() {

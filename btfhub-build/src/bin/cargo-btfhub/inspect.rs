@@ -68,7 +68,7 @@ pub(crate) fn run(args: &args::Inspect, output: Output) -> Result<(), Failure> {
 fn look(args: &args::Inspect, bundle: &Bundle<'_>) -> Result<Inspected, Failure> {
     let provenance = bundle.provenance()?;
     let classes = bundle.class_count()?;
-    let mut class_sizes = Vec::new();
+    let class_sizes: Vec<usize> = bundle.all_btf()?.iter().map(Vec::len).collect();
     let mut entries = Vec::new();
     for entry in bundle.kernels() {
         let entry = entry?;
@@ -81,9 +81,6 @@ fn look(args: &args::Inspect, bundle: &Bundle<'_>) -> Result<Inspected, Failure>
             release: kernel.release.to_owned(),
             class: entry.class().0,
         });
-    }
-    for class in 0..classes {
-        class_sizes.push(bundle.btf(btfhub_runtime::ClassId(class))?.len());
     }
     Ok(Inspected {
         schema: "btfhub.inspect/1",

@@ -1,0 +1,109 @@
+//! Bundles to test with.
+
+use btfhub_runtime::bundle::Provenance;
+use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, bitfield, kind, member};
+
+/// What the bundles say of their origin.
+pub fn provenance() -> Provenance {
+    Provenance {
+        pins: vec![
+            "git 0123456789abcdef0123456789abcdef01234567".into(),
+            "tree of \"ÄÖ\", Modified".into(),
+        ],
+        relocations: [9; 32],
+        tool: "btfhub 0.1.0".into(),
+        partial: true,
+        ..Provenance::default()
+    }
+    .with_objects(&[("probe.bpf.o", [7; 32]), ("Other Object", [8; 32])])
+}
+
+/// A kernel by its four names.
+pub fn kernel(
+    arch: &'static str,
+    distro: &'static str,
+    version: &'static str,
+    release: &'static str,
+) -> KernelId<'static> {
+    KernelId {
+        arch: Arch::new(arch),
+        release,
+        distro,
+        version,
+    }
+}
+
+/// The bundle of these kernels.
+pub fn write(kernels: &[(KernelId<'_>, Vec<u8>)]) -> Vec<u8> {
+    let mut writer = Writer::new(provenance());
+    for (kernel, btf) in kernels {
+        writer.add_kernel(*kernel, btf).expect("a sound kernel");
+    }
+    writer.finish().expect("a sound bundle")
+}
+
+/// A canonical BTF of `types` structs, whose members lie the further back the
+/// higher `step` is; with every kind of type that a record can be.
+pub fn series(step: u32, types: u32) -> Vec<u8> {
+    all_kinds(BtfBuilder::new(), step, types)
+}
+
+/// The same for either byte order.
+pub fn all_kinds(mut btf: BtfBuilder, step: u32, types: u32) -> Vec<u8> {
+    // Names come before what they name, as in the order of first use.
+    let extra = 11;
+    let named = types + extra;
+    let (void, int, pointer, array) = (0, named + 1, named + 2, named + 3);
+    for i in 0..types {
+        let name = format!("kernel_type_{i:03}");
+        btf.string(&name);
+        let moved = 8 * (step * (i % 5) / 3 + i);
+        btf.structure(
+            &name,
+            0,
+            &[
+                member("common", int, 0),
+                member(&format!("field_{i}"), pointer, moved),
+                member("next", 1 + (i + 1) % types, moved + 8 + step % 2 * 4),
+                member("", array, moved + 64),
+            ],
+        );
+    }
+    btf.int("long", 8, INT_SIGNED);
+    btf.string("bits");
+    btf.structure(
+        "bits",
+        4,
+        &[bitfield("low", int, 0, 3), bitfield("high", int, 3, 29)],
+    );
+    btf.string("choice");
+    btf.enumeration(
+        "choice",
+        4,
+        step % 2 == 0,
+        &[("NO", -1), ("YES", 1), ("LATER", 70_000)],
+    );
+    btf.string("wide_choice");
+    btf.enumeration64("wide_choice", false, &[("BIG", u64::MAX - 5), ("SMALL", 1)]);
+    btf.forward("ahead", step % 2 == 1);
+    btf.typedef("alias", 1);
+    btf.reference(kind::FUNC, "function", named + 4);
+    btf.raw("variable", kind::VAR << 24, 1, &[1]);
+    btf.string("section");
+    btf.raw(
+        "section",
+        kind::DATASEC << 24 | 1,
+        16,
+        &[types + 8, step, 8],
+    );
+    btf.raw("double", kind::FLOAT << 24, 8, &[]);
+    btf.raw("tagged", kind::DECL_TAG << 24, 1, &[u32::MAX]);
+    assert_eq!(btf.next_id(), named + 1);
+    btf.int("", 4, INT_SIGNED);
+    btf.pointer(void);
+    btf.array(int, void, 16 + step);
+    btf.prototype(int, &[("first", pointer), ("", 1)]);
+    btf.finish()
+}
