@@ -29,6 +29,8 @@ pub mod vm;
 mod pages {
     #[doc = include_str!("../../docs/archive.md")]
     mod archive {}
+    #[doc = include_str!("../../docs/build-script.md")]
+    mod build_script {}
     #[doc = include_str!("../../docs/without-archive.md")]
     mod without_archive {}
     #[doc = include_str!("../../docs/selection.md")]
