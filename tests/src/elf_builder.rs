@@ -6,6 +6,7 @@ use object::{
 };
 
 use crate::btf_builder::BtfBuilder;
+use crate::oracle::records::LocalObject;
 
 /// One relocation to be.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -79,8 +80,27 @@ pub fn object(local: &BtfBuilder, relos: &[Relo], big_endian: bool) -> Vec<u8> {
         });
     }
 
-    let mut ext = Vec::new();
+    let ext = ext_section(&records, big_endian);
+
+    let section = elf.add_section(Vec::new(), b".BTF".to_vec(), SectionKind::Other);
+    elf.append_section_data(section, &local.finish(), 4);
+    let section = elf.add_section(Vec::new(), b".BTF.ext".to_vec(), SectionKind::Other);
+    elf.append_section_data(section, &ext, 4);
+    elf.write().expect("an ELF file")
+}
+
+/// A `.BTF.ext` with these CO-RE records, and an empty table of functions and
+/// of lines.
+fn ext_section(records: &[u8], big_endian: bool) -> Vec<u8> {
+    let word = |value: u32| {
+        if big_endian {
+            value.to_be_bytes()
+        } else {
+            value.to_le_bytes()
+        }
+    };
     let magic: u16 = 0xeb9f;
+    let mut ext = Vec::new();
     ext.extend(if big_endian {
         magic.to_be_bytes()
     } else {
@@ -88,15 +108,69 @@ pub fn object(local: &BtfBuilder, relos: &[Relo], big_endian: bool) -> Vec<u8> {
     });
     ext.extend([1, 0]);
     let records_len = u32::try_from(records.len() + 4).expect("few");
-    // No function and line information, an empty table of each.
     for value in [32, 0, 4, 4, 4, 8, records_len, 8, 16, 16] {
         ext.extend(word(value));
     }
     ext.extend(records);
+    ext
+}
 
+/// A little-endian object with one of another's records, and the code of its
+/// section as one program: what a loader that refuses a whole object makes of
+/// each record. `None` where the BTF does not name the section.
+///
+/// # Panics
+/// On more than the format can hold.
+#[must_use]
+pub fn single_record(local: &LocalObject, index: usize) -> Option<Vec<u8>> {
+    let record = &local.records[index];
+    let code = &local
+        .code
+        .iter()
+        .find(|(name, _)| *name == record.section)?
+        .1;
+    let header = |at: usize| -> Option<usize> {
+        let raw = local.btf.get(at..at + 4)?.try_into().ok()?;
+        usize::try_from(u32::from_le_bytes(raw)).ok()
+    };
+    let strings = local.btf.get(header(4)? + header(16)?..)?;
+    let mut name = vec![0];
+    name.extend(record.section.as_bytes());
+    name.push(0);
+    let at = strings.windows(name.len()).position(|w| w == name)? + 1;
+
+    let mut records = Vec::new();
+    let section_name = u32::try_from(at).ok()?;
+    for value in [
+        section_name,
+        1,
+        record.insn_off,
+        record.type_id,
+        record.access_off,
+        record.kind,
+    ] {
+        records.extend(value.to_le_bytes());
+    }
+    let mut elf = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+    let section = elf.add_section(
+        Vec::new(),
+        record.section.clone().into_bytes(),
+        SectionKind::Text,
+    );
+    elf.append_section_data(section, code, 8);
+    elf.add_symbol(Symbol {
+        name: b"program".to_vec(),
+        value: 0,
+        size: code.len() as u64,
+        kind: SymbolKind::Text,
+        scope: SymbolScope::Dynamic,
+        weak: false,
+        section: SymbolSection::Section(section),
+        flags: SymbolFlags::None,
+    });
     let section = elf.add_section(Vec::new(), b".BTF".to_vec(), SectionKind::Other);
-    elf.append_section_data(section, &local.finish(), 4);
+    elf.append_section_data(section, &local.btf, 4);
     let section = elf.add_section(Vec::new(), b".BTF.ext".to_vec(), SectionKind::Other);
-    elf.append_section_data(section, &ext, 4);
-    elf.write().expect("an ELF file")
+    elf.append_section_data(section, &ext_section(&records, false), 4);
+    Some(elf.write().expect("an ELF file"))
 }

@@ -2,9 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
-use btfhub_build::relo::{Outcome, RecordMeaning, ReloKind, Relocation, Relocations};
+use btfhub_build::relo::{
+    Match, Outcome, RecordMeaning, ReloKind, Relocation, Relocations, Resolution,
+};
 
 use crate::oracle::libbpf::{Answer, Verdict};
 use crate::oracle::modes::Walk;
@@ -32,9 +33,39 @@ pub fn walk(object: &Object, relocations: &Relocations, outcome: &Outcome) -> Wa
         walk.whole.push(step(whole_lists.entry(id).or_default()));
         walk.by_section
             .push(step(section_lists.entry((record.section, id)).or_default()));
-        walk.fresh.push(step(&mut List::default()));
+        walk.fresh.push(alone(relocations, outcome, *meaning));
     }
     walk
+}
+
+/// One record with candidates of its own: as reports have it.
+fn alone(relocations: &Relocations, outcome: &Outcome, meaning: RecordMeaning) -> Answer {
+    let RecordMeaning::Relocation(index) = meaning else {
+        return answer(relocations, outcome, meaning, &mut List::default());
+    };
+    let relocation = &relocations.list()[index];
+    let resolution = outcome
+        .resolution(relocations, index)
+        .expect("every relocation has one");
+    match resolution {
+        Resolution::Resolved {
+            value,
+            size,
+            wrong_load,
+            found,
+        } => {
+            let found = found.then_some(Match {
+                place: 0,
+                value,
+                size,
+                wrong_load,
+            });
+            Ok(verdict(relocation, found))
+        }
+        Resolution::Poisoned => Ok(verdict(relocation, None)),
+        Resolution::Ambiguous => Err(AMBIGUOUS),
+        Resolution::Refused(errno) => Err(-errno.number()),
+    }
 }
 
 /// Which candidates of a group are left; all, as long as nothing was resolved.
@@ -47,7 +78,7 @@ fn answer(
     list: &mut List,
 ) -> Answer {
     let index = match meaning {
-        RecordMeaning::Refused(errno) => return Err(-errno_number(errno)),
+        RecordMeaning::Refused(errno) => return Err(-errno.number()),
         RecordMeaning::LocalTypeId(id) => {
             return Ok(Verdict {
                 orig_val: u64::from(id.0),
@@ -75,7 +106,7 @@ fn answer(
     for candidate in all.iter() {
         match group.candidates[*candidate].results[number] {
             None => continue,
-            Some(Err(errno)) => return Err(-errno_number(errno)),
+            Some(Err(errno)) => return Err(-errno.number()),
             Some(Ok(found)) => match first {
                 None => first = Some(found),
                 Some(earlier) => {
@@ -96,7 +127,7 @@ fn answer(
     Ok(verdict(relocation, first))
 }
 
-fn verdict(relocation: &Relocation, found: Option<btfhub_build::relo::Match>) -> Verdict {
+fn verdict(relocation: &Relocation, found: Option<Match>) -> Verdict {
     use ReloKind as K;
     let local = &relocation.local;
     let asks_existence =
@@ -118,16 +149,4 @@ fn verdict(relocation: &Relocation, found: Option<btfhub_build::relo::Match>) ->
         orig_sz: local.size,
         new_sz: found.map_or(0, |found| found.size),
     }
-}
-
-fn errno_number(errno: btfhub_build::relo::Errno) -> i32 {
-    errno.number()
-}
-
-/// A kernel's BTF as the engine reads it.
-///
-/// # Errors
-/// The engine's own error.
-pub fn parse(bytes: &[u8]) -> Result<Btf, String> {
-    Btf::parse(bytes).map_err(|e| e.to_string())
 }

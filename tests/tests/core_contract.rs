@@ -102,6 +102,7 @@ fn contract() {
     }
     assert_eq!(differences.len(), 0, "differences");
     assert_eq!(table.real.verbatim, Vec::<String>::new(), "kept whole");
+    assert_eq!(table.made_up.verbatim, Vec::<String>::new(), "kept whole");
     assert!(table.made_up.refused > 0, "nothing was refused");
     assert!(table.made_up.stateful > 0, "no answer depended on another");
     assert!(
