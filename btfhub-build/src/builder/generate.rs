@@ -150,7 +150,7 @@ impl Generated {
     }
 
     /// The entries that were left out because they cannot be used: none unless
-    /// the policy is [`OnBadEntry::Skip`].
+    /// the policy is [`OnBadEntry::Skip`](super::OnBadEntry::Skip).
     pub fn bad_entries(&self) -> &[BadEntry] {
         &self.bad_entries
     }
