@@ -156,7 +156,7 @@ impl Object {
                 functions,
                 code: code.to_vec(),
                 // Only the first of a name has records.
-                lines: lines.remove(name).unwrap_or_default(),
+                lines: in_order(lines.remove(name).unwrap_or_default()),
             });
         }
         let mut records = Vec::new();
@@ -206,11 +206,15 @@ impl ProgramSection {
 
     /// The line that the instruction at byte `offset` belongs to.
     pub fn line_at(&self, offset: u32) -> Option<&LineInfo> {
-        self.lines
-            .iter()
-            .filter(|line| line.insn_off <= offset)
-            .max_by_key(|line| line.insn_off)
+        let after = self.lines.partition_point(|line| line.insn_off <= offset);
+        self.lines.get(after.checked_sub(1)?)
     }
+}
+
+/// By instruction; clang writes them so.
+fn in_order(mut lines: Vec<LineInfo>) -> Vec<LineInfo> {
+    lines.sort_by_key(|line| line.insn_off);
+    lines
 }
 
 fn lossy(bytes: &[u8]) -> String {
