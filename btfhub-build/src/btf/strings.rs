@@ -8,9 +8,8 @@ impl Btf {
     /// The string at `offset` without its NUL; empty when it lies beyond the
     /// section, as it does for no offset that [`Btf::parse`] let pass.
     pub fn string(&self, offset: StrOffset) -> &[u8] {
-        let tail = self.string_tail(offset);
-        let end = tail.iter().position(|&byte| byte == 0).unwrap_or(0);
-        tail.get(..end).unwrap_or_default()
+        // The section ends with a NUL: without one, the offset is beyond it.
+        until_nul(self.string_tail(offset)).unwrap_or_default()
     }
 
     /// The string at `offset` if it is shorter than 32 bytes, else its
@@ -18,7 +17,7 @@ impl Btf {
     pub(super) fn short_string(&self, offset: StrOffset) -> &[u8] {
         let tail = self.string_tail(offset);
         let tail = tail.get(..32).unwrap_or(tail);
-        tail.split(|&byte| byte == 0).next().unwrap_or_default()
+        until_nul(tail).unwrap_or(tail)
     }
 
     /// The string section from `offset` on.
@@ -29,6 +28,18 @@ impl Btf {
             (None, None) => &[],
         }
     }
+}
+
+/// What is before the first NUL. Plain indexing, as in [`essential_name`].
+fn until_nul(bytes: &[u8]) -> Option<&[u8]> {
+    let mut end = 0;
+    while end < bytes.len() {
+        if bytes[end] == 0 {
+            return Some(&bytes[..end]);
+        }
+        end += 1;
+    }
+    None
 }
 
 /// libbpf's `btf_parse_str_sec`.
@@ -59,17 +70,46 @@ pub(super) fn check_strings(strings: &[u8], at: usize, has_base: bool) -> Result
 /// assert_eq!(essential_name(b"trailing___"), b"trailing___");
 /// ```
 pub fn essential_name(name: &[u8]) -> &[u8] {
-    let mut start = name.len().saturating_sub(5).saturating_add(1);
-    if name.len() < 5 {
-        return name;
-    }
-    while start > 0 {
-        start -= 1;
-        if let Some([before, b'_', b'_', b'_', after]) = name.get(start..start + 5) {
-            if *before != b'_' && *after != b'_' {
-                return name.get(..=start).unwrap_or(name);
-            }
+    // The place of the last of the three underscores; plain indexing, as names
+    // are read by the ten thousand in build scripts.
+    let mut last = name.len().saturating_sub(2);
+    while last >= 3 {
+        if name[last] == b'_'
+            && name[last - 1] == b'_'
+            && name[last - 2] == b'_'
+            && name[last - 3] != b'_'
+            && name[last + 1] != b'_'
+        {
+            return &name[..last - 2];
         }
+        last -= 1;
     }
     name
+}
+
+#[cfg(test)]
+mod tests {
+    use super::essential_name;
+
+    #[test]
+    fn flavors_are_cut_as_libbpf_cuts_them() {
+        for (name, essential) in [
+            ("", ""),
+            ("a___b", "a"),
+            ("a___", "a___"),
+            ("___b", "___b"),
+            ("a____b", "a____b"),
+            ("a___b___c", "a___b"),
+            ("a___b____c", "a"),
+            ("ab___cd_", "ab"),
+            ("a__b", "a__b"),
+            ("_x___y", "_x"),
+        ] {
+            assert_eq!(
+                essential_name(name.as_bytes()),
+                essential.as_bytes(),
+                "{name}"
+            );
+        }
+    }
 }
