@@ -11,6 +11,7 @@
 //! object   eBPF ELF → local BTF + CO-RE relocations
 //! relo     the relocation algorithm of libbpf
 //! tailor   what relocations read of a kernel → minimal BTF, canonical
+//! atlas    the definitions of many kernels, each kept once
 //! report   every relocation × every kernel
 //! cache    what need not be done again
 //! classes  kernels with one tailored BTF → bundle, proven
@@ -20,6 +21,7 @@
 //! ```
 
 pub mod archive;
+pub mod atlas;
 pub mod btf;
 mod builder;
 mod cache;

@@ -52,6 +52,20 @@ impl Entry {
         })
     }
 
+    /// The entry that a kernel of an atlas was made from; its file is on some
+    /// other machine.
+    pub(crate) fn of_kernel(kernel: KernelId<'_>, path: &str) -> Self {
+        Self {
+            path: PathBuf::from(path),
+            file: PathBuf::from(path),
+            size: 0,
+            distro: kernel.distro.to_owned(),
+            version: kernel.version.to_owned(),
+            arch: kernel.arch.as_str().to_owned(),
+            release: kernel.release.to_owned(),
+        }
+    }
+
     /// The kernel it describes. `arm64` and `aarch64` directories are one
     /// architecture here; the path keeps the spelling of the archive.
     pub fn kernel(&self) -> KernelId<'_> {

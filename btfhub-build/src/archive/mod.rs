@@ -21,12 +21,13 @@ mod git;
 mod lock;
 mod pin;
 mod scan;
-mod xz;
+pub(crate) mod xz;
 
 pub use anomaly::{Anomaly, Oddity};
 pub use decode::{DEFAULT_LIMIT, DecodeError, Decoded, decode};
 pub use digest::Digest;
 pub use entry::Entry;
+pub(crate) use entry::SUFFIX;
 pub use filter::{Filter, FilterError};
 pub use lock::Lock;
 pub use pin::Pin;

@@ -8,7 +8,7 @@ const MEMORY_LIMIT: u32 = 256 << 20;
 
 /// Decodes the xz streams in `compressed`, checking their integrity.
 #[cfg(feature = "liblzma")]
-pub(super) fn reader(compressed: &[u8]) -> io::Result<impl Read> {
+pub(crate) fn reader(compressed: &[u8]) -> io::Result<impl Read> {
     use xz2::bufread::XzDecoder;
     use xz2::stream::{CONCATENATED, Stream};
     let stream = Stream::new_stream_decoder(u64::from(MEMORY_LIMIT), CONCATENATED)?;
@@ -17,7 +17,7 @@ pub(super) fn reader(compressed: &[u8]) -> io::Result<impl Read> {
 
 /// Decodes the xz streams in `compressed`, checking their integrity.
 #[cfg(all(feature = "lzma-rust2", not(feature = "liblzma")))]
-pub(super) fn reader(compressed: &[u8]) -> io::Result<impl Read> {
+pub(crate) fn reader(compressed: &[u8]) -> io::Result<impl Read> {
     Ok(lzma_rust2::XzReader::new_mem_limit(
         compressed,
         true,

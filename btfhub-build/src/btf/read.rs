@@ -312,6 +312,16 @@ impl Btf {
         }
     }
 
+    /// The words of the file up to the end of the type section, and the word
+    /// at which each own type begins: for loops over all types that have to be
+    /// fast unoptimised.
+    pub(crate) fn records(&self) -> (&[u32], &[u32]) {
+        (
+            self.words.get(..self.types_end).unwrap_or_default(),
+            &self.index,
+        )
+    }
+
     /// One more than the highest type id, base included (libbpf's
     /// `btf__type_cnt`).
     pub fn type_count(&self) -> u32 {

@@ -4,8 +4,9 @@ use std::collections::{BTreeMap, HashSet};
 
 use btfhub_runtime::Arch;
 
-use super::{Builder, OnBadEntry};
+use super::{Builder, OnBadEntry, parts};
 use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Oddity, Pinned};
+use crate::atlas::Atlas;
 use crate::error::{Error, ErrorKind};
 
 /// How many kernels a partial bundle holds at most.
@@ -15,6 +16,9 @@ const PARTIAL: usize = 8;
 #[derive(Debug)]
 pub(super) struct Chosen {
     archives: Vec<(Archive, Option<Pinned>)>,
+    pub(super) atlases: Vec<Atlas>,
+    /// For each atlas, whether it is pinned.
+    pinned_atlases: Vec<bool>,
     /// By kernel, then by path: the order of a bundle's index.
     pub(super) entries: Vec<ChosenEntry>,
     /// How many entries there would be in a bundle that is not partial.
@@ -25,7 +29,18 @@ pub(super) struct Chosen {
 #[derive(Clone, Debug)]
 pub(super) struct ChosenEntry {
     pub(super) entry: Entry,
+    /// Atlases count on behind the archives.
     pub(super) archive: usize,
+    pub(super) in_atlas: Option<InAtlas>,
+}
+
+/// Where an atlas has a kernel.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct InAtlas {
+    pub(super) atlas: usize,
+    pub(super) kernel: usize,
+    /// Of the entry that it was made from.
+    pub(super) digest: Digest,
 }
 
 impl Chosen {
@@ -37,7 +52,7 @@ impl Chosen {
     /// One line for each archive that tells its state: its pin, or a digest of
     /// what was used of it.
     pub(super) fn pins(&self, used: &[(usize, Digest)]) -> Vec<String> {
-        let mut contents = vec![Lock::default(); self.archives.len()];
+        let mut contents = vec![Lock::default(); self.archives.len() + self.atlases.len()];
         for (at, digest) in used {
             let chosen = self.entries.get(*at);
             if let Some(chosen) = chosen {
@@ -46,11 +61,14 @@ impl Chosen {
                 }
             }
         }
-        let lines = self.archives.iter().zip(contents);
-        lines
-            .map(|((_, pinned), content)| match pinned {
-                Some(pinned) => pinned.line.clone(),
-                None => format!("content {}", content.fingerprint()),
+        let archives = self.archives.iter();
+        let pinned = archives.map(|(_, pinned)| pinned.as_ref().map(|pinned| pinned.line.clone()));
+        let atlases = self.atlases.iter().zip(&self.pinned_atlases);
+        let pinned_atlases = atlases
+            .map(|(atlas, is_pinned)| is_pinned.then(|| format!("atlas {}", atlas.digest())));
+        (pinned.chain(pinned_atlases).zip(contents))
+            .map(|(pinned, content)| {
+                pinned.unwrap_or_else(|| format!("content {}", content.fingerprint()))
             })
             .collect()
     }
@@ -65,7 +83,7 @@ impl Chosen {
 
 /// Scans the archives and chooses.
 pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
-    if builder.archives.is_empty() {
+    if builder.archives.is_empty() && builder.atlases.is_empty() {
         return Err(
             Error::new(ErrorKind::Config, "no BTF archive was named").help(
                 "clone https://github.com/aquasecurity/btfhub-archive and name its directory, in \
@@ -84,7 +102,9 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
     let archives = (builder.archives.iter())
         .map(Archive::scan)
         .collect::<Result<Vec<_>, _>>()?;
-    if let [archive] = archives.as_slice() {
+    let atlases = parts::open(&builder.atlases)?;
+    let of_atlases = of_atlases(&atlases, archives.len());
+    if let ([archive], true) = (archives.as_slice(), atlases.is_empty()) {
         if archive.entries().is_empty() {
             return Err(archive.no_entries());
         }
@@ -94,7 +114,10 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
     }
     let of_archs =
         |entry: &&Entry| (archs.as_ref()).is_none_or(|archs| archs.contains(&entry.kernel().arch));
-    let all = || archives.iter().flat_map(Archive::entries);
+    let all = || {
+        let of_archives = archives.iter().flat_map(Archive::entries);
+        of_archives.chain(of_atlases.iter().map(|chosen| &chosen.entry))
+    };
     if !all().any(|entry| of_archs(&entry)) {
         return Err(none_for_arch(
             &archives,
@@ -124,9 +147,15 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
             .map(|(entry, _)| ChosenEntry {
                 entry,
                 archive: number,
+                in_atlas: None,
             });
         entries.extend(new);
         earlier.extend(kernels);
+    }
+    for chosen in &of_atlases {
+        if taken(&&chosen.entry) && earlier.insert(chosen.entry.kernel().to_string()) {
+            entries.push(chosen.clone());
+        }
     }
     entries.sort_by(|a, b| {
         let key = |chosen: &ChosenEntry| (chosen.entry.path().to_owned(), chosen.archive);
@@ -149,6 +178,12 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
     }
     Ok(Chosen {
         archives: archives.into_iter().zip(pinned).collect(),
+        pinned_atlases: builder
+            .atlases
+            .iter()
+            .map(|(_, pin)| pin.is_some())
+            .collect(),
+        atlases,
         entries,
         in_all,
     })
@@ -174,6 +209,28 @@ fn all_readable(archives: &[Archive]) -> Result<(), Error> {
         "kernels may be missing; repair it, or leave them out with \
          `.on_bad_entry(OnBadEntry::Skip)`",
     ))
+}
+
+/// The kernels of atlases, by the entries they were made from.
+fn of_atlases(atlases: &[Atlas], archives: usize) -> Vec<ChosenEntry> {
+    let mut entries = Vec::new();
+    for (number, atlas) in atlases.iter().enumerate() {
+        for (kernel, id) in atlas.kernels().enumerate() {
+            let Some(source) = atlas.source(kernel) else {
+                continue;
+            };
+            entries.push(ChosenEntry {
+                entry: Entry::of_kernel(id, &source.path),
+                archive: archives + number,
+                in_atlas: Some(InAtlas {
+                    atlas: number,
+                    kernel,
+                    digest: source.digest,
+                }),
+            });
+        }
+    }
+    entries
 }
 
 /// At most `count` of the entries, from all over the list, and always the same.

@@ -3,7 +3,8 @@
 //! ```text
 //! configured what it was told, for tools
 //! objects   files → eBPF objects
-//! kernels   archives → the entries to take
+//! kernels   archives and atlases → the entries to take
+//! parts     atlases × relocations → kernels that share one BTF
 //! work      entries × relocations → tailored BTF, several at a time
 //! generate  the stages in order, up to the bundle and its proof
 //! ```
@@ -12,6 +13,7 @@ mod configured;
 mod generate;
 mod kernels;
 mod objects;
+mod parts;
 mod work;
 
 use std::collections::BTreeMap;
@@ -48,6 +50,10 @@ pub struct Builder {
     pub(crate) archives: Vec<PathBuf>,
     /// By the number of the archive.
     pins: BTreeMap<usize, Pin>,
+    /// With their pins.
+    pub(crate) atlases: Vec<(PathBuf, Option<Pin>)>,
+    /// Whether an atlas was named last, which a pin is for then.
+    atlas_is_last: bool,
     objects: Vec<objects::Source>,
     include: Vec<String>,
     exclude: Vec<String>,
@@ -87,6 +93,8 @@ impl Builder {
         Self {
             archives: Vec::new(),
             pins: BTreeMap::new(),
+            atlases: Vec::new(),
+            atlas_is_last: false,
             objects: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
@@ -111,12 +119,36 @@ impl Builder {
     /// `BTFHUB_ARCHIVE` names.
     pub fn archive(mut self, root: impl AsRef<Path>) -> Self {
         self.archives.push(root.as_ref().to_owned());
+        self.atlas_is_last = false;
+        self
+    }
+
+    /// Adds an atlas (`cargo btfhub atlas build`): all kernels of an archive in
+    /// one file. The bundle is the same as one made from that archive, and much
+    /// faster to make. Kernels that an archive holds too are taken from there;
+    /// of several atlases the one named first counts.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), btfhub_build::Error> {
+    /// btfhub_build::Builder::new()
+    ///     .atlas("btf/kernels.atlas")
+    ///     .pin("b3bc36e2a5c2f1a0…") // `cargo btfhub atlas inspect` tells it
+    ///     .object("src/bpf/probe.bpf.o")
+    ///     .build("probe")
+    /// # }
+    /// ```
+    ///
+    /// Default: none.
+    pub fn atlas(mut self, file: impl AsRef<Path>) -> Self {
+        self.atlases.push((file.as_ref().to_owned(), None));
+        self.atlas_is_last = true;
         self
     }
 
     /// Demands that the archive named last (or the one of `BTFHUB_ARCHIVE`) is
     /// a git checkout at this commit, with every file that is used unmodified.
-    /// Only a full commit id means one thing for ever.
+    /// Only a full commit id means one thing for ever. An atlas that was named
+    /// last must have this digest.
     ///
     /// Default: any state will do; the bundle then says a digest of what was
     /// used of the archive where it would say the pin.
@@ -139,7 +171,12 @@ impl Builder {
     }
 
     fn pin_as(mut self, pin: Pin) -> Self {
-        self.pins.insert(self.archives.len().saturating_sub(1), pin);
+        match self.atlases.last_mut() {
+            Some((_, of_atlas)) if self.atlas_is_last => *of_atlas = Some(pin),
+            _ => {
+                self.pins.insert(self.archives.len().saturating_sub(1), pin);
+            }
+        }
         self
     }
 

@@ -6,6 +6,7 @@ use std::thread;
 
 use super::generate::{BadEntry, Progress};
 use super::kernels::{Chosen, ChosenEntry};
+use super::parts::Parts;
 use super::{Builder, OnBadEntry};
 use crate::archive::{self, Digest, check_digest};
 use crate::btf::Btf;
@@ -55,11 +56,51 @@ impl Work<'_> {
         let mut classes = Classes::default();
         let mut kept = self.results.keep();
         let (mut done, mut decoded) = (0, 0);
+
+        // Kernels of atlases: what is known of them, and parts of the others.
+        let in_atlas = |at: usize| entries.get(at).and_then(|entry| entry.in_atlas);
+        for at in 0..total {
+            let digest = in_atlas(at).map(|kernel| kernel.digest);
+            let known = digest.and_then(|digest| Some((digest, self.results.get(&digest)?)));
+            if let (Some((digest, known)), Some(slot)) = (known, results.get_mut(at)) {
+                *slot = Some(Ok((digest, classes.add(known))));
+                done += 1;
+            }
+        }
+        let unknown = |at: usize| results.get(at).is_some_and(Option::is_none);
+        let parts = Parts::new(self.chosen, &self.tailor, unknown)?;
         queue::run(
             self.threads(),
-            total,
-            |at| self.one(at),
-            |at, came| {
+            parts.list.len(),
+            |at| {
+                let part = parts.list.get(at)?;
+                Some((part, parts.work(part, &self.tailor)))
+            },
+            |_, worked| {
+                let Some((part, known)) = worked else {
+                    return Ok(());
+                };
+                let known = known?;
+                let place = classes.add(&known);
+                for &at in &part.kernels {
+                    if let (Some(kernel), Some(slot)) = (in_atlas(at), results.get_mut(at)) {
+                        *slot = Some(Ok((kernel.digest, place)));
+                        kept.put(kernel.digest, known.clone());
+                    }
+                }
+                done += part.kernels.len();
+                progress(Progress { done, total });
+                Ok::<_, Error>(())
+            },
+        )?;
+
+        let of_archives: Vec<usize> = (0..total).filter(|&at| in_atlas(at).is_none()).collect();
+        queue::run(
+            self.threads(),
+            of_archives.len(),
+            |number| self.one(of_archives.get(number).copied().unwrap_or(total)),
+            |number, came| {
+                let at = of_archives.get(number).copied().unwrap_or(total);
                 let place = came.map(|Came { digest, fresh }| {
                     let place = match (&fresh, self.results.get(&digest)) {
                         (Some(known), _) | (None, Some(known)) => classes.add(known),
@@ -113,7 +154,7 @@ impl Work<'_> {
 
     /// One entry → what it comes to.
     fn one(&self, at: usize) -> Result<Came, Error> {
-        let Some(ChosenEntry { entry, archive }) = self.chosen.entries.get(at) else {
+        let Some(ChosenEntry { entry, archive, .. }) = self.chosen.entries.get(at) else {
             return Err(Error::new(ErrorKind::Entry, format!("no entry {at}")));
         };
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());

@@ -35,8 +35,8 @@ impl Builder {
     /// number of jobs.
     ///
     /// # When cargo runs the script again
-    /// When an object, the archive's commit, its lock file, a prepared bundle or
-    /// one of the variables above changes, or the Cargo.toml that
+    /// When an object, the archive's commit, its lock file, an atlas, a prepared
+    /// bundle or one of the variables above changes, or the Cargo.toml that
     /// `Builder::from_manifest` read. A build script that
     /// prints such lines is no longer run for *any* change in the package, so
     /// where it compiles the objects itself, all C files and headers of the
@@ -79,7 +79,7 @@ impl Builder {
         name: &str,
         environment: &Environment,
     ) -> Result<Vec<String>, Error> {
-        if self.archives.is_empty() {
+        if self.archives.is_empty() && self.atlases.is_empty() {
             self.archives.clone_from(&environment.archives);
         }
         let arch = environment.target_arch.clone();
@@ -104,7 +104,10 @@ impl Builder {
                 .objects(self.object_files()?.iter().map(AsRef::as_ref));
             return Ok(script.lines());
         }
-        if self.optional && !self.archives.iter().any(|archive| archive.exists()) {
+        let is_here = |path: &std::path::PathBuf| path.exists();
+        let here =
+            self.archives.iter().any(is_here) || self.atlases.iter().any(|(file, _)| is_here(file));
+        if self.optional && !here {
             let message = format!(
                 "`{name}` is empty, because no BTF archive is here: the program will find no \
                  embedded BTF for any kernel"
@@ -144,6 +147,9 @@ impl Builder {
         }
         for lock in self.locks() {
             script.watch.file(lock);
+        }
+        for (atlas, _) in &self.atlases {
+            script.watch.file(atlas);
         }
         if environment.verbose {
             script.warn(&summary(name, &generated));

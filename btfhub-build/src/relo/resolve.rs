@@ -1,6 +1,6 @@
 //! Relocations × target → [`Outcome`].
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
@@ -364,8 +364,9 @@ fn absent() -> Resolution {
 
 /// The candidates of a group that can change an answer of libbpf: those that
 /// match something, but for one that equals an earlier one throughout. Both are
-/// then kept or pruned together, and the earlier one's values are used. Two
-/// that a `TypeIdTarget` matches are never equal: their ids differ.
+/// then kept or pruned together, and the earlier one's values are used. Of those
+/// that a `TypeIdTarget` matches there are two, as their ids differ: that is
+/// the ambiguity, to which a third adds nothing.
 pub(crate) fn essential<'a>(
     relocations: &Relocations,
     group: &'a TracedGroup,
@@ -381,10 +382,16 @@ pub(crate) fn essential<'a>(
                 relocation.kind == ReloKind::TypeIdTarget && matches!(result, Some(Ok(_)))
             })
     };
-    let mut seen = HashSet::new();
+    let mut seen = HashMap::new();
     group
         .candidates
         .iter()
-        .filter(|candidate| has_id(candidate) || seen.insert(&candidate.results))
+        .filter(|candidate| {
+            let most = if has_id(candidate) { 2 } else { 1 };
+            let count = seen.entry(&candidate.results).or_insert(0);
+            let wanted = *count < most;
+            *count += u32::from(wanted);
+            wanted
+        })
         .collect()
 }

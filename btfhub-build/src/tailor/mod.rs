@@ -97,6 +97,11 @@ impl<'a> Tailor<'a> {
         }
     }
 
+    /// The relocations.
+    pub fn relocations(&self) -> &'a Relocations {
+        self.relocations
+    }
+
     /// Cuts one kernel's BTF down, as [`tailor`](fn@tailor) does.
     ///
     /// # Errors

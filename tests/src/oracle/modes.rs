@@ -194,7 +194,7 @@ impl Walk {
     /// - candidates that fit none of their local type's relocations, and those
     ///   that repeat an earlier one on all of them: neither can ever be told
     ///   from its absence. Where a `TypeIdTarget` fits, a repeated candidate
-    ///   can: two ids are an ambiguity.
+    ///   can: two ids are an ambiguity, to which a third adds nothing.
     #[must_use]
     pub fn comparable(&self, object: &OpenObject) -> Self {
         let answers = |all: &[Answer]| -> Vec<Answer> {
@@ -259,7 +259,9 @@ fn essence(profiles: &[Profile], kinds: &[u32]) -> Vec<Profile> {
             });
         }
         let idle = normal.iter().all(|a| *a == CandidateAnswer::NoMatch);
-        if !idle && (names_its_id || !kept.contains(&normal)) {
+        let most = if names_its_id { 2 } else { 1 };
+        let count = kept.iter().filter(|other| **other == normal).count();
+        if !idle && count < most {
             kept.push(normal);
         }
     }

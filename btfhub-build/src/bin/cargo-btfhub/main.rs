@@ -10,6 +10,7 @@
 
 mod add;
 mod args;
+mod atlas;
 mod build;
 mod bundle;
 mod check;
@@ -73,6 +74,7 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::Add(args) => add::run(&args, output),
         Command::Remove(args) => remove::run(&args, output),
         Command::Check(args) => check::run(&args, output),
+        Command::Atlas(args) => atlas::run(&args, output),
         Command::Completions(args) => shell::completions(&args),
         Command::Man(args) => shell::man(&args, output),
     }

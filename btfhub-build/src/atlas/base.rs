@@ -1,0 +1,301 @@
+//! An older atlas as the beginning of a new one.
+//!
+//! The hash of a definition that is read is that of a surveyed one, word by
+//! word: so both find the other.
+
+use super::collect::{AtlasWriter, Kernel, TWICE};
+use super::decode::Group;
+use super::definition::{
+    Title, body_len, elements, group_kind, inline_kind, shape, split, type_len,
+};
+use super::error::{AtlasError, Part};
+use super::hash::{Hash, HashKey};
+use super::read::Atlas;
+use super::survey::kind_hash;
+use crate::btf::{Kind, essential_name};
+
+impl AtlasWriter {
+    /// Takes in all definitions of an atlas, and gives their numbers here.
+    pub(super) fn take_in(&mut self, base: &Atlas) -> Result<Vec<u32>, AtlasError> {
+        // Groups may refer to later ones: their numbers first.
+        let mut numbers = Vec::new();
+        let mut hashes = Vec::new();
+        for group in 0..base.group_count() {
+            let (kind, name) = base.title(group)?;
+            numbers.push(self.group_number(kind, name));
+            hashes.push(kind_hash(self.key, kind, self.key.bytes(name)));
+        }
+        let mut known = Vec::new();
+        for number in 0..base.group_count() {
+            let group = base.group(number)?;
+            let place = number as usize;
+            for index in 0..group.variants.len() {
+                let definition = self.take_definition(base, &group, index, &numbers, &hashes)?;
+                let group = numbers.get(place).copied();
+                let definition = group.map(|group| self.store_base(definition, group));
+                known.extend(definition);
+            }
+        }
+        Ok(known)
+    }
+
+    /// Keeps a kernel of an atlas whose definitions were taken in.
+    pub(super) fn keep(
+        &mut self,
+        base: &Atlas,
+        kernel: usize,
+        known: &[u32],
+    ) -> Result<(), AtlasError> {
+        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        let holding = base.holding_of(kernel)?;
+        let (id, source) = base
+            .kernels()
+            .nth(kernel)
+            .zip(base.source(kernel))
+            .ok_or_else(absent)?;
+        let number = |definition: u32| known.get(definition as usize).copied();
+        let mut held = Vec::with_capacity(holding.held.len());
+        for (definition, again) in holding.in_order() {
+            let number = number(definition).ok_or_else(absent)?;
+            held.push(if again { number | TWICE } else { number });
+        }
+        let held = self.chunks.keep(&held);
+        self.kernels.push(Kernel {
+            arch: id.arch.as_str().to_owned(),
+            release: id.release.to_owned(),
+            distro: id.distro.to_owned(),
+            version: id.version.to_owned(),
+            source: source.clone(),
+            endian: holding.endian,
+            held,
+            pointer_int: holding.pointer_int.and_then(number),
+            index_type: holding.index_type.and_then(number),
+        });
+        Ok(())
+    }
+
+    fn take_definition(
+        &mut self,
+        base: &Atlas,
+        group: &Group,
+        index: usize,
+        numbers: &[u32],
+        hashes: &[u64],
+    ) -> Result<Taken, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Index, 0, "a definition that is not there");
+        let variant = group.variants.get(index).ok_or_else(absent)?;
+        let body = group.body(variant);
+        let name = if variant.flavored == 0 {
+            &group.name
+        } else {
+            base.string(variant.flavored)?
+        };
+        if essential_name(name) != group.name {
+            return Err(AtlasError::malformed(
+                Part::Index,
+                0,
+                "a name in the wrong group",
+            ));
+        }
+        let flavored = if variant.flavored == 0 {
+            0
+        } else {
+            self.strings.number(name)
+        };
+        let mut hash = self.key.start(0);
+        hash.add(self.key.bytes(name));
+        let start = self.words.len();
+        let mut words = Vec::with_capacity(body.len());
+        Taking {
+            writer: self,
+            base,
+            numbers,
+            hashes,
+            out: &mut words,
+        }
+        .body(variant.kind, body, &mut hash)?;
+        self.words.append(&mut words);
+        Ok(Taken {
+            kind: variant.kind,
+            flavored,
+            start,
+            hash: hash.long(),
+        })
+    }
+
+    fn store_base(&mut self, taken: Taken, group: u32) -> u32 {
+        let title = Title {
+            group,
+            kind: taken.kind,
+            flavored: taken.flavored,
+        };
+        self.store(title, taken.start, taken.hash)
+    }
+}
+
+/// A definition whose words are at the end of the writer's.
+struct Taken {
+    kind: Kind,
+    flavored: u32,
+    start: usize,
+    hash: u128,
+}
+
+/// Copies words with the writer's numbers, and hashes them as a survey does.
+struct Taking<'a> {
+    writer: &'a mut AtlasWriter,
+    base: &'a Atlas,
+    /// By group of the base: the writer's number, and the survey's hash.
+    numbers: &'a [u32],
+    hashes: &'a [u64],
+    out: &'a mut Vec<u32>,
+}
+
+impl Taking<'_> {
+    fn key(&self) -> HashKey {
+        self.writer.key
+    }
+
+    fn name(&mut self, string: u32, hash: &mut Hash) -> Result<(), AtlasError> {
+        let text = self.base.string(string)?;
+        hash.add(self.writer.key.bytes(text));
+        let number = self.writer.strings.number(text);
+        self.out.push(number);
+        Ok(())
+    }
+
+    fn body(&mut self, kind: Kind, body: &[u32], hash: &mut Hash) -> Result<(), AtlasError> {
+        let word = |index: usize| body.get(index).copied().unwrap_or(0);
+        let (first, second) = (u64::from(word(0)), u64::from(word(1)));
+        let head = u64::from(kind.number()) << 32;
+        match kind {
+            Kind::Typedef => {
+                hash.add(head);
+                let target = self.ty(body)?;
+                hash.add(target);
+                return Ok(());
+            }
+            Kind::Enum | Kind::Enum64 => {
+                hash.add(head | first >> 1 | (first & 1) << 31);
+                hash.add(second);
+            }
+            Kind::Struct | Kind::Union => {
+                hash.add(head | first);
+                hash.add(second);
+            }
+            Kind::Int => {
+                hash.add(head);
+                hash.add(first << 32 | second);
+            }
+            Kind::Float => {
+                hash.add(head);
+                hash.add(first);
+            }
+            _ => hash.add(head | first << 31),
+        }
+        let heads = if matches!(kind, Kind::Float | Kind::Fwd) {
+            1
+        } else {
+            2
+        };
+        self.out.extend(body.iter().take(heads));
+        for element in elements(kind, body) {
+            self.name(element.name, hash)?;
+            let [a, b, c, d, high @ ..] = element.place.to_le_bytes();
+            let low = u32::from_le_bytes([a, b, c, d]);
+            self.out.push(low);
+            match kind {
+                Kind::Enum => hash.add(u64::from(low)),
+                Kind::Enum64 => {
+                    self.out.push(u32::from_le_bytes(high));
+                    hash.add(element.place);
+                }
+                _ => {
+                    self.out.push(element.bits);
+                    let ty = self.ty(element.ty)?;
+                    hash.add(u64::from(element.bits) << 32 | element.place);
+                    hash.add(ty);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn ty(&mut self, words: &[u32]) -> Result<u64, AtlasError> {
+        let Some((&first, rest)) = words.split_first() else {
+            return Ok(2);
+        };
+        let (shape, argument) = split(first);
+        let mut hash = self.key().start(3);
+        let anonymous = self.key().bytes(b"");
+        match shape {
+            shape::VOID => {
+                self.out.push(first);
+                return Ok(2);
+            }
+            shape::NAMED | shape::OTHER => {
+                let absent = || AtlasError::malformed(Part::Index, 0, "a group that is not there");
+                let place = argument as usize;
+                let number = self.numbers.get(place).copied().ok_or_else(absent)?;
+                let group = self.hashes.get(place).copied().ok_or_else(absent)?;
+                let ordinal = rest.first().copied().unwrap_or(0);
+                self.out.push(shape | number << 4);
+                hash.add(group);
+                if shape == shape::OTHER {
+                    self.out.push(ordinal);
+                    hash.add(u64::from(ordinal));
+                } else {
+                    hash.add(0);
+                }
+                return Ok(hash.short());
+            }
+            _ => {}
+        }
+        hash.add(anonymous);
+        self.out.push(first);
+        match shape {
+            shape::PTR => {
+                hash.add(u64::from(Kind::Ptr.number()) << 32);
+                let target = self.ty(rest)?;
+                hash.add(target);
+            }
+            shape::ARRAY => {
+                let nelems = rest.first().copied().unwrap_or(0);
+                self.out.push(nelems);
+                hash.add(u64::from(Kind::Array.number()) << 32);
+                hash.add(u64::from(nelems));
+                let element = rest.get(1..).unwrap_or_default();
+                let target = self.ty(element)?;
+                hash.add(target);
+                let index = if argument == 0 {
+                    0
+                } else {
+                    self.ty(element.get(type_len(element)..).unwrap_or_default())?
+                };
+                hash.add(index);
+            }
+            shape::PROTO => {
+                hash.add(u64::from(Kind::FuncProto.number()) << 32 | u64::from(argument));
+                let mut rest = rest;
+                for _ in 0..=argument {
+                    let target = self.ty(rest)?;
+                    hash.add(target);
+                    rest = rest.get(type_len(rest)..).unwrap_or_default();
+                }
+            }
+            _ => {
+                let kind = inline_kind(argument);
+                let body = rest.get(..body_len(kind, rest)).unwrap_or_default();
+                self.body(kind, body, &mut hash)?;
+            }
+        }
+        Ok(hash.short())
+    }
+}
+
+impl AtlasWriter {
+    fn group_number(&mut self, kind: Kind, name: &[u8]) -> u32 {
+        let name = self.strings.number(name);
+        self.number_of_group(group_kind(kind), name)
+    }
+}

@@ -1,0 +1,260 @@
+//! Entries of archives → an atlas; an atlas against its archive.
+
+use std::num::NonZeroUsize;
+
+use btfhub_runtime::KernelId;
+
+use super::collect::{AtlasWriter, Source, Surveyor};
+use super::pack::Effort;
+use super::read::Atlas;
+use crate::archive::{self, Digest, Entry};
+use crate::btf::Btf;
+use crate::error::{Error, ErrorKind};
+use crate::queue;
+
+/// Makes atlases out of entries of archives.
+///
+/// ```no_run
+/// use btfhub_build::archive::Archive;
+/// use btfhub_build::atlas::AtlasBuilder;
+/// # fn main() -> Result<(), btfhub_build::Error> {
+/// let archive = Archive::scan("/srv/btfhub-archive")?;
+/// let built = AtlasBuilder::new().build(archive.entries(), |_, _| ())?;
+/// println!("{} kernels, {} bytes", built.kernels, built.file.len());
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Debug, Default)]
+pub struct AtlasBuilder<'a> {
+    base: Option<&'a Atlas>,
+    effort: Effort,
+    jobs: Option<NonZeroUsize>,
+    limit: Option<u64>,
+}
+
+/// An atlas, and how it was made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Built {
+    /// The file.
+    pub file: Vec<u8>,
+    /// Kernels in it.
+    pub kernels: usize,
+    /// Distinct definitions in it.
+    pub definitions: usize,
+    /// Kernels that were decoded, not taken from the base.
+    pub decoded: usize,
+}
+
+impl<'a> AtlasBuilder<'a> {
+    /// Without a base, with the best effort and as many jobs as processors.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// An older atlas: entries that it has with the same digest are not
+    /// decoded again. The result is the same as without it.
+    ///
+    /// Default: none.
+    #[must_use]
+    pub fn base(mut self, base: &'a Atlas) -> Self {
+        self.base = Some(base);
+        self
+    }
+
+    /// How hard to compress.
+    ///
+    /// Default: [`Effort::Best`].
+    #[must_use]
+    pub fn effort(mut self, effort: Effort) -> Self {
+        self.effort = effort;
+        self
+    }
+
+    /// How many kernels at once. The result does not depend on it.
+    ///
+    /// Default: the processors of this machine.
+    #[must_use]
+    pub fn jobs(mut self, jobs: NonZeroUsize) -> Self {
+        self.jobs = Some(jobs);
+        self
+    }
+
+    /// How many bytes one entry may decompress to.
+    ///
+    /// Default: 256 MiB, far above the largest real one.
+    #[must_use]
+    pub fn entry_limit(mut self, bytes: u64) -> Self {
+        self.limit = Some(bytes);
+        self
+    }
+
+    /// Builds an atlas of some entries; `progress` is told how many are done,
+    /// and of how many.
+    ///
+    /// # Errors
+    /// When an entry can't be read, or a kernel comes twice; the message names
+    /// the entry.
+    pub fn build(
+        self,
+        entries: &[Entry],
+        mut progress: impl FnMut(usize, usize),
+    ) -> Result<Built, Error> {
+        let jobs = threads(self.jobs);
+        let limit = self.limit.unwrap_or(archive::DEFAULT_LIMIT);
+        let mut writer = AtlasWriter::new();
+        let known = match self.base {
+            Some(base) => Some(writer.take_in(base).map_err(base_failed)?),
+            None => None,
+        };
+        let surveyor = writer.surveyor();
+        // What a thread found is put together by one at a time.
+        let shared = std::sync::Mutex::new(writer);
+        let (mut done, mut decoded) = (0, 0);
+        let mut kept = Vec::new();
+        queue::run(
+            jobs,
+            entries.len(),
+            |at| {
+                let Some(entry) = entries.get(at) else {
+                    return Ok(None);
+                };
+                let compressed = read(entry)?;
+                let source = source(entry, &compressed);
+                let base = self.base.and_then(|base| {
+                    let kernel = base.kernel(entry.kernel()).ok()?;
+                    (base.source(kernel) == Some(&source)).then_some(kernel)
+                });
+                if base.is_some() {
+                    return Ok(base);
+                }
+                let btf = decode(entry, &compressed, limit)?;
+                drop(compressed);
+                let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
+                let survey = surveyor.survey(&btf).map_err(|e| bad().because(e))?;
+                let mut writer = shared
+                    .lock()
+                    .map_err(|_| Error::new(ErrorKind::Entry, "another thread failed"))?;
+                writer
+                    .insert(entry.kernel(), source, &survey)
+                    .map_err(|e| bad().because(e))?;
+                Ok(None)
+            },
+            |_, result: Result<Option<usize>, Error>| {
+                match result? {
+                    Some(kernel) => kept.push(kernel),
+                    None => decoded += 1,
+                }
+                done += 1;
+                progress(done, entries.len());
+                Ok::<_, Error>(())
+            },
+        )?;
+        let mut writer = shared
+            .into_inner()
+            .map_err(|_| Error::new(ErrorKind::Entry, "another thread failed"))?;
+        if let (Some(base), Some(known)) = (self.base, &known) {
+            for kernel in kept {
+                writer.keep(base, kernel, known).map_err(base_failed)?;
+            }
+        }
+        let kernels = writer.kernel_count();
+        let (definitions, file) = writer
+            .finish(self.effort, jobs.get())
+            .map_err(|e| Error::new(ErrorKind::Entry, "the kernels make no atlas").because(e))?;
+        Ok(Built {
+            file,
+            kernels,
+            definitions,
+            decoded,
+        })
+    }
+}
+
+/// How an entry of an archive and its kernel in an atlas differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Difference {
+    /// The atlas has no such kernel.
+    Missing,
+    /// The atlas was made from another file.
+    OtherFile,
+    /// The definitions are other ones.
+    OtherDefinitions,
+}
+
+impl Atlas {
+    /// Decodes entries again and compares them with what the atlas gives:
+    /// `found` is told of each entry that is not the same.
+    ///
+    /// # Errors
+    /// When an entry can't be read, or the atlas is damaged.
+    pub fn verify(
+        &self,
+        entries: &[Entry],
+        jobs: Option<NonZeroUsize>,
+        mut found: impl FnMut(KernelId<'_>, Option<Difference>),
+    ) -> Result<(), Error> {
+        let surveyor = AtlasWriter::new().surveyor();
+        queue::run(
+            threads(jobs),
+            entries.len(),
+            |at| match entries.get(at) {
+                Some(entry) => self.verify_one(entry, surveyor),
+                None => Ok(None),
+            },
+            |at, result: Result<Option<Difference>, Error>| {
+                let difference = result?;
+                if let Some(entry) = entries.get(at) {
+                    found(entry.kernel(), difference);
+                }
+                Ok(())
+            },
+        )
+    }
+
+    fn verify_one(&self, entry: &Entry, surveyor: Surveyor) -> Result<Option<Difference>, Error> {
+        let Ok(kernel) = self.kernel(entry.kernel()) else {
+            return Ok(Some(Difference::Missing));
+        };
+        let compressed = read(entry)?;
+        if self.source(kernel) != Some(&source(entry, &compressed)) {
+            return Ok(Some(Difference::OtherFile));
+        }
+        let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
+        let full = decode(entry, &compressed, archive::DEFAULT_LIMIT)?;
+        let extracted = self.extract(kernel).map_err(base_failed)?;
+        let extracted = Btf::parse(&extracted).map_err(|e| bad().because(e))?;
+        let full = surveyor.survey(&full).map_err(|e| bad().because(e))?;
+        let extracted = surveyor.survey(&extracted).map_err(|e| bad().because(e))?;
+        Ok((!full.is_equal(&extracted)).then_some(Difference::OtherDefinitions))
+    }
+}
+
+fn threads(jobs: Option<NonZeroUsize>) -> NonZeroUsize {
+    jobs.or_else(|| std::thread::available_parallelism().ok())
+        .unwrap_or(NonZeroUsize::MIN)
+}
+
+fn base_failed(error: super::error::AtlasError) -> Error {
+    Error::new(ErrorKind::Archive, "the atlas can't be used").because(error)
+}
+
+fn read(entry: &Entry) -> Result<Vec<u8>, Error> {
+    std::fs::read(entry.file()).map_err(|error| {
+        let message = format!("cannot read {}", entry.path().display());
+        Error::new(ErrorKind::Entry, message).because(error)
+    })
+}
+
+fn source(entry: &Entry, compressed: &[u8]) -> Source {
+    let parts = entry.path().iter().map(|part| part.to_string_lossy());
+    Source {
+        path: parts.collect::<Vec<_>>().join("/"),
+        digest: Digest::of(compressed),
+    }
+}
+
+fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<Btf, Error> {
+    let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
+    let decoded = archive::decode(compressed, limit).map_err(|e| bad().because(e))?;
+    Btf::from_words(decoded.words, decoded.len).map_err(|e| bad().because(e))
+}

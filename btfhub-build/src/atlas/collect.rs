@@ -1,0 +1,311 @@
+//! The definitions of many kernels, each kept once, while an atlas is made.
+//!
+//! Numbers in here are provisional: in the order in which things came. What
+//! is written has the numbers that [`super::write`] gives, which depend on
+//! nothing but the kernels.
+
+use std::collections::HashMap;
+
+use btfhub_runtime::{Arch, KernelId};
+
+use super::chunks::{Chunks, List};
+use super::definition::{MAX_ARGUMENT, Title, group_kind};
+use super::describe::{Names, describe};
+use super::error::{AtlasError, SurveyError, Why};
+use super::hash::{HashKey, PassThrough};
+use super::survey::{Survey, survey};
+use crate::archive::Digest;
+use crate::btf::{Btf, Endian, Kind, TypeId, essential_name};
+
+/// The entry of an archive that a kernel was read from.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Source {
+    /// Its path below the archive's root, with `/` between its parts.
+    pub path: String,
+    /// The digest of the compressed file.
+    pub digest: Digest,
+}
+
+/// Makes an atlas out of kernels.
+#[derive(Debug)]
+pub struct AtlasWriter {
+    pub(super) key: HashKey,
+    pub(super) strings: Strings,
+    /// Kind and provisional number of the essential name.
+    pub(super) groups: Vec<(Kind, u32)>,
+    group_numbers: HashMap<(Kind, u32), u32>,
+    pub(super) definitions: Vec<Stored>,
+    by_hash: HashMap<u128, u32, PassThrough>,
+    /// The bodies of all definitions, with provisional numbers.
+    pub(super) words: Vec<u32>,
+    pub(super) kernels: Vec<Kernel>,
+    pub(super) chunks: Chunks,
+}
+
+/// Marks a definition where a kernel has it for the second time: numbers stay
+/// below it.
+pub(super) const TWICE: u32 = 1 << 31;
+
+/// A definition.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    pub(super) title: Title,
+    pub(super) body: std::ops::Range<usize>,
+}
+
+/// A kernel, by provisional numbers of definitions.
+#[derive(Clone, Debug)]
+pub(super) struct Kernel {
+    pub(super) arch: String,
+    pub(super) release: String,
+    pub(super) distro: String,
+    pub(super) version: String,
+    pub(super) source: Source,
+    pub(super) endian: Endian,
+    /// In the order of its types; the second of two equal ones has [`TWICE`].
+    pub(super) held: List,
+    pub(super) pointer_int: Option<u32>,
+    pub(super) index_type: Option<u32>,
+}
+
+impl Kernel {
+    pub(super) fn id(&self) -> KernelId<'_> {
+        KernelId {
+            arch: Arch::new(&self.arch),
+            release: &self.release,
+            distro: &self.distro,
+            version: &self.version,
+        }
+    }
+}
+
+/// Surveys kernels for one [`AtlasWriter`], on any thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Surveyor(HashKey);
+
+impl Surveyor {
+    /// Finds the definitions of a kernel.
+    ///
+    /// # Errors
+    /// When its types are such that no relocation could be sure of them.
+    pub fn survey(self, btf: &Btf) -> Result<Survey<'_>, SurveyError> {
+        survey(btf, self.0)
+    }
+}
+
+impl Default for AtlasWriter {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl AtlasWriter {
+    /// Without any kernel.
+    pub fn new() -> Self {
+        let key = HashKey::random();
+        Self {
+            key,
+            strings: Strings::new(key),
+            groups: Vec::new(),
+            group_numbers: HashMap::new(),
+            definitions: Vec::new(),
+            by_hash: HashMap::default(),
+            words: Vec::new(),
+            kernels: Vec::new(),
+            chunks: Chunks::default(),
+        }
+    }
+
+    /// What surveys kernels for this writer.
+    pub fn surveyor(&self) -> Surveyor {
+        Surveyor(self.key)
+    }
+
+    /// How many kernels it has.
+    pub fn kernel_count(&self) -> usize {
+        self.kernels.len()
+    }
+
+    /// How many distinct definitions it has.
+    pub fn definition_count(&self) -> usize {
+        self.definitions.len()
+    }
+
+    /// Adds a kernel that [`AtlasWriter::surveyor`] surveyed. The order in
+    /// which kernels come does not matter.
+    ///
+    /// # Errors
+    /// As the survey, where the two disagree.
+    pub fn insert(
+        &mut self,
+        kernel: KernelId<'_>,
+        source: Source,
+        survey: &Survey<'_>,
+    ) -> Result<(), SurveyError> {
+        let mut held = Vec::with_capacity(survey.held.len());
+        let mut pointer_int = None;
+        let mut index_type = None;
+        for entry in &survey.held {
+            let number = match self.by_hash.get(&entry.hash) {
+                Some(&number) => number,
+                None => self.define(survey, entry.id, entry.hash)?,
+            };
+            if survey.is_same(entry.id, survey.pointer_int) {
+                pointer_int = Some(number);
+            }
+            if survey.is_same(entry.id, Some(survey.index_type)) {
+                index_type = Some(number);
+            }
+            held.push(if entry.second { number | TWICE } else { number });
+        }
+        let held = self.chunks.keep(&held);
+        self.kernels.push(Kernel {
+            arch: kernel.arch.as_str().to_owned(),
+            release: kernel.release.to_owned(),
+            distro: kernel.distro.to_owned(),
+            version: kernel.version.to_owned(),
+            source,
+            endian: survey.btf.endian(),
+            held,
+            pointer_int,
+            index_type,
+        });
+        Ok(())
+    }
+
+    fn define(&mut self, survey: &Survey<'_>, id: TypeId, hash: u128) -> Result<u32, SurveyError> {
+        let start = self.words.len();
+        let mut names = Numbers {
+            strings: &mut self.strings,
+            groups: &mut self.groups,
+            numbers: &mut self.group_numbers,
+        };
+        let Some(ty) = survey.btf.ty(id) else {
+            return Err(SurveyError::new(id.0, "does not exist"));
+        };
+        let name = survey.btf.string(ty.name());
+        let group = names.group(ty.kind(), name);
+        let flavored = if essential_name(name) == name {
+            0
+        } else {
+            names.string(name)
+        };
+        describe(survey, id, &mut names, &mut self.words)?;
+        let title = Title {
+            group,
+            kind: ty.kind(),
+            flavored,
+        };
+        Ok(self.store(title, start, hash))
+    }
+
+    /// The number of the group of a kind and an essential name.
+    pub(super) fn number_of_group(&mut self, kind: Kind, name: u32) -> u32 {
+        number_of_group(&mut self.groups, &mut self.group_numbers, kind, name)
+    }
+
+    /// Keeps the definition whose body is the end of the words.
+    pub(super) fn store(&mut self, title: Title, start: usize, hash: u128) -> u32 {
+        let number = u32::try_from(self.definitions.len()).unwrap_or(u32::MAX);
+        self.definitions.push(Stored {
+            title,
+            body: start..self.words.len(),
+        });
+        self.by_hash.insert(hash, number);
+        number
+    }
+
+    /// Checks what the format has numbers for.
+    pub(super) fn check_size(&self) -> Result<(), AtlasError> {
+        let too_many = |count: usize, what| match u32::try_from(count) {
+            Ok(count) if count < MAX_ARGUMENT => Ok(()),
+            _ => Err(AtlasError(Why::TooMany(what))),
+        };
+        too_many(self.strings.len(), "names")?;
+        too_many(self.groups.len(), "names of types")?;
+        too_many(self.definitions.len(), "definitions")?;
+        too_many(self.kernels.len(), "kernels")
+    }
+}
+
+struct Numbers<'a> {
+    strings: &'a mut Strings,
+    groups: &'a mut Vec<(Kind, u32)>,
+    numbers: &'a mut HashMap<(Kind, u32), u32>,
+}
+
+impl Names for Numbers<'_> {
+    fn string(&mut self, string: &[u8]) -> u32 {
+        self.strings.number(string)
+    }
+
+    fn group(&mut self, kind: Kind, name: &[u8]) -> u32 {
+        let kind = group_kind(kind);
+        let name = self.strings.number(essential_name(name));
+        number_of_group(self.groups, self.numbers, kind, name)
+    }
+}
+
+fn number_of_group(
+    groups: &mut Vec<(Kind, u32)>,
+    numbers: &mut HashMap<(Kind, u32), u32>,
+    kind: Kind,
+    name: u32,
+) -> u32 {
+    *numbers.entry((kind, name)).or_insert_with(|| {
+        let number = u32::try_from(groups.len()).unwrap_or(u32::MAX);
+        groups.push((kind, name));
+        number
+    })
+}
+
+/// Strings, each kept once; 0 is the empty one.
+#[derive(Debug)]
+pub(super) struct Strings {
+    key: HashKey,
+    text: Vec<u8>,
+    ends: Vec<usize>,
+    numbers: HashMap<u64, u32, PassThrough>,
+}
+
+impl Strings {
+    fn new(key: HashKey) -> Self {
+        let mut strings = Self {
+            key,
+            text: Vec::new(),
+            ends: Vec::new(),
+            numbers: HashMap::default(),
+        };
+        strings.number(b"");
+        strings
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    pub(super) fn get(&self, number: u32) -> &[u8] {
+        let number = number as usize;
+        let start = match number.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or(0),
+            None => 0,
+        };
+        let end = self.ends.get(number).copied().unwrap_or(start);
+        self.text.get(start..end).unwrap_or_default()
+    }
+
+    pub(super) fn number(&mut self, string: &[u8]) -> u32 {
+        let mut hash = self.key.bytes(string);
+        while let Some(&number) = self.numbers.get(&hash) {
+            if self.get(number) == string {
+                return number;
+            }
+            hash = hash.wrapping_add(1);
+        }
+        let number = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
+        self.text.extend_from_slice(string);
+        self.ends.push(self.text.len());
+        self.numbers.insert(hash, number);
+        number
+    }
+}

@@ -1,0 +1,271 @@
+//! One definition as words: a named type with its anonymous types inlined,
+//! other named types referred to by candidate group and ordinal.
+//!
+//! ```text
+//! INT       size, encoding               FLOAT    size
+//! FWD       1 for a union                TYPEDEF  type
+//! ENUM      head, size, (name, value)…            head = vlen << 1 | signed
+//! ENUM64    head, size, (name, low, high)…
+//! STRUCT    vlen, size, (name, bit offset, bits, type)…      UNION the same
+//!
+//! type      shape | argument << 4, and by shape
+//!   VOID    –                            NAMED    argument: group
+//!   OTHER   argument: group; ordinal     PTR      type
+//!   ARRAY   argument: 1 where its index type is not the kernel's usual one;
+//!           nelems, type[, index type]
+//!   PROTO   argument: parameters; result, type…
+//!   INLINE  argument: kind; the words of that kind
+//! ```
+//!
+//! Names are numbers of strings, groups numbers of (kind, essential name). The
+//! first definition of a group in a kernel has ordinal 0 and is NAMED.
+
+use super::bytes::sign_extended;
+use crate::btf::Kind;
+
+/// A definition without its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Title {
+    /// Number of its candidate group.
+    pub(super) group: u32,
+    /// Its kind: those of one group are equal, but for ENUM and ENUM64.
+    pub(super) kind: Kind,
+    /// Number of its name where that has a flavor, otherwise 0: the name is
+    /// the group's.
+    pub(super) flavored: u32,
+}
+
+/// The shape of a type, in the lower four bits of its first word.
+pub(super) mod shape {
+    pub(in crate::atlas) const VOID: u32 = 0;
+    pub(in crate::atlas) const NAMED: u32 = 1;
+    pub(in crate::atlas) const OTHER: u32 = 2;
+    pub(in crate::atlas) const PTR: u32 = 3;
+    pub(in crate::atlas) const ARRAY: u32 = 4;
+    pub(in crate::atlas) const PROTO: u32 = 5;
+    pub(in crate::atlas) const INLINE: u32 = 6;
+}
+
+/// Shape and argument of the first word of a type.
+pub(super) fn split(word: u32) -> (u32, u32) {
+    (word & 15, word >> 4)
+}
+
+/// Groups and strings are fewer than this: an argument has 28 bits.
+pub(super) const MAX_ARGUMENT: u32 = u32::MAX >> 4;
+
+/// Kinds that are candidates for each other (libbpf's `btf_kind_core_compat`)
+/// under one of them.
+pub(super) fn group_kind(kind: Kind) -> Kind {
+    if kind == Kind::Enum64 {
+        Kind::Enum
+    } else {
+        kind
+    }
+}
+
+/// The kinds of definitions, in the order of groups: INT first, whose
+/// references are the most frequent and so get the smallest numbers.
+pub(super) const GROUP_KINDS: [Kind; 7] = [
+    Kind::Int,
+    Kind::Float,
+    Kind::Typedef,
+    Kind::Struct,
+    Kind::Union,
+    Kind::Enum,
+    Kind::Fwd,
+];
+
+/// Words of a type that begins `words`; 0 where it is cut off.
+pub(super) fn type_len(words: &[u32]) -> usize {
+    let Some(&first) = words.first() else {
+        return 0;
+    };
+    let (shape, argument) = split(first);
+    match shape {
+        shape::OTHER => 2,
+        shape::PTR => 1 + type_len(words.get(1..).unwrap_or_default()),
+        shape::ARRAY => {
+            let mut len = 2 + type_len(words.get(2..).unwrap_or_default());
+            if argument != 0 {
+                len += type_len(words.get(len..).unwrap_or_default());
+            }
+            len
+        }
+        shape::PROTO => {
+            let mut len = 1;
+            let mut types = 0;
+            while types <= argument {
+                len += type_len(words.get(len..).unwrap_or_default());
+                types += 1;
+            }
+            len
+        }
+        shape::INLINE => {
+            let kind = inline_kind(argument);
+            1 + body_len(kind, words.get(1..).unwrap_or_default())
+        }
+        _ => 1,
+    }
+}
+
+/// The kind of an INLINE type.
+pub(super) fn inline_kind(argument: u32) -> Kind {
+    Kind::from_number(u8::try_from(argument).unwrap_or(u8::MAX))
+}
+
+/// Words of the body of a definition or inline type that begins `words`.
+pub(super) fn body_len(kind: Kind, words: &[u32]) -> usize {
+    let head = words.first().copied().unwrap_or(0);
+    match kind {
+        Kind::Int => 2,
+        Kind::Typedef => type_len(words),
+        Kind::Enum => 2 + 2 * (head >> 1) as usize,
+        Kind::Enum64 => 2 + 3 * (head >> 1) as usize,
+        Kind::Struct | Kind::Union => {
+            let mut len = 2;
+            let mut members = 0;
+            while members < head {
+                len += 3;
+                len += type_len(words.get(len..).unwrap_or_default());
+                members += 1;
+            }
+            len
+        }
+        _ => 1,
+    }
+}
+
+/// A member or enumerator.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Element<'a> {
+    pub(super) name: u32,
+    /// Bit offset, or value (those of an ENUM sign-extended).
+    pub(super) place: u64,
+    /// Of a bitfield.
+    pub(super) bits: u32,
+    /// Empty for enumerators.
+    pub(super) ty: &'a [u32],
+}
+
+/// The elements in the body of an ENUM, ENUM64, STRUCT or UNION; none for
+/// other kinds.
+pub(super) fn elements(kind: Kind, body: &[u32]) -> Elements<'_> {
+    let rest = match kind {
+        Kind::Enum | Kind::Enum64 | Kind::Struct | Kind::Union => body.get(2..),
+        _ => None,
+    };
+    Elements {
+        kind,
+        rest: rest.unwrap_or_default(),
+    }
+}
+
+/// See [`elements`].
+#[derive(Clone, Debug)]
+pub(super) struct Elements<'a> {
+    kind: Kind,
+    rest: &'a [u32],
+}
+
+impl<'a> Iterator for Elements<'a> {
+    type Item = Element<'a>;
+
+    fn next(&mut self) -> Option<Element<'a>> {
+        let (element, len) = match (self.kind, self.rest) {
+            (Kind::Enum, &[name, value, ..]) => (
+                Element {
+                    name,
+                    place: sign_extended(value),
+                    bits: 0,
+                    ty: &[],
+                },
+                2,
+            ),
+            (Kind::Enum64, &[name, low, high, ..]) => (
+                Element {
+                    name,
+                    place: u64::from(low) | u64::from(high) << 32,
+                    bits: 0,
+                    ty: &[],
+                },
+                3,
+            ),
+            (_, &[name, place, bits, ref rest @ ..]) => {
+                let len = type_len(rest);
+                let element = Element {
+                    name,
+                    place: u64::from(place),
+                    bits,
+                    ty: rest.get(..len)?,
+                };
+                (element, 3 + len)
+            }
+            _ => return None,
+        };
+        self.rest = self.rest.get(len..)?;
+        Some(element)
+    }
+}
+
+/// Calls `change` with the argument of each reference to a group in a body.
+pub(super) fn change_groups(kind: Kind, body: &mut [u32], change: &impl Fn(u32) -> u32) {
+    let mut at = match kind {
+        Kind::Typedef => 0,
+        Kind::Struct | Kind::Union => 2,
+        _ => return,
+    };
+    if kind == Kind::Typedef {
+        change_type(body, &mut at, change);
+        return;
+    }
+    let members = body.first().copied().unwrap_or(0);
+    let mut member = 0;
+    while member < members {
+        at += 3;
+        change_type(body, &mut at, change);
+        member += 1;
+    }
+}
+
+/// The same for the type at `at`, which is moved behind it.
+fn change_type(words: &mut [u32], at: &mut usize, change: &impl Fn(u32) -> u32) {
+    let Some(first) = words.get_mut(*at) else {
+        return;
+    };
+    let (shape, argument) = split(*first);
+    match shape {
+        shape::NAMED | shape::OTHER => {
+            *first = shape | change(argument) << 4;
+            *at += if shape == shape::OTHER { 2 } else { 1 };
+        }
+        shape::PTR => {
+            *at += 1;
+            change_type(words, at, change);
+        }
+        shape::ARRAY => {
+            *at += 2;
+            change_type(words, at, change);
+            if argument != 0 {
+                change_type(words, at, change);
+            }
+        }
+        shape::PROTO => {
+            *at += 1;
+            let mut types = 0;
+            while types <= argument {
+                change_type(words, at, change);
+                types += 1;
+            }
+        }
+        shape::INLINE => {
+            *at += 1;
+            let kind = inline_kind(argument);
+            let body = words.get_mut(*at..).unwrap_or_default();
+            let len = body_len(kind, body);
+            change_groups(kind, body, change);
+            *at += len;
+        }
+        _ => *at += 1,
+    }
+}

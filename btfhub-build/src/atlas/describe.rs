@@ -1,0 +1,138 @@
+//! A type of a kernel → the words of its [definition](super::definition).
+
+use super::definition::shape;
+use super::error::SurveyError;
+use super::survey::Survey;
+use crate::btf::{Kind, StrOffset, Type, TypeId};
+
+/// Where names become numbers.
+pub(super) trait Names {
+    /// The number of a string.
+    fn string(&mut self, string: &[u8]) -> u32;
+    /// The number of the candidate group of a definition.
+    fn group(&mut self, kind: Kind, name: &[u8]) -> u32;
+}
+
+/// Appends the body of the definition that type `id` is.
+pub(super) fn describe(
+    survey: &Survey<'_>,
+    id: TypeId,
+    names: &mut impl Names,
+    out: &mut Vec<u32>,
+) -> Result<(), SurveyError> {
+    let mut describer = Describer { survey, names, out };
+    let ty = describer.lookup(id)?;
+    describer.body(id, ty)
+}
+
+/// The survey has followed every reference before, within its limits: what
+/// recurses here ends.
+struct Describer<'a, 'b, N> {
+    survey: &'a Survey<'b>,
+    names: &'a mut N,
+    out: &'a mut Vec<u32>,
+}
+
+impl<'b, N: Names> Describer<'_, 'b, N> {
+    fn lookup(&self, id: TypeId) -> Result<Type<'b>, SurveyError> {
+        let ty = self.survey.btf.ty(id);
+        ty.ok_or_else(|| SurveyError::new(id.0, "does not exist"))
+    }
+
+    fn name(&mut self, offset: StrOffset) {
+        let number = self.names.string(self.survey.btf.string(offset));
+        self.out.push(number);
+    }
+
+    fn body(&mut self, id: TypeId, ty: Type<'_>) -> Result<(), SurveyError> {
+        match ty.kind() {
+            Kind::Int => self.out.extend([ty.size(), ty.int().0]),
+            Kind::Float => self.out.push(ty.size()),
+            Kind::Fwd => self.out.push(u32::from(ty.kind_flag())),
+            Kind::Typedef => self.ty(ty.referenced())?,
+            kind @ (Kind::Enum | Kind::Enum64) => {
+                let signed = u32::from(ty.kind_flag());
+                self.out.extend([ty.vlen() << 1 | signed, ty.size()]);
+                for enumerator in ty.enumerators() {
+                    self.name(enumerator.name);
+                    let value = enumerator.value.to_le_bytes();
+                    let [a, b, c, d, high @ ..] = value;
+                    self.out.push(u32::from_le_bytes([a, b, c, d]));
+                    if kind == Kind::Enum64 {
+                        self.out.push(u32::from_le_bytes(high));
+                    }
+                }
+            }
+            Kind::Struct | Kind::Union => {
+                self.out.extend([ty.vlen(), ty.size()]);
+                for member in ty.members() {
+                    self.name(member.name);
+                    self.out.extend([member.bit_offset, member.bitfield_size]);
+                    self.ty(member.ty)?;
+                }
+            }
+            _ => return Err(SurveyError::no_value(id.0)),
+        }
+        Ok(())
+    }
+
+    fn ty(&mut self, mut id: TypeId) -> Result<(), SurveyError> {
+        let mut ty = self.lookup(id)?;
+        loop {
+            match ty.kind() {
+                Kind::Const | Kind::Volatile | Kind::Restrict | Kind::TypeTag => {}
+                Kind::Typedef if ty.name() == StrOffset(0) => {}
+                _ => break,
+            }
+            id = ty.referenced();
+            ty = self.lookup(id)?;
+        }
+        if let Some(ordinal) = self.survey.ordinal(id) {
+            let name = self.survey.btf.string(ty.name());
+            let group = self.names.group(ty.kind(), name);
+            if ordinal == 0 {
+                self.out.push(shape::NAMED | group << 4);
+            } else {
+                self.out.extend([shape::OTHER | group << 4, ordinal]);
+            }
+            return Ok(());
+        }
+        match ty.kind() {
+            Kind::Void => self.out.push(shape::VOID),
+            Kind::Ptr => {
+                self.out.push(shape::PTR);
+                self.ty(ty.referenced())?;
+            }
+            Kind::Array => {
+                let array = ty.array();
+                let start = self.out.len();
+                self.out.extend([shape::ARRAY | 1 << 4, array.nelems]);
+                self.ty(array.element)?;
+                let index = self.out.len();
+                self.ty(array.index)?;
+                let usual = self.out.len();
+                self.ty(self.survey.index_type)?;
+                if self.out.get(index..usual) == self.out.get(usual..) {
+                    self.out.truncate(index);
+                    if let Some(word) = self.out.get_mut(start) {
+                        *word = shape::ARRAY;
+                    }
+                } else {
+                    self.out.truncate(usual);
+                }
+            }
+            Kind::FuncProto => {
+                self.out.push(shape::PROTO | ty.vlen() << 4);
+                self.ty(ty.referenced())?;
+                for param in ty.params() {
+                    self.ty(param.ty)?;
+                }
+            }
+            kind => {
+                self.out.push(shape::INLINE | u32::from(kind.number()) << 4);
+                self.body(id, ty)?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,87 @@
+//! What came, went and changed between two atlases, or two kernels.
+
+use std::collections::BTreeMap;
+
+use super::error::AtlasError;
+use super::read::Atlas;
+use super::text::DefinitionText;
+
+/// An atlas, or one kernel of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Side<'a> {
+    /// The atlas.
+    pub atlas: &'a Atlas,
+    /// The number of the kernel; `None` for all of them together.
+    pub kernel: Option<usize>,
+}
+
+/// The definitions with one title that differ. Those that both sides have are
+/// left out.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Kind and name, `struct task_struct`.
+    pub title: String,
+    /// Only on the first side; with none of these it came.
+    pub before: Vec<Vec<String>>,
+    /// Only on the second side; with none of these it went.
+    pub after: Vec<Vec<String>>,
+}
+
+/// Compares the definitions whose essential name is wanted, by title.
+///
+/// # Errors
+/// When a kernel is not there, or an atlas is damaged.
+pub fn diff(
+    before: Side<'_>,
+    after: Side<'_>,
+    wanted: impl Fn(&str) -> bool,
+) -> Result<Vec<Change>, AtlasError> {
+    let mut titles: BTreeMap<String, [Vec<Vec<String>>; 2]> = BTreeMap::new();
+    for (index, side) in [before, after].into_iter().enumerate() {
+        for DefinitionText { title, lines } in side.atlas.texts(side.kernel, &wanted)? {
+            if let Some(list) = titles.entry(title).or_default().get_mut(index) {
+                list.push(lines);
+            }
+        }
+    }
+    let changes = titles.into_iter().filter_map(|(title, [before, after])| {
+        let only = |here: &[Vec<String>], there: &[Vec<String>]| -> Vec<Vec<String>> {
+            let alone = |lines: &&Vec<String>| !there.contains(lines);
+            here.iter().filter(alone).cloned().collect()
+        };
+        let change = Change {
+            title,
+            before: only(&before, &after),
+            after: only(&after, &before),
+        };
+        (!change.before.is_empty() || !change.after.is_empty()).then_some(change)
+    });
+    Ok(changes.collect())
+}
+
+impl Change {
+    /// The lines of the first definition of either side, marked `-`, `+` or
+    /// with a blank where both have them.
+    pub fn lines(&self) -> Vec<(char, &str)> {
+        let before = self.before.first().map(Vec::as_slice).unwrap_or_default();
+        let after = self.after.first().map(Vec::as_slice).unwrap_or_default();
+        let mut out = Vec::new();
+        let mut next = 0;
+        for line in before {
+            // The first of the same lines further down; definitions keep
+            // their order.
+            let same = after.iter().skip(next).position(|other| other == line);
+            match same {
+                Some(ahead) => {
+                    let new = after.iter().skip(next).take(ahead);
+                    out.extend(new.map(|line| ('+', line.as_str())));
+                    out.push((' ', line));
+                    next += ahead + 1;
+                }
+                None => out.push(('-', line)),
+            }
+        }
+        out.extend(after.iter().skip(next).map(|line| ('+', line.as_str())));
+        out
+    }
+}

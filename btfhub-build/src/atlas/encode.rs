@@ -1,0 +1,276 @@
+//! Definitions → columns.
+
+use super::bytes::{put, put_len, to_signed, zigzag};
+use super::columns::{Columns, code, name, put_text};
+use super::definition::{
+    Element, GROUP_KINDS, body_len, elements, inline_kind, shape, split, type_len,
+};
+use super::delta::{likeness, mark, steps};
+use crate::btf::Kind;
+
+/// How many earlier variants are looked at for one to go out from.
+const NEAR: usize = 8;
+
+/// Canonical numbers of strings: in the order in which blocks first name them.
+/// 0 is the empty string.
+#[derive(Debug)]
+pub(super) struct StringNumbers {
+    /// By provisional number; `u32::MAX` where it has not come yet.
+    numbers: Vec<u32>,
+    /// Provisional numbers in canonical order.
+    order: Vec<u32>,
+}
+
+impl StringNumbers {
+    /// For `count` provisional numbers, of which 0 is the empty string.
+    pub(super) fn new(count: usize) -> Self {
+        let mut numbers = vec![u32::MAX; count];
+        if let Some(empty) = numbers.first_mut() {
+            *empty = 0;
+        }
+        Self {
+            numbers,
+            order: vec![0],
+        }
+    }
+
+    /// How many strings have numbers.
+    pub(super) fn len(&self) -> usize {
+        self.order.len()
+    }
+
+    /// The strings with the numbers from `first` on, by provisional number.
+    pub(super) fn from(&self, first: usize) -> &[u32] {
+        self.order.get(first..).unwrap_or_default()
+    }
+
+    fn put(&mut self, out: &mut Vec<u8>, string: u32) {
+        if string == 0 {
+            return put(out, name::EMPTY);
+        }
+        let next = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
+        let number = &mut self.numbers[string as usize];
+        if *number == u32::MAX {
+            *number = next;
+            self.order.push(string);
+            put(out, name::NEW);
+        } else {
+            put(out, u64::from(next - *number) + name::EMPTY);
+        }
+    }
+}
+
+/// A definition to write; its words have canonical groups and provisional
+/// strings.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Variant<'a> {
+    pub(super) kind: Kind,
+    pub(super) flavored: u32,
+    pub(super) body: &'a [u32],
+}
+
+/// Writes groups of definitions into columns.
+#[derive(Debug)]
+pub(super) struct Encoder<'a> {
+    pub(super) columns: Columns<Vec<u8>>,
+    strings: &'a mut StringNumbers,
+    last_name: Vec<u8>,
+    last_kind: usize,
+}
+
+impl<'a> Encoder<'a> {
+    pub(super) fn new(strings: &'a mut StringNumbers) -> Self {
+        Self {
+            columns: Columns::default(),
+            strings,
+            last_name: Vec::new(),
+            last_kind: 0,
+        }
+    }
+
+    /// Adds a group with all its variants.
+    pub(super) fn group(&mut self, kind: Kind, name: &[u8], variants: &[Variant<'_>]) {
+        let Columns { lengths, text, .. } = &mut self.columns;
+        put_text(lengths, text, &self.last_name, name);
+        name.clone_into(&mut self.last_name);
+        let kind = GROUP_KINDS.iter().position(|&other| other == kind);
+        let kind = kind.unwrap_or(self.last_kind);
+        put_len(&mut self.columns.heads, variants.len());
+        put_len(&mut self.columns.heads, kind - self.last_kind);
+        self.last_kind = kind;
+
+        let mut past: Vec<Past<'_>> = Vec::new();
+        for variant in variants {
+            let now = Past::new(variant);
+            let base = now.base(&past);
+            let distance = base.map_or(0, |base| past.len() - base);
+            put_len(
+                &mut self.columns.heads,
+                distance * 2 + usize::from(variant.flavored != 0),
+            );
+            if variant.flavored != 0 {
+                self.strings.put(&mut self.columns.names, variant.flavored);
+            }
+            if matches!(variant.kind, Kind::Enum | Kind::Enum64) {
+                put_len(
+                    &mut self.columns.heads,
+                    usize::from(variant.kind == Kind::Enum64),
+                );
+            }
+            match base.and_then(|base| past.get(base)) {
+                Some(base) => self.changed(variant, &now, base),
+                None => self.body(variant.kind, variant.body),
+            }
+            past.push(now);
+        }
+    }
+
+    /// A definition as steps from another one.
+    fn changed(&mut self, variant: &Variant<'_>, now: &Past<'_>, base: &Past<'_>) {
+        let difference = |index: usize| {
+            let of = |body: &[u32]| i64::from(body.get(index).copied().unwrap_or(0));
+            zigzag(of(variant.body) - of(base.body))
+        };
+        put(&mut self.columns.heads, difference(0));
+        put(&mut self.columns.heads, difference(1));
+        let mut number: usize = 0;
+        for step in steps(&base.elements, &now.elements) {
+            put_len(&mut self.columns.edits, step.insert);
+            put_len(&mut self.columns.edits, step.skip);
+            put_len(&mut self.columns.edits, step.copy);
+            for _ in 0..step.insert {
+                let before = now.elements.get(number.wrapping_sub(1));
+                let before = before.map_or(0, |element| element.place);
+                self.element(&now.elements[number], before);
+                number += 1;
+            }
+            if step.copy > 0 {
+                put(&mut self.columns.places, zigzag(step.shift));
+            }
+            number += step.copy;
+        }
+    }
+
+    fn body(&mut self, kind: Kind, body: &[u32]) {
+        match kind {
+            Kind::Typedef => self.ty(body),
+            Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 => {
+                self.heads(body.get(..2));
+                let mut before = 0;
+                for element in elements(kind, body) {
+                    self.element(&element, before);
+                    before = element.place;
+                }
+            }
+            _ => self.heads(Some(body)),
+        }
+    }
+
+    fn heads(&mut self, words: Option<&[u32]>) {
+        for &word in words.unwrap_or_default() {
+            put(&mut self.columns.heads, u64::from(word));
+        }
+    }
+
+    fn element(&mut self, element: &Element<'_>, before: u64) {
+        self.strings.put(&mut self.columns.names, element.name);
+        let moved = to_signed(element.place.wrapping_sub(before));
+        put(&mut self.columns.places, zigzag(moved));
+        if !element.ty.is_empty() {
+            put(&mut self.columns.bits, u64::from(element.bits));
+            self.ty(element.ty);
+        }
+    }
+
+    fn ty(&mut self, words: &[u32]) {
+        let Some((&first, rest)) = words.split_first() else {
+            return;
+        };
+        let types = &mut self.columns.types;
+        let (shape, argument) = split(first);
+        match shape {
+            shape::NAMED => put(types, code::NAMED + u64::from(argument)),
+            shape::OTHER => {
+                put(types, code::OTHER);
+                put(types, u64::from(argument));
+                put(types, u64::from(rest.first().copied().unwrap_or(0)));
+            }
+            shape::PTR => {
+                put(types, code::PTR);
+                self.ty(rest);
+            }
+            shape::ARRAY => {
+                let own = argument != 0;
+                put(
+                    types,
+                    if own {
+                        code::ARRAY_OWN_INDEX
+                    } else {
+                        code::ARRAY
+                    },
+                );
+                put(types, u64::from(rest.first().copied().unwrap_or(0)));
+                let element = rest.get(1..).unwrap_or_default();
+                self.ty(element);
+                if own {
+                    self.ty(element.get(type_len(element)..).unwrap_or_default());
+                }
+            }
+            shape::PROTO => {
+                put(types, code::PROTO);
+                put(types, u64::from(argument));
+                let mut rest = rest;
+                for _ in 0..=argument {
+                    self.ty(rest);
+                    rest = rest.get(type_len(rest)..).unwrap_or_default();
+                }
+            }
+            shape::INLINE => {
+                let kind = inline_kind(argument);
+                let number = code::INLINE_KINDS.iter().position(|&other| other == kind);
+                put(types, code::INLINE + number.unwrap_or(0) as u64);
+                self.body(kind, rest.get(..body_len(kind, rest)).unwrap_or_default());
+            }
+            _ => put(types, code::VOID),
+        }
+    }
+}
+
+/// A variant that has been written, as later ones may go out from it.
+struct Past<'a> {
+    kind: Kind,
+    body: &'a [u32],
+    elements: Vec<Element<'a>>,
+    /// Of the elements, sorted.
+    marks: Vec<u64>,
+}
+
+impl<'a> Past<'a> {
+    fn new(variant: &Variant<'a>) -> Self {
+        let elements: Vec<_> = elements(variant.kind, variant.body).collect();
+        let mut marks: Vec<u64> = elements.iter().map(mark).collect();
+        marks.sort_unstable();
+        Self {
+            kind: variant.kind,
+            body: variant.body,
+            elements,
+            marks,
+        }
+    }
+
+    /// The most similar of the last variants, if it is similar at all.
+    fn base(&self, past: &[Past<'_>]) -> Option<usize> {
+        let mut best = None;
+        let first = past.len().saturating_sub(NEAR);
+        for (number, other) in past.iter().enumerate().skip(first) {
+            if other.kind != self.kind {
+                continue;
+            }
+            let alike = likeness(&other.marks, &self.marks);
+            if alike > 0 && best.is_none_or(|(_, most)| alike >= most) {
+                best = Some((number, alike));
+            }
+        }
+        best.map(|(number, _)| number)
+    }
+}

@@ -1,0 +1,130 @@
+//! What can be wrong with a kernel's types, and with an atlas.
+
+use std::fmt;
+
+use crate::archive::Digest;
+
+/// Types that no compiler writes and no relocation could be sure of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SurveyError {
+    id: u32,
+    what: &'static str,
+}
+
+impl SurveyError {
+    pub(super) fn new(id: u32, what: &'static str) -> Self {
+        Self { id, what }
+    }
+
+    /// A VAR, FUNC, DATASEC, tag or unknown kind where a type belongs.
+    pub(super) fn no_value(id: u32) -> Self {
+        Self::new(id, "is no type of a value, but is used as one")
+    }
+}
+
+impl fmt::Display for SurveyError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "type [{}] {}", self.id, self.what)
+    }
+}
+
+impl std::error::Error for SurveyError {}
+
+/// A part of an atlas, for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Part {
+    Header,
+    Index,
+    Kernels,
+    Definitions(usize),
+    Strings(usize),
+}
+
+impl fmt::Display for Part {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Header => f.write_str("the header"),
+            Self::Index => f.write_str("the index"),
+            Self::Kernels => f.write_str("the list of kernels"),
+            Self::Definitions(block) => write!(f, "the definitions of block {block}"),
+            Self::Strings(block) => write!(f, "the strings of block {block}"),
+        }
+    }
+}
+
+/// Why an atlas can't be read or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AtlasError(pub(super) Why);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    Foreign,
+    Version(u16),
+    Codec(u8),
+    Short {
+        need: u64,
+        have: u64,
+    },
+    Digest(Part),
+    Pin {
+        wanted: String,
+        found: Digest,
+    },
+    Malformed {
+        part: Part,
+        offset: usize,
+        what: &'static str,
+    },
+    Unpack {
+        part: Part,
+        why: String,
+    },
+    Pack(String),
+    TooMany(&'static str),
+    Twice(String),
+    NoKernel(String),
+}
+
+impl AtlasError {
+    pub(super) fn malformed(part: Part, offset: usize, what: &'static str) -> Self {
+        Self(Why::Malformed { part, offset, what })
+    }
+}
+
+impl fmt::Display for AtlasError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::Foreign => f.write_str("not an atlas: it does not begin as one"),
+            Why::Version(version) => write!(
+                f,
+                "atlas format {version}, this btfhub reads format {}: take a btfhub that is as \
+                 new as the one that wrote it",
+                super::format::VERSION
+            ),
+            Why::Codec(codec) => write!(
+                f,
+                "atlas codec {codec}, this btfhub reads codec {}",
+                super::format::CODEC
+            ),
+            Why::Short { need, have } => write!(
+                f,
+                "atlas of {have} bytes where its index tells of {need}: truncated or mixed up"
+            ),
+            Why::Digest(part) => write!(f, "damaged atlas: {part} does not have its digest"),
+            Why::Pin { wanted, found } => write!(
+                f,
+                "another atlas than the pinned one: pinned {wanted}, found {found}"
+            ),
+            Why::Malformed { part, offset, what } => {
+                write!(f, "malformed atlas: {part}, byte {offset}: {what}")
+            }
+            Why::Unpack { part, why } => write!(f, "damaged atlas: {part}: {why}"),
+            Why::Pack(why) => write!(f, "the atlas can't be compressed: {why}"),
+            Why::TooMany(what) => write!(f, "an atlas can't hold so many {what}"),
+            Why::Twice(kernel) => write!(f, "{kernel} comes twice"),
+            Why::NoKernel(kernel) => write!(f, "the atlas has no kernel {kernel}"),
+        }
+    }
+}
+
+impl std::error::Error for AtlasError {}

@@ -1,0 +1,198 @@
+//! The frame of the file: header and index. The whole format is described in
+//! `FORMAT.md`, which the module's documentation shows.
+
+use super::bytes::{Cursor, put, put_len};
+use super::definition::GROUP_KINDS;
+use super::error::{AtlasError, Part, Why};
+use super::pack::{Effort, Section, expand, pack};
+use crate::archive::Digest;
+
+/// The first eight bytes. The control characters catch transfers that rewrite
+/// line ends or strip the eighth bit.
+pub(super) const MAGIC: [u8; 8] = *b"BTFATL\x1a\n";
+/// The version of the format.
+pub(super) const VERSION: u16 = 1;
+/// The codec of the sections: xz.
+pub(super) const CODEC: u8 = 1;
+const DIGEST_AT: usize = 32;
+/// Length of the header.
+pub(super) const HEADER_LEN: usize = 64;
+
+/// What the index tells of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct BlockEntry {
+    /// Groups in it.
+    pub(super) groups: u32,
+    /// Definitions in it.
+    pub(super) definitions: u32,
+    /// Strings that it is the first to name.
+    pub(super) strings: u32,
+    /// In [`GROUP_KINDS`]: of its first group.
+    pub(super) kind: usize,
+    /// Name of its first group.
+    pub(super) name: Vec<u8>,
+    pub(super) columns: Section,
+    pub(super) text: Section,
+}
+
+/// What the index tells.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Index {
+    pub(super) kernels: Section,
+    pub(super) kernel_count: u32,
+    pub(super) blocks: Vec<BlockEntry>,
+}
+
+impl Index {
+    /// The file: header, index, and the sections in the order of the index.
+    pub(super) fn assemble(mut self, sections: &[Vec<u8>]) -> Result<Vec<u8>, AtlasError> {
+        let mut raw = Vec::new();
+        put(&mut raw, u64::from(self.kernel_count));
+        put_section(&mut raw, &self.kernels);
+        put_len(&mut raw, self.blocks.len());
+        for block in &mut self.blocks {
+            for count in [block.groups, block.definitions, block.strings] {
+                put(&mut raw, u64::from(count));
+            }
+            put_len(&mut raw, block.kind);
+            put_len(&mut raw, block.name.len());
+            raw.extend_from_slice(&block.name);
+            put_section(&mut raw, &block.columns);
+            put_section(&mut raw, &block.text);
+        }
+        let index = pack(&raw, Effort::Best)?;
+        let mut out = Vec::new();
+        out.extend(MAGIC);
+        out.extend(VERSION.to_le_bytes());
+        out.extend([CODEC, 0, 0, 0, 0, 0]);
+        out.extend((index.len() as u64).to_le_bytes());
+        out.extend((raw.len() as u64).to_le_bytes());
+        out.extend([0; 32]);
+        out.extend(index);
+        let digest = file_digest(&out, out.len());
+        out.splice(DIGEST_AT..HEADER_LEN, *digest.as_bytes());
+        for section in sections {
+            out.extend_from_slice(section);
+        }
+        Ok(out)
+    }
+
+    /// Reads and checks header and index; gives the digest too.
+    pub(super) fn read(file: &[u8]) -> Result<(Self, Digest), AtlasError> {
+        let Some(header) = file.first_chunk::<HEADER_LEN>() else {
+            return Err(AtlasError(if file.starts_with(&MAGIC) {
+                Why::Short {
+                    need: HEADER_LEN as u64,
+                    have: file.len() as u64,
+                }
+            } else {
+                Why::Foreign
+            }));
+        };
+        let mut cursor = Cursor::new(header, Part::Header);
+        if cursor.array::<8>()? != MAGIC {
+            return Err(AtlasError(Why::Foreign));
+        }
+        let version = u16::from_le_bytes(cursor.array()?);
+        if version != VERSION {
+            return Err(AtlasError(Why::Version(version)));
+        }
+        let [codec, zeros @ ..] = cursor.array::<6>()?;
+        if codec != CODEC {
+            return Err(AtlasError(Why::Codec(codec)));
+        }
+        if zeros != [0; 5] {
+            return Err(cursor.error("an unknown flag is set"));
+        }
+        let packed = u64::from_le_bytes(cursor.array()?);
+        let raw = u64::from_le_bytes(cursor.array()?);
+        let found = Digest::from_bytes(cursor.array()?);
+        let start = HEADER_LEN as u64;
+        let short = AtlasError(Why::Short {
+            need: start.saturating_add(packed),
+            have: file.len() as u64,
+        });
+        let end = usize::try_from(start.saturating_add(packed)).ok();
+        let Some(end) = end.filter(|&end| end <= file.len()) else {
+            return Err(short);
+        };
+        if file_digest(file, end) != found {
+            return Err(AtlasError(Why::Digest(Part::Index)));
+        }
+        let section = Section {
+            start,
+            packed,
+            raw,
+            digest: super::pack::digest(file.get(HEADER_LEN..end).unwrap_or_default()),
+        };
+        let raw = expand(file, &section, Part::Index)?;
+        let mut cursor = Cursor::new(&raw, Part::Index);
+        let mut start = end as u64;
+        let kernel_count = cursor.u32()?;
+        let kernels = take_section(&mut cursor, &mut start)?;
+        let count = cursor.len()?;
+        let mut blocks = Vec::new();
+        for _ in 0..count {
+            let (groups, definitions, strings) = (cursor.u32()?, cursor.u32()?, cursor.u32()?);
+            let kind = cursor.len()?;
+            if kind >= GROUP_KINDS.len() {
+                return Err(cursor.error("an unknown kind"));
+            }
+            let name = cursor.len()?;
+            let name = cursor.take(name)?.to_vec();
+            let columns = take_section(&mut cursor, &mut start)?;
+            let text = take_section(&mut cursor, &mut start)?;
+            blocks.push(BlockEntry {
+                groups,
+                definitions,
+                strings,
+                kind,
+                name,
+                columns,
+                text,
+            });
+        }
+        if !cursor.is_at_end() {
+            return Err(cursor.error("something follows its end"));
+        }
+        if start != file.len() as u64 {
+            return Err(AtlasError(Why::Short {
+                need: start,
+                have: file.len() as u64,
+            }));
+        }
+        let index = Self {
+            kernels,
+            kernel_count,
+            blocks,
+        };
+        Ok((index, found))
+    }
+}
+
+/// BLAKE3 of header and index but for the digest itself. The index has the
+/// digests of all that follows.
+fn file_digest(file: &[u8], end: usize) -> Digest {
+    let mut bytes = file.get(..DIGEST_AT).unwrap_or_default().to_vec();
+    bytes.extend_from_slice(file.get(HEADER_LEN..end).unwrap_or_default());
+    Digest::of(&bytes)
+}
+
+fn put_section(out: &mut Vec<u8>, section: &Section) {
+    put(out, section.packed);
+    put(out, section.raw);
+    out.extend(section.digest);
+}
+
+fn take_section(cursor: &mut Cursor<'_>, start: &mut u64) -> Result<Section, AtlasError> {
+    let section = Section {
+        start: *start,
+        packed: cursor.varint()?,
+        raw: cursor.varint()?,
+        digest: cursor.array()?,
+    };
+    *start = start
+        .checked_add(section.packed)
+        .ok_or_else(|| cursor.error("a section beyond all files"))?;
+    Ok(section)
+}

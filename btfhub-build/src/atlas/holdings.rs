@@ -1,0 +1,185 @@
+//! What kernels hold, out of what changes from one to another.
+
+use std::collections::{HashMap, HashSet};
+
+use super::error::{AtlasError, Part};
+use super::kernels::KernelEntry;
+use super::read::Atlas;
+use crate::btf::Endian;
+
+/// What a kernel holds of some definitions, or of all.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Holding {
+    pub(super) endian: Endian,
+    pub(super) pointer_int: Option<u32>,
+    pub(super) index_type: Option<u32>,
+    /// Ascending.
+    pub(super) held: Vec<u32>,
+    /// Of those the kernel has two, ascending.
+    pub(super) twice: Vec<u32>,
+    /// Candidates of one group whose order is not the ascending one.
+    pub(super) orders: Vec<Vec<u32>>,
+}
+
+impl Holding {
+    /// The definitions with numbers from `first` on, `count` of them at most,
+    /// by ordinal: the candidates of one group.
+    pub(super) fn candidates(&self, first: u32, count: usize) -> Vec<u32> {
+        let mut candidates = Vec::new();
+        for number in self.sequence(first, count) {
+            if !candidates.contains(&number) {
+                candidates.push(number);
+            }
+        }
+        candidates
+    }
+
+    /// The same in the order of their types, those that the kernel has twice
+    /// twice.
+    pub(super) fn sequence(&self, first: u32, count: usize) -> Vec<u32> {
+        let last = u64::from(first) + count as u64;
+        let mut usual = between(&self.held, first, last).to_vec();
+        usual.extend_from_slice(between(&self.twice, first, last));
+        if usual.len() > 1 {
+            let of_these =
+                |order: &&Vec<u32>| order.first().is_some_and(|number| usual.contains(number));
+            if let Some(order) = self.orders.iter().find(of_these) {
+                if is_rearranged(order, &usual) {
+                    return order.clone();
+                }
+            }
+        }
+        usual
+    }
+
+    /// All of them, the candidates of each group in the order of their types;
+    /// with `true` where one comes for the second time.
+    pub(super) fn in_order(&self) -> Vec<(u32, bool)> {
+        let mut ordered: HashSet<u32> = HashSet::new();
+        let mut out = Vec::with_capacity(self.held.len() + self.twice.len());
+        for order in &self.orders {
+            for &number in order {
+                out.push((number, !ordered.insert(number)));
+            }
+        }
+        let rest = |numbers: &[u32], again: bool| -> Vec<(u32, bool)> {
+            let rest = numbers.iter().filter(|number| !ordered.contains(number));
+            rest.map(|&number| (number, again)).collect()
+        };
+        out.extend(rest(&self.held, false));
+        out.extend(rest(&self.twice, true));
+        out
+    }
+}
+
+/// Those of an ascending list from `first` to before `last`.
+fn between(numbers: &[u32], first: u32, last: u64) -> &[u32] {
+    let start = numbers.partition_point(|&number| number < first);
+    let numbers = numbers.get(start..).unwrap_or_default();
+    let len = numbers.partition_point(|&number| u64::from(number) < last);
+    numbers.get(..len).unwrap_or_default()
+}
+
+fn is_rearranged(order: &[u32], usual: &[u32]) -> bool {
+    let sorted = |numbers: &[u32]| {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        numbers
+    };
+    sorted(order) == sorted(usual)
+}
+
+impl Atlas {
+    fn holding(&self, kernel: usize) -> Option<Holding> {
+        let entries = self.entries();
+        let mut line = Vec::new();
+        let mut next = Some(kernel);
+        while let Some(number) = next {
+            let entry = entries.get(number)?;
+            line.push(entry);
+            next = entry.parent;
+        }
+        let mut holding: Option<Holding> = None;
+        for entry in line.into_iter().rev() {
+            holding = Some(follow(holding.as_ref(), entry, |_| true));
+        }
+        holding
+    }
+
+    /// What one kernel holds.
+    ///
+    /// # Errors
+    /// Beyond the last kernel.
+    pub(super) fn holding_of(&self, kernel: usize) -> Result<Holding, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        self.holding(kernel).ok_or_else(absent)
+    }
+
+    /// What each kernel holds of the `relevant` definitions, by number: each
+    /// distinct holding once, and for each kernel which it is.
+    pub(super) fn holdings(&self, relevant: &[bool]) -> (Vec<Holding>, Vec<usize>) {
+        let is_relevant = |number: u32| relevant.get(number as usize).copied().unwrap_or(false);
+        let mut distinct: Vec<Holding> = Vec::new();
+        let mut numbers: HashMap<Holding, usize> = HashMap::new();
+        let mut of_kernels: Vec<usize> = Vec::new();
+        for entry in self.entries() {
+            let parent = entry
+                .parent
+                .and_then(|parent| of_kernels.get(parent).copied());
+            let parent = parent.and_then(|parent| Some((parent, distinct.get(parent)?)));
+            if let Some((number, parent)) = parent {
+                let unchanged = !entry.held.iter().any(|&number| is_relevant(number))
+                    && !entry.twice.iter().any(|&number| is_relevant(number))
+                    && entry.orders.is_none()
+                    && entry.endian == parent.endian
+                    && entry.pointer_int == parent.pointer_int
+                    && entry.index_type == parent.index_type;
+                if unchanged {
+                    of_kernels.push(number);
+                    continue;
+                }
+            }
+            let holding = follow(parent.map(|(_, parent)| parent), entry, is_relevant);
+            let number = *numbers.entry(holding).or_insert_with_key(|holding| {
+                distinct.push(holding.clone());
+                distinct.len() - 1
+            });
+            of_kernels.push(number);
+        }
+        (distinct, of_kernels)
+    }
+}
+
+/// What a kernel holds of what is `relevant`, from what its parent does.
+fn follow(
+    parent: Option<&Holding>,
+    entry: &KernelEntry,
+    relevant: impl Fn(u32) -> bool,
+) -> Holding {
+    let filter = |numbers: &[u32]| -> Vec<u32> {
+        let relevant = |number: &u32| relevant(*number);
+        numbers.iter().copied().filter(relevant).collect()
+    };
+    let (held, twice) = (filter(&entry.held), filter(&entry.twice));
+    let orders = entry.orders.as_ref().map(|orders| {
+        let is_relevant = |order: &&Vec<u32>| order.iter().any(|&number| relevant(number));
+        orders.iter().filter(is_relevant).cloned().collect()
+    });
+    let changes = super::kernels::changes;
+    let (held, twice, orders) = match parent {
+        None => (held, twice, orders.unwrap_or_default()),
+        Some(parent) => (
+            changes(&parent.held, &held),
+            changes(&parent.twice, &twice),
+            orders.unwrap_or_else(|| parent.orders.clone()),
+        ),
+    };
+    Holding {
+        endian: entry.endian,
+        pointer_int: entry.pointer_int,
+        index_type: entry.index_type,
+        held,
+        twice,
+        orders,
+    }
+}

@@ -1,0 +1,326 @@
+//! Which kernel holds which definitions: each kernel as what changes from
+//! another one that comes before it.
+
+use btfhub_runtime::{Arch, KernelId};
+
+use super::bytes::{Cursor, put, put_len};
+use super::collect::Source;
+use super::columns::{put_text, take_text};
+use super::error::{AtlasError, Part};
+use crate::archive::{Digest, SUFFIX};
+use crate::btf::Endian;
+
+/// A kernel by canonical numbers of definitions, as it is written.
+#[derive(Clone, Debug)]
+pub(super) struct Kernel<'a> {
+    pub(super) id: KernelId<'a>,
+    pub(super) source: &'a Source,
+    pub(super) endian: Endian,
+    /// Ascending.
+    pub(super) held: Vec<u32>,
+    /// Those of them that it has twice, ascending.
+    pub(super) twice: Vec<u32>,
+    /// Candidates of one group in the order of their types, where that is not
+    /// the usual one: ascending, then those it has twice, ascending.
+    pub(super) orders: Vec<Vec<u32>>,
+    pub(super) pointer_int: Option<u32>,
+    pub(super) index_type: Option<u32>,
+}
+
+/// How many kernels are looked at for one to go out from.
+const NEAR: usize = 64;
+/// One of so many definitions is compared for that.
+const SAMPLE: u32 = 16;
+
+/// Writes kernels, which come in the order of their ids.
+#[derive(Default)]
+pub(super) struct KernelsEncoder<'a> {
+    lengths: Vec<u8>,
+    text: Vec<u8>,
+    records: Vec<u8>,
+    changes: Vec<u8>,
+    /// The last one that was no usual one.
+    path: Vec<u8>,
+    past: Vec<(Kernel<'a>, Vec<u32>)>,
+    count: usize,
+}
+
+impl<'a> KernelsEncoder<'a> {
+    pub(super) fn add(&mut self, kernel: Kernel<'a>) {
+        let sample: Vec<u32> = kernel
+            .held
+            .iter()
+            .copied()
+            .filter(|number| number.wrapping_mul(0x9e37_79b1) < u32::MAX / SAMPLE)
+            .collect();
+        let empty = Kernel {
+            held: Vec::new(),
+            twice: Vec::new(),
+            orders: Vec::new(),
+            ..kernel.clone()
+        };
+        let parent = self
+            .past
+            .iter()
+            .enumerate()
+            .rev()
+            .min_by_key(|(_, (_, other))| changes(other, &sample).len());
+        let (distance, base) = match parent {
+            Some((number, (base, _))) => (self.past.len() - number, base),
+            None => (0, &empty),
+        };
+        let before = self.past.last().map(|(kernel, _)| kernel.id);
+        let texts = |id: KernelId<'a>| [id.arch.as_str(), id.release, id.distro, id.version];
+        let before = before.map_or([""; 4], texts);
+        for (before, now) in before.iter().zip(texts(kernel.id)) {
+            put_text(
+                &mut self.lengths,
+                &mut self.text,
+                before.as_bytes(),
+                now.as_bytes(),
+            );
+        }
+        self.text.extend(kernel.source.digest.as_bytes());
+        let usual = usual_path(kernel.id) == kernel.source.path;
+        put_len(&mut self.records, usize::from(!usual));
+        if !usual {
+            let path = kernel.source.path.as_bytes();
+            put_text(&mut self.lengths, &mut self.text, &self.path, path);
+            path.clone_into(&mut self.path);
+        }
+        put_len(&mut self.records, distance);
+        put_len(&mut self.records, usize::from(kernel.endian == Endian::Big));
+        for number in [kernel.pointer_int, kernel.index_type] {
+            put(&mut self.records, number.map_or(0, |n| u64::from(n) + 1));
+        }
+        for (old, new) in [(&base.held, &kernel.held), (&base.twice, &kernel.twice)] {
+            put_ascending(&mut self.records, &mut self.changes, &changes(old, new));
+        }
+        let same = base.orders == kernel.orders;
+        put_len(
+            &mut self.records,
+            if same { 0 } else { kernel.orders.len() + 1 },
+        );
+        if !same {
+            for order in &kernel.orders {
+                put_len(&mut self.records, order.len());
+                for &number in order {
+                    put(&mut self.changes, u64::from(number));
+                }
+            }
+        }
+        if self.past.len() == NEAR {
+            self.past.remove(0);
+        }
+        self.past.push((kernel, sample));
+        self.count += 1;
+    }
+
+    /// How many there are, and the section.
+    pub(super) fn finish(self) -> (usize, Vec<u8>) {
+        let columns = [&self.lengths, &self.text, &self.records, &self.changes];
+        let mut out = Vec::new();
+        for column in columns {
+            put_len(&mut out, column.len());
+        }
+        for column in columns {
+            out.extend_from_slice(column);
+        }
+        (self.count, out)
+    }
+}
+
+/// The path of the entry that a kernel has by the archive's layout.
+fn usual_path(id: KernelId<'_>) -> String {
+    format!("{id}{SUFFIX}")
+}
+
+/// Numbers that are in one of two ascending lists but not in both.
+pub(super) fn changes(old: &[u32], new: &[u32]) -> Vec<u32> {
+    let mut out = Vec::new();
+    let (mut a, mut b) = (0, 0);
+    while a < old.len() || b < new.len() {
+        match (old.get(a), new.get(b)) {
+            (Some(x), Some(y)) if x == y => {
+                a += 1;
+                b += 1;
+            }
+            (Some(&x), y) if y.is_none_or(|&y| x < y) => {
+                out.push(x);
+                a += 1;
+            }
+            (_, Some(&y)) => {
+                out.push(y);
+                b += 1;
+            }
+            (_, None) => break,
+        }
+    }
+    out
+}
+
+fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[u32]) {
+    put_len(counts, numbers.len());
+    let mut before = 0;
+    for &number in numbers {
+        put(out, u64::from(number - before));
+        before = number;
+    }
+}
+
+/// A kernel as it is read.
+#[derive(Clone, Debug)]
+pub(super) struct KernelEntry {
+    arch: String,
+    release: String,
+    distro: String,
+    version: String,
+    pub(super) source: Source,
+    pub(super) endian: Endian,
+    /// The kernel from which it goes out.
+    pub(super) parent: Option<usize>,
+    pub(super) held: Vec<u32>,
+    pub(super) twice: Vec<u32>,
+    /// `None` when they are the parent's.
+    pub(super) orders: Option<Vec<Vec<u32>>>,
+    pub(super) pointer_int: Option<u32>,
+    pub(super) index_type: Option<u32>,
+}
+
+impl KernelEntry {
+    pub(super) fn id(&self) -> KernelId<'_> {
+        KernelId {
+            arch: Arch::new(&self.arch),
+            release: &self.release,
+            distro: &self.distro,
+            version: &self.version,
+        }
+    }
+}
+
+/// Reads the section; `definitions` is how many there are.
+pub(super) fn read(
+    section: &[u8],
+    count: u32,
+    definitions: u32,
+) -> Result<Vec<KernelEntry>, AtlasError> {
+    let mut cursor = Cursor::new(section, Part::Kernels);
+    let mut lens = [0; 4];
+    for len in &mut lens {
+        *len = cursor.len()?;
+    }
+    let mut columns = [cursor; 4];
+    for (column, len) in columns.iter_mut().zip(lens) {
+        *column = Cursor::new(cursor.take(len)?, Part::Kernels);
+    }
+    let [mut lengths, mut text, mut records, mut numbers] = columns;
+    let mut kernels: Vec<KernelEntry> = Vec::new();
+    let mut names: [Vec<u8>; 4] = Default::default();
+    let mut path = Vec::new();
+    for number in 0..count as usize {
+        let mut next = [const { String::new() }; 4];
+        for (name, next) in names.iter_mut().zip(&mut next) {
+            take_text(&mut lengths, &mut text, name)?;
+            *next = String::from_utf8(name.clone())
+                .map_err(|_| text.error("a kernel's name that is not UTF-8"))?;
+        }
+        let [arch, release, distro, version] = next;
+        let digest = Digest::from_bytes(text.array()?);
+        let unusual = records.below(2, "an unknown kind of path")? == 1;
+        if unusual {
+            take_text(&mut lengths, &mut text, &mut path)?;
+        }
+        let parent = match records.len()? {
+            0 => None,
+            distance => Some(
+                number
+                    .checked_sub(distance)
+                    .ok_or_else(|| records.error("a change of no kernel"))?,
+            ),
+        };
+        let endian = match records.below(2, "an unknown byte order")? {
+            0 => Endian::Little,
+            _ => Endian::Big,
+        };
+        let mut special = [None; 2];
+        for special in &mut special {
+            *special = records.u32()?.checked_sub(1);
+            if special.is_some_and(|number| number >= definitions) {
+                return Err(records.error("a definition that is not there"));
+            }
+        }
+        let held = take_ascending(&mut records, &mut numbers, definitions)?;
+        let twice = take_ascending(&mut records, &mut numbers, definitions)?;
+        let orders = match records.len()?.checked_sub(1) {
+            None => None,
+            Some(count) => {
+                let mut orders = Vec::new();
+                for _ in 0..count {
+                    let mut order = Vec::new();
+                    for _ in 0..records.len()? {
+                        order.push(numbers.below(definitions, "a definition that is not there")?);
+                    }
+                    orders.push(order);
+                }
+                Some(orders)
+            }
+        };
+        let id = KernelId {
+            arch: Arch::new(&arch),
+            release: &release,
+            distro: &distro,
+            version: &version,
+        };
+        let path = if unusual {
+            String::from_utf8(path.clone()).map_err(|_| text.error("a path that is not UTF-8"))?
+        } else {
+            usual_path(id)
+        };
+        kernels.push(KernelEntry {
+            arch,
+            release,
+            distro,
+            version,
+            source: Source { path, digest },
+            endian,
+            parent,
+            held,
+            twice,
+            orders,
+            pointer_int: special[0],
+            index_type: special[1],
+        });
+    }
+    if kernels.windows(2).any(|two| two[0].id() >= two[1].id()) {
+        return Err(lengths.error("the kernels are not in order"));
+    }
+    if ![lengths, text, records, numbers]
+        .iter()
+        .all(Cursor::is_at_end)
+    {
+        return Err(numbers.error("something follows the last kernel"));
+    }
+    Ok(kernels)
+}
+
+fn take_ascending(
+    counts: &mut Cursor<'_>,
+    numbers: &mut Cursor<'_>,
+    limit: u32,
+) -> Result<Vec<u32>, AtlasError> {
+    let count = counts.len()?;
+    let mut out = Vec::new();
+    let mut before = 0u32;
+    for index in 0..count {
+        let gap = numbers.u32()?;
+        let number = before.checked_add(gap).filter(|&number| number < limit);
+        match number {
+            Some(number) if index == 0 || gap > 0 => {
+                out.push(number);
+                before = number;
+            }
+            _ => return Err(numbers.error("a definition that is not there")),
+        }
+    }
+    Ok(out)
+}

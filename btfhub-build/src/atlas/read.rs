@@ -1,0 +1,396 @@
+//! Reading an atlas: the index at once, blocks and strings when they are asked
+//! for.
+
+use std::path::Path;
+use std::sync::OnceLock;
+
+use btfhub_runtime::KernelId;
+
+use super::collect::Source;
+use super::decode::{Decoder, Group, Position};
+use super::definition::{GROUP_KINDS, group_kind};
+use super::error::{AtlasError, Part, Why};
+use super::format::{BlockEntry, Index};
+use super::kernels::{self, KernelEntry};
+use super::pack::expand;
+use crate::archive::Digest;
+use crate::btf::{Endian, Kind};
+
+/// The type definitions of many kernels.
+///
+/// [`Atlas::parse`] reads header, index and the list of kernels; everything
+/// else is expanded, and its digest checked, when it is asked for.
+#[derive(Debug)]
+pub struct Atlas {
+    file: Vec<u8>,
+    digest: Digest,
+    index: Index,
+    kernels: Vec<KernelEntry>,
+    /// For each block the numbers of its first group, definition and string.
+    firsts: Vec<First>,
+    blocks: Vec<OnceLock<Block>>,
+    texts: Vec<OnceLock<Text>>,
+    totals: First,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct First {
+    group: u32,
+    definition: u32,
+    string: u32,
+}
+
+/// An expanded block.
+#[derive(Debug)]
+struct Block {
+    columns: Vec<u8>,
+    groups: Vec<Place>,
+}
+
+/// A group in its block.
+#[derive(Debug)]
+struct Place {
+    position: Position,
+    /// Of the group before, of which this one's name and kind are told apart.
+    before: Group,
+    kind: Kind,
+    name: Vec<u8>,
+    first_definition: u32,
+}
+
+/// The strings of a block.
+#[derive(Debug)]
+struct Text {
+    bytes: Vec<u8>,
+    ends: Vec<usize>,
+}
+
+impl Atlas {
+    /// Reads a file from memory.
+    ///
+    /// # Errors
+    /// When it is no atlas, of another version, or damaged.
+    pub fn parse(file: Vec<u8>) -> Result<Self, AtlasError> {
+        let (index, digest) = Index::read(&file)?;
+        let mut firsts = Vec::new();
+        // Number 0 is the empty string.
+        let mut next = First {
+            string: 1,
+            ..First::default()
+        };
+        for block in &index.blocks {
+            firsts.push(next);
+            let add = |a: u32, b: u32| {
+                a.checked_add(b)
+                    .ok_or_else(|| AtlasError::malformed(Part::Index, 0, "its counts overflow"))
+            };
+            next = First {
+                group: add(next.group, block.groups)?,
+                definition: add(next.definition, block.definitions)?,
+                string: add(next.string, block.strings)?,
+            };
+        }
+        let raw = expand(&file, &index.kernels, Part::Kernels)?;
+        let kernels = kernels::read(&raw, index.kernel_count, next.definition)?;
+        let blocks = index.blocks.iter().map(|_| OnceLock::new()).collect();
+        let texts = index.blocks.iter().map(|_| OnceLock::new()).collect();
+        Ok(Self {
+            file,
+            digest,
+            index,
+            kernels,
+            firsts,
+            blocks,
+            texts,
+            totals: next,
+        })
+    }
+
+    /// Reads a file, which must have a digest where one is given.
+    ///
+    /// # Errors
+    /// As [`Atlas::parse`]; when the file can't be read, or is another one.
+    pub fn open(path: &Path, pin: Option<&str>) -> Result<Self, crate::Error> {
+        let failed = |kind| crate::Error::new(kind, format!("atlas {}", path.display()));
+        let file =
+            std::fs::read(path).map_err(|error| failed(crate::ErrorKind::Io).because(error))?;
+        let atlas =
+            Self::parse(file).map_err(|error| failed(crate::ErrorKind::Archive).because(error))?;
+        match pin {
+            Some(wanted) if wanted != atlas.digest.to_string() => {
+                let (wanted, found) = (wanted.to_owned(), atlas.digest);
+                Err(failed(crate::ErrorKind::Pin)
+                    .because(AtlasError(Why::Pin { wanted, found }))
+                    .help("pin the digest that `cargo btfhub atlas inspect` prints, if this is the atlas you want"))
+            }
+            _ => Ok(atlas),
+        }
+    }
+
+    /// The BLAKE3 digest that stands for the whole file: of its header and index,
+    /// which has the digests of everything else.
+    pub fn digest(&self) -> Digest {
+        self.digest
+    }
+
+    /// Bytes of the file.
+    pub fn file_len(&self) -> usize {
+        self.file.len()
+    }
+
+    /// Its kernels, in order.
+    pub fn kernels(&self) -> impl ExactSizeIterator<Item = KernelId<'_>> {
+        self.kernels.iter().map(KernelEntry::id)
+    }
+
+    /// The number of a kernel.
+    ///
+    /// # Errors
+    /// When it is not in the atlas.
+    pub fn kernel(&self, id: KernelId<'_>) -> Result<usize, AtlasError> {
+        self.kernels
+            .binary_search_by(|kernel| kernel.id().cmp(&id))
+            .map_err(|_| AtlasError(Why::NoKernel(id.to_string())))
+    }
+
+    /// What the entry was that a kernel was read from.
+    pub fn source(&self, kernel: usize) -> Option<&Source> {
+        Some(&self.kernels.get(kernel)?.source)
+    }
+
+    /// The byte order of a kernel.
+    pub fn endian(&self, kernel: usize) -> Option<Endian> {
+        Some(self.kernels.get(kernel)?.endian)
+    }
+
+    /// How many distinct definitions it has.
+    pub fn definition_count(&self) -> u32 {
+        self.totals.definition
+    }
+
+    /// How many kinds and names of types.
+    pub fn group_count(&self) -> u32 {
+        self.totals.group
+    }
+
+    /// What the file is made of: names of parts, and their bytes.
+    pub fn parts(&self) -> [(&'static str, u64); 4] {
+        let sum = |section: fn(&BlockEntry) -> u64| self.index.blocks.iter().map(section).sum();
+        let columns: u64 = sum(|block| block.columns.packed);
+        let text: u64 = sum(|block| block.text.packed);
+        let kernels = self.index.kernels.packed;
+        let rest = (self.file.len() as u64).saturating_sub(columns + text + kernels);
+        [
+            ("header and index", rest),
+            ("kernels and what they hold", kernels),
+            ("definitions", columns),
+            ("names of members", text),
+        ]
+    }
+
+    /// Expands everything once: what is damaged shows.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub fn check(&self) -> Result<(), AtlasError> {
+        for block in 0..self.index.blocks.len() {
+            self.block(block)?;
+            self.text(block)?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn entries(&self) -> &[KernelEntry] {
+        &self.kernels
+    }
+
+    /// The number of the group of a kind and essential name.
+    pub(super) fn find(&self, kind: Kind, name: &[u8]) -> Result<Option<u32>, AtlasError> {
+        let kind = group_kind(kind);
+        let Some(order) = GROUP_KINDS.iter().position(|&other| other == kind) else {
+            return Ok(None);
+        };
+        let key = (order, name);
+        let after = self
+            .index
+            .blocks
+            .partition_point(|block| (block.kind, block.name.as_slice()) <= key);
+        let Some(number) = after.checked_sub(1) else {
+            return Ok(None);
+        };
+        let block = self.block(number)?;
+        let place = block.groups.binary_search_by(|place| {
+            let order = GROUP_KINDS.iter().position(|&other| other == place.kind);
+            (order.unwrap_or(0), place.name.as_slice()).cmp(&key)
+        });
+        let first = self.firsts.get(number).map_or(0, |first| first.group);
+        Ok(place
+            .ok()
+            .and_then(|place| u32::try_from(place).ok())
+            .and_then(|place| first.checked_add(place)))
+    }
+
+    /// A group: its name, and all definitions that it has in some kernel.
+    pub(super) fn group(&self, number: u32) -> Result<Group, AtlasError> {
+        let (block_number, block, place) = self.place(number)?;
+        let mut decoder = self.decoder(block_number, &block.columns)?;
+        decoder.seek(&place.position);
+        let mut group = place.before.clone();
+        decoder.group(&mut group)?;
+        Ok(group)
+    }
+
+    /// Kind and name of a group.
+    pub(super) fn title(&self, number: u32) -> Result<(Kind, &[u8]), AtlasError> {
+        let (_, _, place) = self.place(number)?;
+        Ok((place.kind, &place.name))
+    }
+
+    /// The number of the first definition of a group.
+    pub(super) fn first_definition(&self, number: u32) -> Result<u32, AtlasError> {
+        Ok(self.place(number)?.2.first_definition)
+    }
+
+    /// The number of the group of a definition.
+    pub(super) fn group_of(&self, definition: u32) -> Result<u32, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Index, 0, "a definition that is not there");
+        let after = self
+            .firsts
+            .partition_point(|first| first.definition <= definition);
+        let number = after.checked_sub(1).ok_or_else(absent)?;
+        let block = self.block(number)?;
+        let places = &block.groups;
+        let after = places.partition_point(|place| place.first_definition <= definition);
+        let place = after
+            .checked_sub(1)
+            .and_then(|place| u32::try_from(place).ok());
+        let first = self.firsts.get(number).map_or(0, |first| first.group);
+        place
+            .and_then(|place| first.checked_add(place))
+            .ok_or_else(absent)
+    }
+
+    /// A string.
+    pub(super) fn string(&self, number: u32) -> Result<&[u8], AtlasError> {
+        if number == 0 {
+            return Ok(&[]);
+        }
+        let block = self.firsts.partition_point(|first| first.string <= number) - 1;
+        let text = self.text(block)?;
+        let first = self.firsts.get(block).map_or(0, |first| first.string);
+        let index = (number - first) as usize;
+        let end = text.ends.get(index).copied();
+        let start = match index.checked_sub(1) {
+            Some(before) => text.ends.get(before).map(|end| end + 1),
+            None => Some(0),
+        };
+        let string = start
+            .zip(end)
+            .and_then(|(start, end)| text.bytes.get(start..end));
+        string.ok_or_else(|| {
+            AtlasError::malformed(Part::Strings(block), 0, "it ends before the last string")
+        })
+    }
+
+    fn place(&self, group: u32) -> Result<(usize, &Block, &Place), AtlasError> {
+        let after = self.firsts.partition_point(|first| first.group <= group);
+        let absent = || AtlasError::malformed(Part::Index, 0, "a group that is not there");
+        let number = after.checked_sub(1).ok_or_else(absent)?;
+        let block = self.block(number)?;
+        let first = self.firsts.get(number).map_or(0, |first| first.group);
+        let place = block
+            .groups
+            .get((group - first) as usize)
+            .ok_or_else(absent)?;
+        Ok((number, block, place))
+    }
+
+    fn decoder<'a>(&self, block: usize, columns: &'a [u8]) -> Result<Decoder<'a>, AtlasError> {
+        let first = self.firsts.get(block).map_or(1, |first| first.string);
+        Decoder::new(columns, Part::Definitions(block), self.totals.group, first)
+    }
+
+    fn block(&self, number: usize) -> Result<&Block, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Index, 0, "a block that is not there");
+        let slot = self.blocks.get(number).ok_or_else(absent)?;
+        if let Some(block) = slot.get() {
+            return Ok(block);
+        }
+        let entry = self.index.blocks.get(number).ok_or_else(absent)?;
+        let part = Part::Definitions(number);
+        let columns = expand(&self.file, &entry.columns, part)?;
+        let groups = self.places(number, entry, &columns)?;
+        Ok(slot.get_or_init(|| Block { columns, groups }))
+    }
+
+    /// Walks over a block once and notes where its groups are.
+    fn places(
+        &self,
+        number: usize,
+        entry: &BlockEntry,
+        columns: &[u8],
+    ) -> Result<Vec<Place>, AtlasError> {
+        let part = Part::Definitions(number);
+        let malformed = |what| AtlasError::malformed(part, 0, what);
+        let mut decoder = self.decoder(number, columns)?;
+        let mut group = Group::default();
+        let mut definition = self.firsts.get(number).map_or(0, |first| first.definition);
+        let last = definition.saturating_add(entry.definitions);
+        let mut places: Vec<Place> = Vec::new();
+        for _ in 0..entry.groups {
+            let position = decoder.position();
+            let before = group.title();
+            decoder.group(&mut group)?;
+            places.push(Place {
+                position,
+                before,
+                kind: group.kind(),
+                name: group.name.clone(),
+                first_definition: definition,
+            });
+            let count = u32::try_from(group.variants.len()).unwrap_or(u32::MAX);
+            definition = definition.saturating_add(count);
+        }
+        let first = self.firsts.get(number).map_or(1, |first| first.string);
+        if !decoder.is_at_end()
+            || definition != last
+            || decoder.next_string().checked_sub(first) != Some(entry.strings)
+        {
+            return Err(malformed("it does not hold what the index tells"));
+        }
+        let first = places.first();
+        if first.is_some_and(|place| {
+            GROUP_KINDS.get(entry.kind) != Some(&place.kind) || place.name != entry.name
+        }) {
+            return Err(malformed("its first name is not what the index tells"));
+        }
+        Ok(places)
+    }
+
+    fn text(&self, number: usize) -> Result<&Text, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Index, 0, "a block that is not there");
+        let slot = self.texts.get(number).ok_or_else(absent)?;
+        if let Some(text) = slot.get() {
+            return Ok(text);
+        }
+        let entry = self.index.blocks.get(number).ok_or_else(absent)?;
+        let part = Part::Strings(number);
+        let bytes = expand(&self.file, &entry.text, part)?;
+        let mut ends = Vec::new();
+        let mut at = 0;
+        while at < bytes.len() {
+            if bytes[at] == 0 {
+                ends.push(at);
+            }
+            at += 1;
+        }
+        if ends.len() != entry.strings as usize || bytes.last().is_some_and(|&last| last != 0) {
+            return Err(AtlasError::malformed(
+                part,
+                0,
+                "not as many strings as the index tells",
+            ));
+        }
+        Ok(slot.get_or_init(|| Text { bytes, ends }))
+    }
+}

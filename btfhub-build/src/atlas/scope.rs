@@ -1,0 +1,256 @@
+//! The part of an atlas that some names reach, and the BTF of a kernel cut
+//! down to it.
+
+use std::collections::HashMap;
+
+use super::decode::Group;
+use super::definition::{Element, body_len, elements, inline_kind, shape, split, type_len};
+use super::error::{AtlasError, Part};
+use super::holdings::Holding;
+use super::project::project;
+use super::read::Atlas;
+use crate::btf::Kind;
+use crate::relo::Relocations;
+
+/// How a definition is reached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// As a part of another one, or by its name: all of it counts.
+    Value,
+    /// Behind a pointer: of a struct or union only kind and name count
+    /// (libbpf's `behind_ptr`, and `bpf_core_fields_are_compat`, which looks
+    /// at no pointee).
+    Pointer,
+}
+
+/// The definitions that some names reach in any kernel.
+#[derive(Debug)]
+pub struct Scope<'a> {
+    pub(super) atlas: &'a Atlas,
+    /// Groups that were asked for by name.
+    pub(super) roots: Vec<u32>,
+    pub(super) groups: HashMap<u32, Reached>,
+    holdings: Vec<Holding>,
+    of_kernels: Vec<usize>,
+}
+
+/// A group that is reached.
+#[derive(Debug)]
+pub(super) struct Reached {
+    pub(super) group: Group,
+    pub(super) first_definition: u32,
+    value: bool,
+}
+
+impl Atlas {
+    /// What `names` (kind and essential name) reach. Kernels that are equal in
+    /// that have one BTF.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub fn scope<'n>(
+        &self,
+        names: impl IntoIterator<Item = (Kind, &'n [u8])>,
+    ) -> Result<Scope<'_>, AtlasError> {
+        let mut roots = Vec::new();
+        for (kind, name) in names {
+            roots.extend(self.find(kind, name)?);
+        }
+        roots.sort_unstable();
+        roots.dedup();
+        let groups = self.reached(&roots)?;
+        let mut relevant = vec![false; self.definition_count() as usize];
+        for reached in groups.values() {
+            let first = reached.first_definition as usize;
+            let last = first.saturating_add(reached.group.variants.len());
+            for slot in relevant.get_mut(first..last).unwrap_or_default() {
+                *slot = true;
+            }
+        }
+        let (holdings, of_kernels) = self.holdings(&relevant);
+        Ok(Scope {
+            atlas: self,
+            roots,
+            groups,
+            holdings,
+            of_kernels,
+        })
+    }
+
+    /// What some relocations can ask for: libbpf and aya-obj look for candidates
+    /// by kind and essential name.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub fn scope_of(&self, relocations: &Relocations) -> Result<Scope<'_>, AtlasError> {
+        let names = relocations.list().iter().flat_map(|relocation| {
+            let kind = Kind::from_number(relocation.root.kind);
+            let of_aya = relocation.aya_name.as_deref();
+            let names = of_aya.into_iter().chain([relocation.root.name.as_slice()]);
+            names.map(move |name| (kind, name))
+        });
+        self.scope(names)
+    }
+
+    /// A complete BTF of one kernel's types: what any relocation can ask for.
+    /// Functions, variables, sections, qualifiers and tags are not in it.
+    ///
+    /// # Errors
+    /// When there is no such kernel, or the atlas is damaged.
+    pub fn extract(&self, kernel: usize) -> Result<Vec<u8>, AtlasError> {
+        let holding = self.holding_of(kernel)?;
+        let roots: Vec<u32> = (0..self.group_count()).collect();
+        let mut groups = HashMap::new();
+        for &number in &roots {
+            let first_definition = self.first_definition(number)?;
+            let group = self.group(number)?;
+            if !holding
+                .candidates(first_definition, group.variants.len())
+                .is_empty()
+            {
+                let reached = Reached {
+                    group,
+                    first_definition,
+                    value: true,
+                };
+                groups.insert(number, reached);
+            }
+        }
+        let scope = Scope {
+            atlas: self,
+            roots,
+            groups,
+            holdings: Vec::new(),
+            of_kernels: Vec::new(),
+        };
+        project(&scope, &holding)
+    }
+
+    /// Groups that `roots` reach in any kernel, and those of the types that
+    /// every BTF has here.
+    fn reached(&self, roots: &[u32]) -> Result<HashMap<u32, Reached>, AtlasError> {
+        let mut groups: HashMap<u32, Reached> = HashMap::new();
+        let mut open: Vec<(u32, Reach)> = roots.iter().map(|&root| (root, Reach::Value)).collect();
+        for number in self.common_types() {
+            open.push((self.group_of(number)?, Reach::Value));
+        }
+        while let Some((number, reach)) = open.pop() {
+            let value = reach == Reach::Value;
+            if let Some(known) = groups.get_mut(&number) {
+                if known.value || !value {
+                    continue;
+                }
+                known.value = true;
+            } else {
+                let (kind, _) = self.title(number)?;
+                if kind.is_composite() && !value {
+                    // Kind and name are all that counts.
+                    continue;
+                }
+                let reached = Reached {
+                    group: self.group(number)?,
+                    first_definition: self.first_definition(number)?,
+                    value,
+                };
+                groups.insert(number, reached);
+            }
+            if let Some(reached) = groups.get(&number) {
+                for variant in &reached.group.variants {
+                    let body = reached.group.body(variant);
+                    visit_body(variant.kind, body, reach, &mut |group, _, reach| {
+                        open.push((group, reach));
+                    });
+                }
+            }
+        }
+        Ok(groups)
+    }
+
+    /// Definitions that tell pointer sizes and index types.
+    fn common_types(&self) -> Vec<u32> {
+        let entries = self.entries().iter();
+        let mut numbers: Vec<u32> = entries
+            .flat_map(|entry| [entry.pointer_int, entry.index_type])
+            .flatten()
+            .collect();
+        numbers.sort_unstable();
+        numbers.dedup();
+        numbers
+    }
+}
+
+impl Scope<'_> {
+    /// How many different BTFs the kernels have.
+    pub fn len(&self) -> usize {
+        self.holdings.len()
+    }
+
+    /// Whether there is no kernel.
+    pub fn is_empty(&self) -> bool {
+        self.holdings.is_empty()
+    }
+
+    /// For each kernel of the atlas the number of its BTF.
+    pub fn of_kernels(&self) -> &[usize] {
+        &self.of_kernels
+    }
+
+    /// BTF `number`: for the names that were asked for, relocations come to
+    /// the same in it as in the full BTF of its kernels.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub fn btf(&self, number: usize) -> Result<Vec<u8>, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        project(self, self.holdings.get(number).ok_or_else(absent)?)
+    }
+}
+
+/// Calls `visit` with the group, ordinal and reach of each reference in a
+/// body.
+pub(super) fn visit_body(
+    kind: Kind,
+    body: &[u32],
+    reach: Reach,
+    visit: &mut impl FnMut(u32, u32, Reach),
+) {
+    if kind == Kind::Typedef {
+        return visit_type(body, reach, visit);
+    }
+    for Element { ty, .. } in elements(kind, body) {
+        visit_type(ty, reach, visit);
+    }
+}
+
+fn visit_type(words: &[u32], reach: Reach, visit: &mut impl FnMut(u32, u32, Reach)) {
+    let Some((&first, rest)) = words.split_first() else {
+        return;
+    };
+    let (shape, argument) = split(first);
+    match shape {
+        shape::NAMED => visit(argument, 0, reach),
+        shape::OTHER => visit(argument, rest.first().copied().unwrap_or(0), reach),
+        shape::PTR => visit_type(rest, Reach::Pointer, visit),
+        shape::ARRAY => {
+            let element = rest.get(1..).unwrap_or_default();
+            visit_type(element, reach, visit);
+            if argument != 0 {
+                let index = element.get(type_len(element)..);
+                visit_type(index.unwrap_or_default(), reach, visit);
+            }
+        }
+        shape::PROTO => {
+            let mut rest = rest;
+            for _ in 0..=argument {
+                visit_type(rest, reach, visit);
+                rest = rest.get(type_len(rest)..).unwrap_or_default();
+            }
+        }
+        shape::INLINE => {
+            let kind = inline_kind(argument);
+            let body = rest.get(..body_len(kind, rest)).unwrap_or_default();
+            visit_body(kind, body, reach, visit);
+        }
+        _ => {}
+    }
+}

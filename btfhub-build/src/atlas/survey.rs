@@ -1,0 +1,600 @@
+//! What one kernel defines: which of its types are definitions, which of them
+//! no relocation can tell apart, and a hash of each of the others.
+
+use std::collections::HashMap;
+
+use super::error::SurveyError;
+use super::hash::{Hash, HashKey, PassThrough};
+use crate::btf::{Btf, Kind, StrOffset, TypeId, essential_name};
+
+/// How deep anonymous types may nest, and types by value. Real kernels reach
+/// about 20; beyond this only a cycle goes.
+const MAX_NESTING: u32 = 128;
+/// libbpf's `MAX_RESOLVE_DEPTH`: a longer chain of typedefs and qualifiers has
+/// no size for it, so that shortening it would change a result.
+const MAX_CHAIN: u32 = 31;
+
+/// Kind numbers as the type section has them: the hot loops compare these.
+const INT: u32 = 1;
+const PTR: u32 = 2;
+const ARRAY: u32 = 3;
+const STRUCT: u32 = 4;
+const UNION: u32 = 5;
+const ENUM: u32 = 6;
+const FWD: u32 = 7;
+const TYPEDEF: u32 = 8;
+const FUNC_PROTO: u32 = 13;
+const FLOAT: u32 = 16;
+const TYPE_TAG: u32 = 18;
+const ENUM64: u32 = 19;
+
+/// One definition that a kernel holds.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Held {
+    /// Equal exactly when the definitions are, kernel by kernel.
+    pub(super) hash: u128,
+    /// Of kind and essential name.
+    group: u64,
+    /// The first type with this definition.
+    pub(super) id: TypeId,
+    /// Whether this stands for the second type that has it. With two of them
+    /// a `TypeIdTarget` relocation is refused as ambiguous; more change
+    /// nothing.
+    pub(super) second: bool,
+}
+
+/// The definitions of one kernel in the order of their types.
+#[derive(Debug)]
+pub struct Survey<'a> {
+    pub(super) btf: &'a Btf,
+    pub(super) held: Vec<Held>,
+    /// The type of most array indices.
+    pub(super) index_type: TypeId,
+    /// The INT from which libbpf takes the size of pointers.
+    pub(super) pointer_int: Option<TypeId>,
+    /// By type id: 1 + the number of its candidate group, 0 for types that
+    /// are no definitions.
+    groups: Vec<u32>,
+    /// By type id: which definition of its group it is.
+    ordinals: Vec<u32>,
+}
+
+impl Survey<'_> {
+    /// Whether relocations can't tell this kernel from another one that was
+    /// surveyed for the same writer: the same definitions, the candidates for
+    /// each name in the same order.
+    pub fn is_equal(&self, other: &Survey<'_>) -> bool {
+        let in_groups = |survey: &Survey<'_>| {
+            let mut held: Vec<(u64, u128, bool)> = survey
+                .held
+                .iter()
+                .map(|held| (held.group, held.hash, held.second))
+                .collect();
+            held.sort_by_key(|&(group, ..)| group);
+            held
+        };
+        self.btf.endian() == other.btf.endian()
+            && self.btf.pointer_size() == other.btf.pointer_size()
+            && in_groups(self) == in_groups(other)
+    }
+
+    /// Whether a type, where there is one, is the same definition as another.
+    pub(super) fn is_same(&self, definition: TypeId, other: Option<TypeId>) -> bool {
+        let Some(other) = other else {
+            return false;
+        };
+        let group = |id: TypeId| self.groups.get(id.0 as usize).copied().unwrap_or(0);
+        group(definition) != 0
+            && group(definition) == group(other)
+            && self.ordinal(definition) == self.ordinal(other)
+    }
+
+    /// Which of the definitions with its kind and essential name a type is.
+    /// `None` for a type that is no definition.
+    pub(super) fn ordinal(&self, id: TypeId) -> Option<u32> {
+        let id = id.0 as usize;
+        (self.groups.get(id).copied()? != 0).then(|| self.ordinals.get(id).copied())?
+    }
+}
+
+/// A group of candidates: types of one kind and essential name.
+#[derive(Clone, Copy)]
+struct Group {
+    hash: u64,
+    first: u32,
+    last: u32,
+    several: bool,
+}
+
+/// Surveys a kernel.
+///
+/// # Errors
+/// For types that no compiler writes: endless, or of kinds that are no types.
+pub(super) fn survey(btf: &Btf, key: HashKey) -> Result<Survey<'_>, SurveyError> {
+    let mut surveyor = Surveyor::new(btf, key);
+    surveyor.find_groups()?;
+    surveyor.find_index_type()?;
+    surveyor.tell_apart()?;
+    surveyor.hash_all()?;
+    Ok(Survey {
+        btf,
+        index_type: TypeId(surveyor.index_type),
+        pointer_int: btf.long(),
+        held: surveyor.held,
+        groups: surveyor.groups,
+        ordinals: surveyor.ordinals,
+    })
+}
+
+struct Surveyor<'a> {
+    words: &'a [u32],
+    index: &'a [u32],
+    key: HashKey,
+    held: Vec<Held>,
+    index_type: u32,
+    groups: Vec<u32>,
+    ordinals: Vec<u32>,
+    list: Vec<Group>,
+    /// By type id: the next type of the same group, or 0.
+    next: Vec<u32>,
+    /// By type id: what has been hashed, 0 where not yet.
+    by_name: Vec<u64>,
+    by_value: Vec<u64>,
+    behind_pointer: Vec<u64>,
+    strings: StringHashes<'a>,
+}
+
+impl<'a> Surveyor<'a> {
+    fn new(btf: &'a Btf, key: HashKey) -> Self {
+        let (words, index) = btf.records();
+        let types = index.len() + 1;
+        Self {
+            words,
+            index,
+            key,
+            held: Vec::new(),
+            index_type: 0,
+            groups: vec![0; types],
+            ordinals: vec![0; types],
+            list: Vec::new(),
+            next: vec![0; types],
+            by_name: vec![0; types],
+            by_value: Vec::new(),
+            behind_pointer: Vec::new(),
+            strings: StringHashes::new(btf, key),
+        }
+    }
+
+    /// Where the record of a type begins. Every id comes from a checked BTF.
+    #[inline(always)]
+    fn at(&self, id: u32) -> usize {
+        self.index[id as usize - 1] as usize
+    }
+
+    fn find_groups(&mut self) -> Result<(), SurveyError> {
+        let mut table: HashMap<u64, u32, PassThrough> =
+            HashMap::with_capacity_and_hasher(self.index.len() / 8, PassThrough);
+        let mut id = 1;
+        while id <= self.index.len() {
+            let at = self.index[id - 1] as usize;
+            let kind = (self.words[at + 1] >> 24) & 0x7f;
+            let name = self.words[at];
+            let number = u32::try_from(id).map_err(|_| SurveyError::new(0, "has no number"))?;
+            if name != 0 && is_definition(kind) {
+                let hash = self.group_hash(kind, name);
+                let group = match table.entry(hash) {
+                    std::collections::hash_map::Entry::Vacant(entry) => {
+                        self.list.push(Group {
+                            hash,
+                            first: number,
+                            last: number,
+                            several: false,
+                        });
+                        *entry.insert(u32::try_from(self.list.len()).unwrap_or(u32::MAX))
+                    }
+                    std::collections::hash_map::Entry::Occupied(entry) => {
+                        let group = *entry.get();
+                        let known = &mut self.list[group as usize - 1];
+                        self.next[known.last as usize] = number;
+                        known.last = number;
+                        known.several = true;
+                        group
+                    }
+                };
+                self.groups[id] = group;
+            }
+            id += 1;
+        }
+        Ok(())
+    }
+
+    /// The index type of the first ARRAY: in real kernels all have the same.
+    fn find_index_type(&mut self) -> Result<(), SurveyError> {
+        let mut number = 0;
+        while number < self.index.len() {
+            let at = self.index[number] as usize;
+            if (self.words[at + 1] >> 24) & 0x7f == ARRAY {
+                self.index_type = skip(self.words, self.index, self.words[at + 4], false)?;
+                break;
+            }
+            number += 1;
+        }
+        Ok(())
+    }
+
+    /// Hash of what a relocation finds candidates by.
+    fn group_hash(&mut self, kind: u32, name: u32) -> u64 {
+        group_hash(self.key, group_kind(kind), self.strings.essential(name))
+    }
+
+    /// Gives the types of one group their ordinals. Types whose candidacy
+    /// comes to the same in every relocation get the same one; the first two
+    /// of them are kept.
+    fn tell_apart(&mut self) -> Result<(), SurveyError> {
+        // The type, and the first that it cannot be told from.
+        let mut kept: Vec<(u32, u32)> = Vec::with_capacity(self.list.len());
+        // For each ordinal of a group: what it comes to, the first type with
+        // it, and whether there was a second.
+        let mut seen: Vec<(u64, u32, bool)> = Vec::new();
+        let mut group = 0;
+        while group < self.list.len() {
+            let Group { first, several, .. } = self.list[group];
+            group += 1;
+            if !several {
+                kept.push((first, first));
+                continue;
+            }
+            if self.by_value.is_empty() {
+                self.by_value = vec![0; self.groups.len()];
+                self.behind_pointer = vec![0; self.groups.len()];
+            }
+            seen.clear();
+            let mut id = first;
+            while id != 0 {
+                let hash = self.candidate(id)?;
+                let known = seen.iter().position(|&(other, ..)| other == hash);
+                let ordinal = known.unwrap_or(seen.len());
+                self.ordinals[id as usize] = u32::try_from(ordinal).unwrap_or(u32::MAX);
+                match seen.get_mut(ordinal) {
+                    None => {
+                        seen.push((hash, id, false));
+                        kept.push((id, id));
+                    }
+                    Some((_, first, again)) if !*again => {
+                        *again = true;
+                        kept.push((id, *first));
+                    }
+                    Some(_) => {}
+                }
+                id = self.next[id as usize];
+            }
+        }
+        kept.sort_unstable();
+        self.held = kept
+            .into_iter()
+            .map(|(id, first)| Held {
+                hash: 0,
+                group: self.list[self.groups[id as usize] as usize - 1].hash,
+                id: TypeId(first),
+                second: id != first,
+            })
+            .collect();
+        Ok(())
+    }
+
+    fn hash_all(&mut self) -> Result<(), SurveyError> {
+        let mut number = 0;
+        while number < self.held.len() {
+            let id = self.held[number].id.0;
+            let at = self.at(id);
+            let mut hash = self.key.start(0);
+            hash.add(self.strings.plain(self.words[at]));
+            self.record(id, Look::ByName, &mut hash, 0)?;
+            self.held[number].hash = hash.long();
+            number += 1;
+        }
+        Ok(())
+    }
+
+    /// What relocations can see of a candidate.
+    fn candidate(&mut self, id: u32) -> Result<u64, SurveyError> {
+        let at = self.at(id);
+        let mut hash = self.key.start(1);
+        hash.add(self.strings.plain(self.words[at]));
+        self.record(id, Look::ByValue, &mut hash, 0)?;
+        Ok(hash.short())
+    }
+
+    /// Adds kind, sizes and elements of a record, but not its name.
+    fn record(
+        &mut self,
+        id: u32,
+        look: Look,
+        hash: &mut Hash,
+        depth: u32,
+    ) -> Result<(), SurveyError> {
+        if depth > MAX_NESTING {
+            return Err(SurveyError::new(id, "nests without end"));
+        }
+        let at = self.at(id);
+        let info = self.words[at + 1];
+        let kind = (info >> 24) & 0x7f;
+        let vlen = (info & 0x00ff_ffff) as usize;
+        let flag = u64::from(info >> 31);
+        let size = u64::from(self.words[at + 2]);
+        let plain = u64::from(kind) << 32;
+        let head = plain | vlen as u64;
+        match kind {
+            INT => {
+                hash.add(plain);
+                hash.add(size << 32 | u64::from(self.words[at + 3]));
+            }
+            FLOAT => {
+                hash.add(plain);
+                hash.add(size);
+            }
+            FWD => hash.add(plain | flag << 31),
+            TYPEDEF => {
+                hash.add(plain);
+                let target = self.reference(self.words[at + 2], look, depth + 1)?;
+                hash.add(target);
+            }
+            ENUM => {
+                hash.add(head | flag << 31);
+                hash.add(size);
+                let mut element = at + 3;
+                let end = element + 2 * vlen;
+                while element < end {
+                    let name = self.strings.plain(self.words[element]);
+                    hash.add(name);
+                    hash.add(u64::from(self.words[element + 1]));
+                    element += 2;
+                }
+            }
+            ENUM64 => {
+                hash.add(head | flag << 31);
+                hash.add(size);
+                let mut element = at + 3;
+                let end = element + 3 * vlen;
+                while element < end {
+                    let name = self.strings.plain(self.words[element]);
+                    hash.add(name);
+                    hash.add(
+                        u64::from(self.words[element + 1])
+                            | u64::from(self.words[element + 2]) << 32,
+                    );
+                    element += 3;
+                }
+            }
+            STRUCT | UNION => {
+                hash.add(head);
+                hash.add(size);
+                let mut element = at + 3;
+                let end = element + 3 * vlen;
+                while element < end {
+                    let name = self.strings.plain(self.words[element]);
+                    let offset = self.words[element + 2];
+                    // (bits, offset): equal with and without `kind_flag` for
+                    // a struct that has no bitfield.
+                    let place = if flag != 0 {
+                        u64::from(offset >> 24) << 32 | u64::from(offset & 0x00ff_ffff)
+                    } else {
+                        u64::from(offset)
+                    };
+                    let ty = self.reference(self.words[element + 1], look, depth + 1)?;
+                    hash.add(name);
+                    hash.add(place);
+                    hash.add(ty);
+                    element += 3;
+                }
+            }
+            PTR => {
+                hash.add(plain);
+                let look = look.through_pointer();
+                let target = self.reference(self.words[at + 2], look, depth + 1)?;
+                hash.add(target);
+            }
+            ARRAY => {
+                hash.add(plain);
+                hash.add(u64::from(self.words[at + 5]));
+                let element = self.reference(self.words[at + 3], look, depth + 1)?;
+                hash.add(element);
+                if look == Look::ByName {
+                    let usual = self.reference(self.index_type, look, depth + 1)?;
+                    let index = self.reference(self.words[at + 4], look, depth + 1)?;
+                    hash.add(if index == usual { 0 } else { index });
+                }
+            }
+            FUNC_PROTO => {
+                hash.add(head);
+                let result = self.reference(self.words[at + 2], look, depth + 1)?;
+                hash.add(result);
+                let mut element = at + 3;
+                let end = element + 2 * vlen;
+                while element < end {
+                    let ty = self.reference(self.words[element + 1], look, depth + 1)?;
+                    hash.add(ty);
+                    element += 2;
+                }
+            }
+            _ => return Err(SurveyError::no_value(id)),
+        }
+        Ok(())
+    }
+
+    /// What a type that is referred to comes to.
+    fn reference(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
+        let id = skip(self.words, self.index, id, look != Look::ByName)?;
+        if id == 0 {
+            return Ok(2);
+        }
+        let slot = id as usize;
+        let memo = match look {
+            Look::ByName => self.by_name[slot],
+            Look::ByValue => self.by_value[slot],
+            Look::BehindPointer => self.behind_pointer[slot],
+        };
+        if memo != 0 {
+            return Ok(memo);
+        }
+        let group = self.groups[slot];
+        let mut hash = self.key.start(3);
+        if look == Look::ByName && group != 0 {
+            hash.add(self.list[group as usize - 1].hash);
+            hash.add(u64::from(self.ordinals[slot]));
+        } else {
+            let at = self.at(id);
+            let kind = (self.words[at + 1] >> 24) & 0x7f;
+            hash.add(self.strings.plain(self.words[at]));
+            if look == Look::BehindPointer && (kind == STRUCT || kind == UNION) {
+                hash.add(u64::from(kind));
+            } else {
+                self.record(id, look, &mut hash, depth)?;
+            }
+        }
+        let hash = hash.short();
+        match look {
+            Look::ByName => self.by_name[slot] = hash,
+            Look::ByValue => self.by_value[slot] = hash,
+            Look::BehindPointer => self.behind_pointer[slot] = hash,
+        }
+        Ok(hash)
+    }
+}
+
+/// How a reference to a type is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    /// Definitions by name: what an atlas stores.
+    ByName,
+    /// As relocations see it: typedefs skipped, structs member by member.
+    ByValue,
+    /// As relocations see it behind a pointer (libbpf's `behind_ptr`): of a
+    /// struct or union only kind and name.
+    BehindPointer,
+}
+
+impl Look {
+    fn through_pointer(self) -> Self {
+        match self {
+            Self::ByName => Self::ByName,
+            Self::ByValue | Self::BehindPointer => Self::BehindPointer,
+        }
+    }
+}
+
+/// Steps over what libbpf's `skip_mods_and_typedefs` steps over, typedefs only
+/// on demand; a typedef without a name, of which nothing refers by name,
+/// always.
+fn skip(words: &[u32], index: &[u32], mut id: u32, typedefs: bool) -> Result<u32, SurveyError> {
+    let mut steps = 0;
+    while id != 0 {
+        let at = index[id as usize - 1] as usize;
+        let kind = (words[at + 1] >> 24) & 0x7f;
+        let step = match kind {
+            9..=11 | TYPE_TAG => true,
+            TYPEDEF => typedefs || words[at] == 0,
+            _ => false,
+        };
+        if !step {
+            return Ok(id);
+        }
+        id = words[at + 2];
+        steps += 1;
+        if steps > MAX_CHAIN {
+            return Err(SurveyError::new(
+                id,
+                "lies in a chain of more than 31 typedefs and qualifiers",
+            ));
+        }
+    }
+    Ok(0)
+}
+
+fn group_hash(key: HashKey, kind: u32, name: u64) -> u64 {
+    let mut hash = key.start(u64::from(kind));
+    hash.add(name);
+    hash.short()
+}
+
+/// The hash by which a survey refers to a group.
+pub(super) fn kind_hash(key: HashKey, kind: Kind, name: u64) -> u64 {
+    group_hash(key, u32::from(kind.number()), name)
+}
+
+/// Whether named types of a kind are definitions.
+fn is_definition(kind: u32) -> bool {
+    matches!(
+        kind,
+        INT | STRUCT | UNION | ENUM | FWD | TYPEDEF | FLOAT | ENUM64
+    )
+}
+
+/// Kinds that are candidates for each other (libbpf's `btf_kind_core_compat`)
+/// under one number.
+fn group_kind(kind: u32) -> u32 {
+    if kind == ENUM64 { ENUM } else { kind }
+}
+
+/// Hashes of the strings of a BTF. Equal strings may have several offsets.
+struct StringHashes<'a> {
+    btf: &'a Btf,
+    key: HashKey,
+    /// The last string with these low bits of the offset, and its hash.
+    cache: Vec<(u32, u64)>,
+}
+
+const CACHED: usize = 1 << 15;
+
+impl<'a> StringHashes<'a> {
+    fn new(btf: &'a Btf, key: HashKey) -> Self {
+        Self {
+            btf,
+            key,
+            cache: vec![(0, key.bytes(b"")); CACHED],
+        }
+    }
+
+    #[inline(always)]
+    fn plain(&mut self, offset: u32) -> u64 {
+        let slot = (offset as usize ^ (offset as usize >> 15)) % CACHED;
+        let (known, hash) = self.cache[slot];
+        if known == offset {
+            return hash;
+        }
+        let hash = self.key.bytes(self.btf.string(StrOffset(offset)));
+        self.cache[slot] = (offset, hash);
+        hash
+    }
+
+    fn essential(&self, offset: u32) -> u64 {
+        let name = self.btf.string(StrOffset(offset));
+        if may_have_flavor(name) {
+            self.key.bytes(essential_name(name))
+        } else {
+            self.key.bytes(name)
+        }
+    }
+}
+
+/// Whether three underscores stand in a row somewhere.
+fn may_have_flavor(name: &[u8]) -> bool {
+    let mut at = 2;
+    while at < name.len() {
+        if name[at] == b'_' {
+            let mut start = at;
+            while start > 0 && name[start - 1] == b'_' {
+                start -= 1;
+            }
+            let mut end = at + 1;
+            while end < name.len() && name[end] == b'_' {
+                end += 1;
+            }
+            if end - start >= 3 {
+                return true;
+            }
+        }
+        at += 3;
+    }
+    false
+}

@@ -1,0 +1,200 @@
+//! Definitions as C would write them, one member on a line: to be read, and to
+//! be compared line by line.
+
+use std::fmt::Write as _;
+
+use super::bytes::to_signed;
+use super::decode::{Decoded, Group};
+use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
+use super::error::AtlasError;
+use super::read::Atlas;
+use crate::btf::Kind;
+
+/// One definition of an atlas.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DefinitionText {
+    /// Kind and name, `struct task_struct`.
+    pub title: String,
+    /// Its lines.
+    pub lines: Vec<String>,
+}
+
+impl Atlas {
+    /// The definitions of one kernel, or of all, by title. Several with one
+    /// title stand in the kernel's order.
+    ///
+    /// # Errors
+    /// When there is no such kernel, or the atlas is damaged.
+    pub fn texts(
+        &self,
+        kernel: Option<usize>,
+        wanted: impl Fn(&str) -> bool,
+    ) -> Result<Vec<DefinitionText>, AtlasError> {
+        let holding = kernel.map(|kernel| self.holding_of(kernel)).transpose()?;
+        let mut texts = Vec::new();
+        for number in 0..self.group_count() {
+            let (kind, name) = self.title(number)?;
+            let essential = String::from_utf8_lossy(name).into_owned();
+            if !wanted(&essential) {
+                continue;
+            }
+            let group = self.group(number)?;
+            let first = self.first_definition(number)?;
+            let all = || (first..).take(group.variants.len()).collect();
+            let numbers: Vec<u32> = holding.as_ref().map_or_else(all, |holding| {
+                holding.candidates(first, group.variants.len())
+            });
+            for definition in numbers {
+                let index = definition.checked_sub(first).map(|index| index as usize);
+                let variant = index.and_then(|index| group.variants.get(index));
+                if let Some(variant) = variant {
+                    texts.push(DefinitionText {
+                        title: format!("{} {essential}", word(kind)),
+                        lines: self.lines(&group, variant, &essential)?,
+                    });
+                }
+            }
+        }
+        Ok(texts)
+    }
+
+    fn lines(
+        &self,
+        group: &Group,
+        variant: &Decoded,
+        name: &str,
+    ) -> Result<Vec<String>, AtlasError> {
+        let body = group.body(variant);
+        let flavored = match variant.flavored {
+            0 => None,
+            number => Some(String::from_utf8_lossy(self.string(number)?).into_owned()),
+        };
+        let name = flavored.as_deref().unwrap_or(name);
+        let at = |index: usize| body.get(index).copied().unwrap_or(0);
+        Ok(match variant.kind {
+            Kind::Typedef => vec![format!("typedef {};", self.declare(body, name)?)],
+            Kind::Int => vec![format!("int {name}: {} bytes, {:#x}", at(0), at(1))],
+            Kind::Float => vec![format!("float {name}: {} bytes", at(0))],
+            Kind::Fwd => vec![format!(
+                "{} {name};",
+                if at(0) == 0 { "struct" } else { "union" }
+            )],
+            kind => {
+                let mut lines = vec![format!("{} {name} {{", word(kind))];
+                lines.extend(self.element_lines(kind, body)?);
+                lines.push(format!("}}; /* {} */", size(kind, body)));
+                lines
+            }
+        })
+    }
+
+    fn element_lines(&self, kind: Kind, body: &[u32]) -> Result<Vec<String>, AtlasError> {
+        let mut lines = Vec::new();
+        for element in elements(kind, body) {
+            let name = String::from_utf8_lossy(self.string(element.name)?).into_owned();
+            lines.push(if kind.is_any_enum() {
+                format!("    {name} = {},", to_signed(element.place))
+            } else {
+                let mut line = format!("    {}", self.declare(element.ty, &name)?);
+                if element.bits != 0 {
+                    let _ = write!(line, " : {}", element.bits);
+                }
+                let (byte, bit) = (element.place / 8, element.place % 8);
+                if bit == 0 {
+                    let _ = write!(line, "; /* {byte} */");
+                } else {
+                    let _ = write!(line, "; /* {byte}.{bit} */");
+                }
+                line
+            });
+        }
+        Ok(lines)
+    }
+
+    /// C's declaration of something with a type.
+    fn declare(&self, words: &[u32], what: &str) -> Result<String, AtlasError> {
+        let Some((&first, rest)) = words.split_first() else {
+            return Ok(what.to_owned());
+        };
+        let (shape, argument) = split(first);
+        let with = |ty: &str| {
+            if what.is_empty() {
+                ty.to_owned()
+            } else {
+                format!("{ty} {what}")
+            }
+        };
+        // Brackets bind closer than stars.
+        let closer = if what.starts_with('*') {
+            format!("({what})")
+        } else {
+            what.to_owned()
+        };
+        Ok(match shape {
+            shape::VOID => with("void"),
+            shape::NAMED | shape::OTHER => {
+                let (kind, name) = self.title(argument)?;
+                let name = String::from_utf8_lossy(name);
+                let ty = match kind {
+                    Kind::Typedef | Kind::Int | Kind::Float => name.into_owned(),
+                    Kind::Fwd => format!("struct {name}"),
+                    kind => format!("{} {name}", word(kind)),
+                };
+                match rest.first() {
+                    Some(ordinal) if shape == shape::OTHER => {
+                        with(&format!("{ty} /* #{} */", u64::from(*ordinal) + 1))
+                    }
+                    _ => with(&ty),
+                }
+            }
+            shape::PTR => self.declare(rest, &format!("*{what}"))?,
+            shape::ARRAY => {
+                let nelems = rest.first().copied().unwrap_or(0);
+                let element = rest.get(1..).unwrap_or_default();
+                self.declare(element, &format!("{closer}[{nelems}]"))?
+            }
+            shape::PROTO => {
+                let mut params = Vec::new();
+                let mut next = rest.get(type_len(rest)..).unwrap_or_default();
+                for _ in 0..argument {
+                    params.push(self.declare(next, "")?);
+                    next = next.get(type_len(next)..).unwrap_or_default();
+                }
+                let params = params.join(", ");
+                self.declare(rest, &format!("{closer}({params})"))?
+            }
+            _ => {
+                let kind = inline_kind(argument);
+                let body = rest.get(..body_len(kind, rest)).unwrap_or_default();
+                let inner = self.element_lines(kind, body)?;
+                let inner: Vec<&str> = inner.iter().map(|line| line.trim()).collect();
+                with(&format!(
+                    "{} {{ {} }} /* {} */",
+                    word(kind),
+                    inner.join(" "),
+                    size(kind, body)
+                ))
+            }
+        })
+    }
+}
+
+/// Bytes of a body.
+fn size(kind: Kind, body: &[u32]) -> u32 {
+    let index = usize::from(kind.is_composite() || kind.is_any_enum());
+    body.get(index).copied().unwrap_or(0)
+}
+
+/// What C calls a kind, where it has a word for it.
+fn word(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Struct => "struct",
+        Kind::Union => "union",
+        Kind::Enum => "enum",
+        Kind::Enum64 => "enum64",
+        Kind::Fwd => "forward",
+        Kind::Typedef => "typedef",
+        Kind::Float => "float",
+        _ => "int",
+    }
+}

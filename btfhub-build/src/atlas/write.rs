@@ -1,0 +1,276 @@
+//! Canonical numbers, and the file.
+//!
+//! Kernels are numbered by id, groups by kind and name, the definitions of a
+//! group in the order in which the kernels have them, strings as they are
+//! named first. So the same kernels give the same bytes, whatever the order in
+//! which they came and on how many threads.
+
+use super::collect::{AtlasWriter, Kernel as Collected, TWICE};
+use super::definition::{GROUP_KINDS, change_groups};
+use super::encode::{Encoder, StringNumbers, Variant};
+use super::error::{AtlasError, Why};
+use super::format::{BlockEntry, Index};
+use super::kernels::{Kernel, KernelsEncoder};
+use super::pack::{Effort, Section, digest, pack};
+
+/// Bytes of columns after which a block ends: small enough to be expanded for
+/// one definition, large enough to compress well (the table in `FORMAT.md`).
+const BLOCK: usize = 128 << 10;
+
+const NONE: u32 = u32::MAX;
+
+/// Provisional numbers → canonical ones.
+struct Order {
+    /// Kernels, in order, by provisional number.
+    kernels: Vec<usize>,
+    /// Groups, in order, by provisional number.
+    groups: Vec<u32>,
+    /// By provisional number of the group.
+    group_numbers: Vec<u32>,
+    /// For each group in order: its definitions, by provisional number.
+    definitions: Vec<Vec<u32>>,
+    /// By provisional number of the definition.
+    definition_numbers: Vec<u32>,
+}
+
+impl Order {
+    fn new(writer: &AtlasWriter) -> Result<Self, AtlasError> {
+        let mut kernels: Vec<usize> = (0..writer.kernels.len()).collect();
+        kernels.sort_by(|&a, &b| writer.kernels[a].id().cmp(&writer.kernels[b].id()));
+        for two in kernels.windows(2) {
+            let [a, b] = [&writer.kernels[two[0]], &writer.kernels[two[1]]];
+            if a.id() == b.id() {
+                return Err(AtlasError(Why::Twice(a.id().to_string())));
+            }
+        }
+        // Definitions by provisional group, in the order of the kernels.
+        let mut by_group: Vec<Vec<u32>> = vec![Vec::new(); writer.groups.len()];
+        let mut seen = vec![false; writer.definitions.len()];
+        for &kernel in &kernels {
+            for number in writer.chunks.get(&writer.kernels[kernel].held) {
+                let number = number & !TWICE;
+                let slot = number as usize;
+                if !seen[slot] {
+                    seen[slot] = true;
+                    by_group[writer.definitions[slot].title.group as usize].push(number);
+                }
+            }
+        }
+        let mut groups: Vec<u32> = (0..writer.groups.len())
+            .filter(|&group| !by_group[group].is_empty())
+            .filter_map(|group| u32::try_from(group).ok())
+            .collect();
+        let key = |group: u32| {
+            let (kind, name) = writer.groups[group as usize];
+            let kind = GROUP_KINDS.iter().position(|&other| other == kind);
+            (kind, writer.strings.get(name))
+        };
+        groups.sort_by(|&a, &b| key(a).cmp(&key(b)));
+        let mut group_numbers = vec![NONE; writer.groups.len()];
+        let mut definition_numbers = vec![NONE; writer.definitions.len()];
+        let mut definitions = Vec::with_capacity(groups.len());
+        let mut next = 0;
+        for (number, &group) in (0..).zip(&groups) {
+            group_numbers[group as usize] = number;
+            let list = std::mem::take(&mut by_group[group as usize]);
+            for &definition in &list {
+                definition_numbers[definition as usize] = next;
+                next += 1;
+            }
+            definitions.push(list);
+        }
+        Ok(Self {
+            kernels,
+            groups,
+            group_numbers,
+            definitions,
+            definition_numbers,
+        })
+    }
+
+    fn kernel<'a>(&self, writer: &AtlasWriter, kernel: &'a Collected) -> Kernel<'a> {
+        let number = |definition: u32| self.definition_numbers[definition as usize];
+        let mut held = Vec::new();
+        let mut twice = Vec::new();
+        // In the order of types.
+        let mut grouped = Vec::new();
+        for marked in writer.chunks.get(&kernel.held) {
+            let definition = marked & !TWICE;
+            let again = marked != definition;
+            if again {
+                twice.push(number(definition));
+            } else {
+                held.push(number(definition));
+            }
+            let group = writer.definitions[definition as usize].title.group;
+            let group = self.group_numbers[group as usize];
+            grouped.push((group, again, number(definition)));
+        }
+        held.sort_unstable();
+        twice.sort_unstable();
+        grouped.sort_by_key(|&(group, ..)| group);
+        // Usually the first ones ascend, and then the second ones.
+        let orders = grouped
+            .chunk_by(|a, b| a.0 == b.0)
+            .filter(|group| !group.is_sorted())
+            .map(|group| group.iter().map(|&(.., number)| number).collect())
+            .collect();
+        Kernel {
+            id: kernel.id(),
+            source: &kernel.source,
+            endian: kernel.endian,
+            held,
+            twice,
+            orders,
+            pointer_int: kernel.pointer_int.map(number),
+            index_type: kernel.index_type.map(number),
+        }
+    }
+}
+
+/// A block whose sections are not compressed yet.
+struct Block {
+    entry: BlockEntry,
+    columns: Vec<u8>,
+    text: Vec<u8>,
+}
+
+impl AtlasWriter {
+    /// How many definitions the file has, and the file, compressed on up to `jobs` threads; their number does not
+    /// change a byte of it.
+    ///
+    /// # Errors
+    /// When a kernel was inserted twice, or when there is more than the format
+    /// has numbers for.
+    pub fn finish(mut self, effort: Effort, jobs: usize) -> Result<(usize, Vec<u8>), AtlasError> {
+        self.check_size()?;
+        let order = Order::new(&self)?;
+        for definition in &self.definitions {
+            let body = self.words.get_mut(definition.body.clone());
+            change_groups(definition.title.kind, body.unwrap_or_default(), &|group| {
+                order.group_numbers[group as usize]
+            });
+        }
+        let blocks = self.blocks(&order);
+        let mut kernels = KernelsEncoder::default();
+        for &kernel in &order.kernels {
+            kernels.add(order.kernel(&self, &self.kernels[kernel]));
+        }
+        let (kernel_count, kernels) = kernels.finish();
+
+        let mut raws: Vec<&[u8]> = vec![&kernels];
+        for block in &blocks {
+            raws.extend([&block.columns[..], &block.text[..]]);
+        }
+        let packed = pack_all(&raws, effort, jobs)?;
+        let section = |index: usize| Section {
+            start: 0,
+            packed: packed[index].len() as u64,
+            raw: raws[index].len() as u64,
+            digest: digest(&packed[index]),
+        };
+        let index = Index {
+            kernels: section(0),
+            kernel_count: u32::try_from(kernel_count).unwrap_or(u32::MAX),
+            blocks: blocks
+                .iter()
+                .enumerate()
+                .map(|(number, block)| BlockEntry {
+                    columns: section(1 + 2 * number),
+                    text: section(2 + 2 * number),
+                    ..block.entry.clone()
+                })
+                .collect(),
+        };
+        let definitions = order.definitions.iter().map(Vec::len).sum();
+        Ok((definitions, index.assemble(&packed)?))
+    }
+
+    fn blocks(&self, order: &Order) -> Vec<Block> {
+        let mut strings = StringNumbers::new(self.strings.len());
+        let mut blocks = Vec::new();
+        let mut first = 0;
+        while first < order.groups.len() {
+            let before = strings.len();
+            let mut encoder = Encoder::new(&mut strings);
+            let mut definitions = 0;
+            let mut end = first;
+            while end < order.groups.len() && encoder.columns.len() < BLOCK {
+                let (kind, name) = self.groups[order.groups[end] as usize];
+                let variants: Vec<Variant<'_>> = order.definitions[end]
+                    .iter()
+                    .map(|&number| {
+                        let definition = &self.definitions[number as usize];
+                        Variant {
+                            kind: definition.title.kind,
+                            flavored: definition.title.flavored,
+                            body: self.words.get(definition.body.clone()).unwrap_or_default(),
+                        }
+                    })
+                    .collect();
+                encoder.group(kind, self.strings.get(name), &variants);
+                definitions += variants.len();
+                end += 1;
+            }
+            let columns = encoder.columns.join();
+            let mut text = Vec::new();
+            for &string in strings.from(before) {
+                text.extend_from_slice(self.strings.get(string));
+                text.push(0);
+            }
+            let (kind, name) = self.groups[order.groups[first] as usize];
+            let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
+            blocks.push(Block {
+                entry: BlockEntry {
+                    groups: count(end - first),
+                    definitions: count(definitions),
+                    strings: count(strings.len() - before),
+                    kind: GROUP_KINDS
+                        .iter()
+                        .position(|&other| other == kind)
+                        .unwrap_or(0),
+                    name: self.strings.get(name).to_vec(),
+                    columns: Section::default(),
+                    text: Section::default(),
+                },
+                columns,
+                text,
+            });
+            first = end;
+        }
+        blocks
+    }
+}
+
+/// Compresses all, on up to `jobs` threads.
+fn pack_all(raws: &[&[u8]], effort: Effort, jobs: usize) -> Result<Vec<Vec<u8>>, AtlasError> {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    let next = AtomicUsize::new(0);
+    let work = || {
+        let mut done = Vec::new();
+        loop {
+            let number = next.fetch_add(1, Ordering::Relaxed);
+            let Some(raw) = raws.get(number) else {
+                return done;
+            };
+            done.push((number, pack(raw, effort)));
+        }
+    };
+    let mut done = std::thread::scope(|scope| {
+        let others: Vec<_> = (1..jobs.clamp(1, raws.len().max(1)))
+            .map(|_| scope.spawn(work))
+            .collect();
+        let mut done = work();
+        for other in others {
+            // A thread that panicked leaves its sections out, which the count
+            // below finds.
+            done.extend(other.join().unwrap_or_default());
+        }
+        done
+    });
+    done.sort_by_key(|&(number, _)| number);
+    if done.len() != raws.len() {
+        return Err(AtlasError(Why::Pack("a thread failed".to_owned())));
+    }
+    done.into_iter().map(|(_, packed)| packed).collect()
+}

@@ -1,0 +1,84 @@
+//! `atlas build`: archives → an atlas.
+
+use std::time::Instant;
+
+use btfhub_build::archive::Entry;
+use btfhub_build::atlas::{Atlas, AtlasBuilder, Effort};
+use serde::Serialize;
+
+use crate::args;
+use crate::failure::Failure;
+use crate::jobs;
+use crate::kernels::{Wanted, scan, wanted};
+use crate::output::{Output, count, write_file};
+
+#[derive(Serialize)]
+struct Made {
+    schema: &'static str,
+    file: String,
+    digest: String,
+    bytes: usize,
+    kernels: usize,
+    definitions: usize,
+    decoded: usize,
+    /// Of the entries, compressed as the archive has them.
+    archive_bytes: u64,
+    seconds: f64,
+}
+
+pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure> {
+    let archives = scan(&args.archive)?;
+    let entries: Vec<Entry> = wanted(&archives, &Wanted::new(&args.filter)?)?
+        .into_iter()
+        .cloned()
+        .collect();
+    let base = (args.base.as_deref())
+        .map(|path| Atlas::open(path, None))
+        .transpose()?;
+    let mut builder = AtlasBuilder::new()
+        .jobs(jobs::limit(&args.jobs))
+        .effort(if args.fast {
+            Effort::Fast
+        } else {
+            Effort::Best
+        });
+    if let Some(base) = &base {
+        builder = builder.base(base);
+    }
+    let start = Instant::now();
+    let progress = output.progress("surveying");
+    let built = builder.build(&entries, |done, total| progress.set(done, total));
+    drop(progress);
+    let built = built?;
+    let seconds = start.elapsed().as_secs_f64();
+    write_file(&args.out, &built.file)?;
+    let made = Made {
+        schema: "btfhub.atlas.build/1",
+        file: args.out.display().to_string(),
+        bytes: built.file.len(),
+        kernels: built.kernels,
+        definitions: built.definitions,
+        decoded: built.decoded,
+        archive_bytes: entries.iter().map(Entry::size).sum(),
+        seconds,
+        digest: Atlas::parse(built.file)?.digest().to_string(),
+    };
+    output.result(&made, || {
+        format!(
+            "{}: {} ({} decoded), {}, {} bytes, 1/{:.1} of the entries\ndigest {}\n",
+            made.file,
+            count(made.kernels, "kernel", "kernels"),
+            made.decoded,
+            count(made.definitions, "definition", "definitions"),
+            made.bytes,
+            ratio(made.archive_bytes, made.bytes),
+            made.digest,
+        )
+    })
+}
+
+/// For people: exact up to 2^52.
+#[allow(clippy::cast_precision_loss)]
+fn ratio(of: u64, to: usize) -> f64 {
+    of as f64 / to.max(1) as f64
+}

@@ -1,0 +1,31 @@
+//! `atlas extract`: one kernel's types as BTF.
+
+use serde::Serialize;
+
+use super::{kernel, open};
+use crate::args;
+use crate::failure::Failure;
+use crate::output::{Output, write_file};
+
+#[derive(Serialize)]
+struct Extracted {
+    schema: &'static str,
+    kernel: String,
+    path: String,
+    bytes: usize,
+}
+
+pub(crate) fn run(args: &args::AtlasExtract, output: Output) -> Result<(), Failure> {
+    let atlas = open(&args.atlas)?;
+    let btf = atlas.extract(kernel(&atlas, &args.kernel)?)?;
+    write_file(&args.out, &btf)?;
+    let extracted = Extracted {
+        schema: "btfhub.atlas.extract/1",
+        kernel: args.kernel.clone(),
+        path: args.out.display().to_string(),
+        bytes: btf.len(),
+    };
+    output.result(&extracted, || {
+        format!("{}: {} bytes\n", extracted.path, extracted.bytes)
+    })
+}

@@ -1,0 +1,83 @@
+//! `atlas inspect`: what an atlas holds, and what it is made of.
+
+use serde::Serialize;
+
+use super::open;
+use crate::args;
+use crate::failure::Failure;
+use crate::output::Output;
+
+#[derive(Serialize)]
+struct Inspected {
+    schema: &'static str,
+    file: String,
+    digest: String,
+    bytes: usize,
+    kernels: usize,
+    definitions: u32,
+    names: u32,
+    parts: Vec<Part>,
+    list: Vec<String>,
+    text: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Part {
+    name: &'static str,
+    bytes: u64,
+}
+
+pub(crate) fn run(args: &args::AtlasInspect, output: Output) -> Result<(), Failure> {
+    let atlas = open(&args.file)?;
+    let kernel = (args.kernel.as_deref())
+        .map(|name| super::kernel(&atlas, name))
+        .transpose()?;
+    let text = if args.types.is_empty() {
+        Vec::new()
+    } else {
+        let texts = atlas.texts(kernel, |name| {
+            args.types.iter().any(|wanted| wanted == name)
+        })?;
+        texts.into_iter().flat_map(|text| text.lines).collect()
+    };
+    let list = if args.kernels {
+        atlas.kernels().map(|kernel| kernel.to_string()).collect()
+    } else {
+        Vec::new()
+    };
+    let inspected = Inspected {
+        schema: "btfhub.atlas.inspect/1",
+        file: args.file.display().to_string(),
+        digest: atlas.digest().to_string(),
+        bytes: atlas.file_len(),
+        kernels: atlas.kernels().len(),
+        definitions: atlas.definition_count(),
+        names: atlas.group_count(),
+        parts: (atlas.parts().into_iter())
+            .map(|(name, bytes)| Part { name, bytes })
+            .collect(),
+        list,
+        text,
+    };
+    output.result(&inspected, || {
+        let mut out = String::new();
+        if inspected.text.is_empty() && inspected.list.is_empty() {
+            out = format!(
+                "digest      {}\nkernels     {}\ndefinitions {}, of {} names\nbytes       {}\n",
+                inspected.digest,
+                inspected.kernels,
+                inspected.definitions,
+                inspected.names,
+                inspected.bytes,
+            );
+            for part in &inspected.parts {
+                out += &format!("  {:<28}{:>10}\n", part.name, part.bytes);
+            }
+        }
+        for line in inspected.list.iter().chain(&inspected.text) {
+            out += line;
+            out.push('\n');
+        }
+        out
+    })
+}

@@ -1,0 +1,42 @@
+//! `atlas`: the whole archive in a few megabytes.
+
+mod build;
+mod diff;
+mod extract;
+mod inspect;
+mod verify;
+
+use std::path::Path;
+
+use btfhub_build::atlas::Atlas;
+
+use crate::args::{self, AtlasCommand};
+use crate::failure::{Exit, Failure};
+use crate::output::Output;
+
+pub(crate) fn run(args: &args::Atlas, output: Output) -> Result<(), Failure> {
+    match &args.command {
+        AtlasCommand::Build(args) => build::run(args, output),
+        AtlasCommand::Inspect(args) => inspect::run(args, output),
+        AtlasCommand::Extract(args) => extract::run(args, output),
+        AtlasCommand::Verify(args) => verify::run(args, output),
+        AtlasCommand::Diff(args) => diff::run(args, output),
+    }
+}
+
+fn open(path: &Path) -> Result<Atlas, Failure> {
+    Ok(Atlas::open(path, None)?)
+}
+
+/// The number of the kernel that a text names, DISTRO/VERSION/ARCH/RELEASE.
+fn kernel(atlas: &Atlas, name: &str) -> Result<usize, Failure> {
+    atlas
+        .kernels()
+        .position(|kernel| kernel.to_string() == name)
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "the atlas has no kernel {name}; `cargo btfhub atlas inspect --kernels` shows them"
+            ))
+            .with_exit(Exit::NotFound)
+        })
+}

@@ -1,0 +1,191 @@
+//! The contract of the atlas: for every object and kernel, what libbpf makes
+//! of each relocation is the same with the BTF that an atlas gives back as
+//! with the full one; and tailoring the part of it that the objects name gives
+//! the same bytes.
+//!
+//! `cargo test -p btfhub-tests --test core_atlas -- --nocapture` prints the table.
+
+use std::path::Path;
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use btfhub_build::archive::Digest;
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Scope, Source};
+use btfhub_build::btf::Btf;
+use btfhub_build::relo::{ReloKind, Relocations, resolve};
+use btfhub_build::tailor::tailor;
+use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::contract::Subject;
+use btfhub_tests::kernels::{Entry, entries};
+use btfhub_tests::objects::{ObjectFile, libbpf_tools, objects_in, own_dir, selftests};
+use btfhub_tests::oracle::modes::{Target, walk};
+use btfhub_tests::oracle::records::LocalObject;
+use btfhub_tests::shared::shared;
+
+/// Where a kernel's BTF comes from: decoded when its turn comes.
+enum Given {
+    MadeUp(ObjectFile),
+    Real(Entry),
+}
+
+impl Given {
+    fn name(&self) -> &str {
+        match self {
+            Self::MadeUp(object) => &object.name,
+            Self::Real(entry) => &entry.name,
+        }
+    }
+
+    fn btf(&self) -> Vec<u8> {
+        match self {
+            Self::MadeUp(object) => {
+                let local = LocalObject::parse(&object.name, &object.elf).expect("an object");
+                local.btf
+            }
+            Self::Real(entry) => entry.btf(),
+        }
+    }
+
+    /// Unique among all of a test.
+    fn id(&self) -> KernelId<'_> {
+        KernelId {
+            arch: Arch::new("x86_64"),
+            release: self.name(),
+            distro: match self {
+                Self::MadeUp(_) => "made-up",
+                Self::Real(_) => "real",
+            },
+            version: "1",
+        }
+    }
+}
+
+fn all_kernels(made_up: Vec<ObjectFile>) -> Vec<Given> {
+    let mut all: Vec<Given> = Vec::new();
+    if let Some(shared) = shared() {
+        for archive in ["archive", "archive-android"] {
+            all.extend(entries(&shared.join(archive)).into_iter().map(Given::Real));
+        }
+    } else {
+        let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/archive");
+        all.extend(entries(&examples).into_iter().map(Given::Real));
+    }
+    let own = objects_in(&own_dir(), ".btf.o").into_iter();
+    all.extend(own.chain(made_up).map(Given::MadeUp));
+    all
+}
+
+fn atlas_of(kernels: &[Given]) -> Atlas {
+    let mut writer = AtlasWriter::new();
+    for kernel in kernels {
+        let btf = Btf::parse(&kernel.btf()).expect("a BTF");
+        let survey = writer.surveyor().survey(&btf);
+        let survey = survey.unwrap_or_else(|e| panic!("{}: {e}", kernel.name()));
+        let source = Source {
+            path: kernel.name().to_owned(),
+            digest: Digest::of(kernel.name().as_bytes()),
+        };
+        writer
+            .insert(kernel.id(), source, &survey)
+            .expect("the survey agrees");
+    }
+    let (_, file) = writer.finish(Effort::Fast, 2).expect("an atlas");
+    Atlas::parse(file).expect("what was written can be read")
+}
+
+#[derive(Default)]
+struct Table {
+    pairs: usize,
+    relocations: usize,
+    differences: Vec<String>,
+    other_outcomes: Vec<String>,
+    other_bytes: Vec<String>,
+}
+
+#[test]
+fn extracted_equals_full() {
+    let selftests = selftests();
+    let mut objects = objects_in(&own_dir(), ".bpf.o");
+    objects.extend(libbpf_tools());
+    objects.extend(selftests.programs);
+    let subjects: Vec<Subject> = objects
+        .iter()
+        .filter_map(|o| Subject::open(&o.name, &o.elf).expect("both sides read it"))
+        .collect();
+    // With a TypeMatches, all that pointers point at is kept: of two equal types
+    // then also the second. Equal bytes need a kernel without such twins.
+    let plain = subjects.iter().filter(|subject| {
+        let mut relocations = subject.relocations.list().iter();
+        !relocations.any(|relocation| relocation.kind == ReloKind::TypeMatches)
+    });
+    let plain = Relocations::from_objects(plain.map(|subject| &subject.ours));
+    let all = Relocations::from_objects(subjects.iter().map(|s| &s.ours));
+    let kernels = all_kernels(selftests.targets);
+    let atlas = atlas_of(&kernels);
+    let scope = atlas.scope_of(&all).expect("a whole atlas");
+    let plain_scope = atlas.scope_of(&plain).expect("a whole atlas");
+
+    let table = Mutex::new(Table::default());
+    let next = AtomicUsize::new(0);
+    std::thread::scope(|threads| {
+        for _ in 0..2 {
+            threads.spawn(|| {
+                while let Some(given) = kernels.get(next.fetch_add(1, Ordering::Relaxed)) {
+                    let bytes = given.btf();
+                    let number = atlas.kernel(given.id()).expect("it is in the atlas");
+                    let extracted = atlas.extract(number).expect("a whole atlas");
+                    let full = Target::parse(&bytes).expect("libbpf reads it");
+                    let part = Target::parse(&extracted).expect("libbpf reads it");
+                    let mut differences = Vec::new();
+                    let mut relocations = 0;
+                    for subject in &subjects {
+                        let a = walk(&subject.theirs, &full).comparable(&subject.theirs);
+                        let b = walk(&subject.theirs, &part).comparable(&subject.theirs);
+                        relocations += a.fresh.len();
+                        if a != b {
+                            let object = &subject.theirs.object.name;
+                            differences.push(format!("{object} × {}", given.name()));
+                        }
+                    }
+                    let btf = Btf::parse(&bytes).expect("a BTF");
+                    let part = |scope: &Scope<'_>| {
+                        let number = scope.of_kernels()[number];
+                        let bytes = scope.btf(number).expect("a whole atlas");
+                        Btf::parse(&bytes).expect("a BTF")
+                    };
+                    let outcomes = (
+                        resolve(&all, &btf).expect("not too complex"),
+                        resolve(&all, &part(&scope)).expect("not too complex"),
+                    );
+                    let expect = tailor(&plain, &btf).expect("not too complex");
+                    let got = tailor(&plain, &part(&plain_scope)).expect("not too complex");
+
+                    let mut table = table.lock().expect("no panic");
+                    table.pairs += subjects.len();
+                    table.relocations += relocations;
+                    table.differences.extend(differences);
+                    if outcomes.0 != outcomes.1 || expect.outcome != got.outcome {
+                        table.other_outcomes.push(given.name().to_owned());
+                    }
+                    if expect.btf != got.btf {
+                        table.other_bytes.push(given.name().to_owned());
+                    }
+                }
+            });
+        }
+    });
+    let table = table.into_inner().expect("no panic");
+    println!("kernels           {:>9}", kernels.len());
+    println!("definitions       {:>9}", atlas.definition_count());
+    println!("atlas bytes       {:>9}", atlas.file_len());
+    println!("objects           {:>9}", subjects.len());
+    println!("pairs             {:>9}", table.pairs);
+    println!("relocations       {:>9}", table.relocations);
+    println!("differences       {:>9}", table.differences.len());
+    println!("other outcomes    {:>9}", table.other_outcomes.len());
+    println!("other tailored BTF{:>9}", table.other_bytes.len());
+    println!("BTFs for all kernels and objects {}", scope.len());
+    assert_eq!(table.differences, Vec::<String>::new());
+    assert_eq!(table.other_outcomes, Vec::<String>::new());
+    assert_eq!(table.other_bytes, Vec::<String>::new());
+}
