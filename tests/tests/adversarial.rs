@@ -330,17 +330,17 @@ cases! {
         let object = Object::parse("made-up.bpf.o", &elf).expect("an eBPF object");
         let relocations = Relocations::from_objects([&object]);
 
-        let tail = "a".repeat(1 << 20);
+        let tail = "a".repeat(1 << 16);
         for name in ["task___", "b___", "A___", "state___", "long", "_"] {
             let name = format!("{name}{tail}");
             let mut types = BtfBuilder::new();
             let int = types.int("int", 4, 1);
             types.int(&name, 8, 1);
-            let members: Vec<Member<'_>> = (0..2_000).map(|_| member(&name, int, 0)).collect();
+            let members: Vec<Member<'_>> = (0..500).map(|_| member(&name, int, 0)).collect();
             types.structure("task", 8, &members);
-            let values: Vec<(&str, i32)> = (0..2_000).map(|_| (name.as_str(), 0)).collect();
+            let values: Vec<(&str, i32)> = (0..500).map(|_| (name.as_str(), 0)).collect();
             types.enumeration("state", 4, false, &values);
-            for _ in 0..2_000 {
+            for _ in 0..500 {
                 types.structure(&name, 8, &[member("b", int, 4)]);
                 types.enumeration(&name, 4, false, &[("A", 1)]);
                 types.int(&name, 8, 1);
