@@ -46,7 +46,7 @@ pub fn object(members: &[&str]) -> Vec<u8> {
     object_with_programs(members, 1)
 }
 
-/// As [`object`], each asked for in as many programs.
+/// As [`object()`], each asked for in as many programs.
 #[must_use]
 pub fn object_with_programs(members: &[&str], programs: usize) -> Vec<u8> {
     let mut btf = BtfBuilder::new();
