@@ -2,6 +2,7 @@
 //! few megabytes.
 //!
 //! ```text
+//! names       hashes of names
 //! survey      a kernel → its definitions, hashed; which types are equal
 //! describe    a type → the words of its definition
 //! collect     definitions of many kernels, each once
@@ -36,6 +37,7 @@ mod format;
 mod hash;
 mod holdings;
 mod kernels;
+mod names;
 mod pack;
 mod project;
 mod read;

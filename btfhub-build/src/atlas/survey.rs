@@ -5,7 +5,8 @@ use std::collections::HashMap;
 
 use super::error::SurveyError;
 use super::hash::{Hash, HashKey, PassThrough};
-use crate::btf::{Btf, Kind, StrOffset, TypeId, essential_name};
+use super::names::StringHashes;
+use crate::btf::{Btf, Kind, TypeId};
 
 /// How deep anonymous types may nest, and types by value. Real kernels reach
 /// about 20; beyond this only a cycle goes.
@@ -534,67 +535,4 @@ fn is_definition(kind: u32) -> bool {
 /// under one number.
 fn group_kind(kind: u32) -> u32 {
     if kind == ENUM64 { ENUM } else { kind }
-}
-
-/// Hashes of the strings of a BTF. Equal strings may have several offsets.
-struct StringHashes<'a> {
-    btf: &'a Btf,
-    key: HashKey,
-    /// The last string with these low bits of the offset, and its hash.
-    cache: Vec<(u32, u64)>,
-}
-
-const CACHED: usize = 1 << 15;
-
-impl<'a> StringHashes<'a> {
-    fn new(btf: &'a Btf, key: HashKey) -> Self {
-        Self {
-            btf,
-            key,
-            cache: vec![(0, key.bytes(b"")); CACHED],
-        }
-    }
-
-    #[inline(always)]
-    fn plain(&mut self, offset: u32) -> u64 {
-        let slot = (offset as usize ^ (offset as usize >> 15)) % CACHED;
-        let (known, hash) = self.cache[slot];
-        if known == offset {
-            return hash;
-        }
-        let hash = self.key.bytes(self.btf.string(StrOffset(offset)));
-        self.cache[slot] = (offset, hash);
-        hash
-    }
-
-    fn essential(&self, offset: u32) -> u64 {
-        let name = self.btf.string(StrOffset(offset));
-        if may_have_flavor(name) {
-            self.key.bytes(essential_name(name))
-        } else {
-            self.key.bytes(name)
-        }
-    }
-}
-
-/// Whether three underscores stand in a row somewhere.
-fn may_have_flavor(name: &[u8]) -> bool {
-    let mut at = 2;
-    while at < name.len() {
-        if name[at] == b'_' {
-            let mut start = at;
-            while start > 0 && name[start - 1] == b'_' {
-                start -= 1;
-            }
-            let mut end = at + 1;
-            while end < name.len() && name[end] == b'_' {
-                end += 1;
-            }
-            if end - start >= 3 {
-                return true;
-            }
-        }
-        at += 3;
-    }
-    false
 }

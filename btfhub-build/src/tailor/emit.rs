@@ -9,6 +9,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::keep::{Keep, Long};
+use super::nesting::{self, KeptMember, MAX_NESTING, is_empty_array};
 use crate::btf::{Btf, BtfWriter, Kind, Type, TypeId, TypeRecord, essential_name};
 use crate::relo::MemberUse;
 
@@ -189,9 +190,6 @@ impl Record<'_> {
         );
     }
 }
-
-/// Types nested deeper than this are no compiler's.
-const MAX_NESTING: u32 = 512;
 
 struct Emitter<'a> {
     btf: &'a Btf,
@@ -390,12 +388,7 @@ impl<'a> Emitter<'a> {
 
     /// The members to write.
     fn members(&mut self, id: TypeId, ty: Type<'a>, depth: u32) -> Option<Vec<NewMember<'a>>> {
-        let kept = match self.keep.flatten {
-            true => self
-                .flat_members(id, ty)
-                .unwrap_or(self.own_members(id, ty)?),
-            false => self.own_members(id, ty)?,
-        };
+        let kept = nesting::members(self.btf, self.keep, id, ty);
         let mut members = Vec::new();
         let mut may_become_flexible = false;
         for kept in kept {
@@ -421,8 +414,9 @@ impl<'a> Emitter<'a> {
                 offset,
                 bits,
             });
-            may_become_flexible =
-                indexed && index.checked_add(1) != Some(vlen) && self.is_empty_array(member.ty)?;
+            may_become_flexible = indexed
+                && index.checked_add(1) != Some(vlen)
+                && is_empty_array(self.btf, member.ty)?;
         }
         if may_become_flexible {
             members.push(NewMember {
@@ -434,87 +428,6 @@ impl<'a> Emitter<'a> {
         }
         Some(members)
     }
-
-    fn is_empty_array(&self, id: TypeId) -> Option<bool> {
-        let (_, ty) = self.btf.skip_modifiers(id)?;
-        Some(ty.kind() == Kind::Array && ty.array().nelems == 0)
-    }
-
-    /// The members to keep as the kernel nests them.
-    fn own_members(&self, owner: TypeId, ty: Type<'a>) -> Option<Vec<KeptMember>> {
-        let members = self.keep.members_of(owner, ty).into_iter();
-        Some(
-            members
-                .map(|(index, how)| KeptMember {
-                    owner,
-                    index,
-                    base: 0,
-                    how,
-                })
-                .collect(),
-        )
-    }
-
-    /// The members to keep with those of anonymous structs and unions in their
-    /// place. `None` where that could change what a search finds: a name that
-    /// comes twice, an array without length in an anonymous struct, a bitfield
-    /// too far off.
-    fn flat_members(&self, id: TypeId, ty: Type<'a>) -> Option<Vec<KeptMember>> {
-        let mut flat = Vec::new();
-        self.flatten_into(id, ty, 0, 0, &mut flat)?;
-        let mut names = HashSet::new();
-        for kept in &flat {
-            let member = self.btf.ty(kept.owner)?.member(kept.index)?;
-            let moved = kept.owner != id;
-            let far = kept.base.checked_add(member.bit_offset)? >= 1 << 24;
-            if !names.insert(self.btf.string(member.name))
-                || (moved && self.is_empty_array(member.ty)?)
-                || (moved && member.bitfield_size > 0 && far)
-            {
-                return None;
-            }
-        }
-        Some(flat)
-    }
-
-    fn flatten_into(
-        &self,
-        owner: TypeId,
-        ty: Type<'a>,
-        base: u32,
-        depth: u32,
-        flat: &mut Vec<KeptMember>,
-    ) -> Option<()> {
-        let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
-        for (index, how) in self.keep.members_of(owner, ty) {
-            let member = ty.member(index)?;
-            if !self.btf.string(member.name).is_empty() {
-                flat.push(KeptMember {
-                    owner,
-                    index,
-                    base,
-                    how,
-                });
-                continue;
-            }
-            let (inner, inner_type) = self.btf.skip_modifiers(member.ty)?;
-            if !inner_type.kind().is_composite() {
-                return None;
-            }
-            let base = base.checked_add(member.bit_offset)?;
-            self.flatten_into(inner, inner_type, base, depth, flat)?;
-        }
-        Some(())
-    }
-}
-
-/// A member of the kernel that is kept.
-struct KeptMember {
-    owner: TypeId,
-    index: u32,
-    /// Bits to add to its offset: where the anonymous struct around it begins.
-    base: u32,
-    how: MemberUse,
 }
 
 /// A member to write.

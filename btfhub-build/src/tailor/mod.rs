@@ -1,9 +1,10 @@
 //! What relocations read of a kernel → a minimal BTF, in one canonical form.
 //!
 //! ```text
-//! keep   marks → what is kept, and what of it counts
-//! emit   what is kept → BTF bytes, the same for kernels that differ in nothing
-//!        that a loader reads
+//! keep     marks → what is kept, and what of it counts
+//! nesting  which of the kept members stand in a struct
+//! emit     what is kept → BTF bytes, the same for kernels that differ in nothing
+//!          that a loader reads
 //! ```
 //!
 //! # What is kept, and what not
@@ -37,6 +38,7 @@
 
 mod emit;
 mod keep;
+mod nesting;
 
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};

@@ -1,0 +1,101 @@
+//! Which of the kept members stand in a struct: its own, and those of the
+//! anonymous structs and unions in it where nobody looks at how they nest.
+
+use std::collections::HashSet;
+
+use super::keep::Keep;
+use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::relo::MemberUse;
+
+/// Types nested deeper than this are no compiler's.
+pub(super) const MAX_NESTING: u32 = 512;
+
+/// A member of the kernel that is kept.
+pub(super) struct KeptMember {
+    pub(super) owner: TypeId,
+    pub(super) index: u32,
+    /// Bits to add to its offset: where the anonymous struct around it begins.
+    pub(super) base: u32,
+    pub(super) how: MemberUse,
+}
+
+/// The members to write for a struct or union.
+pub(super) fn members(btf: &Btf, keep: &Keep, id: TypeId, ty: Type<'_>) -> Vec<KeptMember> {
+    let flat = if keep.flatten {
+        flat(btf, keep, id, ty)
+    } else {
+        None
+    };
+    flat.unwrap_or_else(|| own(keep, id, ty))
+}
+
+/// Whether a type is an array of no elements.
+pub(super) fn is_empty_array(btf: &Btf, id: TypeId) -> Option<bool> {
+    let (_, ty) = btf.skip_modifiers(id)?;
+    Some(ty.kind() == Kind::Array && ty.array().nelems == 0)
+}
+
+/// The members to keep as the kernel nests them.
+fn own(keep: &Keep, owner: TypeId, ty: Type<'_>) -> Vec<KeptMember> {
+    let members = keep.members_of(owner, ty).into_iter();
+    members
+        .map(|(index, how)| KeptMember {
+            owner,
+            index,
+            base: 0,
+            how,
+        })
+        .collect()
+}
+
+/// The members to keep with those of anonymous structs and unions in their
+/// place. `None` where that could change what a search finds: a name that
+/// comes twice, an array without length in an anonymous struct, a bitfield
+/// too far off.
+fn flat(btf: &Btf, keep: &Keep, id: TypeId, ty: Type<'_>) -> Option<Vec<KeptMember>> {
+    let mut flat = Vec::new();
+    flatten_into(btf, keep, (id, ty), 0, 0, &mut flat)?;
+    let mut names = HashSet::new();
+    for kept in &flat {
+        let member = btf.ty(kept.owner)?.member(kept.index)?;
+        let moved = kept.owner != id;
+        let far = kept.base.checked_add(member.bit_offset)? >= 1 << 24;
+        if !names.insert(btf.string(member.name))
+            || (moved && is_empty_array(btf, member.ty)?)
+            || (moved && member.bitfield_size > 0 && far)
+        {
+            return None;
+        }
+    }
+    Some(flat)
+}
+
+fn flatten_into(
+    btf: &Btf,
+    keep: &Keep,
+    (owner, ty): (TypeId, Type<'_>),
+    base: u32,
+    depth: u32,
+    flat: &mut Vec<KeptMember>,
+) -> Option<()> {
+    let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
+    for (index, how) in keep.members_of(owner, ty) {
+        let member = ty.member(index)?;
+        if !btf.string(member.name).is_empty() {
+            flat.push(KeptMember {
+                owner,
+                index,
+                base,
+                how,
+            });
+            continue;
+        }
+        let inner = btf.skip_modifiers(member.ty)?;
+        if !inner.1.kind().is_composite() {
+            return None;
+        }
+        let base = base.checked_add(member.bit_offset)?;
+        flatten_into(btf, keep, inner, base, depth, flat)?;
+    }
+    Some(())
+}
