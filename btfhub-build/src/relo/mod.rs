@@ -16,6 +16,7 @@
 //! trace       what a match read of the target
 //! fields      matching fields (bpf_core_match_member, …_fields_are_compat)
 //! types       matching types (bpf_core_types_are_compat, …_types_match)
+//! twins       types of one kernel that no relocation can tell apart
 //! candidates  target types that a local type may mean (bpf_core_add_cands)
 //! resolve     relocations × target → Outcome (bpf_core_calc_relo_insn)
 //! ```
@@ -29,6 +30,7 @@ mod relocations;
 mod resolve;
 mod shape;
 mod trace;
+mod twins;
 mod types;
 mod value;
 
@@ -39,4 +41,5 @@ pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, reso
 pub(crate) use resolve::{TracedCandidate, TracedGroup, essential, trace_groups};
 pub use shape::{CompatShape, FieldShape, MatchBody, MatchMember, MatchShape};
 pub(crate) use trace::{Mark, MemberUse};
+pub(crate) use twins::Twins;
 pub use value::LoadClass;

@@ -9,6 +9,7 @@ use super::kind::{Errno, ReloKind};
 use super::local::{Relocation, Spec};
 use super::relocations::Relocations;
 use super::trace::{Halt, Mark, Trace};
+use super::twins::Twins;
 use super::value::LoadClass;
 use crate::btf::{Btf, StrOffset, Type, TypeId, essential_name};
 
@@ -101,7 +102,7 @@ impl std::error::Error for TooComplex {}
 /// # Errors
 /// [`TooComplex`].
 pub fn resolve(relocations: &Relocations, btf: &Btf) -> Result<Outcome, TooComplex> {
-    let (groups, _) = trace_groups(relocations, btf)?;
+    let (groups, _) = trace_groups(relocations, btf, &Twins::default())?;
     Ok(Outcome::new(relocations, &groups))
 }
 
@@ -123,12 +124,14 @@ pub(crate) struct TracedCandidate {
     pub(crate) marks: Vec<Mark>,
 }
 
-/// Resolves relocations and keeps what was read. Second: array members into
+/// Resolves relocations and keeps what was read: of the `twins` of a type that
+/// another one refers to, the first is looked at. Second: array members into
 /// which an index was tried.
 #[allow(clippy::type_complexity)] // two lists
 pub(crate) fn trace_groups(
     relocations: &Relocations,
     btf: &Btf,
+    twins: &Twins,
 ) -> Result<(Vec<TracedGroup>, Vec<(TypeId, u32)>), TooComplex> {
     let list = relocations.list();
     let mut ranges: Vec<Range<usize>> = Vec::new();
@@ -154,7 +157,12 @@ pub(crate) fn trace_groups(
         .collect();
     let mut trace = Trace::default();
     let candidates = find_candidates(btf, &roots, &mut trace).map_err(|_| TooComplex)?;
-    let mut matcher = Matcher { btf, trace };
+    let mut matcher = Matcher {
+        btf,
+        twins,
+        trace,
+        candidate: TypeId::VOID,
+    };
     let mut groups = Vec::with_capacity(ranges.len());
     for (range, candidates) in ranges.into_iter().zip(candidates) {
         let group = list.get(range.clone()).unwrap_or_default();
@@ -175,7 +183,10 @@ pub(crate) fn trace_groups(
 /// Matches relocations against candidates of one target.
 pub(super) struct Matcher<'a> {
     pub(super) btf: &'a Btf,
+    twins: &'a Twins,
     pub(super) trace: Trace,
+    /// The one that is tried, which stands for itself.
+    candidate: TypeId,
 }
 
 impl<'a> Matcher<'a> {
@@ -185,7 +196,13 @@ impl<'a> Matcher<'a> {
         if modifiers > 0 {
             self.trace.skipped(modifiers)?;
         }
-        found.ok_or(Halt::Errno(Errno::Invalid))
+        let (id, ty) = found.ok_or(Halt::Errno(Errno::Invalid))?;
+        let first = self.twins.of(id);
+        if first == id || id == self.candidate {
+            return Ok((id, ty));
+        }
+        let ty = self.btf.ty(first).ok_or(Halt::Errno(Errno::Invalid))?;
+        Ok((first, ty))
     }
 
     /// The essential name at an offset, with its length counted.
@@ -201,6 +218,7 @@ impl<'a> Matcher<'a> {
         relocations: &[Relocation],
         id: TypeId,
     ) -> Result<Option<TracedCandidate>, TooComplex> {
+        self.candidate = id;
         let mut results = Vec::with_capacity(relocations.len());
         for relocation in relocations {
             self.trace.step().map_err(|_| TooComplex)?;

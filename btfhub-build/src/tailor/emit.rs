@@ -11,32 +11,39 @@ use std::collections::{HashMap, HashSet};
 use super::keep::{Keep, Long};
 use super::nesting::{self, KeptMember, MAX_NESTING, is_empty_array};
 use crate::btf::{Btf, BtfWriter, Kind, Type, TypeId, TypeRecord, essential_name};
-use crate::relo::MemberUse;
+use crate::relo::{MemberUse, Twins};
 
 /// `None` for types nested deeper than any compiler nests them.
-pub(super) fn emit(btf: &Btf, keep: &Keep) -> Option<Vec<u8>> {
-    // A nameless member may be of a struct with a name (-fms-extensions). Once
-    // its members stand in the struct around it, nobody may refer to it any more.
-    let mut left_out = HashSet::new();
+pub(super) fn emit(btf: &Btf, keep: &Keep, twins: &Twins) -> Option<Vec<u8>> {
+    let mut replaced = Replaced::new();
     loop {
-        let (bytes, unused) = emit_without(btf, keep, &left_out)?;
-        if unused.is_empty() {
+        let (bytes, more) = emit_without(btf, keep, twins, &replaced)?;
+        if more.is_empty() {
             return Some(bytes);
         }
-        left_out.extend(unused);
+        replaced.extend(more);
     }
 }
 
-/// Leaves these types out. Second: types that are no candidates and to which
-/// nothing refers.
+/// Types that are no candidates and are not written, each with the one that
+/// stands in its place, if anything refers to it.
+///
+/// A nameless member may be of a struct with a name (-fms-extensions). Once its
+/// members stand in the struct around it, nobody may refer to it any more. And
+/// of two structs of one name nothing may be left but that: which of them a
+/// pointer means can then not be told.
+type Replaced = HashMap<TypeId, Option<TypeId>>;
+
+/// Writes all but what is replaced. Second: what else could be.
 fn emit_without(
     btf: &Btf,
     keep: &Keep,
-    left_out: &HashSet<TypeId>,
-) -> Option<(Vec<u8>, Vec<TypeId>)> {
+    twins: &Twins,
+    replaced: &Replaced,
+) -> Option<(Vec<u8>, Replaced)> {
     let mut named = Vec::new();
     for &id in keep.types.union(&keep.roots) {
-        if left_out.contains(&id) {
+        if replaced.contains_key(&id) {
             continue;
         }
         let ty = btf.ty(id)?;
@@ -67,6 +74,8 @@ fn emit_without(
     let mut emitter = Emitter {
         btf,
         keep,
+        twins,
+        replaced,
         ids: HashMap::new(),
         anonymous: Vec::new(),
         known: HashMap::new(),
@@ -99,14 +108,25 @@ fn emit_without(
     for record in &records {
         record.write(&mut writer);
     }
-    let unused = emitter
-        .ids
-        .keys()
-        .filter(|id| !keep.roots.contains(id) && !emitter.referred.contains(id))
-        .filter(|&&id| keep.long != Some(Long::Kernels(id)))
-        .copied()
-        .collect();
-    Some((writer.finish().ok()?, unused))
+    let is_fixed = |id: &TypeId| keep.roots.contains(id) || keep.long == Some(Long::Kernels(*id));
+    let mut more = Replaced::new();
+    let mut first = HashMap::new();
+    for (named, record) in named.iter().zip(&records) {
+        let Source::Type(id, _) = named.source else {
+            continue;
+        };
+        if is_fixed(&id) {
+            continue;
+        }
+        if !emitter.referred.contains(&id) {
+            more.insert(id, None);
+        } else if let Some(&first) = first.get(record) {
+            more.insert(id, Some(first));
+        } else {
+            first.insert(record, id);
+        }
+    }
+    Some((writer.finish().ok()?, more))
 }
 
 /// A type with a name.
@@ -194,6 +214,8 @@ impl Record<'_> {
 struct Emitter<'a> {
     btf: &'a Btf,
     keep: &'a Keep,
+    twins: &'a Twins,
+    replaced: &'a Replaced,
     /// New ids of named types, and of nameless structs and enums once written.
     ids: HashMap<TypeId, TypeId>,
     anonymous: Vec<Record<'a>>,
@@ -251,7 +273,12 @@ impl<'a> Emitter<'a> {
         depth: u32,
     ) -> Option<TypeId> {
         let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
-        let (id, ty) = self.btf.skip_modifiers(id)?;
+        let mut id = self.twins.of(self.btf.skip_modifiers(id)?.0);
+        // One that was replaced may itself have been replaced later.
+        while let Some(&Some(first)) = self.replaced.get(&id) {
+            id = first;
+        }
+        let ty = self.btf.ty(id)?;
         let plain = |kind: Kind, size_or_type: u32, words: Vec<u32>| Record {
             name: b"",
             kind,
@@ -388,7 +415,7 @@ impl<'a> Emitter<'a> {
 
     /// The members to write.
     fn members(&mut self, id: TypeId, ty: Type<'a>, depth: u32) -> Option<Vec<NewMember<'a>>> {
-        let kept = nesting::members(self.btf, self.keep, id, ty);
+        let kept = nesting::members(self.btf, self.keep, self.twins, id, ty);
         let mut members = Vec::new();
         let mut may_become_flexible = false;
         for kept in kept {

@@ -1,9 +1,11 @@
 //! Marks → what is kept, and what of it counts.
 
-use std::collections::{BTreeMap, BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::btf::{Btf, Kind, Type, TypeId};
-use crate::relo::{Mark, MemberUse, Relocations, TracedCandidate, TracedGroup, essential};
+use crate::relo::{
+    Mark, MemberUse, ReloKind, Relocations, TracedCandidate, TracedGroup, Twins, essential,
+};
 
 /// What is kept of a kernel. Ids are the kernel's.
 #[derive(Debug, Default)]
@@ -53,6 +55,7 @@ impl Keep {
         groups: &[TracedGroup],
         indexed: Vec<(TypeId, u32)>,
         btf: &Btf,
+        twins: &Twins,
     ) -> Option<Self> {
         let exact = relocations.has_type_matches();
         // Nesting can make libbpf stop with an error, which then must stay.
@@ -79,8 +82,15 @@ impl Keep {
             for candidate in &wanted {
                 keep.add(candidate, several);
             }
+            let ids_count = has_type_id_target(relocations, group);
+            let mut seen: HashMap<TypeId, u32> = HashMap::new();
             for candidate in &group.aya {
-                keep.add(candidate, true);
+                let seen = seen.entry(twins.of(candidate.id)).or_default();
+                // As in `essential`: a third adds nothing.
+                if *seen < if ids_count { 2 } else { 1 } {
+                    keep.add(candidate, true);
+                }
+                *seen += 1;
             }
             let wanted: HashSet<TypeId> = wanted.iter().map(|candidate| candidate.id).collect();
             spare.extend(
@@ -91,7 +101,7 @@ impl Keep {
             );
         }
         for round in 0u32.. {
-            let pointers_measured = keep.reach(btf)?;
+            let pointers_measured = keep.reach(btf, twins)?;
             // A spare candidate that another type holds will be a candidate
             // again: it must answer as it did. Where each brings back but the
             // next one, all come back at last.
@@ -157,14 +167,15 @@ impl Keep {
 
     /// Collects the types that the candidates lead to, and tells whether the
     /// size of a pointer counts.
-    fn reach(&mut self, btf: &Btf) -> Option<bool> {
+    fn reach(&mut self, btf: &Btf, twins: &Twins) -> Option<bool> {
         let mut pointers_measured = false;
+        let target = |id| Some(twins.of(btf.skip_modifiers(id)?.0));
         let mut open: Vec<(TypeId, bool)> = Vec::new();
         for &root in &self.roots {
             let ty = btf.ty(root)?;
             let sized = self.sized.contains(&root);
             match ty.kind() {
-                Kind::Typedef => open.push((ty.referenced(), sized)),
+                Kind::Typedef => open.push((target(ty.referenced())?, sized)),
                 Kind::Int | Kind::Float => {}
                 Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
                     open.push((root, sized));
@@ -175,7 +186,7 @@ impl Keep {
         // A type that is found to be measured only later is walked once more.
         let mut walked: HashSet<(TypeId, bool)> = HashSet::new();
         while let Some((id, sized)) = open.pop() {
-            let (id, ty) = btf.skip_modifiers(id)?;
+            let ty = btf.ty(id)?;
             if !walked.insert((id, sized)) {
                 continue;
             }
@@ -189,14 +200,16 @@ impl Keep {
                 Kind::Ptr => {
                     pointers_measured |= sized;
                     if self.follows(id) {
-                        open.push((ty.referenced(), false));
+                        open.push((target(ty.referenced())?, false));
                     }
                 }
-                Kind::Array => open.push((ty.array().element, sized)),
+                Kind::Array => open.push((target(ty.array().element)?, sized)),
                 Kind::FuncProto => {
                     if self.follows(id) {
-                        open.push((ty.referenced(), false));
-                        open.extend(ty.params().map(|param| (param.ty, false)));
+                        open.push((target(ty.referenced())?, false));
+                        for param in ty.params() {
+                            open.push((target(param.ty)?, false));
+                        }
                     }
                 }
                 Kind::Struct | Kind::Union => {
@@ -205,7 +218,7 @@ impl Keep {
                     }
                     self.types.insert(id);
                     for (index, how) in self.members_of(id, ty) {
-                        open.push((ty.member(index)?.ty, how.size));
+                        open.push((target(ty.member(index)?.ty)?, how.size));
                     }
                 }
                 Kind::Enum | Kind::Enum64 | Kind::Fwd => {
@@ -231,6 +244,16 @@ impl Keep {
         } else {
             btf.pointer_size().map(Long::Plain)
         };
+    }
+
+    /// All that is kept but for what has no name.
+    pub(super) fn ids(&self) -> impl Iterator<Item = TypeId> {
+        let long = match self.long {
+            Some(Long::Kernels(id)) => Some(id),
+            _ => None,
+        };
+        let kept = self.types.union(&self.roots).copied();
+        kept.chain(long.filter(|id| !self.types.contains(id) && !self.roots.contains(id)))
     }
 
     /// Whether it counts what this pointer or prototype refers to.
@@ -268,4 +291,12 @@ impl Keep {
             index += 1;
         }
     }
+}
+
+/// Whether relocations of a group ask for ids, which tell equal types apart.
+fn has_type_id_target(relocations: &Relocations, group: &TracedGroup) -> bool {
+    let list = relocations.list().get(group.relocations.clone());
+    list.unwrap_or_default()
+        .iter()
+        .any(|relocation| relocation.kind == ReloKind::TypeIdTarget)
 }

@@ -30,6 +30,7 @@
 //! | enumerator, its value | looked up; value asked for | dropped; 0 |
 //! | signedness (`kind_flag`) of an enum, ENUM or ENUM64 | always | – |
 //! | an index tried into an array of no elements that is not the last member | a nameless `void` member behind it keeps it from becoming a flexible one (`is_flex_arr`) | – |
+//! | which of several equal types another one refers to | never: the first (`relo::twins`) | – |
 //! | functions, variables, sections, tags | never: no relocation matches them | dropped |
 //!
 //! With a `TypeMatches` among the relocations, integers keep name, size and
@@ -43,8 +44,9 @@ mod nesting;
 use std::collections::HashMap;
 use std::sync::{Mutex, PoisonError};
 
+use self::keep::Keep;
 use crate::btf::Btf;
-use crate::relo::{Outcome, Relocations, TooComplex, resolve, trace_groups};
+use crate::relo::{Outcome, Relocations, TooComplex, Twins, resolve, trace_groups};
 
 /// A kernel's BTF, cut down to what some relocations need of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,10 +111,22 @@ impl<'a> Tailor<'a> {
     /// # Errors
     /// As [`tailor`](fn@tailor).
     pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TooComplex> {
-        let (groups, indexed) = trace_groups(self.relocations, btf)?;
-        let outcome = Outcome::new(self.relocations, &groups);
-        let canonical = keep::Keep::new(self.relocations, &groups, indexed, btf)
-            .and_then(|keep| emit::emit(btf, &keep))
+        let mut twins = Twins::default();
+        let (outcome, keep) = loop {
+            let (groups, indexed) = trace_groups(self.relocations, btf, &twins)?;
+            let outcome = Outcome::new(self.relocations, &groups);
+            let keep = Keep::new(self.relocations, &groups, indexed, btf, &twins);
+            // What is read of equal types is to be marked on one of them. Each
+            // round searches names that no earlier one did.
+            if !keep
+                .as_ref()
+                .is_some_and(|keep| twins.find(btf, keep.ids()))
+            {
+                break (outcome, keep);
+            }
+        };
+        let canonical = keep
+            .and_then(|keep| emit::emit(btf, &keep, &twins))
             .filter(|bytes| self.proves(bytes, &outcome));
         Ok(match canonical {
             Some(btf) => Tailored {

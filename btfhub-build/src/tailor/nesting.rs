@@ -5,7 +5,7 @@ use std::collections::HashSet;
 
 use super::keep::Keep;
 use crate::btf::{Btf, Kind, Type, TypeId};
-use crate::relo::MemberUse;
+use crate::relo::{MemberUse, Twins};
 
 /// Types nested deeper than this are no compiler's.
 pub(super) const MAX_NESTING: u32 = 512;
@@ -20,9 +20,15 @@ pub(super) struct KeptMember {
 }
 
 /// The members to write for a struct or union.
-pub(super) fn members(btf: &Btf, keep: &Keep, id: TypeId, ty: Type<'_>) -> Vec<KeptMember> {
+pub(super) fn members(
+    btf: &Btf,
+    keep: &Keep,
+    twins: &Twins,
+    id: TypeId,
+    ty: Type<'_>,
+) -> Vec<KeptMember> {
     let flat = if keep.flatten {
-        flat(btf, keep, id, ty)
+        flat(btf, keep, twins, id, ty)
     } else {
         None
     };
@@ -52,9 +58,15 @@ fn own(keep: &Keep, owner: TypeId, ty: Type<'_>) -> Vec<KeptMember> {
 /// place. `None` where that could change what a search finds: a name that
 /// comes twice, an array without length in an anonymous struct, a bitfield
 /// too far off.
-fn flat(btf: &Btf, keep: &Keep, id: TypeId, ty: Type<'_>) -> Option<Vec<KeptMember>> {
+fn flat(
+    btf: &Btf,
+    keep: &Keep,
+    twins: &Twins,
+    id: TypeId,
+    ty: Type<'_>,
+) -> Option<Vec<KeptMember>> {
     let mut flat = Vec::new();
-    flatten_into(btf, keep, (id, ty), 0, 0, &mut flat)?;
+    flatten_into(btf, keep, twins, (id, ty), 0, 0, &mut flat)?;
     let mut names = HashSet::new();
     for kept in &flat {
         let member = btf.ty(kept.owner)?.member(kept.index)?;
@@ -73,6 +85,7 @@ fn flat(btf: &Btf, keep: &Keep, id: TypeId, ty: Type<'_>) -> Option<Vec<KeptMemb
 fn flatten_into(
     btf: &Btf,
     keep: &Keep,
+    twins: &Twins,
     (owner, ty): (TypeId, Type<'_>),
     base: u32,
     depth: u32,
@@ -90,12 +103,13 @@ fn flatten_into(
             });
             continue;
         }
-        let inner = btf.skip_modifiers(member.ty)?;
+        let inner = twins.of(btf.skip_modifiers(member.ty)?.0);
+        let inner = (inner, btf.ty(inner)?);
         if !inner.1.kind().is_composite() {
             return None;
         }
         let base = base.checked_add(member.bit_offset)?;
-        flatten_into(btf, keep, inner, base, depth, flat)?;
+        flatten_into(btf, keep, twins, inner, base, depth, flat)?;
     }
     Some(())
 }

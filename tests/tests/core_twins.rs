@@ -1,0 +1,154 @@
+//! Types that no relocation can tell apart: which of them another one refers to
+//! changes no tailored BTF.
+
+use std::path::Path;
+
+use btfhub_build::btf::Btf;
+use btfhub_build::object::Object;
+use btfhub_build::relo::{ReloKind, Relocations};
+use btfhub_build::tailor::tailor;
+use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
+use btfhub_tests::elf_builder::{Relo, object};
+use btfhub_tests::kernels::entries;
+use btfhub_tests::objects::{libbpf_tools, objects_in, own_dir};
+use btfhub_tests::oracle::records::LocalObject;
+
+const TYPE_MATCHES: u32 = 12;
+
+/// A BTF with all its types twice, where the first ones refer to the second
+/// ones: what pahole leaves where it does not deduplicate.
+fn doubled(btf: &[u8]) -> Vec<u8> {
+    let word = |at: usize| u32::from_le_bytes(btf[at..at + 4].try_into().expect("four bytes"));
+    let header = word(4) as usize;
+    let types_at = header + word(8) as usize;
+    let types_len = word(12) as usize;
+    let mut words: Vec<u32> = (types_at..types_at + types_len)
+        .step_by(4)
+        .map(word)
+        .collect();
+    let mut records = Vec::new();
+    let mut at = 0;
+    while at < words.len() {
+        let (kind, vlen) = (
+            words[at + 1] >> 24 & 0x1f,
+            (words[at + 1] & 0xffff) as usize,
+        );
+        let body = match kind {
+            1 | 14 | 17 => 1,
+            3 => 3,
+            4 | 5 | 15 | 19 => 3 * vlen,
+            6 | 13 => 2 * vlen,
+            _ => 0,
+        };
+        records.push((kind, at..at + 3 + body));
+        at += 3 + body;
+    }
+    let count = u32::try_from(records.len()).expect("few types");
+    for (kind, range) in records {
+        let ids: Vec<usize> = match kind {
+            2 | 8..=12 | 14 | 17 | 18 => vec![2],
+            3 => vec![3, 4],
+            4 | 5 => (4..range.len()).step_by(3).collect(),
+            13 => [2].into_iter().chain((4..range.len()).step_by(2)).collect(),
+            15 => (3..range.len()).step_by(3).collect(),
+            _ => Vec::new(),
+        };
+        for id in ids {
+            let id = &mut words[range.start + id];
+            *id += if *id == 0 { 0 } else { count };
+        }
+    }
+    let strings = header + word(16) as usize;
+    let strings = &btf[strings..strings + word(20) as usize];
+    let mut out = btf[..header].to_vec();
+    let len = |bytes: usize| u32::try_from(bytes).expect("a small file").to_le_bytes();
+    out[8..12].copy_from_slice(&len(0));
+    out[12..16].copy_from_slice(&len(2 * types_len));
+    out[16..20].copy_from_slice(&len(2 * types_len));
+    for word in words.iter().chain(&words) {
+        out.extend(word.to_le_bytes());
+    }
+    out.extend(strings);
+    out
+}
+
+/// Every rule's kernels and a real one, with every type there twice.
+#[test]
+fn a_kernel_that_holds_everything_twice() {
+    let mut files = objects_in(&own_dir(), ".bpf.o");
+    files.extend(libbpf_tools());
+    let objects: Vec<Object> = files
+        .iter()
+        .filter_map(|o| Object::parse(&o.name, &o.elf).ok())
+        .collect();
+    let mut kernels: Vec<(String, Vec<u8>)> = objects_in(&own_dir(), ".btf.o")
+        .into_iter()
+        .map(|o| {
+            let local = LocalObject::parse(&o.name, &o.elf).expect("an object with BTF");
+            (o.name, local.btf)
+        })
+        .collect();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/archive/debian/11");
+    let real = entries(&examples).into_iter().next().expect("a kernel");
+    kernels.push((real.name.clone(), real.btf()));
+
+    let (mut compared, mut found) = (0, 0);
+    for (name, bytes) in &kernels {
+        let once = Btf::parse(bytes).expect("a BTF");
+        let twice = Btf::parse(&doubled(bytes)).expect("a BTF");
+        for object in &objects {
+            let relocations = Relocations::from_objects([object]);
+            // Ids are the one thing that tells equal types apart.
+            if (relocations.list().iter()).any(|r| r.kind == ReloKind::TypeIdTarget) {
+                continue;
+            }
+            let once = tailor(&relocations, &once).expect("not too complex");
+            let twice = tailor(&relocations, &twice).expect("not too complex");
+            assert!(
+                once.btf == twice.btf,
+                "{name}: {} and {} bytes for {}",
+                once.btf.len(),
+                twice.btf.len(),
+                object.name()
+            );
+            assert_eq!(once.outcome, twice.outcome);
+            compared += 1;
+            found += usize::from(once.btf.len() > 100);
+        }
+    }
+    println!("{compared} pairs, {found} with something in it");
+    assert!(found > 20, "{found}");
+}
+
+/// Two different structs of one name, of which a pointer's kind and name are
+/// all that counts, are one.
+#[test]
+fn of_pointees_only_the_name_is_left() {
+    let mut local = BtfBuilder::new();
+    let foo = local.structure("foo", 0, &[]);
+    let foo = local.pointer(foo);
+    let a = local.structure("a", 16, &[member("x", foo, 0), member("y", foo, 8)]);
+    let asked = Relo {
+        program: 0,
+        type_id: a,
+        access: "0".to_owned(),
+        kind: TYPE_MATCHES,
+    };
+    let elf = object(&local, &[asked], false);
+    let object = Object::parse("local", &elf).expect("an object");
+    let relocations = Relocations::from_objects([&object]);
+
+    let mut target = BtfBuilder::new();
+    let int = target.int("int", 4, INT_SIGNED);
+    let one = target.structure("foo", 4, &[member("m", int, 0)]);
+    let other = target.structure("foo", 8, &[member("n", int, 4)]);
+    let (one, other) = (target.pointer(one), target.pointer(other));
+    target.structure("a", 16, &[member("x", one, 0), member("y", other, 8)]);
+    let tailored = tailor(&relocations, &Btf::parse(&target.finish()).expect("a BTF"));
+    let tailored = Btf::parse(&tailored.expect("not too complex").btf).expect("a BTF");
+    let named_foo = |id: &_| {
+        let ty = tailored.ty(*id).expect("a type");
+        tailored.string(ty.name()) == b"foo"
+    };
+    assert_eq!(tailored.ids().filter(named_foo).count(), 1);
+}
