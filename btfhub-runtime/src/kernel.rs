@@ -17,7 +17,7 @@ impl<'a> Arch<'a> {
     /// `CARGO_CFG_TARGET_ARCH`. An unknown name is taken as it is.
     pub fn new(name: &'a str) -> Self {
         Self(match name {
-            "aarch64" | "aarch64_be" => "arm64",
+            "aarch64" => "arm64",
             "amd64" => "x86_64",
             "i486" | "i586" | "i686" | "x86" => "i386",
             "ppc64le" | "powerpc64le" | "powerpc64" => "ppc64el",

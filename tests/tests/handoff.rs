@@ -118,9 +118,13 @@ fn child() {
             }
         }
         Ok("detect") => match for_this_host(&Bundle::EMPTY) {
-            Ok(selection) => println!("result: {selection}"),
+            Ok(selection) => println!("result: {selection:#}"),
             Err(error) => println!("result: error: {error:#}"),
         },
+        Ok("machine") => {
+            let host = Host::detect().expect("nothing is named");
+            println!("result: {}", host.arch().expect("known"));
+        }
         other => panic!("{other:?}"),
     }
 }
@@ -249,6 +253,16 @@ fn refusing_memfd(mut command: Command) -> Command {
     command
 }
 
+/// `uname -m` under a personality is that of another machine's kernel.
+#[test]
+#[cfg(target_arch = "x86_64")]
+fn machine_behind_a_personality() {
+    let mut command = Command::new("setarch");
+    command.arg("i686");
+    command.arg(std::env::current_exe().expect("known"));
+    assert_eq!(run(command, "machine").as_deref(), Some("x86_64"));
+}
+
 /// The operator's variables, and that a program with raised privileges
 /// ignores them.
 #[test]
@@ -263,7 +277,9 @@ fn variables() {
         run(command, "detect").expect("it runs")
     };
     let by_operator = format!("BTF file {}: given by the operator", given.display());
-    assert_eq!(with(this_program(), "BTFHUB_BTF", &given), by_operator);
+    let operators = with(this_program(), "BTFHUB_BTF", &given);
+    assert_eq!(operators.lines().next(), Some(&by_operator[..]));
+    assert!(!operators.contains("ignored"), "{operators}");
     let missing = dir.path().join("missing");
     for (name, value, error) in [
         ("BTFHUB_BTF", &missing, "error: the BTF file "),
@@ -291,6 +307,7 @@ fn variables() {
             let text = String::from_utf8_lossy(&output.stdout);
             assert!(text.contains("result: "), "{text}");
             assert!(!text.contains("given by the operator"), "{text}");
+            assert!(text.contains("BTFHUB_BTF: set, but ignored"), "{text}");
         }
         Err(error) => skip(&format!("no set-user-ID program can be started: {error}")),
     }

@@ -60,6 +60,57 @@ fn bracketed() {
     }
 }
 
+/// Rebuilds share releases, and `uname` does not tell them apart: what is
+/// inferred has to hold for each of them, or for the one that runs here.
+#[test]
+fn bracketed_where_several_distributions_may_be_meant() {
+    const BEFORE: &str = "4.18.0-348.2.1.el8_5.x86_64";
+    const WANTED: &str = "4.18.0-348.7.1.el8_5.x86_64";
+    const AFTER: &str = "4.18.0-348.12.2.el8_5.x86_64";
+    // Classes of the neighbours in centos, and of those in ol, 0 being none.
+    for (centos, ol, undecided, on_centos, on_ol) in [
+        (
+            (1, 1),
+            (1, 1),
+            Some("centos"),
+            Some("centos"),
+            Some("centos"),
+        ),
+        ((1, 1), (2, 2), None, Some("centos"), Some("ol")),
+        ((1, 1), (1, 2), None, Some("centos"), None),
+        ((1, 1), (1, 0), None, Some("centos"), None),
+        ((1, 1), (0, 2), None, Some("centos"), None),
+        (
+            (1, 1),
+            (0, 0),
+            Some("centos"),
+            Some("centos"),
+            Some("centos"),
+        ),
+        ((1, 2), (1, 1), None, None, Some("ol")),
+    ] {
+        let kernels = [("centos/8/x86_64", centos), ("ol/8/x86_64", ol)];
+        let kernels = kernels.iter().flat_map(|(directory, classes)| {
+            [(BEFORE, classes.0), (AFTER, classes.1)]
+                .map(|(release, class)| (kernel(directory, release), class))
+        });
+        let kernels = kernels.filter(|(_, class)| *class > 0);
+        let data = bundle(kernels.map(|(kernel, class)| (kernel, btf(class))));
+        let bundle = Bundle::parse(&data).expect("a sound bundle");
+        let host = Host::new(WANTED, "x86_64");
+        for (name, expected) in [("", undecided), ("centos-8", on_centos), ("ol-8", on_ol)] {
+            let host = match name {
+                "" => host.clone(),
+                name => host.clone().with_os_release(os_release(name).as_bytes()),
+            };
+            let selection = select(&bundle, &host, Policy::default().bracketed(true));
+            let got = selection.as_ref().ok().and_then(|s| s.kernel());
+            let got = got.map(|kernel| kernel.distro);
+            assert_eq!(got, expected, "{centos:?} {ol:?} {name}: {selection:?}");
+        }
+    }
+}
+
 #[test]
 fn a_selection_explains_itself() {
     let data = data();
@@ -109,6 +160,7 @@ fn a_selection_explains_itself() {
     };
     assert_eq!(field("btf"), Some("inferred"));
     assert_eq!(field("release"), Some("5.4.0-80-generic"));
+    assert_eq!(field("arch"), Some("x86_64"));
     assert_eq!(
         field("kernel"),
         Some("ubuntu/20.04/x86_64/5.4.0-77-generic")
@@ -178,6 +230,22 @@ fn ambiguous_names_the_candidates() {
          types, and nothing says which of them runs here: \
          centos/8/x86_64/4.18.0-147.0.3.el8_1.x86_64, ol/8/x86_64/4.18.0-147.0.3.el8_1.x86_64; \
          in a container, mount the host's /etc/os-release as /host/etc/os-release or name it in \
-         BTFHUB_OS_RELEASE"
+         BTFHUB_OS_RELEASE; or name a BTF file of this kernel in BTFHUB_BTF"
     );
+    for (name, line) in [
+        (
+            "centos-8",
+            "BTF of centos/8/x86_64/4.18.0-147.0.3.el8_1.x86_64: the host's os-release decides \
+             among 2 candidates",
+        ),
+        (
+            "rocky-8",
+            "BTF of centos/8/x86_64/4.18.0-147.0.3.el8_1.x86_64: the host's os-release (its \
+             ID_LIKE) decides among 2 candidates",
+        ),
+    ] {
+        let host = host.clone().with_os_release(os_release(name).as_bytes());
+        let selection = select(&bundle, &host, Policy::default()).expect("named");
+        assert_eq!(selection.to_string(), line);
+    }
 }

@@ -423,6 +423,28 @@ fn only_the_wrong_one() {
             "#90~22.04.1-Ubuntu SMP",
             "ubuntu/20.04/x86_64",
         ),
+        // Of a flavour that Ubuntu also builds for an older series.
+        (
+            "5.4.0-1010-gkeop",
+            "#11-Ubuntu SMP Mon Aug 2 2021",
+            "ubuntu/18.04/x86_64",
+        ),
+        // Built by somebody from the distribution's sources.
+        (
+            "5.4.0-80-generic",
+            "#1 SMP Tue Jul 13 19:40:02 UTC 2021",
+            "ubuntu/20.04/x86_64",
+        ),
+        (
+            "5.4.0-80-generic",
+            "#202107131940~1626204002~20.04~0ede46a SMP",
+            "ubuntu/20.04/x86_64",
+        ),
+        (
+            "5.10.0-9-amd64",
+            "#1 SMP Thu Sep 30 2021",
+            "debian/11/x86_64",
+        ),
         // Other distributions' names.
         (
             "5.10.0-9-amd64",
@@ -479,13 +501,40 @@ fn codenames() {
         ),
         ("ubuntu/bionic/x86_64", UBUNTU, UBUNTU_18_04),
         ("ubuntu/focal/x86_64", UBUNTU, UBUNTU_20_04),
+        // The newest, be it named by number or by codename.
+        ("ubuntu/20.04/x86_64", "5.14.0-1004-oem", "#4-Ubuntu SMP"),
+        ("ubuntu/focal/x86_64", "5.14.0-1004-oem", "#4-Ubuntu SMP"),
     ] {
-        let data = bundle_of(&[kernel(directory, release)]);
+        let mut ids = vec![kernel(directory, release)];
+        if release.ends_with("-oem") {
+            ids.push(kernel("ubuntu/bionic/x86_64", release));
+        }
+        let data = bundle_of(&ids);
         let bundle = Bundle::parse(&data).expect("a sound bundle");
         let host = Host::new(release, "x86_64").with_version(uname_v);
         tally.row(&bundle, &host, uname_v, &format!("{directory}/{release}"));
     }
     tally.finish("codenames");
+}
+
+/// Machines are the archive's architectures by any name, and big-endian ones
+/// are their own.
+#[test]
+fn machines() {
+    const RELEASE: &str = "4.18.0-147.el8.aarch64";
+    let data = bundle_of(&[kernel("rhel/8/arm64", RELEASE)]);
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    let mut tally = Tally::default();
+    for (machine, expected) in [
+        ("aarch64", "rhel/8/arm64/4.18.0-147.el8.aarch64"),
+        ("arm64", "rhel/8/arm64/4.18.0-147.el8.aarch64"),
+        ("aarch64_be", "not found"),
+        ("armv8l", "not found"),
+        ("x86_64", "not found"),
+    ] {
+        tally.row(&bundle, &Host::new(RELEASE, machine), machine, expected);
+    }
+    tally.finish("machines");
 }
 
 /// A release that one entry has but in several classes is ambiguous only as

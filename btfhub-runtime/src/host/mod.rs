@@ -1,5 +1,6 @@
 //! What this machine says of itself.
 
+mod machine;
 mod os_release;
 mod privilege;
 mod root;
@@ -50,6 +51,8 @@ pub struct Host {
     os_releases: Vec<OsReleaseFile>,
     kernel_btf: Option<PathBuf>,
     operator_btf: Option<PathBuf>,
+    /// Variables of the operator's that do not count.
+    ignored: Vec<&'static str>,
 }
 
 /// An os-release file that was looked for.
@@ -91,8 +94,9 @@ impl Host {
 
     /// This machine.
     ///
-    /// Kernel: `uname(2)`. Distribution: the os-release files of, in this
-    /// order,
+    /// Kernel: `uname(2)`; the machine is the kernel's own also under the
+    /// personality that shows 32-bit programs another (`setarch i686`).
+    /// Distribution: the os-release files of, in this order,
     /// 1. the environment variable `BTFHUB_OS_RELEASE` (a path),
     /// 2. `/host`, where containers like to mount the host's root,
     /// 3. process 1 (`/proc/1/root`), if this process is in the initial pid
@@ -107,7 +111,8 @@ impl Host {
     /// whatever the bundle holds: the way out for whoever supports a machine
     /// that no bundle serves. Both variables are ignored when empty, and when
     /// the process gained rights as it was started (`AT_SECURE`: set-user-ID,
-    /// file capabilities).
+    /// file capabilities) or, without `/proc`, can't tell. `{:#}` of what
+    /// [`select`](crate::select()) answers says so.
     ///
     /// # Errors
     /// Only when a file that one of the two variables names can't be used.
@@ -115,18 +120,21 @@ impl Host {
         let uname = rustix::system::uname();
         let mut host = Self::detect_under("/")
             .with_release(uname.release().to_string_lossy())
-            .with_version(uname.version().to_string_lossy())
-            .with_machine(uname.machine().to_string_lossy());
-        let variable = |name| std::env::var_os(name).filter(|value| !value.is_empty());
-        let named = (variable(OS_RELEASE_VARIABLE), variable(BTF_VARIABLE));
-        if named == (None, None) || !environment_is_trusted() {
-            return Ok(host);
-        }
-        if let Some(path) = named.0 {
-            host = host.with_os_release_file(path)?;
-        }
-        if let Some(path) = named.1 {
-            host = host.with_operator_btf(path)?;
+            .with_version(uname.version().to_string_lossy());
+        host.machine = machine::of_kernel(&uname.machine().to_string_lossy()).or(host.machine);
+        let named = [OS_RELEASE_VARIABLE, BTF_VARIABLE].map(|name| {
+            let value = std::env::var_os(name).filter(|value| !value.is_empty());
+            value.map(|value| (name, value))
+        });
+        let is_trusted = named.iter().any(Option::is_some) && environment_is_trusted();
+        for (name, path) in named.into_iter().flatten() {
+            if !is_trusted {
+                host.ignored.push(name);
+            } else if name == BTF_VARIABLE {
+                host = host.with_operator_btf(path)?;
+            } else {
+                host = host.with_os_release_file(path)?;
+            }
         }
         Ok(host)
     }
@@ -137,6 +145,10 @@ impl Host {
     /// `proc/sys/kernel/{osrelease,version,arch}` in the place of `uname(2)`,
     /// and without the environment variables; links that lead out of `root`
     /// are followed as if it were `/`. What is not there stays unknown.
+    ///
+    /// Whether `root` is a machine's or a container image's can't be seen: its
+    /// own os-release breaks no tie. Who knows that it is the machine's says so
+    /// with [`with_os_release_file`](Host::with_os_release_file).
     pub fn detect_under(root: impl AsRef<Path>) -> Self {
         let root = Root::new(root.as_ref());
         let line = |name: &str| {
@@ -150,9 +162,8 @@ impl Host {
             version: line("version").unwrap_or_default(),
             // Since Linux 6.1.
             machine: line("arch"),
-            os_releases: Vec::new(),
             kernel_btf: kernel_btf(&root),
-            operator_btf: None,
+            ..Self::default()
         };
         host.add_os_release(&root, "host", Origin::HostMount);
         let in_initial_namespace = root
@@ -313,6 +324,11 @@ impl Host {
             .iter()
             .filter(move |file| file.origin.is_hosts() && given(file) == any_given)
             .filter_map(|file| file.content.as_ref().ok())
+    }
+
+    /// The operator's variables that were set and did not count.
+    pub(crate) fn ignored_variables(&self) -> &[&'static str] {
+        &self.ignored
     }
 
     pub(crate) fn os_release_files(&self) -> &[OsReleaseFile] {

@@ -3,9 +3,8 @@
 use core::fmt;
 use std::collections::BTreeMap;
 
-use super::bracket::neighbours;
 use super::selection::About;
-use super::{Filter, of_this_release, publisher};
+use super::{Filter, bracket, of_this_release, publisher};
 use crate::bundle::Entry;
 use crate::host::BTF_VARIABLE;
 use crate::{Bundle, BundleError, Host};
@@ -84,16 +83,9 @@ impl NotFound {
 
 /// The neighbours in the series that the host's kernel may be of.
 fn nearest(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>, BundleError> {
-    let series = neighbours(bundle, host)?;
-    let entries = || {
-        series
-            .iter()
-            .flatten()
-            .flat_map(|s| [s.below, s.above])
-            .flatten()
-    };
-    let filter = Filter::new(host, entries().map(Ok))?;
-    let mut nearest: Vec<_> = entries().collect();
+    let all = bracket::nearest(bundle, host)?;
+    let filter = Filter::new(host, all.entries().map(Ok))?;
+    let mut nearest: Vec<_> = all.entries().collect();
     nearest.retain(|entry| filter.contradiction(entry).is_none());
     // Below stays before above.
     nearest.sort_by(|a, b| {
@@ -213,7 +205,8 @@ impl fmt::Display for Ambiguous {
                  name it in BTFHUB_OS_RELEASE"
             }
             Some(_) => "the host's os-release names none of them, or more than one",
-        })
+        })?;
+        write!(f, "; or name a BTF file of this kernel in {BTF_VARIABLE}")
     }
 }
 

@@ -3,6 +3,11 @@
 //! Where a distribution's kernel carries a mark, an entry of a distribution
 //! whose kernels would carry another one can't be it. Distributions that are
 //! not known here (forks of the archive hold such) are never ruled out.
+//!
+//! Debian and Ubuntu put their name into `uname -v` of everything they build,
+//! and the archive holds nothing else of theirs: a kernel without the name was
+//! built by somebody else, from the same sources perhaps and under the same
+//! release, but with another configuration.
 
 use core::fmt;
 
@@ -14,6 +19,8 @@ use crate::KernelId;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Marks<'h> {
     release: &'h str,
+    /// Whether `uname -v` is known.
+    has_uname_v: bool,
     /// The first word of `uname -v`, if that is Ubuntu's, and what it says.
     ubuntu: Option<(&'h str, ubuntu::Build<'h>)>,
     others: [Option<Mark<'h>>; 3],
@@ -39,19 +46,26 @@ enum Version<'h> {
 
 /// Why an entry can't be the running kernel's.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Contradiction<'h> {
-    text: &'h str,
-    place: &'static str,
+pub(super) enum Contradiction<'h> {
+    /// A mark of another's at this place.
+    Has { text: &'h str, place: &'static str },
+    /// The mark that all kernels of the entry's distribution have.
+    Lacks { text: &'static str },
 }
 
 impl fmt::Display for Contradiction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} has `{}`", self.place, self.text)
+        match self {
+            Self::Has { text, place } => write!(f, "{place} has `{text}`"),
+            Self::Lacks { text } => write!(f, "{UNAME_V} lacks `{text}`"),
+        }
     }
 }
 
 const UNAME_R: &str = "uname -r";
 const UNAME_V: &str = "uname -v";
+/// A word of `uname -v` of Debian's kernels.
+const DEBIAN: &str = "Debian";
 
 /// The distributions whose kernels' marks are known.
 const KNOWN: [&str; 13] = [
@@ -77,13 +91,14 @@ impl<'h> Marks<'h> {
         let first_word = uname_v.split_whitespace().next().unwrap_or("");
         Self {
             release,
+            has_uname_v: !first_word.is_empty(),
             ubuntu: ubuntu::Build::of(first_word).map(|build| (first_word, build)),
             others: [
                 rpm_mark(release),
                 debian_mark(release, UNAME_R).or_else(|| debian_mark(uname_v, UNAME_V)),
                 uname_v
                     .split_whitespace()
-                    .find(|word| *word == "Debian")
+                    .find(|word| *word == DEBIAN)
                     .map(|text| Mark {
                         text,
                         place: UNAME_V,
@@ -108,14 +123,24 @@ impl<'h> Marks<'h> {
             };
             if contradicts {
                 let place = UNAME_V;
-                return Some(Contradiction { text, place });
+                return Some(Contradiction::Has { text, place });
             }
         }
         let mut marks = self.others.iter().flatten();
-        marks.find(|mark| mark.rules_out(kernel)).map(|mark| {
-            let Mark { text, place, .. } = *mark;
-            Contradiction { text, place }
-        })
+        if let Some(Mark { text, place, .. }) = marks.find(|mark| mark.rules_out(kernel)) {
+            return Some(Contradiction::Has { text, place });
+        }
+        let (text, there) = match kernel.distro {
+            "debian" => (DEBIAN, self.names_debian()),
+            "ubuntu" => ("-Ubuntu", self.ubuntu.is_some()),
+            _ => return None,
+        };
+        (self.has_uname_v && !there).then_some(Contradiction::Lacks { text })
+    }
+
+    fn names_debian(&self) -> bool {
+        let mut marks = self.others.iter().flatten();
+        marks.any(|mark| mark.text == DEBIAN)
     }
 }
 

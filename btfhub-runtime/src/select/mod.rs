@@ -14,9 +14,11 @@ use std::borrow::Cow;
 
 pub use error::{Ambiguous, Holding, NotFound, SelectError};
 use marks::{Contradiction, Marks};
+use publisher::Name;
 pub(crate) use selection::Choice;
 use selection::Reason;
 pub use selection::Selection;
+use series::number;
 
 use crate::bundle::Entry;
 use crate::host::OsRelease;
@@ -64,8 +66,10 @@ impl Policy {
     /// Whether a release that the bundle does not hold may be served by the
     /// class of its neighbours: the nearest kernels below and above it of the
     /// same distribution, version, kernel version and flavour, when both are of
-    /// one class. Default: no. It is an inference: nothing but good practice
-    /// keeps a distribution from changing a struct and changing it back.
+    /// one class. Where the kernel may be of several distributions or versions,
+    /// all of them have to agree, or the host's os-release has to name the one.
+    /// Default: no. It is an inference: nothing but good practice keeps a
+    /// distribution from changing a struct and changing it back.
     pub const fn bracketed(self, bracketed: bool) -> Self {
         Self { bracketed, ..self }
     }
@@ -135,16 +139,8 @@ fn embedded<'a>(
         return Ok(Choice::Embedded { entry, reason });
     }
     if policy.bracketed {
-        let series = bracket::neighbours(bundle, host)?;
-        let agreed = series.iter().flatten().filter_map(|s| s.agreed());
-        let below = || agreed.clone().map(|(below, _)| Ok(below));
-        let filter = Filter::new(host, below())?;
-        if let Some((entry, _)) = decide(filter.apply(below()), host)? {
-            let above = agreed.clone().find(|(below, _)| same(below, &entry));
-            return Ok(Choice::Inferred {
-                below: entry,
-                above: above.map_or(entry, |(_, above)| above),
-            });
+        if let Some((below, above)) = bracket::infer(bundle, host)? {
+            return Ok(Choice::Inferred { below, above });
         }
     }
     Err(NotFound::explain(bundle, host)?.into())
@@ -183,11 +179,14 @@ impl<'a, 'h> Filter<'a, 'h> {
         host: &'h Host,
         entries: impl Iterator<Item = Result<Entry<'a>, BundleError>>,
     ) -> Result<Self, BundleError> {
+        fn version<'e>(entry: &'e Entry<'_>) -> &'e str {
+            number("ubuntu", entry.kernel().version)
+        }
         let mut newest: Option<Entry<'a>> = None;
         for entry in entries {
             let entry = entry?;
             let newer = newest.is_none_or(|old| {
-                order::numeric(entry.kernel().version, old.kernel().version) == Ordering::Greater
+                order::numeric(version(&entry), version(&old)) == Ordering::Greater
             });
             if entry.kernel().distro == "ubuntu" && newer {
                 newest = Some(entry);
@@ -201,7 +200,7 @@ impl<'a, 'h> Filter<'a, 'h> {
 
     fn contradiction(&self, entry: &Entry<'_>) -> Option<Contradiction<'h>> {
         let newest = self.newest_ubuntu.as_ref();
-        let newest = newest.map_or("", |newest| newest.kernel().version);
+        let newest = newest.map_or("", |newest| number("ubuntu", newest.kernel().version));
         self.marks.contradict(&entry.kernel(), newest)
     }
 
@@ -231,34 +230,34 @@ fn decide<'a>(
         };
         return Ok(Some((all.first, reason)));
     }
-    let mut named: Option<Entry<'a>> = None;
+    let mut named: Option<(Entry<'a>, Name)> = None;
     for os in host.hosts_os_releases() {
         let Some(choice) = named_by(os, candidates.clone())? else {
             continue;
         };
         match named {
             // Two files that are both held to be the host's, and disagree.
-            Some(before) if before.class() != choice.class() => {
+            Some((before, _)) if before.class() != choice.0.class() => {
                 return Err(Ambiguous::explain(candidates, host)?.into());
             }
             _ => named = named.or(Some(choice)),
         }
     }
     match named {
-        Some(entry) => {
+        Some((entry, by)) => {
             let count = all.count;
-            Ok(Some((entry, Reason::OsRelease { count })))
+            Ok(Some((entry, Reason::OsRelease { by, count })))
         }
         None => Err(Ambiguous::explain(candidates, host)?.into()),
     }
 }
 
 /// The candidate that `os` names best, if the ones it names equally well are
-/// of one class.
+/// of one class, and which of its names that was.
 fn named_by<'a>(
     os: &OsRelease,
     candidates: impl Iterator<Item = Result<Entry<'a>, BundleError>> + Clone,
-) -> Result<Option<Entry<'a>>, BundleError> {
+) -> Result<Option<(Entry<'a>, Name)>, BundleError> {
     let mut best = None;
     for candidate in candidates.clone() {
         let rank = publisher::rank(os, &candidate?.kernel());
@@ -274,7 +273,7 @@ fn named_by<'a>(
     let named = Agreement::of(named)?;
     Ok(named
         .filter(|named| named.unanimous)
-        .map(|named| named.first))
+        .map(|named| (named.first, best.0)))
 }
 
 /// Whether entries are of one class.

@@ -4,16 +4,29 @@ use super::series::{major, number};
 use crate::KernelId;
 use crate::host::OsRelease;
 
+/// Which of an os-release's names is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Name {
+    /// `ID`.
+    Id,
+    /// One of `ID_LIKE`, by its place.
+    Like(usize),
+}
+
 /// How well `os` names the entry `kernel`; the smaller the better, none when
 /// it does not. `ID` goes before `ID_LIKE`, an exact version before a major one.
-pub(super) fn rank(os: &OsRelease, kernel: &KernelId<'_>) -> Option<(usize, VersionFit)> {
+pub(super) fn rank(os: &OsRelease, kernel: &KernelId<'_>) -> Option<(Name, VersionFit)> {
     let entry = canonical(kernel.distro);
     let names = os.id().into_iter().chain(os.id_like());
     let (place, distro) = names
         .map(canonical)
         .enumerate()
         .find(|(_, name)| name.eq_ignore_ascii_case(entry))?;
-    Some((place, fit(os, distro, kernel.version)?))
+    let name = match (place, os.id()) {
+        (0, Some(_)) => Name::Id,
+        _ => Name::Like(place),
+    };
+    Some((name, fit(os, distro, kernel.version)?))
 }
 
 /// How a version directory was found.

@@ -3,8 +3,8 @@
 use core::fmt;
 use std::borrow::Cow;
 
-use super::bracket::neighbours;
-use super::{Filter, of_this_release, same};
+use super::publisher::Name;
+use super::{Filter, bracket, of_this_release, same};
 use crate::bundle::Entry;
 use crate::{Bundle, ClassId, Host, KernelId};
 
@@ -43,7 +43,7 @@ pub(crate) enum Reason {
     /// All are of one class.
     Consensus { count: usize },
     /// The host's os-release names it.
-    OsRelease { count: usize },
+    OsRelease { by: Name, count: usize },
 }
 
 impl<'a> Selection<'a> {
@@ -109,8 +109,8 @@ impl<'a> Selection<'a> {
 
     /// The decision as keys and values, for structured logs. Keys:
     /// `btf` (`operator`, `kernel`, `embedded` or `inferred`), `release`,
-    /// `decided_by`; and, when they apply, `kernel`, `class`, `os_release`,
-    /// `path`, `revision`.
+    /// `decided_by`; and, when they apply, `arch`, `kernel`, `class`,
+    /// `os_release`, `path`, `revision`.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let btf = match &self.choice {
             Choice::Operator => "operator",
@@ -123,6 +123,8 @@ impl<'a> Selection<'a> {
             ("release", self.host.release().to_owned()),
             ("decided_by", Decided(self).to_string()),
         ];
+        let arch = self.host.arch();
+        fields.extend(arch.map(|arch| ("arch", arch.to_string())));
         let path = match &self.choice {
             Choice::Operator => self.host.operator_btf(),
             Choice::Kernel => self.host.kernel_btf(),
@@ -179,8 +181,15 @@ impl fmt::Display for Decided<'_, '_> {
             Choice::Embedded { reason, .. } => match reason {
                 Reason::Only => f.write_str("the only candidate"),
                 Reason::Consensus { count } => write!(f, "all {count} candidates agree"),
-                Reason::OsRelease { count } => {
-                    write!(f, "the host's os-release decides among {count} candidates")
+                Reason::OsRelease { by, count } => {
+                    let by = match by {
+                        Name::Id => "",
+                        Name::Like(_) => " (its ID_LIKE)",
+                    };
+                    write!(
+                        f,
+                        "the host's os-release{by} decides among {count} candidates"
+                    )
                 }
             },
             Choice::Inferred { below, above } => write!(
@@ -219,12 +228,12 @@ impl Selection<'_> {
             }
         }
         if self.is_inferred() {
-            let series = neighbours(&self.bundle, &self.host).unwrap_or_default();
-            for series in series.iter().flatten() {
-                for entry in [&series.below, &series.above].into_iter().flatten() {
-                    let (kernel, class) = (entry.kernel(), entry.class());
-                    write!(f, "\n  neighbour {kernel} (class {class})")?;
-                }
+            let Ok(nearest) = bracket::nearest(&self.bundle, &self.host) else {
+                return Ok(());
+            };
+            for entry in nearest.entries() {
+                let (kernel, class) = (entry.kernel(), entry.class());
+                write!(f, "\n  neighbour {kernel} (class {class})")?;
             }
         }
         Ok(())
@@ -247,6 +256,13 @@ impl fmt::Display for About<'_> {
         }
         for file in host.os_release_files() {
             write!(f, "\n  {file}")?;
+        }
+        for name in host.ignored_variables() {
+            write!(
+                f,
+                "\n  {name}: set, but ignored: this process gained rights as it was started, or \
+                 has no /proc to tell"
+            )?;
         }
         Ok(())
     }

@@ -85,9 +85,8 @@ const NATIVE: [(&str, &str); 20] = [
     ("6.17", "25.10"),
 ];
 
-/// The flavours that follow the table from the first kernel on. Flavours in
-/// neither list (`oem`, `gke`, `intel`, …) live in one series with the kernel
-/// of another and without a tag.
+/// The flavours that follow the table from the first kernel on. Before 4.15 the
+/// clouds' kernels of 16.04 were newer than that series' own, and carried no tag.
 const STOCK: [&str; 5] = [
     "generic",
     "generic-lpae",
@@ -95,11 +94,15 @@ const STOCK: [&str; 5] = [
     "lowlatency",
     "lowlatency-64k",
 ];
-/// Those that follow it from 4.15 on; before, the clouds' kernels of 16.04
-/// were newer than that series' own, and carried no tag.
-const CLOUD: [&str; 6] = ["aws", "azure", "gcp", "kvm", "oracle", "raspi"];
+/// Flavours that live in one series with the kernel of another, without a tag.
+/// There is no other build of their releases.
+const APART: [&str; 3] = ["oem", "oem-osp1", "intel"];
 
 /// The series that a release without a tag was built for, if that is certain.
+///
+/// From 4.15 on, flavours that are not known here count as following the table:
+/// where one does not, its kernel goes without BTF, and where one does, it is
+/// not given that of its namesake for an older series.
 fn native_series(release: &str) -> Option<&'static str> {
     let (base, rest) = release.split_once('-')?;
     let (_, flavour) = rest.split_once('-')?;
@@ -108,7 +111,7 @@ fn native_series(release: &str) -> Option<&'static str> {
             .is_some_and(|rest| rest.starts_with('.'))
     })?;
     let since_4_15 = numeric(kernel, "4.15") != Ordering::Less;
-    let certain = STOCK.contains(&flavour) || since_4_15 && CLOUD.contains(&flavour);
+    let certain = STOCK.contains(&flavour) || since_4_15 && !APART.contains(&flavour);
     certain.then_some(*series)
 }
 
@@ -147,7 +150,12 @@ mod tests {
             ("4.13.0-16-generic", Some("17.10")),
             ("4.4.0-1061-aws", None),
             ("4.4.0-21-lowlatency", Some("16.04")),
-            ("4.15.0-1030-gke", None),
+            ("4.15.0-1030-gke", Some("18.04")),
+            ("5.4.0-1010-gkeop", Some("20.04")),
+            ("4.13.0-1005-raspi2", None),
+            ("5.0.0-1010-oem-osp1", None),
+            ("5.13.0-1004-oem", None),
+            ("5.13.0-1004-intel", None),
             ("5.14.0-1004-oem", None),
             ("5.40.0-1-generic", None),
             ("5.4", None),
