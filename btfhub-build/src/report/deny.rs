@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{Effect, Kernel, Report, Status};
+use super::{Effect, Kernel, Report, Status, Verdict};
 
 /// How many kernels may show something before a build is to fail.
 ///
@@ -98,14 +98,19 @@ impl Deny {
     }
 
     fn shown_on(&self, report: &Report, kernel: &Kernel) -> bool {
-        report.verdicts_of(kernel).any(|verdict| match self.what {
+        (report.verdicts_of(kernel)).any(|verdict| self.shows(verdict))
+    }
+
+    /// Whether a verdict is of the kind that is counted.
+    pub fn shows(&self, verdict: &Verdict) -> bool {
+        match self.what {
             What::Unloadable => verdict.effect.fails(),
             What::Unguarded => {
                 verdict.effect == Effect::ProgramFails
                     && matches!(verdict.status, Status::Absent | Status::Incompatible)
             }
             What::Status(status) => verdict.status == status,
-        })
+        }
     }
 }
 

@@ -31,6 +31,11 @@ impl Report {
     /// kernels, then by term. What is fine is none, and neither is a question that was
     /// answered with no.
     pub fn findings(&self) -> Vec<Finding<'_>> {
+        self.findings_of(|verdict| !matches!(verdict.effect, Effect::Fine | Effect::AnswersNo))
+    }
+
+    /// As [`findings`](Self::findings), of the verdicts that are wanted.
+    pub fn findings_of(&self, is_wanted: impl Fn(&Verdict) -> bool) -> Vec<Finding<'_>> {
         let mut found: BTreeMap<(usize, usize), Vec<&Kernel>> = BTreeMap::new();
         for kernel in &self.kernels {
             let column = self
@@ -38,8 +43,7 @@ impl Report {
                 .get(kernel.column)
                 .map_or(&[][..], Vec::as_slice);
             for (relocation, &verdict) in column.iter().enumerate() {
-                let effect = self.verdicts.get(verdict).map(|verdict| verdict.effect);
-                if !matches!(effect, None | Some(Effect::Fine | Effect::AnswersNo)) {
+                if self.verdicts.get(verdict).is_some_and(&is_wanted) {
                     found.entry((relocation, verdict)).or_default().push(kernel);
                 }
             }

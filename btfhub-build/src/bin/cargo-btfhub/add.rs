@@ -10,8 +10,9 @@ use serde::Serialize;
 
 use crate::args;
 use crate::failure::{Context, Failure};
+use crate::files;
 use crate::image::KernelImage;
-use crate::output::{Output, write_file};
+use crate::output::Output;
 
 #[derive(Serialize)]
 struct Added {
@@ -39,6 +40,12 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
     let image = KernelImage::read(&args.file)?;
     let btf = Btf::parse(&image.btf).context(|| format!("{}", args.file.display()))?;
     let release = release(args, &image)?;
+    if let Some(banner) = image.release.as_ref().filter(|banner| **banner != release) {
+        output.note(&format!(
+            "note: the kernel calls itself {banner}; hosts that run it ask for that release, not \
+             for {release}"
+        ));
+    }
     component("--release", &release)?;
     let arch = arch(args, &image, &release, &btf)?;
     component("--arch", &arch)?;
@@ -53,7 +60,7 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
     };
     let state = state(&file, &image.btf, args.replace)?;
     if state != State::Unchanged {
-        write_file(&file, &pack(&release, &image.btf)?)?;
+        files::write(&file, &pack(&release, &image.btf)?)?;
     }
     let added = Added {
         schema: "btfhub.add/1",
@@ -125,20 +132,24 @@ fn arch(
     release: &str,
     btf: &Btf,
 ) -> Result<String, Failure> {
-    if let Some(arch) = &args.arch {
-        return Ok(Arch::new(arch).as_str().to_owned());
-    }
-    if let Some(arch) = &image.arch {
-        return Ok(arch.clone());
-    }
     // The types know better than a name somebody typed.
-    if let Some(arch) = arch_of_types(btf).or_else(|| arch_of_release(release)) {
-        return Ok(arch.to_owned());
+    let found = (image.arch.as_deref()).or_else(|| arch_of_types(btf));
+    let given = (args.arch.as_deref()).map(|arch| Arch::new(arch).as_str().to_owned());
+    match (given, found) {
+        (Some(given), Some(found)) if given != found => Err(Failure::usage(format!(
+            "{}: --arch says {given}, but the kernel is for {found}",
+            args.file.display()
+        ))),
+        (Some(given), _) => Ok(given),
+        (None, found) => (found.or_else(|| arch_of_release(release)))
+            .map(str::to_owned)
+            .ok_or_else(|| {
+                Failure::usage(format!(
+                    "{}: nothing says for which architecture this kernel is; give --arch",
+                    args.file.display()
+                ))
+            }),
     }
-    Err(Failure::usage(format!(
-        "{}: nothing says for which architecture this kernel is; give --arch",
-        args.file.display()
-    )))
 }
 
 /// The suffix that distributions put on releases.

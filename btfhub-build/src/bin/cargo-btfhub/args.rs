@@ -4,13 +4,24 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-const EXIT_CODES: &str = "\
+use crate::examples;
+
+const EXAMPLES_AND_EXIT_STATUS: &str = "\
+Examples:
+  cargo btfhub list --archive btfhub-archive
+  cargo btfhub report --archive btfhub-archive --object probe.bpf.o
+  cargo btfhub bundle --archive btfhub-archive --object probe.bpf.o --out probe.btfhub
+  cargo btfhub select probe.btfhub --release 5.4.0-80-generic --machine x86_64
+  cargo btfhub help report
+
 Exit status:
   0  done
-  1  failed
+  1  failed (report --deny: a threshold was exceeded)
   2  wrong usage
-  3  not found (select: the bundle has no BTF for this host)
-  4  ambiguous (select: several kernels fit and their BTF differs)";
+  3  not found (select: no BTF for this host; fetch: no such commit; no kernel fits the filters)
+  4  ambiguous (select: several kernels fit and their BTF differs)
+
+With --json a failure, too, is one document on stdout.";
 
 /// Tailor the kernel BTF of a BTFhub archive to your eBPF objects.
 ///
@@ -23,7 +34,7 @@ Exit status:
     name = "cargo-btfhub",
     bin_name = "cargo btfhub",
     version,
-    after_help = EXIT_CODES,
+    after_help = EXAMPLES_AND_EXIT_STATUS,
     subcommand_required = true,
     arg_required_else_help = true,
     max_term_width = 100
@@ -84,13 +95,8 @@ pub(crate) struct ArchiveArgs {
 /// Which of the archive's kernels.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FilterArgs {
-    /// Only kernels of this architecture (x86_64, arm64, ...; all: every one)
-    #[arg(
-        long = "arch",
-        value_name = "ARCH",
-        default_value = "all",
-        value_delimiter = ','
-    )]
+    /// Only kernels of this architecture: x86_64, arm64, ... [default: all]
+    #[arg(long = "arch", value_name = "ARCH", value_delimiter = ',')]
     pub(crate) archs: Vec<String>,
     /// Only kernels that a pattern matches: DISTRO/VERSION/ARCH/RELEASE with *, ? and [...]
     ///
@@ -101,9 +107,6 @@ pub(crate) struct FilterArgs {
     /// Not the kernels that a pattern matches; wins over --include
     #[arg(long, value_name = "GLOB", num_args = 1..)]
     pub(crate) exclude: Vec<String>,
-    /// Leave out entries that can't be decoded, and say so, instead of failing
-    #[arg(long)]
-    pub(crate) skip_bad: bool,
 }
 
 /// The eBPF objects.
@@ -129,6 +132,7 @@ pub(crate) struct JobArgs {
 ///
 /// Reads names only, decodes nothing; `check` looks inside.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::LIST)]
 pub(crate) struct List {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
@@ -144,6 +148,7 @@ pub(crate) struct List {
 /// Each file holds what the objects' CO-RE relocations need of that kernel and nothing
 /// else; a loader that is given it relocates as it would with the kernel's full BTF.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::TAILOR)]
 pub(crate) struct Tailor {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
@@ -151,6 +156,9 @@ pub(crate) struct Tailor {
     pub(crate) objects: ObjectArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    /// Leave out entries that can't be decoded, and say so, instead of failing
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
     /// The directory to write into; files that are already there are replaced
@@ -163,6 +171,7 @@ pub(crate) struct Tailor {
 /// The same file that a build script embeds. Checked in beside your crate, it serves
 /// builds on machines without the archive.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::BUNDLE)]
 pub(crate) struct Bundle {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
@@ -170,6 +179,9 @@ pub(crate) struct Bundle {
     pub(crate) objects: ObjectArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    /// Leave out entries that can't be decoded, and say so, instead of failing
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
     /// The file to write
@@ -183,6 +195,7 @@ pub(crate) struct Bundle {
 
 /// Show a bundle: where it comes from, kernels, classes, and where its bytes go
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::INSPECT)]
 pub(crate) struct Inspect {
     /// The bundle
     pub(crate) file: PathBuf,
@@ -196,6 +209,7 @@ pub(crate) struct Inspect {
 /// Resolves every relocation of the objects against the full BTF of every kernel and
 /// against what the bundle holds for it; a difference is an error that names both.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::VERIFY)]
 pub(crate) struct Verify {
     /// The bundle
     pub(crate) file: PathBuf,
@@ -212,6 +226,7 @@ pub(crate) struct Verify {
 /// Describe a host with the options, or point --root at a copy of its files; without any
 /// of them the host is this machine. The first line is the entry that serves.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::SELECT)]
 pub(crate) struct Select {
     /// The bundle
     pub(crate) file: PathBuf,
@@ -259,6 +274,7 @@ pub(crate) enum Format {
 /// For every program and every distinct CO-RE relocation: resolved, absent, incompatible,
 /// ambiguous or refused, on which kernels, and whether the program guards against it.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::REPORT)]
 pub(crate) struct Report {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
@@ -266,9 +282,12 @@ pub(crate) struct Report {
     pub(crate) objects: ObjectArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
+    /// Leave out entries that can't be decoded, and say so, instead of failing
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
-    /// What to write [default: text; json with --json]
+    /// What to write [default: text; json with --json, which takes no other]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
     /// The file to write [default: stdout]
@@ -286,6 +305,7 @@ pub(crate) struct Report {
 
 /// Write a lock file: a digest per entry, to pin an archive that is no git checkout
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::LOCK)]
 pub(crate) struct Lock {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
@@ -306,6 +326,7 @@ pub(crate) struct Lock {
 /// A git clone without history and without the files that the patterns leave out.
 /// Interrupted, it goes on where it stopped when called again. Needs git 2.27 or later.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::FETCH)]
 pub(crate) struct Fetch {
     /// The commit
     #[arg(long, value_name = "C")]
@@ -331,6 +352,7 @@ pub(crate) struct Fetch {
 /// any of the kernel's compressions, an archive entry (.btf.tar.xz), or a vmlinux with
 /// DWARF alone, which `pahole` (package dwarves) encodes.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::ADD)]
 pub(crate) struct Add {
     /// The kernel
     pub(crate) file: PathBuf,
@@ -356,6 +378,7 @@ pub(crate) struct Add {
 
 /// Take kernels out of an archive
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::REMOVE)]
 pub(crate) struct Remove {
     /// The kernels, DISTRO/VERSION/ARCH/RELEASE as `list --kernels` prints them
     #[arg(required = true, value_name = "KERNEL")]
@@ -367,6 +390,7 @@ pub(crate) struct Remove {
 
 /// Decode every entry of an archive and say what is wrong with it
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::CHECK)]
 pub(crate) struct Check {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
@@ -378,12 +402,14 @@ pub(crate) struct Check {
 
 /// Print the completion script of a shell
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::COMPLETIONS)]
 pub(crate) struct Completions {
     pub(crate) shell: clap_complete::Shell,
 }
 
 /// Print the man page, or write one page per command
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::MAN)]
 pub(crate) struct Man {
     /// Write cargo-btfhub.1, cargo-btfhub-list.1, ... into this directory
     #[arg(long, value_name = "DIR")]

@@ -1,6 +1,6 @@
 //! Arguments → the library's `Builder`.
 
-use btfhub_build::{Builder, Error, ErrorKind, Generated, OnBadEntry};
+use btfhub_build::{Builder, Error, ErrorKind, Generated};
 
 use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs};
 use crate::failure::{Exit, Failure};
@@ -35,9 +35,6 @@ pub(crate) fn builder(
     }
     if !filter.archs.iter().any(|arch| arch == "all") {
         builder = filter.archs.iter().fold(builder, Builder::arch);
-    }
-    if filter.skip_bad {
-        builder = builder.on_bad_entry(OnBadEntry::Skip);
     }
     Ok(builder)
 }

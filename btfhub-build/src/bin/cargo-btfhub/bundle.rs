@@ -1,10 +1,12 @@
 //! `bundle`: the file that programs embed, or read from beside them.
 
+use btfhub_build::OnBadEntry;
 use serde::Serialize;
 
 use crate::args;
 use crate::build::{builder, generate};
-use crate::failure::{Context, Failure};
+use crate::failure::Failure;
+use crate::files;
 use crate::output::{Output, count};
 
 #[derive(Serialize)]
@@ -21,6 +23,9 @@ struct Bundled {
 
 pub(crate) fn run(args: &args::Bundle, output: Output) -> Result<(), Failure> {
     let mut builder = builder(&args.archive, &args.objects, &args.filter, &args.jobs)?;
+    if args.skip_bad {
+        builder = builder.on_bad_entry(OnBadEntry::Skip);
+    }
     if let Some(pin) = &args.pin {
         if args.archive.archives.len() != 1 {
             return Err(Failure::usage(
@@ -36,9 +41,7 @@ pub(crate) fn run(args: &args::Bundle, output: Output) -> Result<(), Failure> {
         };
     }
     let generated = generate(&builder, output)?;
-    generated
-        .write_to(&args.out)
-        .context(|| format!("cannot write {}", args.out.display()))?;
+    files::write(&args.out, generated.bundle())?;
     let bundled = Bundled {
         schema: "btfhub.bundle/1",
         out: args.out.display().to_string(),

@@ -16,6 +16,8 @@ use crate::output::{Output, count};
 
 /// Files asked for at once: what an interruption loses at most.
 const FILES_PER_REQUEST: usize = 64;
+/// Marks a repository as one that `fetch` may change.
+const MADE_HERE: &str = "btfhub.fetch";
 
 #[derive(Serialize)]
 struct Fetched {
@@ -38,7 +40,7 @@ struct Blob {
 pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     let pin = commit_id(&args.pin)?;
     let wanted = Wanted::new(&args.filter)?;
-    let git = open(&args.out, &args.url)?;
+    let git = open(&args.out, &args.url, output)?;
     fetch_commit(&git, &pin, &args.url, output)?;
     let tree = git.run(&["ls-tree", "-r", "-z", "--full-tree", &pin])?;
     let (blobs, others) = choose(&tree, &wanted);
@@ -86,29 +88,53 @@ fn commit_id(pin: &str) -> Result<String, Failure> {
     )))
 }
 
-fn open(out: &Path, url: &str) -> Result<Git, Failure> {
-    let is_repository = out.join(".git").exists();
-    if !is_repository {
+/// The repository at `out`, made or gone on with.
+fn open(out: &Path, url: &str, output: Output) -> Result<Git, Failure> {
+    let git = Git::new(out);
+    if !out.join(".git").exists() {
         let in_use = std::fs::read_dir(out).is_ok_and(|mut files| files.next().is_some());
         if in_use {
-            return Err(Failure::usage(format!(
-                "--out {}: holds files, but is no checkout that `fetch` made; name a new directory",
-                out.display()
-            )));
+            return Err(not_ours(out));
         }
         std::fs::create_dir_all(out).context(|| format!("cannot make {}", out.display()))?;
     }
-    let git = Git::new(out);
-    if !is_repository {
-        git.run(&["init", "--quiet"])?;
+    git.settle(|| {
+        output.note(&format!(
+            "waiting for the git that still works in {}",
+            out.display()
+        ));
+    });
+    // Also what makes a repository whole whose making was interrupted.
+    git.run(&["init", "--quiet"])?;
+    if !git.succeeds(&["config", "--get", MADE_HERE])? {
+        let is_used = git.succeeds(&["rev-parse", "--verify", "--quiet", "HEAD"])?
+            || git.succeeds(&["config", "--get-regexp", "^remote[.]"])?;
+        if is_used {
+            return Err(not_ours(out));
+        }
+        git.run(&["config", MADE_HERE, "true"])?;
     }
-    git.run(&["config", "remote.origin.url", url])?;
-    // What a lazy fetch needs, should one be wanted later.
-    git.run(&["config", "remote.origin.promisor", "true"])?;
-    git.run(&["config", "remote.origin.partialclonefilter", "blob:none"])?;
-    // The archive's files are compressed already; line endings are nobody's business here.
-    git.run(&["config", "core.autocrlf", "false"])?;
+    for (name, value) in [
+        ("remote.origin.url", url),
+        // What a lazy fetch needs, should one be wanted later.
+        ("remote.origin.promisor", "true"),
+        ("remote.origin.partialclonefilter", "blob:none"),
+        // The archive's files are compressed already; line endings are nobody's business here.
+        ("core.autocrlf", "false"),
+        // A connection that stands still for a minute ends, and the next call goes on.
+        ("http.lowSpeedLimit", "1000"),
+        ("http.lowSpeedTime", "60"),
+    ] {
+        git.run(&["config", name, value])?;
+    }
     Ok(git)
+}
+
+fn not_ours(out: &Path) -> Failure {
+    Failure::usage(format!(
+        "--out {}: holds files, but is no checkout that `fetch` made; name a new directory",
+        out.display()
+    ))
 }
 
 fn fetch_commit(git: &Git, pin: &str, url: &str, output: Output) -> Result<(), Failure> {

@@ -4,6 +4,7 @@ use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::time::Duration;
 
 use crate::failure::{Context, Failure};
 
@@ -44,8 +45,61 @@ impl Git {
         for variable in REPOSITORY_VARIABLES {
             command.env_remove(variable);
         }
+        // A repository that is not whole must not send git to one above it.
+        let absolute = std::fs::canonicalize(&self.directory);
+        if let Some(above) = absolute.ok().as_deref().and_then(Path::parent) {
+            command.env("GIT_CEILING_DIRECTORIES", above);
+        }
         command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
         command
+    }
+
+    /// Gets the repository ready after a run that was killed: waits for a git that outlived
+    /// it, then removes what none will come back for.
+    ///
+    /// A git that works here stands in this directory. Where the system does not show that,
+    /// locks are left, and git names the file when it comes upon one.
+    pub(crate) fn settle(&self, waiting: impl FnOnce()) {
+        const LOCKS: [&str; 6] = [
+            "config.lock",
+            "HEAD.lock",
+            "index.lock",
+            "packed-refs.lock",
+            "shallow.lock",
+            "info/sparse-checkout.lock",
+        ];
+        let repository = self.directory.join(".git");
+        let Some(mut is_busy) = self.is_busy() else {
+            return;
+        };
+        if is_busy {
+            waiting();
+        }
+        while is_busy {
+            std::thread::sleep(Duration::from_millis(200));
+            is_busy = self.is_busy().unwrap_or(false);
+        }
+        for lock in LOCKS {
+            let _ = std::fs::remove_file(repository.join(lock));
+        }
+        let packs = std::fs::read_dir(repository.join("objects/pack"));
+        for pack in packs.into_iter().flatten().flatten() {
+            if pack.file_name().as_encoded_bytes().starts_with(b"tmp_") {
+                let _ = std::fs::remove_file(pack.path());
+            }
+        }
+    }
+
+    /// Whether some git stands in this directory; `None` where there is no /proc to tell.
+    fn is_busy(&self) -> Option<bool> {
+        let here = std::fs::canonicalize(&self.directory).ok()?;
+        let processes = std::fs::read_dir("/proc").ok()?;
+        Some(processes.flatten().any(|process| {
+            let process = process.path();
+            let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
+            name.starts_with("git")
+                && std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&here))
+        }))
     }
 
     /// Whether the command succeeds; what it says does not matter.

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::failure::{Context, Failure};
+use crate::files;
 use crate::output::{Output, count, hex};
 
 #[derive(Serialize)]
@@ -58,8 +59,7 @@ struct Entry {
 }
 
 pub(crate) fn run(args: &args::Inspect, output: Output) -> Result<(), Failure> {
-    let data =
-        std::fs::read(&args.file).context(|| format!("cannot read {}", args.file.display()))?;
+    let data = files::read(&args.file)?;
     let bundle = Bundle::parse(&data).context(|| format!("{}", args.file.display()))?;
     let inspected = look(args, &bundle).context(|| format!("{}", args.file.display()))?;
     output.result(&inspected, || text(&inspected, args.kernels))

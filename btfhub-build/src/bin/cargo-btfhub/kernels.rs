@@ -57,7 +57,17 @@ pub(crate) fn scan(args: &ArchiveArgs) -> Result<Vec<Archive>, Failure> {
         return Err(no_archive());
     }
     (args.archives.iter())
-        .map(|root| Archive::scan(root).map_err(failure))
+        .map(|root| {
+            Archive::scan(root).map_err(|error| {
+                let mut failure = failure(error);
+                failure.help = Some(
+                    "--archive takes a checkout of a BTFhub archive (`cargo btfhub fetch` makes \
+                     one) or a folder laid out like one"
+                        .to_owned(),
+                );
+                failure
+            })
+        })
         .collect()
 }
 
@@ -98,18 +108,28 @@ pub(crate) fn wanted<'a>(
     // Stable: of two entries for one kernel the first archive's stays.
     entries.sort_by(|a, b| a.kernel().cmp(&b.kernel()));
     entries.dedup_by(|later, first| later.kernel() == first.kernel());
+    if let ([archive], true) = (archives, entries.is_empty()) {
+        if archive.entries().is_empty() {
+            return Err(failure(archive.no_entries()).with_exit(Exit::NotFound));
+        }
+    }
     if entries.is_empty() {
-        let roots: Vec<_> = (archives.iter())
-            .map(|archive| archive.root().display().to_string())
-            .collect();
-        return Err(Failure::new(format!(
-            "{}: no kernel fits --arch, --include and --exclude; the archive holds {}",
-            roots.join(", "),
-            held(archives)
-        ))
-        .with_exit(Exit::NotFound));
+        return Err(no_kernel_fits(archives));
     }
     Ok(entries)
+}
+
+/// The complaint about filters that leave nothing.
+pub(crate) fn no_kernel_fits(archives: &[Archive]) -> Failure {
+    let roots: Vec<_> = (archives.iter())
+        .map(|archive| archive.root().display().to_string())
+        .collect();
+    Failure::new(format!(
+        "{}: no kernel fits --arch, --include and --exclude; the archive holds {}",
+        roots.join(", "),
+        held(archives)
+    ))
+    .with_exit(Exit::NotFound)
 }
 
 /// `arm64 (2), x86_64 (3)`, or that there is nothing.

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::failure::Failure;
-use crate::kernels::{Wanted, scan};
+use crate::kernels::{Wanted, no_kernel_fits, scan};
 use crate::output::{Output, count};
 
 #[derive(Serialize)]
@@ -88,9 +88,17 @@ pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
         .iter()
         .filter(|archive| archive.entries().is_empty())
     {
-        output.note(&format!("{:?}", archive.no_entries()));
+        let empty = archive.no_entries();
+        output.note(&format!("note: {empty}"));
+        if let Some(help) = empty.help_text() {
+            output.note(&format!("note: {help}"));
+        }
     }
-    output.result(&listing, || text(&listing, args.kernels))
+    output.result(&listing, || text(&listing, args.kernels))?;
+    if listing.kernels.is_empty() && archives.iter().any(|archive| !archive.entries().is_empty()) {
+        return Err(no_kernel_fits(&archives).told());
+    }
+    Ok(())
 }
 
 fn groups(kernels: &[Kernel]) -> Vec<Group> {

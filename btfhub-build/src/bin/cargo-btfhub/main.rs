@@ -3,7 +3,9 @@
 //!
 //! ```text
 //! args      the argument model
-//! output    stdout, stderr, files
+//! output    stdout, stderr
+//! examples  the ends of the help texts
+//! files     read and written, whole or not at all
 //! failure   exit status and chain of causes
 //! <command> one file per command
 //! ```
@@ -14,8 +16,10 @@ mod atlas;
 mod build;
 mod bundle;
 mod check;
+mod examples;
 mod failure;
 mod fetch;
+mod files;
 mod git;
 mod image;
 mod inspect;
@@ -37,8 +41,8 @@ use std::process::ExitCode;
 use clap::Parser;
 
 use args::{Cli, Command};
-use failure::Failure;
-use output::Output;
+use failure::{Exit, Failure};
+use output::{Colour, Output, Paint};
 
 fn main() -> ExitCode {
     // `cargo btfhub …` starts `cargo-btfhub btfhub …`.
@@ -46,7 +50,10 @@ fn main() -> ExitCode {
     if arguments.get(1).is_some_and(|first| first == "btfhub") {
         arguments.remove(1);
     }
-    let cli = Cli::parse_from(arguments);
+    let cli = match Cli::try_parse_from(&arguments) {
+        Ok(cli) => cli,
+        Err(error) => return misused(&error, arguments.iter().any(|word| word == "--json")),
+    };
     let output = Output::new(&cli.global);
     let mut command = cli.command;
     let manifest = cli.global.manifest_path.as_deref();
@@ -80,26 +87,50 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
     }
 }
 
+/// Ends with what clap says: wrong usage, or the help that was asked for.
+fn misused(error: &clap::Error, json: bool) -> ExitCode {
+    if json && error.use_stderr() {
+        let text = error.to_string();
+        let (message, _) = text.split_once("\n\n").unwrap_or((&text, ""));
+        let message = message.strip_prefix("error: ").unwrap_or(message);
+        document(Exit::Usage, &[message.trim_end().to_owned()]);
+    }
+    // Nobody can be told that stderr is gone.
+    let _ = error.print();
+    match u8::try_from(error.exit_code()) {
+        Ok(code) => ExitCode::from(code),
+        Err(_) => Exit::Usage.into(),
+    }
+}
+
 fn fail(failure: &Failure, output: Output) {
     if output.json && !failure.is_told {
-        #[derive(serde::Serialize)]
-        struct Document<'a> {
-            schema: &'static str,
-            exit: u8,
-            error: &'a [String],
-        }
-        let document = Document {
-            schema: "btfhub.error/1",
-            exit: failure.exit.code(),
-            error: &failure.chain,
-        };
-        if let Ok(json) = serde_json::to_string_pretty(&document) {
-            // Stdout being gone is no reason to fail twice.
-            let _ = output::stdout(format!("{json}\n").as_bytes());
-        }
+        document(failure.exit, &failure.chain);
     }
-    output::stderr(&format!("error: {failure}\n"));
+    let paint = Paint::stderr();
+    let error = paint.text(Colour::Bad, "error:");
+    output::stderr(&format!("{error} {failure}\n"));
     if let Some(help) = &failure.help {
-        output::stderr(&format!("help: {help}\n"));
+        let label = paint.text(Colour::Hint, "help:");
+        output::stderr(&format!("{label} {help}\n"));
+    }
+}
+
+/// The document that stands for a result that there is none of.
+fn document(exit: Exit, error: &[String]) {
+    #[derive(serde::Serialize)]
+    struct Document<'a> {
+        schema: &'static str,
+        exit: u8,
+        error: &'a [String],
+    }
+    let document = Document {
+        schema: "btfhub.error/1",
+        exit: exit.code(),
+        error,
+    };
+    if let Ok(json) = serde_json::to_string_pretty(&document) {
+        // Stdout being gone is no reason to fail twice.
+        let _ = output::stdout(format!("{json}\n").as_bytes());
     }
 }

@@ -1,7 +1,7 @@
-//! What commands print: results on stdout, everything else on stderr.
+//! What commands print: results on stdout, everything else on stderr. Progress and colours
+//! are for terminals only.
 
 use std::io::{self, IsTerminal, Write};
-use std::path::Path;
 
 use serde::Serialize;
 
@@ -49,8 +49,58 @@ impl Output {
     pub(crate) fn progress(self, what: &'static str) -> Progress {
         Progress {
             what,
-            shown: !self.quiet && io::stderr().is_terminal(),
+            shown: !self.quiet && io::stderr().is_terminal() && !is_dumb(),
         }
+    }
+}
+
+/// A terminal that can't move its cursor, by its own word.
+fn is_dumb() -> bool {
+    std::env::var_os("TERM").is_some_and(|term| term == "dumb")
+}
+
+/// Text in colour, for a stream that shows colours: a terminal, unless `NO_COLOR` is set
+/// (<https://no-color.org>).
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Paint(bool);
+
+/// What a colour is to say.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Colour {
+    Bad,
+    Good,
+    Hint,
+}
+
+impl Paint {
+    pub(crate) fn stdout() -> Self {
+        Self::on(io::stdout().is_terminal())
+    }
+
+    pub(crate) fn stderr() -> Self {
+        Self::on(io::stderr().is_terminal())
+    }
+
+    /// No colours, for files.
+    pub(crate) fn none() -> Self {
+        Self(false)
+    }
+
+    fn on(is_terminal: bool) -> Self {
+        let is_refused = std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty());
+        Self(is_terminal && !is_refused && !is_dumb())
+    }
+
+    pub(crate) fn text(self, colour: Colour, text: &str) -> String {
+        if !self.0 {
+            return text.to_owned();
+        }
+        let code = match colour {
+            Colour::Bad => "1;31",
+            Colour::Good => "32",
+            Colour::Hint => "36",
+        };
+        format!("\x1b[{code}m{text}\x1b[0m")
     }
 }
 
@@ -89,32 +139,6 @@ pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
 /// Writes to stderr, where nobody can be told of a failure to do so.
 pub(crate) fn stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
-}
-
-/// Makes `path` hold `bytes`, wholly or not at all: a neighbour is written and renamed.
-pub(crate) fn write_file(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
-    let parent = match path.parent() {
-        Some(parent) if !parent.as_os_str().is_empty() => parent,
-        _ => Path::new("."),
-    };
-    let Some(name) = path.file_name() else {
-        return Err(Failure::usage(format!(
-            "{}: no name of a file to write",
-            path.display()
-        )));
-    };
-    std::fs::create_dir_all(parent).context(|| format!("cannot make {}", parent.display()))?;
-    let mut temporary = std::ffi::OsString::from(".");
-    temporary.push(name);
-    temporary.push(format!(".{}.part", std::process::id()));
-    let temporary = parent.join(temporary);
-    let written = std::fs::write(&temporary, bytes)
-        .and_then(|()| std::fs::rename(&temporary, path))
-        .context(|| format!("cannot write {}", path.display()));
-    if written.is_err() {
-        let _ = std::fs::remove_file(&temporary);
-    }
-    written
 }
 
 /// `1 kernel`, `2 kernels`.

@@ -7,7 +7,8 @@ use serde::Serialize;
 
 use crate::args;
 use crate::failure::{Context, Exit, Failure};
-use crate::output::{Output, stderr, stdout, write_file};
+use crate::files;
+use crate::output::{Output, stderr, stdout};
 
 #[derive(Serialize)]
 struct Selected {
@@ -37,8 +38,7 @@ struct Unselected<'a> {
 }
 
 pub(crate) fn run(args: &args::Select, output: Output) -> Result<(), Failure> {
-    let data =
-        std::fs::read(&args.file).context(|| format!("cannot read {}", args.file.display()))?;
+    let data = files::read(&args.file)?;
     let bundle = Bundle::parse(&data).context(|| format!("{}", args.file.display()))?;
     let host = host(args, output)?;
     let policy = if args.embedded {
@@ -49,7 +49,7 @@ pub(crate) fn run(args: &args::Select, output: Output) -> Result<(), Failure> {
     match btfhub_runtime::select(&bundle, &host, policy.bracketed(args.bracketed)) {
         Ok(selection) => {
             if let Some(out) = &args.out {
-                write_file(out, &selection.bytes()?)?;
+                files::write(out, &selection.bytes()?)?;
             }
             tell(&selection, output)
         }
@@ -78,6 +78,10 @@ fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
         None => Host::default(),
     };
     if let Some(release) = &args.release {
+        if host.release() != release {
+            // What the directory shows is another kernel's.
+            host = host.with_kernel_btf(None);
+        }
         host = host.with_release(release);
     }
     if let Some(version) = &args.version_string {

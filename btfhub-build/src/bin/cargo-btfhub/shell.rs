@@ -1,10 +1,18 @@
 //! `completions` and `man`: what packagers install beside the binary.
 
 use clap::CommandFactory;
+use serde::Serialize;
 
 use crate::args::{Cli, Completions, Man};
 use crate::failure::{Context, Failure};
-use crate::output::{Output, count, stdout, write_file};
+use crate::files;
+use crate::output::{Output, count, stdout};
+
+#[derive(Serialize)]
+struct Pages {
+    schema: &'static str,
+    files: Vec<String>,
+}
 
 pub(crate) fn completions(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
@@ -14,32 +22,93 @@ pub(crate) fn completions(args: &Completions) -> Result<(), Failure> {
 }
 
 pub(crate) fn man(args: &Man, output: Output) -> Result<(), Failure> {
-    let command = Cli::command().bin_name("cargo-btfhub");
+    let mut command = without_help(Cli::command()).bin_name("cargo-btfhub");
+    // Options that every command takes go into every page.
+    command.build();
     let Some(directory) = &args.out else {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command).render(&mut page)?;
-        return stdout(&page);
+        return stdout(&page("cargo-btfhub", command)?);
     };
-    let mut pages = vec![("cargo-btfhub.1".to_owned(), command.clone())];
+    let mut pages = Vec::new();
+    collect(command, &mut Vec::new(), &mut pages);
+    let mut files = Vec::new();
+    for (name, command) in pages {
+        let file = directory.join(format!("{name}.1"));
+        files::write(&file, &page(&name, command)?)?;
+        files.push(file.display().to_string());
+    }
+    let pages = Pages {
+        schema: "btfhub.man/1",
+        files,
+    };
+    output.result(&pages, || {
+        format!(
+            "{} in {}\n",
+            count(pages.files.len(), "page", "pages"),
+            directory.display()
+        )
+    })
+}
+
+/// Pages are their own help: no command for it at any level.
+fn without_help(command: clap::Command) -> clap::Command {
+    command
+        .disable_help_subcommand(true)
+        .mut_subcommands(without_help)
+}
+
+/// One page, in roff.
+fn page(name: &str, command: clap::Command) -> Result<Vec<u8>, Failure> {
+    let end = (command.get_after_long_help())
+        .or(command.get_after_help())
+        .map(ToString::to_string);
+    let has_commands = command.has_subcommands();
+    let man = clap_mangen::Man::new(command)
+        .title(name)
+        .manual("Cargo BTFhub")
+        .source(concat!("btfhub-build ", env!("CARGO_PKG_VERSION")));
+    let mut page = Vec::new();
+    let mut render = || -> std::io::Result<()> {
+        man.render_title(&mut page)?;
+        man.render_name_section(&mut page)?;
+        man.render_synopsis_section(&mut page)?;
+        man.render_description_section(&mut page)?;
+        man.render_options_section(&mut page)?;
+        if has_commands {
+            man.render_subcommands_section(&mut page)?;
+        }
+        Ok(())
+    };
+    render().context(|| format!("cannot render {name}.1"))?;
+    page.extend_from_slice(sections(&end.unwrap_or_default()).as_bytes());
+    Ok(page)
+}
+
+/// What stands behind the options of a help text, as sections whose lines stay lines.
+fn sections(text: &str) -> String {
+    let mut roff = String::new();
+    for paragraph in text.split("\n\n").filter(|text| !text.is_empty()) {
+        let (title, body) = match paragraph.split_once(":\n") {
+            Some((title, body)) => (title, body),
+            None => ("Notes", paragraph),
+        };
+        let body = body.replace('\\', "\\e").replace('-', "\\-");
+        roff.push_str(&format!(".SH {}\n.nf\n{body}\n.fi\n", title.to_uppercase()));
+    }
+    roff
+}
+
+/// The command and all below it, each under the name of its page: `cargo-btfhub-atlas-build`.
+fn collect(
+    command: clap::Command,
+    above: &mut Vec<String>,
+    pages: &mut Vec<(String, clap::Command)>,
+) {
+    above.push(command.get_name().to_owned());
+    let name = above.join("-");
     for child in command.get_subcommands() {
-        let name = format!("cargo-btfhub-{}", child.get_name());
-        let child = (child.clone())
-            .name(name.clone())
-            .bin_name(format!("cargo btfhub {}", child.get_name()));
-        pages.push((format!("{name}.1"), child));
+        collect(child.clone(), above, pages);
     }
-    let written = pages.len();
-    for (file, command) in pages {
-        let mut page = Vec::new();
-        clap_mangen::Man::new(command)
-            .render(&mut page)
-            .context(|| format!("cannot render {file}"))?;
-        write_file(&directory.join(file), &page)?;
-    }
-    output.note(&format!(
-        "{} in {}",
-        count(written, "page", "pages"),
-        directory.display()
-    ));
-    Ok(())
+    above.pop();
+    let typed = name.replacen("cargo-", "cargo ", 1).replace('-', " ");
+    pages.push((name.clone(), command.name(name).bin_name(typed)));
 }

@@ -2,13 +2,15 @@
 
 use std::path::{Path, PathBuf};
 
+use btfhub_build::OnBadEntry;
 use btfhub_runtime::Bundle;
 use serde::Serialize;
 
 use crate::args;
 use crate::build::{builder, generate};
 use crate::failure::{Context, Failure};
-use crate::output::{Output, count, write_file};
+use crate::files::Tree;
+use crate::output::{Output, count};
 
 #[derive(Serialize)]
 struct TailoredTree {
@@ -30,23 +32,36 @@ struct Written {
 }
 
 pub(crate) fn run(args: &args::Tailor, output: Output) -> Result<(), Failure> {
-    let builder = builder(&args.archive, &args.objects, &args.filter, &args.jobs)?;
+    let mut builder = builder(&args.archive, &args.objects, &args.filter, &args.jobs)?;
+    if args.skip_bad {
+        builder = builder.on_bad_entry(OnBadEntry::Skip);
+    }
     let generated = generate(&builder, output)?;
     // What is written is read back through the crate that programs read it with.
     let bundle = Bundle::parse(generated.bundle())?;
+    let mut tree = Tree::new(&args.out)?;
     let mut files = Vec::new();
     for entry in bundle.kernels() {
         let entry = entry?;
         let kernel = entry.kernel();
         let btf = bundle.btf(entry.class()).context(|| kernel.to_string())?;
-        let path = path(&args.out, &kernel);
-        write_file(&path, &btf)?;
+        let path = path(&kernel);
+        tree.add(&path, &btf)?;
         files.push(Written {
             kernel: kernel.to_string(),
-            path: path.display().to_string(),
+            path: args.out.join(path).display().to_string(),
             class: entry.class().0,
             bytes: btf.len(),
         });
+    }
+    tree.finish()?;
+    let others = others(&args.out, files.len());
+    if others > 0 {
+        output.note(&format!(
+            "{}: {} of other kernels, which this run did not write",
+            args.out.display(),
+            count(others, "file", "files")
+        ));
     }
     let tree = TailoredTree {
         schema: "btfhub.tailor/1",
@@ -72,8 +87,17 @@ pub(crate) fn run(args: &args::Tailor, output: Output) -> Result<(), Failure> {
     })
 }
 
-fn path(out: &Path, kernel: &btfhub_runtime::KernelId<'_>) -> PathBuf {
-    out.join(kernel.distro)
+/// Files of BTF below `out` beside the `ours` that were written.
+fn others(out: &Path, ours: usize) -> usize {
+    let is_btf = |path: &Path| path.extension().is_some_and(|extension| extension == "btf");
+    let files = walkdir::WalkDir::new(out).into_iter().flatten();
+    let files = files.filter(|file| file.file_type().is_file() && is_btf(file.path()));
+    files.count().saturating_sub(ours)
+}
+
+/// Below the directory of all.
+fn path(kernel: &btfhub_runtime::KernelId<'_>) -> PathBuf {
+    Path::new(kernel.distro)
         .join(kernel.version)
         .join(kernel.arch.as_str())
         .join(format!("{}.btf", kernel.release))

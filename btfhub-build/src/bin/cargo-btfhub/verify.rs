@@ -11,6 +11,7 @@ use serde::Serialize;
 
 use crate::args;
 use crate::failure::{Context, Failure};
+use crate::files;
 use crate::jobs::parallel;
 use crate::kernels::{objects, scan};
 use crate::output::{Output, count, hex};
@@ -36,7 +37,7 @@ struct Difference {
 
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
     let name = || args.file.display().to_string();
-    let data = std::fs::read(&args.file).context(|| format!("cannot read {}", name()))?;
+    let data = files::read(&args.file)?;
     let bundle = Bundle::parse(&data).context(name)?;
     let objects = objects(&args.objects)?;
     let relocations = Relocations::from_objects(&objects);

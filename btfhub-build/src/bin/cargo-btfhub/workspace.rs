@@ -11,37 +11,22 @@ use crate::args::{ArchiveArgs, Command, FilterArgs, ObjectArgs};
 use crate::build::failure;
 use crate::failure::{Context, Failure};
 
+/// The arguments of a command that a manifest can stand for.
+struct Open<'a> {
+    archive: &'a mut ArchiveArgs,
+    objects: Option<&'a mut ObjectArgs>,
+    filter: Option<&'a mut FilterArgs>,
+    skip_bad: Option<&'a mut bool>,
+    pin: Option<&'a mut Option<String>>,
+}
+
 /// Fills in what the command lacks.
 pub(crate) fn complete(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
-    let (archive, objects, filter, pin) = match command {
-        Command::Tailor(args) => (
-            &mut args.archive,
-            Some(&mut args.objects),
-            Some(&mut args.filter),
-            None,
-        ),
-        Command::Bundle(args) => (
-            &mut args.archive,
-            Some(&mut args.objects),
-            Some(&mut args.filter),
-            Some(&mut args.pin),
-        ),
-        Command::Report(args) => (
-            &mut args.archive,
-            Some(&mut args.objects),
-            Some(&mut args.filter),
-            None,
-        ),
-        Command::Verify(args) => (&mut args.archive, Some(&mut args.objects), None, None),
-        Command::List(args) => (&mut args.archive, None, Some(&mut args.filter), None),
-        Command::Lock(args) => (&mut args.archive, None, Some(&mut args.filter), None),
-        Command::Check(args) => (&mut args.archive, None, Some(&mut args.filter), None),
-        _ => return Ok(()),
+    let Some(open) = open(command) else {
+        return Ok(());
     };
-    let is_complete = !archive.archives.is_empty()
-        && objects
-            .as_ref()
-            .is_none_or(|objects| !objects.objects.is_empty());
+    let is_complete = !open.archive.archives.is_empty()
+        && (open.objects.as_ref()).is_none_or(|objects| !objects.objects.is_empty());
     if is_complete && manifest.is_none() {
         return Ok(());
     }
@@ -49,11 +34,61 @@ pub(crate) fn complete(command: &mut Command, manifest: Option<&Path>) -> Result
         return Ok(());
     };
     let builder = Builder::from_manifest_path(&manifest).map_err(failure)?;
-    if let Some(filter) = filter {
+    if let Some(filter) = open.filter {
         filters(&builder, filter);
     }
-    archives(&builder, archive, pin);
-    objects.map_or(Ok(()), |objects| self::objects(&builder, objects))
+    if let Some(skip_bad) = open.skip_bad {
+        *skip_bad |= builder.bad_entry_policy() == OnBadEntry::Skip;
+    }
+    archives(&builder, open.archive, open.pin);
+    (open.objects).map_or(Ok(()), |objects| self::objects(&builder, objects))
+}
+
+fn open(command: &mut Command) -> Option<Open<'_>> {
+    Some(match command {
+        Command::Tailor(args) => Open {
+            archive: &mut args.archive,
+            objects: Some(&mut args.objects),
+            filter: Some(&mut args.filter),
+            skip_bad: Some(&mut args.skip_bad),
+            pin: None,
+        },
+        Command::Bundle(args) => Open {
+            archive: &mut args.archive,
+            objects: Some(&mut args.objects),
+            filter: Some(&mut args.filter),
+            skip_bad: Some(&mut args.skip_bad),
+            pin: Some(&mut args.pin),
+        },
+        Command::Report(args) => Open {
+            archive: &mut args.archive,
+            objects: Some(&mut args.objects),
+            filter: Some(&mut args.filter),
+            skip_bad: Some(&mut args.skip_bad),
+            pin: None,
+        },
+        Command::Verify(args) => Open {
+            archive: &mut args.archive,
+            objects: Some(&mut args.objects),
+            filter: None,
+            skip_bad: None,
+            pin: None,
+        },
+        Command::List(args) => kernels_only(&mut args.archive, &mut args.filter),
+        Command::Lock(args) => kernels_only(&mut args.archive, &mut args.filter),
+        Command::Check(args) => kernels_only(&mut args.archive, &mut args.filter),
+        _ => return None,
+    })
+}
+
+fn kernels_only<'a>(archive: &'a mut ArchiveArgs, filter: &'a mut FilterArgs) -> Open<'a> {
+    Open {
+        archive,
+        objects: None,
+        filter: Some(filter),
+        skip_bad: None,
+        pin: None,
+    }
 }
 
 fn filters(builder: &Builder, filter: &mut FilterArgs) {
@@ -66,7 +101,6 @@ fn filters(builder: &Builder, filter: &mut FilterArgs) {
     if filter.archs.is_empty() {
         filter.archs = builder.archs().unwrap_or_default().to_vec();
     }
-    filter.skip_bad |= builder.bad_entry_policy() == OnBadEntry::Skip;
 }
 
 /// A pin is of the manifest's archive, not of one that was named here.

@@ -8,9 +8,10 @@ use serde::Serialize;
 
 use crate::args;
 use crate::failure::Failure;
+use crate::files;
 use crate::jobs;
 use crate::kernels::{Wanted, scan, wanted};
-use crate::output::{Output, count, write_file};
+use crate::output::{Output, count};
 
 #[derive(Serialize)]
 struct Made {
@@ -51,7 +52,7 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
     drop(progress);
     let built = built?;
     let seconds = start.elapsed().as_secs_f64();
-    write_file(&args.out, &built.file)?;
+    files::write(&args.out, &built.file)?;
     let made = Made {
         schema: "btfhub.atlas.build/1",
         file: args.out.display().to_string(),

@@ -5,7 +5,8 @@ use serde::Serialize;
 use super::{kernel, open};
 use crate::args;
 use crate::failure::Failure;
-use crate::output::{Output, write_file};
+use crate::files;
+use crate::output::Output;
 
 #[derive(Serialize)]
 struct Extracted {
@@ -18,7 +19,7 @@ struct Extracted {
 pub(crate) fn run(args: &args::AtlasExtract, output: Output) -> Result<(), Failure> {
     let atlas = open(&args.atlas)?;
     let btf = atlas.extract(kernel(&atlas, &args.kernel)?)?;
-    write_file(&args.out, &btf)?;
+    files::write(&args.out, &btf)?;
     let extracted = Extracted {
         schema: "btfhub.atlas.extract/1",
         kernel: args.kernel.clone(),

@@ -9,7 +9,8 @@ use std::path::Path;
 
 use btfhub_build::btf::Btf;
 
-use crate::failure::{Context, Failure};
+use crate::failure::Failure;
+use crate::files;
 use codec::{CODECS, Codec};
 
 /// The header's magic in either byte order, version 1 and flags 0 behind it.
@@ -30,7 +31,7 @@ pub(crate) struct KernelImage {
 impl KernelImage {
     /// Reads the kernel in `file`.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
-        let data = std::fs::read(file).context(|| format!("cannot read {}", file.display()))?;
+        let data = files::read(file)?;
         if data.is_empty() {
             return Err(Failure::new(format!("{}: empty file", file.display())));
         }

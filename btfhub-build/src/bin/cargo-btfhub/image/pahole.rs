@@ -1,5 +1,6 @@
 //! DWARF → BTF, through the program that kernels are built with.
 
+use std::os::unix::fs::DirBuilderExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -23,7 +24,10 @@ pub(super) fn encode(vmlinux: &Path) -> Result<(Vec<u8>, String), Failure> {
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
     let directory =
         std::env::temp_dir().join(format!("cargo-btfhub-{}-pahole", std::process::id()));
-    std::fs::create_dir_all(&directory)
+    // Not one that is there already: it may be another user's.
+    std::fs::DirBuilder::new()
+        .mode(0o700)
+        .create(&directory)
         .context(|| format!("cannot make {}", directory.display()))?;
     let btf = encode_into(vmlinux, &directory.join("vmlinux.btf"));
     let _ = std::fs::remove_dir_all(&directory);

@@ -1,5 +1,6 @@
 //! `report`: kernels × relocations, in four formats.
 
+mod complaint;
 mod html;
 mod json;
 mod markdown;
@@ -9,41 +10,56 @@ use std::path::Path;
 
 use btfhub_build::archive;
 use btfhub_build::btf::Btf;
-use btfhub_build::report::{Deny, Kernel, KernelAnswer, Report, Survey, in_groups};
+use btfhub_build::report::{Deny, KernelAnswer, Report, Survey};
 
 use crate::args::{self, Format};
 use crate::failure::{Context, Failure};
+use crate::files;
 use crate::jobs::parallel;
 use crate::kernels::{Wanted, objects, scan, wanted};
-use crate::output::{Output, count, stdout, write_file};
+use crate::output::{Output, Paint, count, stdout};
 
 pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
-    let format = match args.format {
-        Some(format) => format,
-        None if output.json => Format::Json,
-        None => Format::Text,
+    let format = match (args.format, output.json) {
+        (None | Some(Format::Json), true) => Format::Json,
+        (Some(_), true) => {
+            return Err(Failure::usage(
+                "--json is --format json; leave it out, or the other format",
+            ));
+        }
+        (format, false) => format.unwrap_or(Format::Text),
     };
     let denied = (args.deny.iter())
         .map(|deny| Deny::parse(deny).map_err(|error| Failure::usage(format!("--deny: {error}"))))
         .collect::<Result<Vec<_>, _>>()?;
     let report = make(args, output)?;
+    let paint = match args.out {
+        Some(_) => Paint::none(),
+        None => Paint::stdout(),
+    };
     let rendered = match format {
-        Format::Text => text::render(&report),
+        Format::Text => text::render(&report, paint),
         Format::Json => json::render(&report)?,
         Format::Html => html::render(&report)?,
         Format::Markdown => markdown::render(&report),
     };
     match &args.out {
         Some(out) => {
-            write_file(out, rendered.as_bytes())?;
+            files::write(out, rendered.as_bytes())?;
             output.note(&format!("wrote {}", out.display()));
         }
         None => stdout(rendered.as_bytes())?,
     }
     let mut complaints: Vec<String> = (denied.iter())
-        .filter_map(|deny| Some(complaint(&report, *deny, &deny.exceeded(&report)?)))
+        .filter_map(|deny| {
+            Some(complaint::complaint(
+                &report,
+                *deny,
+                &deny.exceeded(&report)?,
+            ))
+        })
         .collect();
-    if !args.filter.skip_bad && !report.unreadable.is_empty() {
+    if !args.skip_bad && !report.unreadable.is_empty() {
         let bad = report
             .unreadable
             .iter()
@@ -90,44 +106,4 @@ fn ask(survey: &Survey, file: &Path) -> Result<KernelAnswer, Failure> {
     let decoded = archive::decode(&packed, archive::DEFAULT_LIMIT)?;
     let btf = Btf::from_words(decoded.words, decoded.len)?;
     Ok(survey.ask(&btf)?)
-}
-
-/// What was exceeded, by what, and what to do.
-fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> String {
-    let mut text = format!(
-        "--deny {deny}: {} of {}: {}",
-        kernels.len(),
-        count(report.kernels.len(), "kernel", "kernels"),
-        in_groups(kernels).join(", ")
-    );
-    let shown: Vec<_> = (report.findings().into_iter())
-        .filter(|finding| finding.verdict.effect.fails())
-        .filter(|finding| {
-            finding
-                .kernels
-                .iter()
-                .any(|kernel| kernels.contains(kernel))
-        })
-        .collect();
-    for finding in shown.iter().take(3) {
-        text.push_str(&format!(
-            "\n  {} is {} on {}: {}",
-            finding.asked.term,
-            finding.verdict.status,
-            count(finding.kernels.len(), "kernel", "kernels"),
-            finding.verdict.reason
-        ));
-        if let Some(place) = text::place(report, finding) {
-            text.push_str(&format!("\n    asked in {place}"));
-        }
-    }
-    if shown.len() > 3 {
-        text.push_str(&format!("\n  and {} more", shown.len() - 3));
-    }
-    text.push_str(
-        "\n  what to do: guard the access with bpf_core_field_exists() (or \
-         bpf_core_type_exists(), bpf_core_enum_value_exists()) and give those kernels another \
-         way; or give them up with --exclude; or allow it with a higher threshold",
-    );
-    text
 }

@@ -4,14 +4,14 @@ use std::fmt::Write as _;
 
 use btfhub_build::report::{Effect, Finding, Report, in_groups};
 
-use crate::output::count;
+use crate::output::{Colour, Paint, count};
 
 /// Findings shown in full.
 const SHOWN: usize = 5;
 /// Groups of kernels named in a line.
 const GROUPS: usize = 4;
 
-pub(super) fn render(report: &Report) -> String {
+pub(super) fn render(report: &Report, paint: Paint) -> String {
     let mut text = String::new();
     let loading = (report.kernels.iter())
         .filter(|kernel| report.loads_on(kernel))
@@ -53,7 +53,7 @@ pub(super) fn render(report: &Report) -> String {
         let _ = writeln!(
             text,
             "{}  {}: {} on {}: {}",
-            mark(finding.verdict.effect),
+            mark(finding.verdict.effect, paint),
             finding.asked.term,
             finding.verdict.status,
             count(finding.kernels.len(), "kernel", "kernels"),
@@ -93,10 +93,10 @@ pub(super) fn named(objects: &[String]) -> String {
     }
 }
 
-fn mark(effect: Effect) -> &'static str {
+fn mark(effect: Effect, paint: Paint) -> String {
     match effect {
-        Effect::ProgramFails | Effect::ObjectFails => "FAIL",
-        _ => "ok  ",
+        Effect::ProgramFails | Effect::ObjectFails => paint.text(Colour::Bad, "FAIL"),
+        _ => paint.text(Colour::Good, "ok  "),
     }
 }
 

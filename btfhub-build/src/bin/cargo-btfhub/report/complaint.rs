@@ -1,0 +1,71 @@
+//! A threshold that is exceeded: by what, where in the source, and what to do.
+
+use std::collections::BTreeSet;
+
+use btfhub_build::report::{Deny, Effect, Finding, Kernel, Report, Status, in_groups};
+
+use super::text::{place, shortened};
+use crate::output::count;
+
+/// Relocations told in full.
+const SHOWN: usize = 3;
+
+pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> String {
+    let mut text = format!(
+        "--deny {deny}: {} of {}: {}",
+        kernels.len(),
+        count(report.kernels.len(), "kernel", "kernels"),
+        shortened(in_groups(kernels))
+    );
+    let shown = report.findings_of(|verdict| deny.shows(verdict));
+    for finding in shown.iter().take(SHOWN) {
+        text.push_str(&format!(
+            "\n  {} is {} on {}: {}",
+            finding.asked.term,
+            finding.verdict.status,
+            count(finding.kernels.len(), "kernel", "kernels"),
+            finding.verdict.reason
+        ));
+        if let Some(place) = place(report, finding) {
+            text.push_str(&format!("\n    asked in {place}"));
+        }
+    }
+    if shown.len() > SHOWN {
+        text.push_str(&format!("\n  and {} more", shown.len() - SHOWN));
+    }
+    let ways: BTreeSet<&str> = shown.iter().map(way_out).collect();
+    for way in ways {
+        text.push_str("\n  what to do: ");
+        text.push_str(way);
+    }
+    text.push_str(
+        "\n  or give these kernels up with --exclude, or allow it with a higher threshold",
+    );
+    text
+}
+
+/// What a programmer can change.
+fn way_out(finding: &Finding<'_>) -> &'static str {
+    match (finding.verdict.effect, finding.verdict.status) {
+        (Effect::Fine | Effect::AnswersNo | Effect::Guarded, _) => {
+            "nothing, if the way the program takes there is good enough: it asks first, and \
+             loads; --deny unloadable lets that pass"
+        }
+        (Effect::ProgramFails, Status::Incompatible) => {
+            "declare the kernel's other type as a flavor (struct NAME___old) and choose between \
+             the two with bpf_core_field_exists() or bpf_core_type_matches()"
+        }
+        (Effect::ProgramFails, _) => {
+            "guard the access with bpf_core_field_exists() (or bpf_core_type_exists(), \
+             bpf_core_enum_value_exists()) and give those kernels another way"
+        }
+        (_, Status::Refused) => {
+            "read the field with bpf_core_read() or BPF_CORE_READ(), which take any offset and \
+             size, where the program loads it directly"
+        }
+        _ => {
+            "put the access into a program of its own and don't load that there \
+             (bpf_program__set_autoload()): libbpf refuses the whole object"
+        }
+    }
+}
