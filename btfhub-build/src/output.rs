@@ -9,15 +9,20 @@ use crate::error::{Error, ErrorKind};
 
 /// Writes a file under a name of its own beside the target and renames it
 /// there. A file with these very bytes is left alone, so that what depends on
-/// its time stays fresh.
+/// its time stays fresh. A link stays one: what it leads to is replaced. A device or a pipe
+/// is written to.
 ///
 /// # Errors
 /// When a directory or the file cannot be written; nothing is left behind.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Error> {
-    if fs::read(path).is_ok_and(|there| there == bytes) {
-        return Ok(());
-    }
-    replace(path, bytes).map_err(|error| {
+    let there = fs::metadata(path).ok();
+    let written = match there.map(|there| (there.is_file(), there.is_dir())) {
+        Some((true, _)) if fs::read(path).is_ok_and(|there| there == bytes) => return Ok(()),
+        Some((true, _)) => fs::canonicalize(path).and_then(|path| replace(&path, bytes)),
+        Some((false, false)) => fs::write(path, bytes),
+        _ => replace(path, bytes),
+    };
+    written.map_err(|error| {
         let message = format!("cannot write {}", path.display());
         Error::new(ErrorKind::Io, message).because(error)
     })

@@ -371,11 +371,15 @@ cli_test!(completions_and_manual, |dir| {
     }
     let page = dir.btfhub(["man"]).ok();
     assert!(
-        page.contains(".TH cargo-btfhub 1") && page.contains("Exit status"),
+        page.contains(".TH cargo-btfhub 1") && page.contains(".SH EXIT STATUS\n.nf\n"),
         "{page}"
     );
     let _ = dir.btfhub(["man", "--out", "man"]).ok();
-    assert!(dir.has("man/cargo-btfhub.1") && dir.has("man/cargo-btfhub-tailor.1"));
+    for page in ["", "-tailor", "-atlas", "-atlas-build"] {
+        let page = format!("man/cargo-btfhub{page}.1");
+        let text = std::fs::read_to_string(dir.path(&page)).expect(&page);
+        assert!(text.contains("\\-\\-json"), "{page}: {text}");
+    }
     let help = dir.btfhub(["--help"]).ok();
     for command in [
         "list", "tailor", "bundle", "inspect", "verify", "select", "report", "lock", "fetch",

@@ -1,6 +1,8 @@
 //! `fetch` from a local repository over file://.
 
-use std::process::Command;
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+use std::time::Instant;
 
 use btfhub_tests::cli::Dir;
 use btfhub_tests::shared::has_tool;
@@ -158,6 +160,7 @@ cli_test!(goes_on_after_an_interruption, |dir| {
     // What a killed run leaves: a repository with the commit, but no checkout.
     std::fs::create_dir(dir.path("out")).expect("a directory");
     git(&dir, "out", &["init", "-q"]);
+    git(&dir, "out", &["config", "btfhub.fetch", "true"]);
     git(
         &dir,
         "out",
@@ -195,6 +198,46 @@ cli_test!(leaves_other_directories_alone, |dir| {
         .fails(2);
     assert!(complaint.contains("name a new directory"), "{complaint}");
     assert_eq!(dir.files("out"), ["mine"]);
+    // A repository of the user's own, whatever it is at.
+    git(&dir, "out", &["init", "-q"]);
+    git(
+        &dir,
+        "out",
+        &["remote", "add", "origin", "https://example.org/mine"],
+    );
+    for commits in 0..2 {
+        let before = std::fs::read(dir.path("out/.git/config")).expect("a configuration");
+        let complaint = dir
+            .btfhub(["fetch", "--pin", &first, "--out", "out", "--url", &url])
+            .fails(2);
+        assert!(
+            complaint.contains("name a new directory"),
+            "{commits}: {complaint}"
+        );
+        assert_eq!(dir.files("out"), ["mine"]);
+        assert_eq!(
+            std::fs::read(dir.path("out/.git/config")).expect("it"),
+            before
+        );
+        git(&dir, "out", &["add", "-A"]);
+        git(&dir, "out", &["commit", "-qm", "mine", "--allow-empty"]);
+    }
+    // One that is not whole, inside another.
+    std::fs::create_dir_all(dir.path("out/below/.git")).expect("a directory");
+    let inner = [
+        "fetch",
+        "--pin",
+        &first,
+        "--out",
+        "out/below",
+        "--url",
+        &url,
+    ];
+    assert!(dir.btfhub(inner).ok().starts_with("3 kernels"));
+    assert_eq!(
+        git(&dir, "out", &["config", "remote.origin.url"]).trim(),
+        "https://example.org/mine"
+    );
     // A caller's own GIT_DIR leads nowhere else.
     let run = dir.run(
         dir.command()
@@ -204,3 +247,78 @@ cli_test!(leaves_other_directories_alone, |dir| {
     let _ = run.ok();
     assert!(dir.has("new/.git") && !dir.has("elsewhere"));
 });
+
+/// Killed with all that it started, or alone so that its git goes on: the next call comes to
+/// the same end. `BTFHUB_KILLS` says how often.
+#[test]
+fn killed_at_any_moment() {
+    let dir = Dir::new();
+    if !has_tool("git") {
+        return;
+    }
+    let root = dir.path("upstream");
+    let mut random = btfhub_tests::derive::Random::new(7);
+    for number in 0..300 {
+        let content: Vec<u8> = (0..3000).map(|_| random.below(256) as u8).collect();
+        pack::entry(&root, &format!("debian/11/x86_64/5.10.{number}"), &content);
+    }
+    git(&dir, "upstream", &["init", "-q"]);
+    for option in ["allowFilter", "allowAnySHA1InWant"] {
+        git(
+            &dir,
+            "upstream",
+            &["config", &format!("uploadpack.{option}"), "true"],
+        );
+    }
+    git(&dir, "upstream", &["add", "-A"]);
+    git(&dir, "upstream", &["commit", "-qm", "many"]);
+    let pin = git(&dir, "upstream", &["rev-parse", "HEAD"]);
+    let url = url(&dir);
+    let fetch = |out: &str| {
+        let mut command = dir.command();
+        command.args(["fetch", "--pin", pin.trim(), "--url", &url, "--out", out]);
+        command
+    };
+    let begin = Instant::now();
+    let _ = dir.run(&mut fetch("whole")).ok();
+    let whole = begin.elapsed();
+    let files = dir.files("whole");
+    assert_eq!(files.len(), 300);
+
+    let kills: u32 = (std::env::var("BTFHUB_KILLS").ok())
+        .and_then(|kills| kills.parse().ok())
+        .unwrap_or(16);
+    let mut unfinished = 0;
+    for kill in 0..kills {
+        let out = format!("out{}", kill / 4);
+        let mut running = fetch(&out)
+            .current_dir(dir.path(""))
+            .env("GIT_CONFIG_GLOBAL", "/dev/null")
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .process_group(0)
+            .spawn()
+            .expect("it starts");
+        std::thread::sleep(whole * (random.below(100) as u32) / 100);
+        let alone = kill % 2 == 0;
+        let target = format!("{}{}", if alone { "" } else { "-" }, running.id());
+        let _ = dir.run(Command::new("kill").args(["-9", "--", &target]));
+        unfinished += u32::from(!running.wait().expect("its end").success());
+        // Four kills in a row, then to the end.
+        if kill % 4 == 3 {
+            let text = dir.run(&mut fetch(&out)).ok();
+            assert!(text.starts_with("300 kernels, "), "{text}");
+            assert_eq!(dir.files(&out), files);
+            let status = git(&dir, &out, &["status", "--porcelain"]);
+            assert_eq!(status, "");
+            let left = Command::new("find")
+                .arg(dir.path(&out).join(".git"))
+                .args(["-name", "*.lock", "-o", "-name", "tmp_pack*"])
+                .output();
+            assert_eq!(left.expect("find").stdout, b"");
+        }
+    }
+    println!("{kills} killed, {unfinished} of them before the end");
+    assert!(unfinished > 0);
+}

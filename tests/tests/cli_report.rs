@@ -85,6 +85,22 @@ cli_test!(thresholds, |dir| {
     assert!(complaint.contains("is no threshold"), "{complaint}");
 });
 
+// What a threshold on guarded relocations says is not how to mend what needs no mending.
+cli_test!(a_threshold_names_what_exceeds_it, |dir| {
+    let run = report(&dir, EXECWATCH, &["--deny", "absent", "--json"]);
+    let json: Value = serde_json::from_str(&run.stdout).expect("one document");
+    assert_eq!(json["denied"][0]["exceeded"], true);
+    let complaint = run.fails(1);
+    for expected in [
+        "--deny absent>0: 8 of 8 kernels",
+        "task_struct.__state is absent on 3 kernels",
+        "it asks first, and loads",
+    ] {
+        assert!(complaint.contains(expected), "{expected}: {complaint}");
+    }
+    assert!(!complaint.contains("guard the access"), "{complaint}");
+});
+
 cli_test!(a_guarded_field_is_not_denied, |dir| {
     let text = report(&dir, EXECWATCH, &["--deny", "unloadable", "unguarded"]).ok();
     assert!(
@@ -100,14 +116,24 @@ cli_test!(a_guarded_field_is_not_denied, |dir| {
 cli_test!(json_has_the_documented_shape, |dir| {
     let two = ["--include", "debian/1[13]/x86_64/*cloud*"];
     let report = |more: &[&str]| report(&dir, &object("dropped.bpf.o"), &[&two, more].concat());
-    let json = report(&["--json"]).ok();
+    let complaint = report(&["--json", "--format", "html"]).fails(2);
+    assert!(complaint.contains("leave it out"), "{complaint}");
+    let deny = ["--deny", "unloadable>1", "absent>90%"];
+    let json = report(&[&["--json"][..], &deny].concat()).ok();
     assert_eq!(
         json,
-        report(&["--format", "json", "--jobs", "1"]).ok(),
+        report(&[&["--format", "json", "--jobs", "1"][..], &deny].concat()).ok(),
         "the same at any number of jobs"
     );
     let json: Value = serde_json::from_str(&json).expect("JSON");
     assert_eq!(json["schema"], "btfhub.report/1");
+    assert_eq!(
+        json["denied"],
+        serde_json::json!([
+            {"threshold": "unloadable>1", "exceeded": false},
+            {"threshold": "absent>90%", "exceeded": false},
+        ])
+    );
     assert_eq!(json["objects"], serde_json::json!(["dropped.bpf.o"]));
     assert_eq!(json["summary"]["kernels"], 2);
     assert_eq!(json["summary"]["kernels_where_all_loads"], 1);

@@ -123,6 +123,18 @@ fn filtered_clicked_and_read() {
     let (rows, columns) = shown(&browser);
     assert_eq!(columns, 10, "few kernels are all shown");
     keep(&browser, "report-10.png");
+    // What is worst is said before anything is clicked, and leads to its row.
+    let overview = browser.text("#details");
+    assert!(overview.contains("What to look at"), "{overview}");
+    assert!(
+        overview.contains("task has no member __state"),
+        "{overview}"
+    );
+    browser.click("#details button.finding");
+    let details = browser.text("#details");
+    assert!(details.contains("all kernels shown"), "{details}");
+    browser.click("#back");
+    assert_eq!(browser.text("#details"), overview);
 
     browser.keys("#find-relocation", "task.__state");
     let (filtered, _) = shown(&browser);
@@ -164,6 +176,27 @@ fn filtered_clicked_and_read() {
         "{details}"
     );
     keep(&browser, "report-10-cell.png");
+
+    // The strip above the column: all that fails on that kernel.
+    let column = number(1);
+    let (x, y) = cell(&browser, -1, column);
+    browser.click_at(x, y + 4);
+    let details = browser.text("#details");
+    let kernel = browser.run(&format!("return columnName(view.columns[{column}]);"));
+    assert!(
+        details.contains(kernel.as_str().expect("text")),
+        "{details}"
+    );
+    assert!(details.contains("keep something from loading"), "{details}");
+    // And only kernels like it.
+    browser.click("#failing");
+    let failing = browser.run("return report.kernels.filter((kernel) => !kernel.loads).length;");
+    assert_eq!(json!(shown(&browser).1), failing);
+    assert!(
+        failing
+            .as_u64()
+            .is_some_and(|failing| failing > 0 && failing < 10)
+    );
     assert_eq!(browser.errors(), [""; 0]);
 }
 
@@ -205,6 +238,13 @@ fn by_keyboard_alone() {
     );
     browser.keys("#map", "\u{e007}");
     assert_eq!(shown(&browser).1, before, "and opens it again");
+    // Above the first row is the kernel as a whole; Escape goes back to the overview.
+    let up = "\u{e013}".repeat(3);
+    browser.keys("#map", &up);
+    let selected = browser.run("return view.selected.row;");
+    assert!(selected.is_null(), "{selected}");
+    browser.keys("#map", "\u{e00c}");
+    assert!(browser.text("#details").contains("What to look at"));
     assert_eq!(browser.errors(), [""; 0]);
 }
 

@@ -18,6 +18,8 @@ use crate::output::{Output, count};
 const FILES_PER_REQUEST: usize = 64;
 /// Marks a repository as one that `fetch` may change.
 const MADE_HERE: &str = "btfhub.fetch";
+/// Marks one whose files are being written.
+const UNFINISHED: &str = "btfhub.unfinished";
 
 #[derive(Serialize)]
 struct Fetched {
@@ -242,6 +244,9 @@ fn fetch_blobs(git: &Git, pin: &str, blobs: &[Blob], output: Output) -> Result<u
 }
 
 fn check_out(git: &Git, pin: &str, blobs: &[Blob], others: bool) -> Result<(), Failure> {
+    // What a run that was killed had written may be half a file, and is none that git knows.
+    let is_unfinished = git.succeeds(&["config", "--get", UNFINISHED])?;
+    git.run(&["config", UNFINISHED, "true"])?;
     if others {
         // Whole directories by one pattern each would be shorter, but would bring in
         // what the next state of the directory adds.
@@ -256,10 +261,12 @@ fn check_out(git: &Git, pin: &str, blobs: &[Blob], others: bool) -> Result<(), F
     } else {
         git.run(&["sparse-checkout", "disable"])?;
     }
-    git.run(&["checkout", "--quiet", "--detach", pin])?;
+    let force: &[&str] = if is_unfinished { &["--force"] } else { &[] };
+    git.run(&[&["checkout", "--quiet", "--detach"], force, &[pin]].concat())?;
     // `checkout` takes a deleted file for the user's wish.
     let deleted = git.run(&["ls-files", "--deleted", "-z"])?;
     git.run_with_input(&["checkout-index", "-z", "--stdin"], &deleted)?;
+    git.run(&["config", "--unset", UNFINISHED])?;
     Ok(())
 }
 

@@ -26,6 +26,9 @@ const REPOSITORY_VARIABLES: [&str; 13] = [
     "GIT_WORK_TREE",
 ];
 
+/// Lines shown of what git says; it names every file.
+const SHOWN: usize = 8;
+
 /// One repository, through the git binary.
 #[derive(Debug)]
 pub(crate) struct Git {
@@ -153,9 +156,14 @@ impl Git {
             shown.join(" "),
             output.status
         ));
-        failure.chain.extend(
-            (said.lines().map(str::trim).filter(|line| !line.is_empty())).map(str::to_owned),
-        );
+        let said = said.lines().map(str::trim).filter(|line| !line.is_empty());
+        failure
+            .chain
+            .extend(said.clone().take(SHOWN).map(str::to_owned));
+        let more = said.count().saturating_sub(SHOWN);
+        if more > 0 {
+            failure.chain.push(format!("({more} more lines)"));
+        }
         Err(failure)
     }
 }

@@ -1,5 +1,7 @@
 //! `completions` and `man`: what packagers install beside the binary.
 
+use std::collections::BTreeSet;
+
 use clap::CommandFactory;
 use serde::Serialize;
 
@@ -79,8 +81,18 @@ fn page(name: &str, command: clap::Command) -> Result<Vec<u8>, Failure> {
         Ok(())
     };
     render().context(|| format!("cannot render {name}.1"))?;
-    page.extend_from_slice(sections(&end.unwrap_or_default()).as_bytes());
-    Ok(page)
+    let page = String::from_utf8_lossy(&page);
+    // Each section comes with what defines its apostrophe; once is enough.
+    let mut defined = BTreeSet::new();
+    let mut whole = String::new();
+    for line in page.lines() {
+        if !line.contains(".ds Aq") || defined.insert(line) {
+            whole.push_str(line);
+            whole.push('\n');
+        }
+    }
+    whole.push_str(&sections(&end.unwrap_or_default()));
+    Ok(whole.into_bytes())
 }
 
 /// What stands behind the options of a help text, as sections whose lines stay lines.

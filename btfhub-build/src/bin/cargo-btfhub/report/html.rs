@@ -13,8 +13,15 @@ const SITES: usize = 40;
 
 pub(super) fn render(report: &Report) -> Result<String, Failure> {
     // Inside a script element only the end tag has a meaning, and a comment's start.
-    let data = serde_json::to_string(&document(report, SITES))?.replace('<', "\\u003c");
-    let scripts = ["1-model.js", "2-map.js", "3-details.js", "4-main.js"];
+    let data = serde_json::to_string(&document(report, SITES)?)?.replace('<', "\\u003c");
+    let scripts = [
+        "1-model.js",
+        "2-map.js",
+        "3-heads.js",
+        "4-details.js",
+        "5-overview.js",
+        "6-main.js",
+    ];
     let scripts = scripts
         .map(asset)
         .into_iter()

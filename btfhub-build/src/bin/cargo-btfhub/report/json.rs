@@ -1,7 +1,8 @@
 //! The report as JSON: schema `btfhub.report/1`, documented in docs/report.md.
 
-use btfhub_build::report::{Effect, Report, Status};
+use btfhub_build::report::{Deny, Effect, Report, Status};
 use serde::Serialize;
+use serde_json::value::RawValue;
 
 use crate::failure::Failure;
 
@@ -14,9 +15,11 @@ pub(super) struct Document<'r> {
     functions: Vec<Function<'r>>,
     relocations: Vec<Relocation<'r>>,
     kernels: Vec<Kernel<'r>>,
-    columns: &'r [Vec<usize>],
+    /// Each in a line of its own, of thousands of numbers.
+    columns: Vec<Box<RawValue>>,
     verdicts: Vec<Verdict<'r>>,
     unreadable: Vec<Unreadable<'r>>,
+    denied: Vec<Denied>,
 }
 
 #[derive(Serialize)]
@@ -94,15 +97,32 @@ struct Unreadable<'r> {
     error: &'r str,
 }
 
-pub(super) fn render(report: &Report) -> Result<String, Failure> {
-    let mut json = serde_json::to_string_pretty(&document(report, usize::MAX))?;
+/// A threshold of `--deny`.
+#[derive(Serialize)]
+struct Denied {
+    threshold: String,
+    exceeded: bool,
+}
+
+pub(super) fn render(
+    report: &Report,
+    denied: impl Iterator<Item = (Deny, bool)>,
+) -> Result<String, Failure> {
+    let mut document = document(report, usize::MAX)?;
+    document.denied = denied
+        .map(|(deny, exceeded)| Denied {
+            threshold: deny.to_string(),
+            exceeded,
+        })
+        .collect();
+    let mut json = serde_json::to_string_pretty(&document)?;
     json.push('\n');
     Ok(json)
 }
 
 /// The document, with at most `sites` places for each relocation.
-pub(super) fn document(report: &Report, sites: usize) -> Document<'_> {
-    Document {
+pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Failure> {
+    Ok(Document {
         schema: "btfhub.report/1",
         tool: concat!("btfhub-build ", env!("CARGO_PKG_VERSION")),
         objects: &report.objects,
@@ -151,7 +171,9 @@ pub(super) fn document(report: &Report, sites: usize) -> Document<'_> {
                 loads: report.loads_on(kernel),
             })
             .collect(),
-        columns: &report.columns,
+        columns: (report.columns.iter())
+            .map(serde_json::value::to_raw_value)
+            .collect::<Result<_, _>>()?,
         verdicts: (report.verdicts.iter())
             .map(|verdict| Verdict {
                 status: verdict.status.name(),
@@ -167,7 +189,8 @@ pub(super) fn document(report: &Report, sites: usize) -> Document<'_> {
                 error: &bad.error,
             })
             .collect(),
-    }
+        denied: Vec::new(),
+    })
 }
 
 fn summary(report: &Report) -> Summary {

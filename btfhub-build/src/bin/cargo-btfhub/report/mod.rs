@@ -33,13 +33,20 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
         .map(|deny| Deny::parse(deny).map_err(|error| Failure::usage(format!("--deny: {error}"))))
         .collect::<Result<Vec<_>, _>>()?;
     let report = make(args, output)?;
+    let exceeded: Vec<_> = denied.iter().map(|deny| deny.exceeded(&report)).collect();
     let paint = match args.out {
         Some(_) => Paint::none(),
         None => Paint::stdout(),
     };
     let rendered = match format {
         Format::Text => text::render(&report, paint),
-        Format::Json => json::render(&report)?,
+        Format::Json => {
+            let denied = denied.iter().zip(&exceeded);
+            json::render(
+                &report,
+                denied.map(|(deny, shown)| (*deny, shown.is_some())),
+            )?
+        }
         Format::Html => html::render(&report)?,
         Format::Markdown => markdown::render(&report),
     };
@@ -50,13 +57,9 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
         }
         None => stdout(rendered.as_bytes())?,
     }
-    let mut complaints: Vec<String> = (denied.iter())
-        .filter_map(|deny| {
-            Some(complaint::complaint(
-                &report,
-                *deny,
-                &deny.exceeded(&report)?,
-            ))
+    let mut complaints: Vec<String> = (denied.iter().zip(&exceeded))
+        .filter_map(|(deny, shown)| {
+            (shown.as_ref()).map(|kernels| complaint::complaint(&report, *deny, kernels))
         })
         .collect();
     if !args.skip_bad && !report.unreadable.is_empty() {

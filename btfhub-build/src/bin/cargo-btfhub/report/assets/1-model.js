@@ -42,9 +42,12 @@ const rowText = report.relocations.map((relocation) => {
 });
 const kernelText = report.kernels.map((kernel) => kernel.kernel.toLowerCase());
 
+const fails = (verdict) => report.verdicts[verdict].effect.endsWith("fails");
+const plural = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
+
 const view = {
-  scale: "effect", sort: "worst", relocation: "", kernel: "", function: "",
-  effects: new Set(), rows: [], columns: [], selected: null,
+  scale: "effect", sort: "worst", relocation: "", kernel: "", function: "", failing: false,
+  effects: new Set(), rows: [], counts: [], columns: [], widths: new Map(), selected: null,
 };
 
 function matches(text, words) {
@@ -57,7 +60,8 @@ function refresh() {
   view.columns = [];
   const shown = new Map(); // distinct column -> how many shown kernels have it
   for (const group of groups) {
-    const kernels = group.kernels.filter((index) => matches(kernelText[index], wantedKernel));
+    const kernels = group.kernels.filter((index) =>
+      matches(kernelText[index], wantedKernel) && !(view.failing && report.kernels[index].loads));
     for (const index of kernels) {
       const column = report.kernels[index].column;
       shown.set(column, (shown.get(column) || 0) + 1);
@@ -69,6 +73,9 @@ function refresh() {
       view.columns.push({ group, kernels, cells: new Map() });
     }
   }
+  // How many columns each distribution has.
+  view.widths = new Map();
+  for (const { group: { first } } of view.columns) view.widths.set(first.distro, (view.widths.get(first.distro) || 0) + 1);
   const wanted = view.relocation.toLowerCase().split(/\s+/).filter(Boolean);
   const rows = [];
   report.relocations.forEach((relocation, row) => {
@@ -91,6 +98,12 @@ function refresh() {
     rows.sort(worse);
   }
   view.rows = rows.map((entry) => entry.row);
+  view.counts = rows.map((entry) => entry.counts);
+}
+
+/** On how many of the kernels shown something fails because of a row. */
+function failing(at) {
+  return view.counts[at][EFFECTS.indexOf("program-fails")] + view.counts[at][EFFECTS.indexOf("object-fails")];
 }
 
 /** The verdicts of a cell: for each verdict how many kernels, the worst first. */
@@ -108,8 +121,19 @@ function cell(column, row) {
   return found;
 }
 
+function groupName({ first }) {
+  return `${first.distro}/${first.version}/${first.arch} ${first.series}`;
+}
+
 function columnName(column) {
-  const { distro, version, arch, series } = column.group.first;
   if (column.kernels.length === 1) return report.kernels[column.kernels[0]].kernel;
-  return `${distro}/${version}/${arch} ${series}, ${column.kernels.length} kernels`;
+  return `${groupName(column.group)}, ${plural(column.kernels.length, "kernel")}`;
+}
+
+/** Kernels by their groups: [group, kernels] in the order of the report. */
+function inGroups(kernels) {
+  const wanted = new Set(kernels);
+  return groups
+    .map((group) => [group, group.kernels.filter((index) => wanted.has(index))])
+    .filter(([, some]) => some.length > 0);
 }

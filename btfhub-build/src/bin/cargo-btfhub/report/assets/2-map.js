@@ -3,21 +3,23 @@
 const map = document.getElementById("map");
 const space = document.getElementById("space");
 const canvas = document.getElementById("canvas");
-const layout = { label: 330, band: 17, head: 190, cell: 14, row: 18 };
+/** The strip below the heads tells where everything loads; label and head are measured. */
+const layout = { label: 330, count: 42, band: 17, head: 190, strip: 14, cell: 14, row: 18 };
+const MONO = "12px ui-monospace, monospace";
 let colours = {};
 let drawing = false;
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   const get = (name) => style.getPropertyValue(name).trim();
-  colours = { panel: get("--panel"), page: get("--page"), text: get("--text"), soft: get("--soft"), line: get("--line"), focus: get("--focus") };
+  colours = {};
+  for (const name of ["panel", "page", "text", "soft", "line", "focus", "bad"]) colours[name] = get(`--${name}`);
   for (const name of [...EFFECTS, ...STATUSES]) colours[name] = get(`--c-${name}`);
 }
 
 /** Sizes what is scrolled over, and draws. */
 function arrange() {
-  layout.head = view.columns.some((column) => column.group.open) ? 205 : 120;
-  layout.label = Math.min(330, Math.max(160, Math.round(map.clientWidth * 0.34)));
+  measure();
   const width = layout.label + view.columns.length * layout.cell + 24;
   const height = layout.head + view.rows.length * layout.row + 24;
   space.style.width = `${Math.max(width, map.clientWidth)}px`;
@@ -28,6 +30,23 @@ function arrange() {
     rows: view.rows.length, columns: view.columns.length,
   });
   draw();
+}
+
+/** As much room for names as they need, within a third of the window; more of a narrow one. */
+function measure() {
+  const ink = canvas.getContext("2d");
+  ink.font = MONO;
+  const letter = ink.measureText("m").width;
+  const longest = report.relocations.reduce((most, _, row) => Math.max(most, rowLabel(row).length), 20);
+  const most = Math.round(map.clientWidth * (map.clientWidth < 700 ? 0.48 : 0.34));
+  layout.label = Math.ceil(Math.min(most, longest * letter + layout.count + 18));
+  ink.font = COLUMN_FONT;
+  const names = view.columns.reduce((most, column) => {
+    const text = columnLabel(column);
+    return text.length > most.length ? text : most;
+  }, "");
+  const room = Math.max(48, Math.min(150, map.clientHeight * 0.3));
+  layout.head = Math.ceil(3 * layout.band + Math.min(room, ink.measureText(names).width + 14) + layout.strip);
 }
 
 function draw() {
@@ -60,19 +79,12 @@ function paint() {
         paintCell(ink, x(column), y(row), view.columns[column], view.rows[row]);
       }
     }
-    ink.strokeStyle = colours.soft;
-    for (let column = Math.max(1, firstColumn); column < lastColumn; column++) {
-      if (borders(view.columns[column - 1].group, view.columns[column].group)) line(ink, x(column), layout.head, x(column), y(lastRow));
-    }
-    const at = view.selected;
-    if (at && at.column !== null) {
-      ink.strokeStyle = colours.focus;
-      ink.lineWidth = 2;
-      ink.strokeRect(x(at.column) + 0.5, y(at.row) + 0.5, layout.cell - 1, layout.row - 1);
-    }
+    paintBorders(ink, firstColumn, lastColumn, x, layout.head, y(lastRow));
+    paintSelection(ink, x, y);
   });
   paintRowNames(ink, firstRow, lastRow, y, height);
   paintHeads(ink, firstColumn, lastColumn, x, width);
+  paintCorner(ink);
   ink.strokeStyle = colours.line;
   line(ink, layout.label, 0, layout.label, height);
   line(ink, 0, layout.head, width, layout.head);
@@ -83,10 +95,35 @@ function paint() {
   }
 }
 
+/** A line between directories, and around open groups. */
+function paintBorders(ink, first, last, x, top, bottom) {
+  ink.strokeStyle = colours.soft;
+  for (let column = Math.max(1, first); column < last; column++) {
+    if (borders(view.columns[column - 1].group, view.columns[column].group)) line(ink, x(column), top, x(column), bottom);
+  }
+}
+
 /** Whether a line stands between two groups: closed ones of one directory are neighbours enough. */
 function borders(left, right) {
   const directory = ({ first }) => [first.distro, first.version, first.arch].join("/");
   return left !== right && (left.open || right.open || directory(left) !== directory(right));
+}
+
+/** The selected cell in a frame, with its row and column as a cross. */
+function paintSelection(ink, x, y) {
+  const at = view.selected;
+  if (!at) return;
+  ink.strokeStyle = colours.focus;
+  const rows = view.rows.length, columns = view.columns.length;
+  const frame = (column, row, wide, high, width) => {
+    ink.lineWidth = width;
+    ink.strokeRect(x(column) + 0.5, y(row) + 0.5, wide * layout.cell - 1, high * layout.row - 1);
+  };
+  ink.globalAlpha = 0.45;
+  if (at.row !== null) frame(0, at.row, columns, 1, 1);
+  if (at.column !== null) frame(at.column, 0, 1, rows, 1);
+  ink.globalAlpha = 1;
+  if (at.row !== null && at.column !== null) frame(at.column, at.row, 1, 1, 2.5);
 }
 
 function clipped(ink, left, top, right, bottom, paintInside) {
@@ -122,99 +159,19 @@ function paintCell(ink, left, top, column, row) {
   });
   // A mark for those who can't tell the colours apart, where all kernels of the cell fail.
   const worst = report.verdicts[verdicts[0][0]].effect;
-  const all = verdicts.every(([verdict]) => report.verdicts[verdict].effect.endsWith("fails"));
-  if (layout.cell >= 10 && all && (worst === "program-fails" || worst === "object-fails")) {
-    ink.strokeStyle = colours.panel;
-    ink.lineWidth = 1.5;
-    ink.beginPath();
-    const cx = left + width / 2, cy = top + height / 2;
-    ink.moveTo(cx - 3, cy - 3);
-    ink.lineTo(cx + 3, cy + 3);
-    if (worst === "program-fails") { ink.moveTo(cx + 3, cy - 3); ink.lineTo(cx - 3, cy + 3); }
-    ink.stroke();
-  }
+  const all = verdicts.every(([verdict]) => fails(verdict));
+  if (layout.cell >= 10 && all) cross(ink, left + width / 2, top + height / 2, worst === "program-fails");
 }
 
-function paintRowNames(ink, first, last, y, height) {
-  clipped(ink, 0, layout.head, layout.label, height, () => {
-    ink.textBaseline = "middle";
-    ink.font = "12px ui-monospace, monospace";
-    for (let row = first; row < last; row++) {
-      if (view.selected && view.selected.row === row) {
-        ink.fillStyle = colours.line;
-        ink.fillRect(0, y(row), layout.label, layout.row - 1);
-      }
-      ink.fillStyle = colours.text;
-      ink.fillText(fit(ink, report.relocations[view.rows[row]].term, layout.label - 14), 8, y(row) + layout.row / 2);
-    }
-  });
-}
-
-/** The text, its middle left out where it is too long. */
-function fit(ink, text, width) {
-  if (ink.measureText(text).width <= width) return text;
-  let keep = Math.max(2, Math.floor(text.length * width / ink.measureText(text).width));
-  for (; keep > 2; keep--) {
-    const tail = Math.ceil(keep * 0.55);
-    const short = `${text.slice(0, keep - tail)}…${text.slice(-tail)}`;
-    if (ink.measureText(short).width <= width) return short;
-  }
-  return "…";
-}
-
-function paintHeads(ink, first, last, x, width) {
-  clipped(ink, layout.label, 0, width, layout.head, () => {
-    ["distro", "version", "arch"].forEach((field, level, fields) => {
-      band(ink, first, last, x, level, (kernel) => fields.slice(0, level + 1).map((name) => kernel[name]).join("\n"), field);
-    });
-    const top = 3 * layout.band;
-    const step = Math.max(1, Math.ceil(9 / layout.cell));
-    ink.font = "10.5px system-ui, sans-serif";
-    ink.textBaseline = "middle";
-    for (let column = first; column < last; column++) {
-      if (column % step) continue;
-      const { group, kernels } = view.columns[column];
-      const chosen = view.selected && view.selected.column === column;
-      const one = kernels.length === 1 && group.open;
-      const text = one ? report.kernels[kernels[0]].release : `${group.first.series} (${kernels.length})`;
-      ink.save();
-      ink.translate(x(column) + layout.cell * step / 2, layout.head - 4);
-      ink.rotate(-Math.PI / 2);
-      ink.fillStyle = chosen ? colours.focus : kernels.every((index) => report.kernels[index].loads) ? colours.text : colours["program-fails"];
-      ink.fillText(fit(ink, text, layout.head - top - 6), 0, 0);
-      ink.restore();
-    }
-  });
-  ink.fillStyle = colours.soft;
-  ink.font = "12px system-ui, sans-serif";
-  ink.textBaseline = "alphabetic";
-  ink.fillText(`${view.rows.length} of ${report.relocations.length} relocations`, 8, layout.head - 26);
-  const kernels = view.columns.reduce((sum, column) => sum + column.kernels.length, 0);
-  ink.fillText(`${kernels} of ${report.kernels.length} kernels`, 8, layout.head - 10);
-}
-
-/** One line of the head: neighbours of one name share it. */
-function band(ink, first, last, x, level, key, field) {
-  const top = level * layout.band;
-  ink.font = level ? "11px system-ui, sans-serif" : "600 11.5px system-ui, sans-serif";
-  ink.textBaseline = "middle";
-  let column = first;
-  while (column > 0 && key(view.columns[column - 1].group.first) === key(view.columns[column].group.first)) column--;
-  while (column < last) {
-    let end = column + 1;
-    const here = key(view.columns[column].group.first);
-    while (end < view.columns.length && key(view.columns[end].group.first) === here) end++;
-    const left = Math.max(x(column), layout.label), right = x(end);
-    ink.strokeStyle = colours.line;
-    line(ink, x(column), top, x(column), layout.head);
-    const text = view.columns[column].group.first[field];
-    const room = right - left - 6;
-    if (room > 14) {
-      ink.fillStyle = colours.text;
-      clipped(ink, left, top, right - 2, top + layout.band, () => ink.fillText(text, left + 3, top + layout.band / 2 + 1));
-    }
-    column = end;
-  }
+/** A cross, or half of one where not a program but the whole object fails. */
+function cross(ink, x, y, both) {
+  ink.strokeStyle = colours.panel;
+  ink.lineWidth = 1.5;
+  ink.beginPath();
+  ink.moveTo(x - 3, y - 3);
+  ink.lineTo(x + 3, y + 3);
+  if (both) { ink.moveTo(x + 3, y - 3); ink.lineTo(x - 3, y + 3); }
+  ink.stroke();
 }
 
 /** What is at a point of the window: {row, column}, null for a name or a head. */
@@ -225,16 +182,20 @@ function hit(event) {
   const row = top < layout.head ? null : Math.floor((top - layout.head + map.scrollTop) / layout.row);
   if (column !== null && column >= view.columns.length) return null;
   if (row !== null && row >= view.rows.length) return null;
-  return column === null && row === null ? null : { row, column };
+  const inStrip = row === null && top >= layout.head - layout.strip;
+  return column === null && row === null ? null : { row, column, inStrip };
 }
 
 /** Scrolls as little as brings the cell into the window. */
 function reveal(row, column) {
-  const top = row * layout.row, seen = map.clientHeight - layout.head;
-  if (top < map.scrollTop) map.scrollTop = top;
-  else if (top + layout.row > map.scrollTop + seen) map.scrollTop = top + layout.row - seen;
-  if (column === null) return;
-  const left = column * layout.cell, wide = map.clientWidth - layout.label;
-  if (left < map.scrollLeft) map.scrollLeft = left;
-  else if (left + layout.cell > map.scrollLeft + wide) map.scrollLeft = left + layout.cell - wide;
+  if (row !== null) {
+    const top = row * layout.row, seen = map.clientHeight - layout.head;
+    if (top < map.scrollTop) map.scrollTop = top;
+    else if (top + layout.row > map.scrollTop + seen) map.scrollTop = top + layout.row - seen;
+  }
+  if (column !== null) {
+    const left = column * layout.cell, wide = map.clientWidth - layout.label;
+    if (left < map.scrollLeft) map.scrollLeft = left;
+    else if (left + layout.cell > map.scrollLeft + wide) map.scrollLeft = left + layout.cell - wide;
+  }
 }

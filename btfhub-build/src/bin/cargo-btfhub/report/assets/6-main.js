@@ -10,13 +10,13 @@ function fillIn() {
   byId("objects").textContent = objects;
   byId("objects").title = report.objects.join(", ");
   const { kernels, kernels_where_all_loads: loading, relocations } = report.summary;
-  const tile = (number, text, bad) => element("li", bad ? { class: "bad" } : {}, element("b", {}, String(number)), ` ${text}`);
+  const tile = (number, text, bad) => element("li", bad ? { class: "bad" } : {}, element("b", {}, number.toLocaleString("en")), ` ${text}`);
   byId("tiles").append(
     tile(kernels, "kernels"),
-    tile(loading, "where everything loads"),
-    tile(kernels - loading, "where something does not", kernels > loading),
+    tile(loading, "load everything"),
+    tile(kernels - loading, "do not", kernels > loading),
     tile(relocations, "relocations"),
-    ...(report.unreadable.length ? [tile(report.unreadable.length, "left out, damaged", true)] : []),
+    ...(report.unreadable.length ? [tile(report.unreadable.length, "left out", true)] : []),
   );
   const functions = byId("find-function");
   report.functions.forEach((place, index) => {
@@ -29,7 +29,7 @@ function fillLegend() {
   const counts = view.scale === "effect" ? report.summary.effects : report.summary.statuses;
   const entries = counts.map(({ name, cells }) => {
     const swatch = element("span", { class: "swatch", style: `background: var(--c-${name})` });
-    const text = `${WORDS[name] || name} (${cells})`;
+    const text = `${WORDS[name] || name} (${cells.toLocaleString("en")})`;
     if (view.scale !== "effect") return element("span", {}, swatch, ` ${text}`);
     const box = element("input", { type: "checkbox", value: name });
     box.checked = view.effects.has(name);
@@ -46,34 +46,60 @@ function fillLegend() {
 /** After a filter: the selected cell stays selected if it is still shown. */
 function changed() {
   const before = view.selected;
-  const row = before && view.rows[before.row];
+  const row = before && before.row !== null ? view.rows[before.row] : null;
   const kernel = before && before.column !== null ? view.columns[before.column].kernels[0] : null;
   refresh();
   view.selected = null;
-  if (before) {
-    const newRow = view.rows.indexOf(row);
+  if (!before) showOverview();
+  else {
+    const newRow = row === null ? null : view.rows.indexOf(row);
     const newColumn = kernel === null ? null : view.columns.findIndex((column) => column.kernels.includes(kernel));
-    if (newRow >= 0 && newColumn !== -1) view.selected = { row: newRow, column: newColumn };
+    if (newRow !== -1 && newColumn !== -1) view.selected = { row: newRow, column: newColumn };
+    else showOverview();
   }
   byId("expand").textContent = groups.every((group) => group.open) ? "Group kernels" : "Show every kernel";
   arrange();
 }
 
+/** Selects a cell; a row where `column` is null, a column where `row` is. */
 function select(row, column) {
   if (!view.rows.length || !view.columns.length) return;
-  row = Math.max(0, Math.min(view.rows.length - 1, row));
-  if (column !== null) column = Math.max(0, Math.min(view.columns.length - 1, column));
+  const within = (at, end) => (at === null ? null : Math.max(0, Math.min(end - 1, at)));
+  row = within(row, view.rows.length);
+  column = within(column, view.columns.length);
   view.selected = { row, column };
   reveal(row, column);
-  const relocation = view.rows[row];
   if (column === null) {
-    show(relocation, view.columns.flatMap((entry) => entry.kernels), "all kernels shown");
-    spoken.textContent = report.relocations[relocation].term;
+    showRow(view.rows[row], view.columns.flatMap((entry) => entry.kernels), "all kernels shown");
+    spoken.textContent = `${report.relocations[view.rows[row]].term}: fails on ${failing(row)}`;
+  } else if (row === null) {
+    showColumn(view.columns[column]);
+    spoken.textContent = briefColumn(view.columns[column]);
   } else {
-    show(relocation, view.columns[column].kernels, columnName(view.columns[column]));
-    spoken.textContent = brief(view.columns[column], relocation);
+    showRow(view.rows[row], view.columns[column].kernels, columnName(view.columns[column]));
+    spoken.textContent = brief(view.columns[column], view.rows[row]);
   }
   draw();
+}
+
+function deselect() {
+  view.selected = null;
+  showOverview();
+  draw();
+}
+
+/** Selects a relocation, in the column that is selected or in all; filters that hide it go. */
+function goTo(relocation) {
+  if (!view.rows.includes(relocation)) {
+    Object.assign(view, { relocation: "", function: "" });
+    view.effects.clear();
+    byId("find-relocation").value = "";
+    byId("find-function").value = "";
+    fillLegend();
+    changed();
+  }
+  select(view.rows.indexOf(relocation), view.selected ? view.selected.column : null);
+  map.focus();
 }
 
 function toggle(group) {
@@ -88,6 +114,7 @@ onInput("find-relocation", "relocation");
 onInput("find-kernel", "kernel");
 onInput("find-function", "function");
 onInput("sort", "sort");
+byId("failing").addEventListener("change", (event) => { view.failing = event.target.checked; changed(); });
 byId("colour").addEventListener("input", (event) => { view.scale = event.target.value; fillLegend(); draw(); });
 byId("width").addEventListener("input", (event) => { layout.cell = Number(event.target.value); arrange(); });
 byId("expand").addEventListener("click", () => {
@@ -107,14 +134,18 @@ map.addEventListener("scroll", draw);
 map.addEventListener("click", (event) => {
   const at = hit(event);
   if (!at) return;
-  if (at.row === null) toggle(view.columns[at.column].group);
+  const column = view.columns[at.column];
+  if (at.row === null && !at.inStrip && column.group.kernels.length > 1) toggle(column.group);
   else select(at.row, at.column);
 });
 map.addEventListener("mousemove", (event) => {
   const at = hit(event);
-  tip.hidden = !at || at.row === null || at.column === null;
+  map.style.cursor = at ? "pointer" : "";
+  tip.hidden = !at;
   if (tip.hidden) return;
-  tip.textContent = brief(view.columns[at.column], view.rows[at.row]);
+  const column = view.columns[at.column];
+  if (at.column === null) tip.textContent = `${report.relocations[view.rows[at.row]].term}: fails on ${failing(at.row)} of the kernels shown`;
+  else tip.textContent = at.row === null ? briefColumn(column) : brief(column, view.rows[at.row]);
   const right = event.clientX + 14 + tip.offsetWidth > innerWidth;
   tip.style.left = `${right ? Math.max(4, event.clientX - tip.offsetWidth - 10) : event.clientX + 14}px`;
   tip.style.top = `${Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 4)}px`;
@@ -122,26 +153,29 @@ map.addEventListener("mousemove", (event) => {
 map.addEventListener("mouseleave", () => { tip.hidden = true; });
 
 map.addEventListener("keydown", (event) => {
-  const at = view.selected || { row: 0, column: 0 };
-  const column = at.column === null ? 0 : at.column;
+  const at = view.selected;
   const page = Math.max(1, Math.floor((map.clientHeight - layout.head) / layout.row) - 1);
-  const moves = {
-    ArrowUp: [at.row - 1, column], ArrowDown: [at.row + 1, column],
-    ArrowLeft: [at.row, column - 1], ArrowRight: [at.row, column + 1],
-    PageUp: [at.row - page, column], PageDown: [at.row + page, column],
-    Home: [event.ctrlKey ? 0 : at.row, 0], End: [event.ctrlKey ? view.rows.length - 1 : at.row, view.columns.length - 1],
-  };
-  if (moves[event.key]) {
+  if (event.key === "Escape") return deselect();
+  if ((event.key === "Enter" || event.key === " ") && at && at.column !== null) {
     event.preventDefault();
-    select(...(view.selected ? moves[event.key] : [0, 0]));
-  } else if (event.key === "Enter" || event.key === " ") {
-    event.preventDefault();
-    if (view.selected && view.columns[column]) {
-      const row = view.rows[at.row];
-      toggle(view.columns[column].group);
-      if (view.selected) select(view.rows.indexOf(row), view.selected.column);
-    }
+    toggle(view.columns[at.column].group);
+    if (view.selected) select(view.selected.row, view.selected.column);
+    return;
   }
+  const { row, column } = at || { row: 0, column: 0 };
+  // Above the first row is the column as a whole, left of the first column the row.
+  const up = (by) => (row === null ? null : row === 0 && column !== null ? null : Math.max(0, row - by));
+  const down = (by) => (row === null ? 0 : row + by);
+  const left = column === null ? null : column === 0 && row !== null ? null : Math.max(0, column - 1);
+  const moves = {
+    ArrowUp: [up(1), column], ArrowDown: [down(1), column],
+    ArrowLeft: [row, left], ArrowRight: [row, column === null ? 0 : column + 1],
+    PageUp: [up(page), column], PageDown: [down(page), column],
+    Home: [event.ctrlKey ? 0 : row, 0], End: [event.ctrlKey ? view.rows.length - 1 : row, view.columns.length - 1],
+  };
+  if (!moves[event.key]) return;
+  event.preventDefault();
+  select(...(at ? moves[event.key] : [0, 0]));
 });
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input, select");
@@ -151,10 +185,12 @@ document.addEventListener("keydown", (event) => {
 addEventListener("resize", arrange);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); draw(); });
 
-/** As wide as lets all columns be seen at once, within what can be read. */
+/** As wide as lets all columns be seen at once, within what can be read: names, where each has one. */
 function fitWidth() {
-  const room = map.clientWidth * 0.66 - 24;
-  layout.cell = Math.max(6, Math.min(18, Math.floor(room / Math.max(1, view.columns.length))));
+  measure();
+  const room = map.clientWidth - layout.label - 8;
+  const least = view.columns.length <= FEW ? 11 : 6;
+  layout.cell = Math.max(least, Math.min(18, Math.floor(room / Math.max(1, view.columns.length))));
   byId("width").value = layout.cell;
 }
 
