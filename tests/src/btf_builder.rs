@@ -262,11 +262,12 @@ impl BtfBuilder {
     pub fn finish(&self) -> Vec<u8> {
         let types_len = to_u32(self.types.len() * 4);
         let strings_len = to_u32(self.strings.len());
-        let mut words = vec![self.header_len, 0, types_len, types_len, strings_len];
+        // The layout stands between types and strings.
+        let layout_len = to_u32(self.layout.len());
+        let strings_at = types_len + layout_len;
+        let mut words = vec![self.header_len, 0, types_len, strings_at, strings_len];
         if self.header_len >= 32 {
-            // The layout follows the strings, on a word boundary.
-            let at = (types_len + strings_len).next_multiple_of(4);
-            words.extend([at, to_u32(self.layout.len())]);
+            words.extend([types_len, layout_len]);
         }
         let mut image = Vec::new();
         let magic: u16 = 0xeb9f;
@@ -290,11 +291,8 @@ impl BtfBuilder {
         for word in &self.types {
             push(&mut image, *word);
         }
+        image.extend(&self.layout);
         image.extend(&self.strings);
-        if !self.layout.is_empty() {
-            image.resize(image.len().next_multiple_of(4), 0);
-            image.extend(&self.layout);
-        }
         image
     }
 }

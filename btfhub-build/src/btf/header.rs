@@ -39,7 +39,7 @@ pub(super) const MAGIC: u16 = 0xeb9f;
 /// The header of every BTF so far: up to and with `str_len`.
 pub(super) const SHORT_HEADER: u32 = 24;
 /// The header with `layout_off` and `layout_len`.
-const LAYOUT_HEADER: u32 = 32;
+pub(super) const LAYOUT_HEADER: u32 = 32;
 
 /// Where the sections are, in bytes from the beginning of the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,7 +102,12 @@ impl Header {
         };
         let types = section(word(8), word(12))?;
         let strings = section(word(16), word(20))?;
-        let layout = section(layout_off, layout_len)?;
+        // An offset without a length means nothing.
+        let layout = if layout_len > 0 {
+            section(layout_off, layout_len)?
+        } else {
+            types.end..types.end
+        };
         if word(8) % 4 != 0 {
             return Err(BtfError::new(
                 8,

@@ -25,6 +25,8 @@ pub struct Btf {
     types_end: usize,
     /// The word at which each type begins.
     index: Vec<u32>,
+    /// The layout section, or its base's: the sizes of kinds unknown here.
+    layout: Vec<u8>,
     endian: Endian,
     /// What this BTF is split from.
     pub(super) base: Option<Arc<Btf>>,
@@ -70,7 +72,11 @@ impl Btf {
             header.strings.start,
             base.is_some(),
         )?;
-        let layout = data.get(header.layout.clone()).unwrap_or_default().to_vec();
+        let mut layout = data.get(header.layout.clone()).unwrap_or_default().to_vec();
+        // A module may leave it to its kernel (`btf_type_size_unknown`).
+        if let (true, Some(base)) = (layout.is_empty(), &base) {
+            layout.clone_from(&base.layout);
+        }
 
         let Header {
             endian,
@@ -103,13 +109,14 @@ impl Btf {
             strings,
             types_end: end,
             index: Vec::new(),
+            layout,
             endian,
             base,
             first_id,
             first_string,
             pointer_size: OnceLock::new(),
         };
-        btf.index = btf.index_types(start, types.len(), &layout, file_offset)?;
+        btf.index = btf.index_types(start, types.len(), file_offset)?;
         btf.check(file_offset, start)?;
         Ok(btf)
     }
@@ -119,7 +126,6 @@ impl Btf {
         &self,
         start: usize,
         byte_len: usize,
-        layout: &[u8],
         file_offset: u64,
     ) -> Result<Vec<u32>, BtfError> {
         let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
@@ -143,7 +149,7 @@ impl Btf {
             let body = if kind < KNOWN_KINDS && kind != 0 {
                 FIXED_WORDS[kind] + ELEMENT_WORDS[kind] * vlen
             } else {
-                match layout.get(kind * 4..kind * 4 + 2) {
+                match self.layout.get(kind * 4..kind * 4 + 2) {
                     Some(&[info_size, element_size])
                         if kind != 0 && info_size % 4 == 0 && element_size % 4 == 0 =>
                     {
@@ -383,15 +389,25 @@ impl Btf {
         self.base.as_ref()
     }
 
-    /// The whole BTF as a file with a header of 24 bytes. What is split from a
-    /// base goes on referring to it.
+    /// The whole BTF as a file with a header of 24 bytes, or of 32 where kinds
+    /// unknown here need the layout section. What is split from a base goes on
+    /// referring to it.
     pub fn to_bytes(&self) -> Vec<u8> {
         let first = self
             .index
             .first()
             .map_or(self.types_end, |&pos| pos as usize);
         let types = self.words.get(first..self.types_end).unwrap_or_default();
-        super::write::file(self.endian, types, self.strings())
+        let unknown = |&pos: &u32| {
+            let info = self.words.get(pos as usize + 1).copied().unwrap_or(0);
+            ((info >> 24) & KIND_MASK) as usize >= KNOWN_KINDS
+        };
+        let layout: &[u8] = if self.index.iter().any(unknown) {
+            &self.layout
+        } else {
+            &[]
+        };
+        super::write::file(self.endian, types, layout, self.strings())
     }
 
     pub(super) fn strings(&self) -> &[u8] {

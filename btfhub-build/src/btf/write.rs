@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::header::{Endian, MAGIC, SHORT_HEADER};
+use super::header::{Endian, LAYOUT_HEADER, MAGIC, SHORT_HEADER};
 use super::kind::{ELEMENT_WORDS, FIXED_WORDS, KNOWN_KINDS, Kind, VLEN_MASK};
 use super::{StrOffset, TypeId};
 
@@ -146,12 +146,13 @@ impl BtfWriter {
             .map_err(|_| WriteError("its types take more than 4 GiB"))?;
         u32::try_from(self.strings.len())
             .map_err(|_| WriteError("its strings take more than 4 GiB"))?;
-        Ok(file(self.endian, &self.words, &self.strings))
+        Ok(file(self.endian, &self.words, &[], &self.strings))
     }
 }
 
-/// Header, types and strings, whose lengths fit into 32 bits.
-pub(super) fn file(endian: Endian, types: &[u32], strings: &[u8]) -> Vec<u8> {
+/// Header, types, layout if there is any, and strings, whose lengths fit into
+/// 32 bits.
+pub(super) fn file(endian: Endian, types: &[u32], layout: &[u8], strings: &[u8]) -> Vec<u8> {
     let word = |word: u32| match endian {
         Endian::Little => word.to_le_bytes(),
         Endian::Big => word.to_be_bytes(),
@@ -160,17 +161,29 @@ pub(super) fn file(endian: Endian, types: &[u32], strings: &[u8]) -> Vec<u8> {
         Endian::Little => MAGIC.to_le_bytes(),
         Endian::Big => MAGIC.to_be_bytes(),
     };
-    let types_len = u32::try_from(types.len() * 4).unwrap_or(u32::MAX);
-    let strings_len = u32::try_from(strings.len()).unwrap_or(u32::MAX);
-    let mut out = Vec::with_capacity(SHORT_HEADER as usize + types.len() * 4 + strings.len());
+    let len = |bytes: usize| u32::try_from(bytes).unwrap_or(u32::MAX);
+    let (types_len, layout_len) = (len(types.len() * 4), len(layout.len()));
+    let strings_at = types_len.saturating_add(layout_len);
+    let header_len = if layout.is_empty() {
+        SHORT_HEADER
+    } else {
+        LAYOUT_HEADER
+    };
+    let mut header = vec![header_len, 0, types_len, strings_at, len(strings.len())];
+    if !layout.is_empty() {
+        header.extend([types_len, layout_len]);
+    }
+    let all = header_len as usize + types.len() * 4 + layout.len() + strings.len();
+    let mut out = Vec::with_capacity(all);
     out.extend(magic);
     out.extend([1, 0]); // version, flags
-    for field in [SHORT_HEADER, 0, types_len, types_len, strings_len] {
+    for field in header {
         out.extend(word(field));
     }
     for &value in types {
         out.extend(word(value));
     }
+    out.extend_from_slice(layout);
     out.extend_from_slice(strings);
     out
 }
