@@ -3,9 +3,11 @@
 //! | module | oracle |
 //! |---|---|
 //! | [`libbpf`] | libbpf's own relocation core, called in process |
+//! | [`big_endian`] | the same on a machine of the other byte order, under qemu |
 //! | [`modes`] | the ways a loader can walk an object's relocations, on top of it |
 //! | [`records`] | a reader of eBPF objects that shares nothing with the engine's |
 
+pub mod big_endian;
 pub mod libbpf;
 pub mod modes;
 pub mod records;
