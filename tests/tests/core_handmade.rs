@@ -1,9 +1,13 @@
 //! Cases that no compiler writes, or not on demand: each is one of libbpf's
 //! less obvious ways, and libbpf itself says what is right.
 
+use btfhub_build::tailor::tailor;
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, bitfield, kind, member};
 use btfhub_tests::contract::{Kernel, Report, Subject, check};
 use btfhub_tests::elf_builder::{Relo, object};
+use btfhub_tests::oracle::libbpf::Answer;
+use btfhub_tests::oracle::modes::{Target, walk};
+use btfhub_tests::ours;
 
 const BYTE_OFFSET: u32 = 0;
 const BYTE_SIZE: u32 = 1;
@@ -783,4 +787,195 @@ fn shared_tails() {
     let report = check(&subject, &kernel);
     assert_eq!(report.differences, Vec::<String>::new());
     assert_eq!(report.poisoned, 0);
+}
+
+/// A candidate that repeats another comes back where a third type holds it: then
+/// libbpf compares the offsets of both, though no value needs them.
+#[test]
+fn twin_held_by_another() {
+    let mut local = BtfBuilder::new();
+    let int = local.int("int", 4, INT_SIGNED);
+    let inner = local.structure("in", 4, &[member("x", int, 0)]);
+    let members = [member("a", inner, 0), member("b", inner, 4)];
+    let outer = local.structure("out", 8, &members);
+    for kind in [EXISTS, SIGNED, BYTE_SIZE, RSHIFT, BYTE_OFFSET] {
+        let mut target = BtfBuilder::new();
+        let int = target.int("int", 4, INT_SIGNED);
+        let first = target.structure("in", 8, &[member("x", int, 4)]);
+        let second = target.structure("in", 8, &[member("x", int, 4)]);
+        let members = [member("a", first, 0), member("b", second, 8)];
+        target.structure("out", 16, &members);
+        let asked = relos(&[(inner, "0:0", kind), (outer, "0:1:0", BYTE_OFFSET)]);
+        assert_eq!(agree(&local, &asked, &target).refused, 0);
+    }
+}
+
+/// What does not match must not match once it is smaller: enums of other sizes,
+/// other enumerators, other members, though some of them are kept for others.
+#[test]
+fn no_match_stays_none() {
+    let make = |size: u32, wide: bool, names: &[&str], extra: bool| {
+        let mut btf = BtfBuilder::new();
+        let int = btf.int("int", 4, INT_SIGNED);
+        let e = if wide {
+            let values: Vec<(&str, u64)> = names.iter().map(|name| (*name, 1)).collect();
+            btf.enumeration64("e", false, &values)
+        } else {
+            let values: Vec<(&str, i32)> = names.iter().map(|name| (*name, 1)).collect();
+            btf.enumeration("e", size, false, &values)
+        };
+        let pointer = btf.pointer(e);
+        let mut members = vec![member("e", e, 0), member("p", pointer, 8)];
+        if extra {
+            members.push(member("more", int, 16));
+        }
+        let s = btf.structure("s", 24, &members);
+        let t = btf.typedef("t", pointer);
+        (btf, [e, s, t])
+    };
+    let shapes: [(u32, bool, &[&str]); 6] = [
+        (4, false, &["A"]),
+        (1, false, &["A"]),
+        (8, false, &["A", "B"]),
+        (4, false, &["B", "A"]),
+        (8, true, &["A"]),
+        (4, false, &[]),
+    ];
+    for (size, wide, names) in shapes {
+        for (target_size, target_wide, target_names) in shapes {
+            for extra in [false, true] {
+                let (local, [e, s, t]) = make(size, wide, names, extra);
+                let (target, _) = make(target_size, target_wide, target_names, !extra);
+                let mut asked = vec![
+                    (e, "0", TYPE_MATCHES),
+                    (s, "0", TYPE_MATCHES),
+                    (t, "0", TYPE_MATCHES),
+                    (s, "0:0", EXISTS),
+                    (s, "0:1", BYTE_OFFSET),
+                ];
+                if !names.is_empty() {
+                    asked.push((e, "0", ENUMVAL_VALUE));
+                }
+                agree(&local, &relos(&asked), &target);
+            }
+        }
+    }
+}
+
+/// Tags with the flag that tells attributes (`kind_flag` of TYPE_TAG and
+/// DECL_TAG), of members and functions too.
+#[test]
+fn attributes() {
+    let (local, mut asked) = int_x();
+    let mut local = local;
+    let t = local.typedef("t", 1);
+    asked.extend(relos(&[(t, "0", TYPE_SIZE), (t, "0", TYPE_MATCHES)]));
+    for flag in [0, 1 << 31] {
+        let mut target = BtfBuilder::new();
+        let int = target.int("int", 4, INT_SIGNED);
+        let tag = target.raw("preserve", flag | kind::TYPE_TAG << 24, int, &[]);
+        let s = target.structure("s", 8, &[member("y", int, 0), member("x", tag, 4)]);
+        target.raw("aligned", flag | kind::DECL_TAG << 24, s, &[0xffff_ffff]);
+        target.raw("member", flag | kind::DECL_TAG << 24, s, &[1]);
+        target.typedef("t", tag);
+        let report = agree(&local, &asked, &target);
+        assert_eq!((report.poisoned, report.refused), (0, 0));
+    }
+}
+
+/// Names as the kernel's Rust code has them: long, with characters that no C
+/// name has, and alike in all but the end.
+#[test]
+fn long_names() {
+    let name = |end: &str| {
+        format!(
+            "core::option::Option<{}>{end}",
+            "kernel::sync::Arc".repeat(40)
+        )
+    };
+    let make = |at: u32| {
+        let mut btf = BtfBuilder::new();
+        let int = btf.int("u32", 4, 0);
+        let unit = btf.structure("()", 0, &[]);
+        let field = name("::__0");
+        let mut of = Vec::new();
+        for end in ["", "::Some", "::None___1", "::None___2"] {
+            let members = [member(&field, int, at), member("__1", unit, at)];
+            of.push(btf.structure(&name(end), 16, &members));
+        }
+        (btf, of)
+    };
+    let (local, ids) = make(0);
+    let (target, _) = make(8);
+    for id in ids {
+        let asked = relos(&[
+            (id, "0:0", BYTE_OFFSET),
+            (id, "0:1", BYTE_SIZE),
+            (id, "0", TYPE_MATCHES),
+            (id, "0", TYPE_ID_TARGET),
+        ]);
+        agree(&local, &asked, &target);
+    }
+}
+
+/// A field whose type takes 2 GiB or more: libbpf holds the size of an element in
+/// an `int`, finds it negative, and refuses.
+#[test]
+fn elements_of_two_gigabytes() {
+    for size in [0x7fff_ffff, 0x8000_0000, 0xffff_ffff] {
+        let mut local = BtfBuilder::new();
+        let int = local.int("int", 4, 0);
+        let huge = local.structure("huge", 4, &[member("x", int, 0)]);
+        let array = local.array(huge, int, 2);
+        let s = local.structure("s", 4, &[member("a", array, 0)]);
+        let mut target = BtfBuilder::new();
+        let int = target.int("int", 4, 0);
+        let huge_there = target.structure("huge", size, &[member("x", int, 8)]);
+        let array = target.array(huge_there, int, 2);
+        target.structure("s", size, &[member("a", array, 0)]);
+        let asked = relos(&[
+            (huge, "0:0", BYTE_OFFSET),
+            (huge, "0", TYPE_SIZE),
+            (s, "0:0:0", EXISTS),
+            (s, "0:0:1:0", BYTE_OFFSET),
+        ]);
+        let elf = object(&local, &asked, false);
+        let subject = Subject::open("local", &elf)
+            .expect("both sides read the object")
+            .expect("it has relocations");
+        let kernel = Kernel::parse("target", &target.finish()).expect("both sides read the target");
+        let tailored = tailor(&subject.relocations, &kernel.ours).expect("small");
+        let ours = ours::walk(&subject.ours, &subject.relocations, &tailored.outcome);
+        let cut = Target::parse(&tailored.btf).expect("libbpf reads it");
+        // The errno is whatever the size happens to be.
+        let refused = |answers: &[Answer]| -> Vec<bool> {
+            answers.iter().map(|answer| answer.is_err()).collect()
+        };
+        let full = refused(&walk(&subject.theirs, &kernel.theirs).fresh);
+        assert_eq!(refused(&ours.fresh), full);
+        assert_eq!(refused(&walk(&subject.theirs, &cut).fresh), full);
+        assert_eq!(full.contains(&true), size > 0x7fff_ffff);
+    }
+}
+
+/// A local bitfield that no load holds is refused on every kernel. Candidates are
+/// looked at before: one that is refused for something else gives its own errno.
+#[test]
+fn refused_on_both_sides() {
+    let mut local = BtfBuilder::new();
+    let int = local.int("int", 4, INT_SIGNED);
+    let x = bitfield("x", int, 3, 63);
+    let s = local.structure("s", 4, &[x, member("a", int, 8)]);
+    for sizeless in [true, false] {
+        let mut target = BtfBuilder::new();
+        let int = target.int("int", 4, INT_SIGNED);
+        let array = target.array(int, int, 0x4000_0000);
+        let a = if sizeless { array } else { int };
+        target.structure("s", 16, &[member("x", a, 0), member("a", int, 8)]);
+        let kinds = [BYTE_OFFSET, BYTE_SIZE, SIGNED, LSHIFT, RSHIFT, EXISTS];
+        let mut asked: Vec<_> = kinds.iter().map(|kind| (s, "0:0", *kind)).collect();
+        asked.push((s, "0:1", BYTE_OFFSET));
+        let report = agree(&local, &relos(&asked), &target);
+        assert_eq!(report.refused, 5);
+    }
 }

@@ -108,6 +108,10 @@ impl Matcher<'_> {
                     spec.end.type_id = id;
                     spec.end.member = None;
                     let size = self.btf.resolve_size(id).map_err(Errno::from)?;
+                    // libbpf holds it in an `int` and takes it for an error.
+                    if i32::try_from(size).is_err() {
+                        return Err(Errno::Invalid.into());
+                    }
                     spec.end.bit_offset = spec.end.bit_offset.wrapping_add(bits(*index, size));
                     if *index != 0 {
                         self.mark_size(candidate, spec);

@@ -28,7 +28,8 @@ pub enum RecordMeaning {
     Relocation(usize),
     /// `TypeIdLocal`: this id, whatever the kernel.
     LocalTypeId(TypeId),
-    /// libbpf refuses the object on every kernel.
+    /// libbpf refuses the object on every kernel: with this error, unless it
+    /// comes upon a candidate first that it refuses with another.
     Refused(Errno),
 }
 

@@ -387,7 +387,8 @@ impl<'a> Emitter<'a> {
                     })
                     .collect();
                 let unmeasured = if kind == Kind::Enum { 4 } else { 8 };
-                let size = if sized { ty.size() } else { unmeasured };
+                let counts = sized || self.keep.exact;
+                let size = if counts { ty.size() } else { unmeasured };
                 (size, Body::Enumerators(enumerators))
             }
             Kind::Fwd => (0, Body::Words(Vec::new())),

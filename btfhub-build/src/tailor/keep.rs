@@ -74,12 +74,16 @@ impl Keep {
             indexed: indexed.into_iter().collect(),
             ..Self::default()
         };
-        // Candidates that change nothing, unless they are there anyway.
-        let mut spare: Vec<&TracedCandidate> = Vec::new();
-        for group in groups {
-            let wanted = essential(relocations, group);
+        let wanted: Vec<Vec<&TracedCandidate>> = groups
+            .iter()
+            .map(|group| essential(relocations, group))
+            .collect();
+        // Candidates that change nothing, unless they are there anyway; and which
+        // of the groups they are of.
+        let mut spare: Vec<(&TracedCandidate, usize)> = Vec::new();
+        for (number, (group, wanted)) in groups.iter().zip(&wanted).enumerate() {
             let several = wanted.len() > 1;
-            for candidate in &wanted {
+            for candidate in wanted {
                 keep.add(candidate, several);
             }
             let ids_count = has_type_id_target(relocations, group);
@@ -97,7 +101,8 @@ impl Keep {
                 group
                     .candidates
                     .iter()
-                    .filter(|candidate| !wanted.contains(&candidate.id)),
+                    .filter(|candidate| !wanted.contains(&candidate.id))
+                    .map(|candidate| (candidate, number)),
             );
         }
         for round in 0u32.. {
@@ -105,9 +110,9 @@ impl Keep {
             // A spare candidate that another type holds will be a candidate
             // again: it must answer as it did. Where each brings back but the
             // next one, all come back at last.
-            let (back, rest): (Vec<_>, Vec<_>) = spare
-                .into_iter()
-                .partition(|candidate| keep.types.contains(&candidate.id) || round >= MAX_ROUNDS);
+            let (back, rest): (Vec<_>, Vec<_>) = spare.into_iter().partition(|(candidate, _)| {
+                keep.types.contains(&candidate.id) || round >= MAX_ROUNDS
+            });
             spare = rest;
             if back.is_empty() {
                 if pointers_measured {
@@ -115,7 +120,14 @@ impl Keep {
                 }
                 return Some(keep);
             }
-            for candidate in back {
+            let mut joined = HashSet::new();
+            for (candidate, group) in back {
+                // Now libbpf compares the offsets of the others with its own.
+                if joined.insert(group) {
+                    for other in wanted.get(group).into_iter().flatten() {
+                        keep.add(other, true);
+                    }
+                }
                 keep.add(candidate, true);
             }
         }

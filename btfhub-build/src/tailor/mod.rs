@@ -34,8 +34,8 @@
 //! | functions, variables, sections, tags | never: no relocation matches them | dropped |
 //!
 //! With a `TypeMatches` among the relocations, integers keep name, size and
-//! encoding, and pointers what they point at, everywhere: a type that did not
-//! match must not match once it is simpler.
+//! encoding, enums their size, and pointers what they point at, everywhere: a
+//! type that did not match must not match once it is simpler.
 
 mod emit;
 mod keep;

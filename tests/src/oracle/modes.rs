@@ -188,6 +188,9 @@ impl Walk {
     /// tailored BTF:
     ///
     /// - the value of `TypeIdTarget`, as ids are renumbered;
+    /// - the errno of a record that is refused on every kernel: libbpf matches
+    ///   candidates before it finds that the local side has no value, and one of
+    ///   them may be refused first;
     /// - in profiles, offsets as such: libbpf looks at whether candidates agree
     ///   on them, and where a relocation's value depends on an offset the
     ///   verdict has it;
@@ -197,11 +200,23 @@ impl Walk {
     ///   can: two ids are an ambiguity, to which a third adds nothing.
     #[must_use]
     pub fn comparable(&self, object: &OpenObject) -> Self {
+        let records = &object.object.records;
+        // What libbpf says without any candidate; those without a name have none.
+        let alone: Vec<Option<i32>> = (records.iter().zip(&object.relos))
+            .map(|(record, relo)| {
+                object.btf.essential_name(record.type_id)?;
+                let none = &mut Vec::new();
+                libbpf::resolve(&object.btf, relo, &object.btf, none).err()
+            })
+            .collect();
         let answers = |all: &[Answer]| -> Vec<Answer> {
-            let records = &object.object.records;
             all.iter()
                 .zip(records)
-                .map(|(answer, record)| without_id(*answer, record.kind))
+                .zip(&alone)
+                .map(|((answer, record), alone)| match (answer, alone) {
+                    (Err(_), Some(errno)) => Err(*errno),
+                    _ => without_id(*answer, record.kind),
+                })
                 .collect()
         };
         Self {
