@@ -1,5 +1,7 @@
 //! eBPF objects around hand-made BTF.
 
+use std::collections::HashMap;
+
 use object::write::{Object, Symbol, SymbolSection};
 use object::{
     Architecture, BinaryFormat, Endianness, SectionKind, SymbolFlags, SymbolKind, SymbolScope,
@@ -29,6 +31,49 @@ pub struct Relo {
 #[must_use]
 pub fn object(local: &BtfBuilder, relos: &[Relo], big_endian: bool) -> Vec<u8> {
     let mut local = local.clone();
+    let (elf, records) = programs(relos, big_endian, |text| local.string(text));
+    finished(elf, &local.finish(), &records, big_endian)
+}
+
+/// The same around the BTF of a kernel, whose types the object then has as its
+/// own: of the machine's byte order, with the strings at the end of the file.
+///
+/// # Panics
+/// On more than the format can hold, and on another layout of the file.
+#[must_use]
+pub fn object_of_kernel(kernel: &[u8], relos: &[Relo]) -> Vec<u8> {
+    let word = |at: usize| {
+        let raw = kernel.get(at..at + 4).and_then(|b| b.try_into().ok());
+        u32::from_le_bytes(raw.expect("a header"))
+    };
+    assert_eq!(word(0) & 0xffff, 0xeb9f, "a little-endian BTF");
+    let strings = word(20);
+    let end = word(4) + word(16) + strings;
+    assert_eq!(end as usize, kernel.len(), "strings at the end");
+    let mut added = Vec::new();
+    let mut known = HashMap::new();
+    let (elf, records) = programs(relos, false, |text| {
+        *known.entry(text.to_owned()).or_insert_with(|| {
+            let at = strings + u32::try_from(added.len()).expect("few");
+            added.extend(text.as_bytes());
+            added.push(0);
+            at
+        })
+    });
+    let mut local = kernel.to_vec();
+    let len = strings + u32::try_from(added.len()).expect("few");
+    local[20..24].copy_from_slice(&len.to_le_bytes());
+    local.extend(added);
+    finished(elf, &local, &records, false)
+}
+
+/// The programs of an object, and its records, whose strings go where `string`
+/// puts them.
+fn programs(
+    relos: &[Relo],
+    big_endian: bool,
+    mut string: impl FnMut(&str) -> u32,
+) -> (Object<'static>, Vec<u8>) {
     let programs = relos.iter().map(|r| r.program + 1).max().unwrap_or(1);
     let word = |value: u32| {
         if big_endian {
@@ -54,14 +99,14 @@ pub fn object(local: &BtfBuilder, relos: &[Relo], big_endian: bool) -> Vec<u8> {
             let at = u32::try_from(code.len()).expect("short code");
             code.extend([0x18, 0, 0, 0, 0, 0, 0, 0]); // r0 = 0 ll, lower half
             code.extend([0; 8]);
-            let access = local.string(&relo.access);
+            let access = string(&relo.access);
             for value in [at, relo.type_id, access, relo.kind] {
                 of_section.extend(word(value));
             }
         }
         code.extend([0x95, 0, 0, 0, 0, 0, 0, 0]); // exit
         if !mine.is_empty() {
-            records.extend(word(local.string(&name)));
+            records.extend(word(string(&name)));
             records.extend(word(u32::try_from(mine.len()).expect("few")));
             records.extend(of_section);
         }
@@ -80,10 +125,13 @@ pub fn object(local: &BtfBuilder, relos: &[Relo], big_endian: bool) -> Vec<u8> {
         });
     }
 
-    let ext = ext_section(&records, big_endian);
+    (elf, records)
+}
 
+fn finished(mut elf: Object<'_>, local: &[u8], records: &[u8], big_endian: bool) -> Vec<u8> {
+    let ext = ext_section(records, big_endian);
     let section = elf.add_section(Vec::new(), b".BTF".to_vec(), SectionKind::Other);
-    elf.append_section_data(section, &local.finish(), 4);
+    elf.append_section_data(section, local, 4);
     let section = elf.add_section(Vec::new(), b".BTF.ext".to_vec(), SectionKind::Other);
     elf.append_section_data(section, &ext, 4);
     elf.write().expect("an ELF file")
