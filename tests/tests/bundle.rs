@@ -2,6 +2,7 @@
 
 mod bundling;
 
+use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::{WriteError, Writer};
 use btfhub_runtime::{Arch, Bundle, KernelId};
 use btfhub_tests::btf_builder::BtfBuilder;
@@ -241,4 +242,32 @@ fn odd_releases() {
         let error = writer.add_kernel(id, b"one").unwrap_err();
         assert!(matches!(error, WriteError::NoRelease { .. }), "{error}");
     }
+}
+
+/// An object from a file is one that the bundle was made for, or an error that
+/// says which were.
+#[test]
+fn objects_of_the_bundle() {
+    // FIPS 180-4: of "abc" and of nothing.
+    const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+    const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
+    let digest = |text: &str| -> [u8; 32] {
+        std::array::from_fn(|i| u8::from_str_radix(&text[2 * i..2 * i + 2], 16).unwrap())
+    };
+    let (abc, nothing) = (("a.bpf.o", digest(ABC)), ("b.bpf.o", digest(NOTHING)));
+    for (objects, fits, said) in [
+        (&[abc][..], [true, false], "(a.bpf.o)"),
+        (&[nothing], [false, true], "(b.bpf.o)"),
+        (&[abc, nothing], [true, true], "(a.bpf.o, b.bpf.o)"),
+        (&[], [false, false], "made for no eBPF object"),
+    ] {
+        let provenance = Provenance::default().with_objects(objects);
+        let data = Writer::new(provenance).finish().unwrap();
+        let bundle = Bundle::parse(&data).unwrap();
+        let objects = [&b"abc"[..], b""];
+        assert_eq!(objects.map(|o| bundle.check_object(o).is_ok()), fits);
+        let error = bundle.check_object(b"another").unwrap_err().to_string();
+        assert!(error.contains(said), "{error}");
+    }
+    assert!(Bundle::EMPTY.check_object(b"abc").is_err());
 }

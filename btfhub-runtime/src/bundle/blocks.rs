@@ -5,14 +5,6 @@
 //! holds a run of the classes between. A block goes on where the root ended,
 //! with all that was learnt and defined there, so what is common to all kernels
 //! is said once. Small bundles have the root alone, with stride 1.
-//!
-//! ```text
-//! u32     CRC-32 of the directory, which is:
-//! varint  stride
-//! varint  number of blocks
-//! each block:  varint classes, varint bytes, u32 CRC-32 of the bytes
-//! the blocks' bytes, one after another
-//! ```
 
 use super::checksum::crc32;
 use super::coder::{Coder, Decoder, Meter};

@@ -1,33 +1,6 @@
 //! The bundle: one file that holds, for many kernels, the BTF that an eBPF
 //! program's relocations need.
 //!
-//! # The file
-//!
-//! Numbers are little-endian; a *varint* is LEB128, up to 32 bits.
-//!
-//! | at | what |
-//! |---|---|
-//! | 0 | magic `BTFHUB\x1a\n` |
-//! | 8 | u16 format version: 1 |
-//! | 10 | u8 flags: 1 = a development bundle with part of the kernels |
-//! | 11 | u8 codec: 1 |
-//! | 12 | u32 length of the file |
-//! | 16 | SHA-256 of everything before and after these 32 bytes |
-//! | 48 | varints: kernels, classes, length of provenance, length of index |
-//! | | u32 CRC-32 of bytes 0 to 15 and of these varints |
-//! | | provenance, index, classes (the rest), each beginning with a CRC-32 |
-//!
-//! An unknown version, codec or flag is refused. The constant check looks at
-//! magic, version, codec and length, `include_bundle!` and [`Bundle::parse`] at
-//! the digest, and every read at the checksum of what it reads: after a flipped
-//! bit anywhere the answer is an error or the same BTF.
-//!
-//! | section | layout and coding |
-//! |---|---|
-//! | provenance | `provenance.rs`: digests plain, texts coded |
-//! | index | `index/mod.rs`: releases as patterns and numbers, in blocks of 512 kernels, read without allocating |
-//! | classes | `blocks.rs`: classes in blocks with a common root |
-//!
 //! # What a class is
 //!
 //! A class's BTF is not stored. It is rebuilt from *definitions*, of which each
@@ -79,6 +52,8 @@
 //! | x86_64, libbpf-tools | 45 | 38, 163,060, 8,344 | 20 | 20 | 2,033 | 0.24 |
 //! | arm64, execwatch | 16 | 13, 12,840, 2,056 | 10 | 10 | 618 | 0.30 |
 //! | arm64, libbpf-tools | 16 | 15, 62,611, 7,992 | 12 | 12 | 1,964 | 0.25 |
+//!
+#![doc = include_str!("format.md")]
 
 mod blocks;
 mod checksum;
@@ -94,6 +69,7 @@ mod items;
 mod library;
 mod model;
 mod names;
+mod object;
 #[cfg(feature = "write")]
 mod parse;
 #[cfg(feature = "write")]
@@ -106,5 +82,6 @@ pub mod write;
 
 pub use error::BundleError;
 pub use index::{Arches, ClassId, Entry, Kernels, Lookup, RELEASE_MAX};
+pub use object::ObjectError;
 pub use provenance::{ObjectDigest, Provenance, objects_sha256};
 pub use read::{Bundle, PartSize};

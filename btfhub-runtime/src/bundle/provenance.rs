@@ -1,14 +1,5 @@
 //! Where a bundle comes from.
 //!
-//! ```text
-//! u32     CRC-32 of the rest of the section
-//! [u8;32] fingerprint of the relocations
-//! varint  number of objects
-//! [u8;32] SHA-256 over the objects (only if there are any)
-//! each object:  [u8;4] the first bytes of its SHA-256
-//! the coded rest: tool, number of pins, pins, names of the objects
-//! ```
-//!
 //! Digests can't be compressed, and fifty objects would outweigh all their BTF.
 //! So one digest holds for all of them together, and of each just enough is
 //! kept to tell which one changed.

@@ -1,18 +1,8 @@
 //! The index: which class serves which kernel.
 //!
-//! ```text
-//! u32     CRC-32 of the rest of the section
-//! varint  number of strings, then each with its length before it:
-//!         architectures, distributions, versions
-//! varint  number of blocks
-//! each block:  varint kernels, varint lowest class number not seen before,
-//!              varint bytes; from the second block on also its first key:
-//!              varint architecture (a string's number), release with its length
-//! the blocks' bytes, one after another
-//! ```
-//!
-//! How entries are coded in a block is said in `coding`. Finding a kernel reads
-//! the directory and one block, and allocates nothing.
+//! Strings, a directory of blocks, and the blocks. How entries are coded in a
+//! block is said in `coding`. Finding a kernel reads the directory and one
+//! block, and allocates nothing.
 
 mod coding;
 mod entry;

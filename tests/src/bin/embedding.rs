@@ -1,0 +1,100 @@
+//! What embedding a bundle adds to the compile time of a program.
+//!
+//! `cargo run --release -p btfhub-tests --bin embedding` prints, for bundles of
+//! 0.1, 1 and 10 MB, the processor time of `cargo build` of a small program that
+//! was edited: with `include_bundle!`, with `include_bytes!` of the same file,
+//! and with no bundle; the best of five each, taken in turn. As for every
+//! `cargo build`, the macro is compiled without optimisation.
+
+use std::mem::MaybeUninit;
+
+use btfhub_runtime::bundle::Provenance;
+use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::hostile::reseal;
+use btfhub_tests::project::Project;
+
+const ROUNDS: usize = 5;
+
+const WAYS: [(&str, &str); 3] = [
+    (
+        "include_bundle!",
+        "include_bundle!(path = \"probe.btfhub\")",
+    ),
+    (
+        "include_bytes!",
+        "Bundle::from_embedded(include_bytes!(\"../probe.btfhub\"))",
+    ),
+    ("no bundle", "Bundle::EMPTY"),
+];
+
+fn main() {
+    println!("seconds of processor time to build an edited program, unoptimised");
+    for kilobytes in [100, 1_000, 10_000] {
+        let bundle = bundle(kilobytes * 1_000);
+        let projects = WAYS.map(|(_, expression)| {
+            let project = Project::new("[dependencies]\nbtfhub-runtime.path = RUNTIME\n");
+            project.file("probe.btfhub", &bundle);
+            edit(&project, expression, 0);
+            project.cargo(&["build"]).ok();
+            project
+        });
+        let mut best = [f64::MAX; WAYS.len()];
+        for round in 1..=ROUNDS {
+            for ((project, (_, expression)), best) in projects.iter().zip(WAYS).zip(&mut best) {
+                edit(project, expression, round);
+                let before = children();
+                project.cargo(&["build"]).ok();
+                *best = best.min(children() - before);
+            }
+        }
+        let parts = WAYS.iter().zip(best);
+        let parts: Vec<_> = parts
+            .map(|((way, _), seconds)| format!("{way} {seconds:.2}"))
+            .collect();
+        println!("  {:>4} MB: {}", kilobytes as f64 / 1e3, parts.join(", "));
+    }
+}
+
+/// A bundle of `len` bytes: one kernel, and filling behind its class.
+fn bundle(len: usize) -> Vec<u8> {
+    let mut writer = Writer::new(Provenance::default());
+    let kernel = KernelId {
+        arch: Arch::new("x86_64"),
+        release: "5.4.0-80-generic",
+        distro: "ubuntu",
+        version: "20.04",
+    };
+    writer.add_kernel(kernel, b"BTF").expect("a kernel");
+    let mut data = writer.finish().expect("a bundle");
+    let mut state = 1u64;
+    while data.len() < len {
+        state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
+        data.push(state.to_be_bytes()[0]);
+    }
+    reseal(&data).expect("the format")
+}
+
+fn edit(project: &Project, expression: &str, round: usize) {
+    let source = format!(
+        "#[allow(unused_imports)]\nuse btfhub_runtime::{{Bundle, include_bundle}};\n\
+         static BTF: Bundle = {expression};\n\
+         fn main() {{ println!(\"{{:?}} {round}\", BTF.kernel_count()) }}\n"
+    );
+    project.file("src/main.rs", source);
+}
+
+/// Processor time of all finished children and theirs, in seconds.
+fn children() -> f64 {
+    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
+    // SAFETY: the kernel fills in a struct of this type.
+    let usage = unsafe {
+        assert_eq!(
+            libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()),
+            0
+        );
+        usage.assume_init()
+    };
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
+}
