@@ -8,8 +8,8 @@ use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Where relocations are resolved and BTF is read, tailored and written.
-const ENGINE: [&str; 3] = ["src/btf", "src/relo", "src/tailor"];
+/// Where relocations are resolved and BTF is read, tailored, written and kept.
+const ENGINE: [&str; 4] = ["src/atlas", "src/btf", "src/relo", "src/tailor"];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();

@@ -6,6 +6,7 @@ pub mod browser;
 pub mod btf_builder;
 pub mod cli;
 pub mod contract;
+pub mod cost;
 pub mod derive;
 pub mod elf_builder;
 pub mod fixtures;

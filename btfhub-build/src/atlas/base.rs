@@ -16,7 +16,7 @@ use crate::btf::{Kind, essential_name};
 
 impl AtlasWriter {
     /// Takes in all definitions of an atlas, and gives their numbers here.
-    pub(super) fn take_in(&mut self, base: &Atlas) -> Result<Vec<u32>, AtlasError> {
+    pub(crate) fn take_in(&mut self, base: &Atlas) -> Result<Vec<u32>, AtlasError> {
         // Groups may refer to later ones: their numbers first.
         let mut numbers = Vec::new();
         let mut hashes = Vec::new();
@@ -39,39 +39,41 @@ impl AtlasWriter {
         Ok(known)
     }
 
-    /// Keeps a kernel of an atlas whose definitions were taken in.
-    pub(super) fn keep(
+    /// Keeps the kernels for whose numbers `wanted` holds, of an atlas whose
+    /// definitions were taken in as `known`.
+    pub(crate) fn keep(
         &mut self,
         base: &Atlas,
-        kernel: usize,
         known: &[u32],
+        mut wanted: impl FnMut(usize) -> bool,
     ) -> Result<(), AtlasError> {
         let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
-        let holding = base.holding_of(kernel)?;
-        let (id, source) = base
-            .kernels()
-            .nth(kernel)
-            .zip(base.source(kernel))
-            .ok_or_else(absent)?;
         let number = |definition: u32| known.get(definition as usize).copied();
-        let mut held = Vec::with_capacity(holding.held.len());
-        for (definition, again) in holding.in_order() {
-            let number = number(definition).ok_or_else(absent)?;
-            held.push(if again { number | TWICE } else { number });
-        }
-        let held = self.chunks.keep(&held);
-        self.kernels.push(Kernel {
-            arch: id.arch.as_str().to_owned(),
-            release: id.release.to_owned(),
-            distro: id.distro.to_owned(),
-            version: id.version.to_owned(),
-            source: source.clone(),
-            endian: holding.endian,
-            held,
-            pointer_int: holding.pointer_int.and_then(number),
-            index_type: holding.index_type.and_then(number),
-        });
-        Ok(())
+        base.each_holding(|kernel, holding| {
+            if !wanted(kernel) {
+                return Ok(());
+            }
+            let entry = base.entries().get(kernel).ok_or_else(absent)?;
+            let id = entry.id();
+            let mut held = Vec::with_capacity(holding.held.len());
+            for (definition, again) in holding.in_order() {
+                let number = number(definition).ok_or_else(absent)?;
+                held.push(if again { number | TWICE } else { number });
+            }
+            let held = self.chunks.keep(&held);
+            self.kernels.push(Kernel {
+                arch: id.arch.as_str().to_owned(),
+                release: id.release.to_owned(),
+                distro: id.distro.to_owned(),
+                version: id.version.to_owned(),
+                source: entry.source.clone(),
+                endian: holding.endian,
+                held,
+                pointer_int: holding.pointer_int.and_then(number),
+                index_type: holding.index_type.and_then(number),
+            });
+            Ok(())
+        })
     }
 
     fn take_definition(

@@ -1,5 +1,6 @@
 //! Entries of archives → an atlas; an atlas against its archive.
 
+use std::collections::HashSet;
 use std::num::NonZeroUsize;
 
 use btfhub_runtime::KernelId;
@@ -153,9 +154,9 @@ impl<'a> AtlasBuilder<'a> {
             .into_inner()
             .map_err(|_| Error::new(ErrorKind::Entry, "another thread failed"))?;
         if let (Some(base), Some(known)) = (self.base, &known) {
-            for kernel in kept {
-                writer.keep(base, kernel, known).map_err(base_failed)?;
-            }
+            let kept: HashSet<usize> = kept.into_iter().collect();
+            let wanted = |kernel| kept.contains(&kernel);
+            writer.keep(base, known, wanted).map_err(base_failed)?;
         }
         let kernels = writer.kernel_count();
         let (definitions, file) = writer

@@ -102,7 +102,16 @@ impl Default for AtlasWriter {
 impl AtlasWriter {
     /// Without any kernel.
     pub fn new() -> Self {
-        let key = HashKey::random();
+        Self::with_key(HashKey::random())
+    }
+
+    /// Another one without any kernel, for which the same
+    /// [`surveyor`](Self::surveyor) surveys.
+    pub(crate) fn for_more(&self) -> Self {
+        Self::with_key(self.key)
+    }
+
+    fn with_key(key: HashKey) -> Self {
         Self {
             key,
             strings: Strings::new(key),

@@ -103,8 +103,9 @@ impl fmt::Display for AtlasError {
             ),
             Why::Codec(codec) => write!(
                 f,
-                "atlas codec {codec}, this btfhub reads codec {}",
-                super::format::CODEC
+                "atlas codec {codec}, this btfhub reads codecs {} and {}",
+                super::format::STORED,
+                super::format::XZ
             ),
             Why::Short { need, have } => write!(
                 f,

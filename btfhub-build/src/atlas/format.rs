@@ -12,8 +12,11 @@ use crate::archive::Digest;
 pub(super) const MAGIC: [u8; 8] = *b"BTFATL\x1a\n";
 /// The version of the format.
 pub(super) const VERSION: u16 = 1;
-/// The codec of the sections: xz.
-pub(super) const CODEC: u8 = 1;
+/// The codecs of index and sections: as they are, and xz.
+pub(super) const STORED: u8 = 0;
+pub(super) const XZ: u8 = 1;
+/// Where the header tells the codec.
+pub(super) const CODEC_AT: usize = 10;
 const DIGEST_AT: usize = 32;
 /// Length of the header.
 pub(super) const HEADER_LEN: usize = 64;
@@ -45,7 +48,11 @@ pub(super) struct Index {
 
 impl Index {
     /// The file: header, index, and the sections in the order of the index.
-    pub(super) fn assemble(mut self, sections: &[Vec<u8>]) -> Result<Vec<u8>, AtlasError> {
+    pub(super) fn assemble(
+        mut self,
+        sections: &[Vec<u8>],
+        effort: Effort,
+    ) -> Result<Vec<u8>, AtlasError> {
         let mut raw = Vec::new();
         put(&mut raw, u64::from(self.kernel_count));
         put_section(&mut raw, &self.kernels);
@@ -60,11 +67,15 @@ impl Index {
             put_section(&mut raw, &block.columns);
             put_section(&mut raw, &block.text);
         }
-        let index = pack(&raw, Effort::Best)?;
+        let (codec, effort) = match effort {
+            Effort::Stored => (STORED, Effort::Stored),
+            Effort::Fast | Effort::Best => (XZ, Effort::Best),
+        };
+        let index = pack(&raw, effort)?;
         let mut out = Vec::new();
         out.extend(MAGIC);
         out.extend(VERSION.to_le_bytes());
-        out.extend([CODEC, 0, 0, 0, 0, 0]);
+        out.extend([codec, 0, 0, 0, 0, 0]);
         out.extend((index.len() as u64).to_le_bytes());
         out.extend((raw.len() as u64).to_le_bytes());
         out.extend([0; 32]);
@@ -98,7 +109,7 @@ impl Index {
             return Err(AtlasError(Why::Version(version)));
         }
         let [codec, zeros @ ..] = cursor.array::<6>()?;
-        if codec != CODEC {
+        if !matches!(codec, STORED | XZ) {
             return Err(AtlasError(Why::Codec(codec)));
         }
         if zeros != [0; 5] {

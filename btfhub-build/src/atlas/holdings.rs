@@ -115,6 +115,39 @@ impl Atlas {
         self.holding(kernel).ok_or_else(absent)
     }
 
+    /// Calls `visit` with the number of each kernel and what it holds, in their
+    /// order. What no later kernel goes out from is let go.
+    ///
+    /// # Errors
+    /// The first one that `visit` returns.
+    pub(super) fn each_holding<E>(
+        &self,
+        mut visit: impl FnMut(usize, &Holding) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let entries = self.entries();
+        // By kernel: the last one that goes out from it.
+        let mut last = vec![None; entries.len()];
+        for (number, entry) in entries.iter().enumerate() {
+            if let Some(last) = entry.parent.and_then(|parent| last.get_mut(parent)) {
+                *last = Some(number);
+            }
+        }
+        let is_last = |parent: usize, number| last.get(parent) == Some(&Some(number));
+        let mut needed: HashMap<usize, Holding> = HashMap::new();
+        for (number, entry) in entries.iter().enumerate() {
+            let parent = entry.parent.and_then(|parent| needed.get(&parent));
+            let holding = follow(parent, entry, |_| true);
+            visit(number, &holding)?;
+            if let Some(parent) = entry.parent.filter(|&parent| is_last(parent, number)) {
+                needed.remove(&parent);
+            }
+            if last.get(number).is_some_and(Option::is_some) {
+                needed.insert(number, holding);
+            }
+        }
+        Ok(())
+    }
+
     /// What each kernel holds of the `relevant` definitions, by number: each
     /// distinct holding once, and for each kernel which it is.
     pub(super) fn holdings(&self, relevant: &[bool]) -> (Vec<Holding>, Vec<usize>) {

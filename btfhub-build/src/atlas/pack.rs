@@ -4,14 +4,18 @@
 use std::io::Read;
 
 use super::error::{AtlasError, Part, Why};
+use super::format::{CODEC_AT, STORED};
 use crate::archive::Digest;
 
 /// More than any section expands to.
 const MAX_RAW: u64 = 1 << 30;
 
-/// How hard the writer tries.
+/// How hard the writer tries to make it small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Effort {
+    /// Not at all, for a file that this machine writes and reads again: some five
+    /// times as large.
+    Stored,
     /// For a file that is kept on this machine: little time.
     Fast,
     /// For a file that is given away: as small as it gets.
@@ -39,8 +43,12 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 16] {
     half.try_into().unwrap_or([0; 16])
 }
 
-/// The bytes of a section, expanded.
-pub(super) fn expand(file: &[u8], section: &Section, part: Part) -> Result<Vec<u8>, AtlasError> {
+/// The bytes of a section as they are in the file, which have its digest.
+pub(super) fn packed<'a>(
+    file: &'a [u8],
+    section: &Section,
+    part: Part,
+) -> Result<&'a [u8], AtlasError> {
     let start = usize::try_from(section.start).ok();
     let len = usize::try_from(section.packed).ok();
     let end = start
@@ -56,16 +64,29 @@ pub(super) fn expand(file: &[u8], section: &Section, part: Part) -> Result<Vec<u
     if digest(packed) != section.digest {
         return Err(AtlasError(Why::Digest(part)));
     }
+    Ok(packed)
+}
+
+/// The bytes of a section, expanded.
+pub(super) fn expand(file: &[u8], section: &Section, part: Part) -> Result<Vec<u8>, AtlasError> {
+    let packed = packed(file, section, part)?;
     let unpack = |why: String| AtlasError(Why::Unpack { part, why });
     if section.raw > MAX_RAW {
         return Err(unpack("it claims to be larger than 1 GiB".to_owned()));
     }
-    let reader = crate::archive::xz::reader(packed).map_err(|error| unpack(error.to_string()))?;
-    let mut raw = Vec::new();
-    reader
-        .take(section.raw.saturating_add(1))
-        .read_to_end(&mut raw)
-        .map_err(|error| unpack(error.to_string()))?;
+    let raw = if file.get(CODEC_AT) == Some(&STORED) {
+        packed.to_vec()
+    } else {
+        let reader = crate::archive::xz::reader(packed);
+        let mut raw = Vec::new();
+        reader
+            .and_then(|reader| {
+                let limit = section.raw.saturating_add(1);
+                reader.take(limit).read_to_end(&mut raw)
+            })
+            .map_err(|error| unpack(error.to_string()))?;
+        raw
+    };
     if raw.len() as u64 != section.raw {
         return Err(unpack(
             "it has not the length that the index tells".to_owned(),
@@ -74,16 +95,23 @@ pub(super) fn expand(file: &[u8], section: &Section, part: Part) -> Result<Vec<u
     Ok(raw)
 }
 
-/// Compresses a section.
-#[cfg(feature = "liblzma")]
+/// The bytes of a section for the file.
 pub(super) fn pack(raw: &[u8], effort: Effort) -> Result<Vec<u8>, AtlasError> {
+    if effort == Effort::Stored {
+        return Ok(raw.to_vec());
+    }
+    compress(raw, effort)
+}
+
+#[cfg(feature = "liblzma")]
+fn compress(raw: &[u8], effort: Effort) -> Result<Vec<u8>, AtlasError> {
     use std::io::Write;
     use xz2::stream::{Check, Filters, LzmaOptions, MatchFinder, Mode, Stream};
     use xz2::write::XzEncoder;
 
     let failed = |why: String| AtlasError(Why::Pack(why));
     let preset = match effort {
-        Effort::Fast => 1,
+        Effort::Stored | Effort::Fast => 1,
         Effort::Best => 9 | 1 << 31, // LZMA_PRESET_EXTREME
     };
     let mut options = LzmaOptions::new_preset(preset).map_err(|e| failed(e.to_string()))?;
@@ -108,15 +136,14 @@ pub(super) fn pack(raw: &[u8], effort: Effort) -> Result<Vec<u8>, AtlasError> {
         .map_err(|error| failed(error.to_string()))
 }
 
-/// Compresses a section.
 #[cfg(all(feature = "lzma-rust2", not(feature = "liblzma")))]
-pub(super) fn pack(raw: &[u8], effort: Effort) -> Result<Vec<u8>, AtlasError> {
+fn compress(raw: &[u8], effort: Effort) -> Result<Vec<u8>, AtlasError> {
     use lzma_rust2::{CheckType, XzOptions, XzWriter};
     use std::io::Write;
 
     let failed = |why: String| AtlasError(Why::Pack(why));
     let mut options = XzOptions::with_preset(match effort {
-        Effort::Fast => 1,
+        Effort::Stored | Effort::Fast => 1,
         Effort::Best => 9,
     });
     options.set_check_sum_type(CheckType::None);

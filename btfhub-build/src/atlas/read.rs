@@ -12,7 +12,7 @@ use super::definition::{GROUP_KINDS, group_kind};
 use super::error::{AtlasError, Part, Why};
 use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
-use super::pack::expand;
+use super::pack::{expand, packed};
 use crate::archive::Digest;
 use crate::btf::{Endian, Kind};
 
@@ -131,6 +131,18 @@ impl Atlas {
     /// which has the digests of everything else.
     pub fn digest(&self) -> Digest {
         self.digest
+    }
+
+    /// The [`digest`](Self::digest) of a file, of which nothing else is read.
+    pub(crate) fn digest_of(file: &[u8]) -> Result<Digest, AtlasError> {
+        Ok(Index::read(file)?.1)
+    }
+
+    /// Whether every byte of the file is what the digest stands for.
+    pub(crate) fn is_whole(&self) -> bool {
+        let blocks = self.index.blocks.iter();
+        let mut sections = blocks.flat_map(|block| [&block.columns, &block.text]);
+        sections.all(|section| packed(&self.file, section, Part::Index).is_ok())
     }
 
     /// Bytes of the file.

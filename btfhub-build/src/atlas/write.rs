@@ -136,8 +136,8 @@ struct Block {
 }
 
 impl AtlasWriter {
-    /// How many definitions the file has, and the file, compressed on up to `jobs` threads; their number does not
-    /// change a byte of it.
+    /// How many definitions the file has, and the file, compressed on up to
+    /// `jobs` threads; their number does not change a byte of it.
     ///
     /// # Errors
     /// When a kernel was inserted twice, or when there is more than the format
@@ -183,7 +183,7 @@ impl AtlasWriter {
                 .collect(),
         };
         let definitions = order.definitions.iter().map(Vec::len).sum();
-        Ok((definitions, index.assemble(&packed)?))
+        Ok((definitions, index.assemble(&packed, effort)?))
     }
 
     fn blocks(&self, order: &Order) -> Vec<Block> {

@@ -12,7 +12,7 @@ use super::objects::Loaded;
 use super::work::{Work, Worked};
 use super::{Builder, kernels, objects};
 use crate::archive::{Archive, Entry};
-use crate::cache::{Digests, Results};
+use crate::cache::{Atlases, Digests, Results};
 use crate::classes;
 use crate::diagnostics::{self, Diagnostic};
 use crate::error::Error;
@@ -155,7 +155,8 @@ impl Generated {
         &self.bad_entries
     }
 
-    /// How many entries were decoded: those that the cache knew nothing of.
+    /// How many entries were decoded: those of which the cache had neither
+    /// results for these relocations nor the definitions.
     pub fn decoded_entries(&self) -> usize {
         self.decoded
     }
@@ -201,15 +202,18 @@ impl Builder {
         let chosen = kernels::choose(self)?;
         let cache = self.cache_dir.as_deref();
         let (digests, results) = (Digests::open(cache), Results::open(cache, &relocations));
+        let atlases = Atlases::open(cache);
         let work = Work {
             builder: self,
             tailor: Tailor::new(&relocations),
             chosen: &chosen,
             digests: &digests,
             results: &results,
+            atlases: &atlases,
         };
         let worked = work.run(&mut progress);
         digests.save();
+        atlases.save();
         let Worked {
             kernels,
             classes,

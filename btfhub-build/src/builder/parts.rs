@@ -4,9 +4,9 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::kernels::{Chosen, InAtlas};
-use crate::archive::Pin;
-use crate::atlas::{Atlas, AtlasError, Scope};
+use super::kernels::InAtlas;
+use crate::archive::{Digest, Pin};
+use crate::atlas::{Atlas, Scope};
 use crate::btf::Btf;
 use crate::cache::Known;
 use crate::error::{Error, ErrorKind};
@@ -30,67 +30,51 @@ pub(super) fn open(atlases: &[(std::path::PathBuf, Option<Pin>)]) -> Result<Vec<
     Ok(opened)
 }
 
-/// The kernels of one atlas that have one BTF, as far as the relocations see.
+/// The kernels of an atlas that have one BTF, as far as the relocations see.
 #[derive(Debug)]
 pub(super) struct Part {
-    atlas: usize,
     btf: usize,
-    /// Indices into [`Chosen::entries`].
-    pub(super) kernels: Vec<usize>,
+    /// Indices into [`Chosen::entries`](super::kernels::Chosen::entries), and
+    /// the digests of the entries.
+    pub(super) kernels: Vec<(usize, Digest)>,
 }
 
-/// What the relocations reach in the atlases of a build.
+/// What the relocations reach in an atlas.
 #[derive(Debug)]
 pub(super) struct Parts<'a> {
-    scopes: Vec<Scope<'a>>,
+    scope: Scope<'a>,
     pub(super) list: Vec<Part>,
 }
 
 impl<'a> Parts<'a> {
-    /// Puts the chosen kernels together for which `wanted` holds.
+    /// Puts kernels of the atlas together: each an index into the chosen entries,
+    /// and where it is.
     pub(super) fn new(
-        chosen: &'a Chosen,
+        atlas: &'a Atlas,
         tailor: &Tailor<'_>,
-        wanted: impl Fn(usize) -> bool,
+        kernels: &[(usize, InAtlas)],
     ) -> Result<Self, Error> {
-        let mut scopes = Vec::new();
-        for atlas in &chosen.atlases {
-            scopes.push(atlas.scope_of(tailor.relocations()).map_err(damaged)?);
-        }
-        let mut kernels: BTreeMap<(usize, usize), Vec<usize>> = BTreeMap::new();
-        for (at, entry) in chosen.entries.iter().enumerate() {
-            let Some(InAtlas { atlas, kernel, .. }) = entry.in_atlas else {
-                continue;
-            };
-            let btf = scopes
-                .get(atlas)
-                .and_then(|scope| scope.of_kernels().get(kernel));
-            if let Some(&btf) = btf.filter(|_| wanted(at)) {
-                kernels.entry((atlas, btf)).or_default().push(at);
+        let scope = atlas.scope_of(tailor.relocations()).map_err(unusable)?;
+        let mut parts: BTreeMap<usize, Vec<(usize, Digest)>> = BTreeMap::new();
+        for &(at, InAtlas { kernel, digest, .. }) in kernels {
+            if let Some(&btf) = scope.of_kernels().get(kernel) {
+                parts.entry(btf).or_default().push((at, digest));
             }
         }
-        let list = kernels.into_iter().map(|((atlas, btf), kernels)| Part {
-            atlas,
-            btf,
-            kernels,
-        });
+        let list = parts
+            .into_iter()
+            .map(|(btf, kernels)| Part { btf, kernels });
         Ok(Self {
-            scopes,
             list: list.collect(),
+            scope,
         })
     }
 
     /// What the relocations come to in the kernels of a part.
     pub(super) fn work(&self, part: &Part, tailor: &Tailor<'_>) -> Result<Known, Error> {
-        let failed = |why: Box<dyn std::error::Error + Send + Sync>| {
-            Error::new(ErrorKind::Archive, "the atlas can't be used").because(why)
-        };
-        let Some(scope) = self.scopes.get(part.atlas) else {
-            return Err(Error::new(ErrorKind::Archive, "no such atlas"));
-        };
-        let btf = scope.btf(part.btf).map_err(damaged)?;
-        let btf = Btf::parse(&btf).map_err(|error| failed(error.into()))?;
-        let tailored = tailor.tailor(&btf).map_err(|error| failed(error.into()))?;
+        let btf = self.scope.btf(part.btf).map_err(unusable)?;
+        let btf = Btf::parse(&btf).map_err(unusable)?;
+        let tailored = tailor.tailor(&btf).map_err(unusable)?;
         Ok(Known {
             btf: tailored.btf.into(),
             outcome: Arc::new(tailored.outcome),
@@ -98,6 +82,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn damaged(error: AtlasError) -> Error {
-    Error::new(ErrorKind::Archive, "the atlas can't be used").because(error)
+fn unusable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+    Error::new(ErrorKind::Archive, "the atlas can't be used").because(why)
 }

@@ -1,16 +1,18 @@
 //! Entries → tailored BTF, several at a time.
 
+use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 use std::thread;
 
 use super::generate::{BadEntry, Progress};
-use super::kernels::{Chosen, ChosenEntry};
+use super::kernels::{Chosen, ChosenEntry, InAtlas};
 use super::parts::Parts;
 use super::{Builder, OnBadEntry};
 use crate::archive::{self, Digest, check_digest};
+use crate::atlas::Atlas;
 use crate::btf::Btf;
-use crate::cache::{Digests, Known, Results};
+use crate::cache::{Atlases, Digests, Keep, Kept, Known, Results};
 use crate::classes::{Classes, Ordered, Place};
 use crate::error::{Error, ErrorKind};
 use crate::queue;
@@ -24,6 +26,7 @@ pub(super) struct Work<'a> {
     pub(super) chosen: &'a Chosen,
     pub(super) digests: &'a Digests,
     pub(super) results: &'a Results,
+    pub(super) atlases: &'a Atlases,
 }
 
 /// What came of it.
@@ -37,12 +40,57 @@ pub(super) struct Worked {
     pub(super) decoded: usize,
 }
 
-/// What came of one entry.
+/// Kernels to be taken from atlases, by the atlas: each an index into
+/// [`Chosen::entries`], and where it is.
+type ByAtlas = BTreeMap<usize, Vec<(usize, InAtlas)>>;
+
+/// What came of one entry of an archive.
 #[derive(Debug)]
-struct Came {
-    digest: Digest,
-    /// `None`: what the cache knows.
-    fresh: Option<Known>,
+enum Came {
+    /// What was known of it.
+    Known(Digest, Known),
+    /// What it was decoded and tailored to.
+    Fresh(Digest, Known),
+    /// Its definitions are in an atlas of the cache.
+    Kept(InAtlas),
+}
+
+/// What came of all entries so far.
+struct Collected<'p> {
+    /// By entry.
+    places: Vec<Option<Result<(Digest, Place), Error>>>,
+    classes: Classes,
+    keep: Keep,
+    decoded: usize,
+    done: usize,
+    progress: &'p mut dyn FnMut(Progress),
+}
+
+impl Collected<'_> {
+    fn put(&mut self, at: usize, place: Result<(Digest, Place), Error>) {
+        if let Some(slot) = self.places.get_mut(at) {
+            *slot = Some(place);
+        }
+        self.done += 1;
+        let (done, total) = (self.done, self.places.len());
+        (self.progress)(Progress { done, total });
+    }
+
+    fn known(&mut self, at: usize, digest: Digest, known: &Known) {
+        let place = self.classes.add(known);
+        self.put(at, Ok((digest, place)));
+    }
+
+    fn fresh(&mut self, at: usize, digest: Digest, known: Known) {
+        self.known(at, digest, &known);
+        self.keep.put(digest, known);
+    }
+
+    /// Those of some entries of which nothing came yet.
+    fn left(&self, entries: &[usize]) -> Vec<usize> {
+        let is_left = |&at: &usize| self.places.get(at).is_some_and(Option::is_none);
+        entries.iter().copied().filter(is_left).collect()
+    }
 }
 
 impl Work<'_> {
@@ -50,80 +98,50 @@ impl Work<'_> {
     /// the policy says; what does not match its pin always fails.
     pub(super) fn run(&self, progress: &mut dyn FnMut(Progress)) -> Result<Worked, Error> {
         let entries = &self.chosen.entries;
-        let total = entries.len();
-        let mut results: Vec<Option<Result<(Digest, Place), Error>>> = Vec::new();
-        results.resize_with(total, || None);
-        let mut classes = Classes::default();
-        let mut kept = self.results.keep();
-        let (mut done, mut decoded) = (0, 0);
+        let mut came = Collected {
+            places: Vec::new(),
+            classes: Classes::default(),
+            keep: self.results.keep(),
+            decoded: 0,
+            done: 0,
+            progress,
+        };
+        came.places.resize_with(entries.len(), || None);
 
-        // Kernels of atlases: what is known of them, and parts of the others.
-        let in_atlas = |at: usize| entries.get(at).and_then(|entry| entry.in_atlas);
-        for at in 0..total {
-            let digest = in_atlas(at).map(|kernel| kernel.digest);
-            let known = digest.and_then(|digest| Some((digest, self.results.get(&digest)?)));
-            if let (Some((digest, known)), Some(slot)) = (known, results.get_mut(at)) {
-                *slot = Some(Ok((digest, classes.add(known))));
-                done += 1;
+        let mut of_atlases = ByAtlas::new();
+        let mut of_archives = Vec::new();
+        for (at, entry) in entries.iter().enumerate() {
+            let Some(kernel) = entry.in_atlas else {
+                of_archives.push(at);
+                continue;
+            };
+            match self.results.get(&kernel.digest) {
+                Some(known) => came.known(at, kernel.digest, known),
+                None => of_atlases
+                    .entry(kernel.atlas)
+                    .or_default()
+                    .push((at, kernel)),
             }
         }
-        let unknown = |at: usize| results.get(at).is_some_and(Option::is_none);
-        let parts = Parts::new(self.chosen, &self.tailor, unknown)?;
-        queue::run(
-            self.threads(),
-            parts.list.len(),
-            |at| {
-                let part = parts.list.get(at)?;
-                Some((part, parts.work(part, &self.tailor)))
-            },
-            |_, worked| {
-                let Some((part, known)) = worked else {
-                    return Ok(());
-                };
-                let known = known?;
-                let place = classes.add(&known);
-                for &at in &part.kernels {
-                    if let (Some(kernel), Some(slot)) = (in_atlas(at), results.get_mut(at)) {
-                        *slot = Some(Ok((kernel.digest, place)));
-                        kept.put(kernel.digest, known.clone());
-                    }
-                }
-                done += part.kernels.len();
-                progress(Progress { done, total });
-                Ok::<_, Error>(())
-            },
-        )?;
+        for (number, kernels) in &of_atlases {
+            if let Some(atlas) = self.chosen.atlases.get(*number) {
+                self.from_atlas(atlas, kernels, &mut came)?;
+            }
+        }
 
-        let of_archives: Vec<usize> = (0..total).filter(|&at| in_atlas(at).is_none()).collect();
-        queue::run(
-            self.threads(),
-            of_archives.len(),
-            |number| self.one(of_archives.get(number).copied().unwrap_or(total)),
-            |number, came| {
-                let at = of_archives.get(number).copied().unwrap_or(total);
-                let place = came.map(|Came { digest, fresh }| {
-                    let place = match (&fresh, self.results.get(&digest)) {
-                        (Some(known), _) | (None, Some(known)) => classes.add(known),
-                        (None, None) => Place::default(),
-                    };
-                    if let Some(known) = fresh {
-                        decoded += 1;
-                        kept.put(digest, known);
-                    }
-                    (digest, place)
-                });
-                if let Some(slot) = results.get_mut(at) {
-                    *slot = Some(place);
-                }
-                done += 1;
-                progress(Progress { done, total });
-                Ok::<_, Error>(())
-            },
-        )?;
-        kept.save(self.results);
+        let kept = self.from_archives(&of_archives, true, &mut came)?;
+        for (number, kernels) in &kept {
+            if let Some(atlas) = self.atlases.atlas(*number) {
+                // A cache fails no build: what it can't give is decoded.
+                let _ = self.from_atlas(atlas, kernels, &mut came);
+            }
+        }
+        let left = came.left(&of_archives);
+        let _none = self.from_archives(&left, false, &mut came)?;
 
+        came.keep.save(self.results);
         let (mut kernels, mut places, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-        for ((at, chosen), result) in entries.iter().enumerate().zip(results) {
+        for ((at, chosen), result) in entries.iter().enumerate().zip(came.places) {
             match result {
                 Some(Ok((digest, place))) => {
                     kernels.push((at, digest));
@@ -142,21 +160,84 @@ impl Work<'_> {
         }
         let fail = self.builder.on_bad_entry == OnBadEntry::Fail;
         if !bad.is_empty() && (fail || kernels.is_empty()) {
-            return Err(bad_entries(&bad, total));
+            return Err(bad_entries(&bad, entries.len()));
         }
         Ok(Worked {
             kernels,
-            classes: classes.in_order(&places),
+            classes: came.classes.in_order(&places),
             bad,
-            decoded,
+            decoded: came.decoded,
         })
     }
 
-    /// One entry → what it comes to.
-    fn one(&self, at: usize) -> Result<Came, Error> {
-        let Some(ChosenEntry { entry, archive, .. }) = self.chosen.entries.get(at) else {
-            return Err(Error::new(ErrorKind::Entry, format!("no entry {at}")));
-        };
+    /// Tailors kernels from the atlas that holds them.
+    fn from_atlas(
+        &self,
+        atlas: &Atlas,
+        kernels: &[(usize, InAtlas)],
+        came: &mut Collected<'_>,
+    ) -> Result<(), Error> {
+        let parts = Parts::new(atlas, &self.tailor, kernels)?;
+        queue::run(
+            self.threads(),
+            parts.list.len(),
+            |number| {
+                let part = parts.list.get(number)?;
+                Some((part, parts.work(part, &self.tailor)))
+            },
+            |_, worked| {
+                let Some((part, known)) = worked else {
+                    return Ok(());
+                };
+                let known = known?;
+                for &(at, digest) in &part.kernels {
+                    came.fresh(at, digest, known.clone());
+                }
+                Ok(())
+            },
+        )
+    }
+
+    /// Takes what is known of entries of archives, and decodes the others; but
+    /// for those that are `in_atlases` of the cache, which it gives.
+    fn from_archives(
+        &self,
+        entries: &[usize],
+        in_atlases: bool,
+        came: &mut Collected<'_>,
+    ) -> Result<ByAtlas, Error> {
+        let mut kept = ByAtlas::new();
+        queue::run(
+            self.threads(),
+            entries.len(),
+            |number| {
+                let at = entries.get(number).copied();
+                let chosen = at.and_then(|at| self.chosen.entries.get(at));
+                at.zip(chosen)
+                    .map(|(at, chosen)| (at, self.one(chosen, in_atlases)))
+            },
+            |_, one| {
+                match one {
+                    Some((at, Ok(Came::Known(digest, known)))) => came.known(at, digest, &known),
+                    Some((at, Ok(Came::Fresh(digest, known)))) => {
+                        came.decoded += 1;
+                        came.fresh(at, digest, known);
+                    }
+                    Some((at, Ok(Came::Kept(kernel)))) => {
+                        kept.entry(kernel.atlas).or_default().push((at, kernel));
+                    }
+                    Some((at, Err(error))) => came.put(at, Err(error)),
+                    None => {}
+                }
+                Ok::<_, Error>(())
+            },
+        )?;
+        Ok(kept)
+    }
+
+    /// One entry of an archive.
+    fn one(&self, chosen: &ChosenEntry, in_atlases: bool) -> Result<Came, Error> {
+        let ChosenEntry { entry, archive, .. } = chosen;
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
         let lock = self.chosen.lock(*archive);
         let locked = |digest| lock.map_or(Ok(()), |lock| check_digest(entry, digest, lock));
@@ -165,11 +246,16 @@ impl Work<'_> {
             .of(entry.file())
             .map_err(|error| bad().because(error))?;
         locked(read.digest)?;
-        if self.results.get(&read.digest).is_some() {
-            return Ok(Came {
-                digest: read.digest,
-                fresh: None,
-            });
+        if let Some(known) = self.results.get(&read.digest) {
+            return Ok(Came::Known(read.digest, known.clone()));
+        }
+        let digest = read.digest;
+        if let Some(Kept { atlas, kernel }) = self.atlases.find(&digest).filter(|_| in_atlases) {
+            return Ok(Came::Kept(InAtlas {
+                atlas,
+                kernel,
+                digest,
+            }));
         }
         if read.bytes.is_none() {
             read = self
@@ -185,13 +271,14 @@ impl Work<'_> {
         let btf =
             Btf::from_words(decoded.words, decoded.len).map_err(|error| bad().because(error))?;
         let tailored = (self.tailor.tailor(&btf)).map_err(|error| bad().because(error))?;
-        Ok(Came {
-            digest: read.digest,
-            fresh: Some(Known {
+        self.atlases.add(entry.kernel(), read.digest, &btf);
+        Ok(Came::Fresh(
+            read.digest,
+            Known {
                 btf: tailored.btf.into(),
                 outcome: Arc::new(tailored.outcome),
-            }),
-        })
+            },
+        ))
     }
 
     fn threads(&self) -> NonZeroUsize {

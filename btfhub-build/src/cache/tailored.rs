@@ -1,11 +1,12 @@
 //! What entries came to: their tailored BTF and the digest of their outcome.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use super::directory;
 use super::file::{self, Reader, put_bytes, put_number};
 use crate::archive::Digest;
 use crate::btf::Btf;
@@ -70,7 +71,8 @@ impl Results {
             ..Self::default()
         };
         let Ok(listing) = fs::read_dir(&set) else {
-            forget_old_sets(&sets);
+            // One more is about to be.
+            directory::forget_old(&sets, KEPT_SETS - 1);
             return results;
         };
         let mut files: Vec<PathBuf> = listing
@@ -181,17 +183,7 @@ impl Keep {
 
 /// The name of a set: relocations, and the engine that resolved them.
 fn key(relocations: &Relocations) -> String {
-    let mut hasher = blake3::Hasher::new();
-    hasher.update(env!("BTFHUB_ENGINE").as_bytes());
-    hasher.update(HEAD);
-    hasher.update(&relocations.fingerprint());
-    hasher
-        .finalize()
-        .to_hex()
-        .as_str()
-        .get(..32)
-        .unwrap_or_default()
-        .to_owned()
+    directory::key(&[HEAD, &relocations.fingerprint()])
 }
 
 /// Files bear the digest of their content as name: two builds that found the
@@ -268,24 +260,4 @@ fn digest_of(outcome: &Outcome) -> Digest {
         }
     }
     Digest::of(&bytes)
-}
-
-/// Removes the sets that were not used for longest.
-fn forget_old_sets(sets: &Path) {
-    let Ok(listing) = fs::read_dir(sets) else {
-        return;
-    };
-    let mut found: Vec<(SystemTime, PathBuf)> = listing
-        .filter_map(|set| {
-            let set = set.ok()?;
-            Some((set.metadata().ok()?.modified().ok()?, set.path()))
-        })
-        .collect();
-    found.sort();
-    let old: HashSet<PathBuf> = (found.into_iter().rev().skip(KEPT_SETS - 1))
-        .map(|(_, path)| path)
-        .collect();
-    for set in old {
-        let _ = fs::remove_dir_all(set);
-    }
 }

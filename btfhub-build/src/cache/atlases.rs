@@ -1,0 +1,283 @@
+//! The definitions of the kernels that were decoded, for other relocations.
+//!
+//! Each file is an atlas (`cargo btfhub atlas inspect` reads it) that bears its
+//! digest as name. A kernel in it is found by the digest of its entry's file:
+//! whatever archive and path that has, now or then.
+
+use std::collections::{HashMap, HashSet};
+use std::fs::{self, File};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, OnceLock, PoisonError};
+use std::time::SystemTime;
+
+use btfhub_runtime::KernelId;
+
+use super::directory::{self, forget_old};
+use crate::archive::{Digest, SUFFIX};
+use crate::atlas::{Atlas, AtlasError, AtlasWriter, Effort, Source, Surveyor};
+use crate::btf::Btf;
+use crate::output;
+
+/// What a kernel is called in an atlas: another way, another number.
+const HEAD: &[u8] = b"btfhub cached atlas 1\n";
+
+/// Kernels not yet written that a killed build may lose.
+const UNWRITTEN: usize = 64;
+
+/// With more files than this some are made one.
+const MANY_FILES: usize = 4;
+
+/// A file of so many bytes is not made larger.
+const LARGE_FILE: u64 = 64 << 20;
+
+/// How many files there may be: those used last.
+const KEPT_FILES: usize = 16;
+
+/// For how many engines atlases are kept: those used last.
+const KEPT_ENGINES: usize = 2;
+
+/// The atlases of a cache directory: those that are there, and what is added.
+#[derive(Debug)]
+pub(crate) struct Atlases {
+    directory: Option<PathBuf>,
+    /// Read when the first entry is looked for: a build with known relocations
+    /// asks for none.
+    there: OnceLock<There>,
+    surveyor: Surveyor,
+    fresh: Mutex<Fresh>,
+}
+
+/// What was there when it was looked at.
+#[derive(Debug, Default)]
+struct There {
+    files: Vec<(PathBuf, Atlas)>,
+    /// By the digest of the entry.
+    kernels: HashMap<Digest, Kept>,
+}
+
+/// A kernel in one of the atlases.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Kept {
+    /// For [`Atlases::atlas`].
+    pub(crate) atlas: usize,
+    /// Its number in there.
+    pub(crate) kernel: usize,
+}
+
+/// Kernels that are in no file yet.
+#[derive(Debug)]
+struct Fresh {
+    writer: AtlasWriter,
+    /// Of all kernels that were added.
+    entries: HashSet<Digest>,
+}
+
+impl Atlases {
+    /// Those of a cache directory; without one none is there, and none is made.
+    pub(crate) fn open(directory: Option<&Path>) -> Self {
+        let writer = AtlasWriter::new();
+        Self {
+            directory: directory
+                .map(|directory| directory.join("atlas").join(directory::key(&[HEAD]))),
+            there: OnceLock::new(),
+            surveyor: writer.surveyor(),
+            fresh: Mutex::new(Fresh {
+                writer,
+                entries: HashSet::new(),
+            }),
+        }
+    }
+
+    /// Where an entry's kernel is.
+    pub(crate) fn find(&self, entry: &Digest) -> Option<Kept> {
+        self.there().kernels.get(entry).copied()
+    }
+
+    /// The atlas of kernels that were found.
+    pub(crate) fn atlas(&self, number: usize) -> Option<&Atlas> {
+        Some(&self.there().files.get(number)?.1)
+    }
+
+    fn there(&self) -> &There {
+        self.there.get_or_init(|| {
+            let directory = self.directory.as_deref();
+            directory.map_or_else(There::default, There::read)
+        })
+    }
+
+    /// Keeps the definitions of a kernel. One whose types are such that an atlas
+    /// has no place for them is left out.
+    pub(crate) fn add(&self, kernel: KernelId<'_>, entry: Digest, btf: &Btf) {
+        let Some(directory) = &self.directory else {
+            return;
+        };
+        if self.there().kernels.contains_key(&entry) {
+            return;
+        }
+        let Ok(survey) = self.surveyor.survey(btf) else {
+            return;
+        };
+        // Two entries of one kernel may differ: each is a kernel of its own.
+        let digest = entry.to_string();
+        let version = format!(
+            "{}#{}",
+            kernel.version,
+            digest.get(..16).unwrap_or_default()
+        );
+        let kernel = KernelId {
+            version: &version,
+            ..kernel
+        };
+        let source = Source {
+            path: format!("{kernel}{SUFFIX}"),
+            digest: entry,
+        };
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        if !fresh.entries.insert(entry) || fresh.writer.insert(kernel, source, &survey).is_err() {
+            return;
+        }
+        if fresh.writer.kernel_count() >= UNWRITTEN {
+            let next = fresh.writer.for_more();
+            let full = std::mem::replace(&mut fresh.writer, next);
+            drop(fresh);
+            let _ = write(directory, full);
+        }
+    }
+
+    /// Writes what is not yet written, and makes one file of many.
+    pub(crate) fn save(self) {
+        let Some(directory) = self.directory else {
+            return;
+        };
+        if let Some(there) = self.there.get() {
+            // The files that are used are those to keep.
+            let files = there.files.iter().map(|(path, _)| path);
+            for path in files.chain([&directory]) {
+                if let Ok(file) = File::open(path) {
+                    let _ = file.set_modified(SystemTime::now());
+                }
+            }
+        }
+        drop(self.there);
+        let fresh = self
+            .fresh
+            .into_inner()
+            .unwrap_or_else(PoisonError::into_inner);
+        if fresh.entries.is_empty() {
+            return;
+        }
+        if fresh.writer.kernel_count() > 0 {
+            let _ = write(&directory, fresh.writer);
+        }
+        if let Some(engines) = directory.parent() {
+            forget_old(engines, KEPT_ENGINES);
+        }
+        let files = files(&directory);
+        if files.len() > MANY_FILES {
+            let _ = join(&directory, &similar(files));
+        }
+        forget_old(&directory, KEPT_FILES);
+    }
+}
+
+impl There {
+    fn read(directory: &Path) -> Self {
+        let mut there = Self::default();
+        for (_, path) in files(directory) {
+            let Some(atlas) = read(&path) else {
+                continue;
+            };
+            let number = there.files.len();
+            for kernel in 0..atlas.kernels().len() {
+                if let Some(source) = atlas.source(kernel) {
+                    let atlas = number;
+                    let kept = Kept { atlas, kernel };
+                    there.kernels.insert(source.digest, kept);
+                }
+            }
+            there.files.push((path, atlas));
+        }
+        there
+    }
+}
+
+/// The files of a directory with their sizes, the smallest first.
+fn files(directory: &Path) -> Vec<(u64, PathBuf)> {
+    let Ok(listing) = fs::read_dir(directory) else {
+        return Vec::new();
+    };
+    let mut files: Vec<(u64, PathBuf)> = listing
+        .filter_map(|file| {
+            let file = file.ok()?;
+            let path = file.path();
+            let is_atlas = path.extension().is_some_and(|suffix| suffix == "atlas");
+            is_atlas.then(|| Some((file.metadata().ok()?.len(), path)))?
+        })
+        .collect();
+    files.sort();
+    files
+}
+
+/// An atlas that is whole and what its name says. Any other is removed.
+fn read(path: &Path) -> Option<Atlas> {
+    let bytes = fs::read(path).ok()?;
+    let whole = Atlas::parse(bytes).ok().filter(|atlas| {
+        let name = path.file_stem().and_then(|name| name.to_str());
+        name == Some(&name_of(atlas.digest())) && atlas.is_whole()
+    });
+    if whole.is_none() {
+        // Left there, it would be read and refused again and again.
+        let _ = fs::remove_file(path);
+    }
+    whole
+}
+
+fn name_of(digest: Digest) -> String {
+    digest.to_string().get(..32).unwrap_or_default().to_owned()
+}
+
+/// Two builds that found the same write the same file.
+fn write(directory: &Path, writer: AtlasWriter) -> Result<Option<PathBuf>, AtlasError> {
+    let (_, file) = writer.finish(Effort::Stored, 1)?;
+    let name = name_of(Atlas::digest_of(&file)?);
+    let path = directory.join(format!("{name}.atlas"));
+    Ok(output::replace(&path, &file).is_ok().then_some(path))
+}
+
+/// Those of some files that are worth making one: beginning with the smallest,
+/// as long as the next is not much larger than all before it. So a kernel is
+/// written anew a few times, however many come one by one.
+fn similar(files: Vec<(u64, PathBuf)>) -> Vec<PathBuf> {
+    let mut bytes = 0u64;
+    let similar = files.into_iter().take_while(|(len, _)| {
+        let fits = bytes == 0 || *len <= bytes.saturating_mul(2);
+        bytes = bytes.saturating_add(*len);
+        fits && bytes <= LARGE_FILE
+    });
+    similar.map(|(_, path)| path).collect()
+}
+
+/// Makes one file of several.
+fn join(directory: &Path, files: &[PathBuf]) -> Result<(), AtlasError> {
+    if files.len() < 2 {
+        return Ok(());
+    }
+    let mut writer = AtlasWriter::new();
+    let mut known = HashSet::new();
+    for file in files {
+        // Another build may have made one of it already.
+        let Some(atlas) = read(file) else { continue };
+        let definitions = writer.take_in(&atlas)?;
+        writer.keep(&atlas, &definitions, |kernel| {
+            let source = atlas.source(kernel);
+            source.is_some_and(|source| known.insert(source.digest))
+        })?;
+    }
+    let written = write(directory, writer)?;
+    for file in files.iter().filter(|file| Some(*file) != written.as_ref()) {
+        if written.is_some() {
+            let _ = fs::remove_file(file);
+        }
+    }
+    Ok(())
+}

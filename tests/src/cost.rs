@@ -1,0 +1,51 @@
+//! What processes cost: CPU time, wall time and memory.
+
+use std::os::unix::process::CommandExt as _;
+use std::process::{Command, Stdio};
+
+/// What one process took.
+#[derive(Debug, Clone, Copy)]
+pub struct Cost {
+    /// Seconds of CPU, the user's and the system's.
+    pub cpu: f64,
+    /// Seconds by the clock.
+    pub wall: f64,
+    /// The most memory at once, in MiB.
+    pub peak: f64,
+}
+
+/// Runs a process that says nothing.
+///
+/// # Panics
+/// If it fails.
+// `wait4` waits, and tells more than `wait` does.
+#[expect(clippy::zombie_processes)]
+pub fn run(command: &mut Command) -> Cost {
+    let started = std::time::Instant::now();
+    let child = command
+        .stdout(Stdio::null())
+        .process_group(0)
+        .spawn()
+        .expect("a process");
+    let pid = i32::try_from(child.id()).expect("a pid");
+    let mut status = 0;
+    // SAFETY: plain integers, zero is a value of all of them.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: both pointers are to locals of the right types.
+    let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
+    assert!(waited == pid && status == 0, "{command:?} failed");
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    Cost {
+        cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        wall: started.elapsed().as_secs_f64(),
+        peak: usage.ru_maxrss as f64 / 1024.0,
+    }
+}
+
+/// The middle one.
+#[must_use]
+pub fn median(values: impl Iterator<Item = f64>) -> f64 {
+    let mut values: Vec<f64> = values.collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
