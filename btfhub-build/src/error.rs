@@ -46,6 +46,8 @@ pub enum ErrorKind {
     Prepared,
     /// The proof failed: the bundle does not give what the full BTF gives.
     Proof,
+    /// A shard cannot be used, or shards cannot be joined.
+    Shard,
     /// Reading or writing a file failed.
     Io,
 }

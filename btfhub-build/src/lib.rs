@@ -15,6 +15,7 @@
 //! report   every relocation × every kernel
 //! cache    what need not be done again
 //! classes  kernels with one tailored BTF → bundle, proven
+//! shard    parts of a bundle, made apart and joined
 //! builder  what to build; the stages in order; no environment
 //! diagnostics  what a user should act on, as lints
 //! cargo    the edge: OUT_DIR, CARGO_*, BTFHUB_*, cargo:: lines
@@ -34,6 +35,7 @@ mod output;
 mod queue;
 pub mod relo;
 pub mod report;
+pub mod shard;
 pub mod tailor;
 
 pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};

@@ -10,6 +10,8 @@ use sha2::{Digest, Sha256};
 
 /// The start of the format, documented beside its reader in btfhub-runtime.
 const MAGIC: &[u8; 8] = b"BTFHUB\x1a\n";
+/// What a shard of a bundle begins with.
+const SHARD_MAGIC: &[u8; 8] = b"BTFHUB\x1aS";
 const VERSION: u16 = 1;
 const DIGEST_LEN: usize = 32;
 
@@ -20,6 +22,11 @@ pub(crate) fn check(path: &Path) -> Result<(), String> {
 }
 
 fn check_bytes(data: &[u8]) -> Result<(), String> {
+    if data.starts_with(SHARD_MAGIC) {
+        return Err("is not a bundle but a shard of one: join all shards with \
+                    `cargo btfhub merge`"
+            .into());
+    }
     let rest = data
         .strip_prefix(MAGIC)
         .ok_or("is not a btfhub bundle: it does not begin like one")?;

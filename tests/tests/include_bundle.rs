@@ -2,7 +2,7 @@
 //! when it can't.
 
 use btfhub_runtime::bundle::Provenance;
-use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::bundle::write::{SHARD_MAGIC, Writer};
 use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::project::Project;
 
@@ -158,6 +158,10 @@ fn says_what_is_wrong_with_the_file() {
     for (bytes, text) in [
         (b"\x7fELF and more".to_vec(), "is not a btfhub bundle"),
         (Vec::new(), "is not a btfhub bundle"),
+        (
+            SHARD_MAGIC.to_vec(),
+            "is not a bundle but a shard of one: join all shards with `cargo btfhub merge`",
+        ),
         (
             with(8, 9),
             "is a bundle of format version 9, and this btfhub-runtime reads version",

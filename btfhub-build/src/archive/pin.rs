@@ -99,6 +99,26 @@ impl Pin {
     }
 }
 
+/// One line for each archive that tells its state: its pin or, where it has
+/// none, a digest of what was used of it. Entries come with the number of their
+/// archive.
+pub(crate) fn lines<'a>(
+    pins: &[Option<String>],
+    used: impl IntoIterator<Item = (usize, &'a Entry, Digest)>,
+) -> Vec<String> {
+    let mut contents = vec![Lock::default(); pins.len()];
+    for (archive, entry, digest) in used {
+        if let Some(content) = contents.get_mut(archive) {
+            content.insert(entry, digest);
+        }
+    }
+    let lines = pins.iter().zip(contents).map(|(pin, content)| match pin {
+        Some(pin) => pin.clone(),
+        None => format!("content {}", content.fingerprint()),
+    });
+    lines.collect()
+}
+
 /// Compares what an entry is with what it must be.
 pub(crate) fn check_digest(entry: &Entry, found: Digest, lock: &Lock) -> Result<(), Error> {
     match lock.digest(entry) {

@@ -8,10 +8,11 @@ use std::sync::Arc;
 use btfhub_runtime::KernelId;
 use btfhub_runtime::bundle::Provenance;
 
+use super::kernels::Chosen;
 use super::objects::Loaded;
-use super::work::{Work, Worked};
+use super::work::{Work, Worked, bad_entries};
 use super::{Builder, kernels, objects};
-use crate::archive::{Archive, Entry};
+use crate::archive::{self, Archive, Entry};
 use crate::cache::{Atlases, Digests, Results};
 use crate::classes;
 use crate::diagnostics::{self, Diagnostic};
@@ -200,31 +201,23 @@ impl Builder {
         let objects = objects::load(&self.objects)?;
         let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
         let chosen = kernels::choose(self)?;
-        let cache = self.cache_dir.as_deref();
-        let (digests, results) = (Digests::open(cache), Results::open(cache, &relocations));
-        let atlases = Atlases::open(cache);
-        let work = Work {
-            builder: self,
-            tailor: Tailor::new(&relocations),
-            chosen: &chosen,
-            digests: &digests,
-            results: &results,
-            atlases: &atlases,
-        };
-        let worked = work.run(&mut progress);
-        digests.save();
-        atlases.save();
         let Worked {
             kernels,
             classes,
             bad,
             decoded,
-        } = worked?;
+        } = self.work(&relocations, &chosen, &mut progress)?;
+        if kernels.is_empty() {
+            return Err(bad_entries(&bad, chosen.entries.len()));
+        }
 
-        let entries: Vec<Entry> = (kernels.iter())
-            .filter_map(|(at, _)| Some(chosen.entries.get(*at)?.entry.clone()))
-            .collect();
-        let provenance = self.provenance(&objects, &relocations, chosen.pins(&kernels));
+        let entries = chosen.used(&kernels);
+        let used = kernels.iter().zip(&entries);
+        let used = used.filter_map(|((at, digest), entry)| {
+            Some((chosen.entries.get(*at)?.archive, entry, *digest))
+        });
+        let pins = archive::lines(&chosen.pins(), used);
+        let provenance = self.provenance(&objects, &relocations, pins);
         let bundle = classes::bundle(&entries, &classes, provenance)?;
         classes::prove(&bundle, &entries, &classes, &relocations)?;
         let kernels = (entries.into_iter().zip(&classes.places))
@@ -248,7 +241,31 @@ impl Builder {
         })
     }
 
-    fn provenance(
+    /// What the chosen entries come to, as far as the cache does not know it.
+    pub(super) fn work(
+        &self,
+        relocations: &Relocations,
+        chosen: &Chosen,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Worked, Error> {
+        let cache = self.cache_dir.as_deref();
+        let (digests, results) = (Digests::open(cache), Results::open(cache, relocations));
+        let atlases = Atlases::open(cache);
+        let work = Work {
+            builder: self,
+            tailor: Tailor::new(relocations),
+            chosen,
+            digests: &digests,
+            results: &results,
+            atlases: &atlases,
+        };
+        let worked = work.run(progress);
+        digests.save();
+        atlases.save();
+        worked
+    }
+
+    pub(super) fn provenance(
         &self,
         objects: &[Loaded],
         relocations: &Relocations,

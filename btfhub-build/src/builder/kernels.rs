@@ -8,6 +8,7 @@ use super::{Builder, OnBadEntry, parts};
 use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Oddity, Pinned};
 use crate::atlas::Atlas;
 use crate::error::{Error, ErrorKind};
+use crate::shard::Shard;
 
 /// How many kernels a partial bundle holds at most.
 const PARTIAL: usize = 8;
@@ -49,28 +50,28 @@ impl Chosen {
         self.archives.get(archive)?.1.as_ref()?.lock.as_ref()
     }
 
-    /// One line for each archive that tells its state: its pin, or a digest of
-    /// what was used of it.
-    pub(super) fn pins(&self, used: &[(usize, Digest)]) -> Vec<String> {
-        let mut contents = vec![Lock::default(); self.archives.len() + self.atlases.len()];
-        for (at, digest) in used {
-            let chosen = self.entries.get(*at);
-            if let Some(chosen) = chosen {
-                if let Some(content) = contents.get_mut(chosen.archive) {
-                    content.insert(&chosen.entry, *digest);
-                }
-            }
-        }
+    /// Leaves only the entries of this part.
+    pub(super) fn divide(&mut self, shard: Shard) {
+        let entries = std::mem::take(&mut self.entries).into_iter().enumerate();
+        let part = entries.filter(|(at, _)| shard.takes(*at));
+        self.entries = part.map(|(_, chosen)| chosen).collect();
+    }
+
+    /// The pin of each archive, and then of each atlas, where it has one.
+    pub(super) fn pins(&self) -> Vec<Option<String>> {
         let archives = self.archives.iter();
         let pinned = archives.map(|(_, pinned)| pinned.as_ref().map(|pinned| pinned.line.clone()));
         let atlases = self.atlases.iter().zip(&self.pinned_atlases);
         let pinned_atlases = atlases
             .map(|(atlas, is_pinned)| is_pinned.then(|| format!("atlas {}", atlas.digest())));
-        (pinned.chain(pinned_atlases).zip(contents))
-            .map(|(pinned, content)| {
-                pinned.unwrap_or_else(|| format!("content {}", content.fingerprint()))
-            })
-            .collect()
+        pinned.chain(pinned_atlases).collect()
+    }
+
+    /// The entries at these places.
+    pub(super) fn used(&self, kernels: &[(usize, Digest)]) -> Vec<Entry> {
+        let places = kernels.iter().map(|(at, _)| *at);
+        let entries = places.filter_map(|at| Some(self.entries.get(at)?.entry.clone()));
+        entries.collect()
     }
 
     pub(super) fn into_archives(self) -> Vec<Archive> {

@@ -7,6 +7,7 @@
 //! parts     atlases × relocations → kernels that share one BTF
 //! work      entries × relocations → tailored BTF, several at a time
 //! generate  the stages in order, up to the bundle and its proof
+//! shard     the same stages for a part of the kernels
 //! ```
 
 mod configured;
@@ -14,6 +15,7 @@ mod generate;
 mod kernels;
 mod objects;
 mod parts;
+mod shard;
 mod work;
 
 use std::collections::BTreeMap;

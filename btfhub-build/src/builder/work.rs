@@ -159,7 +159,7 @@ impl Work<'_> {
             return Err(not_pinned(&bad));
         }
         let fail = self.builder.on_bad_entry == OnBadEntry::Fail;
-        if !bad.is_empty() && (fail || kernels.is_empty()) {
+        if !bad.is_empty() && fail {
             return Err(bad_entries(&bad, entries.len()));
         }
         Ok(Worked {
@@ -289,7 +289,7 @@ impl Work<'_> {
 }
 
 /// One error that names every bad entry.
-fn bad_entries(bad: &[BadEntry], total: usize) -> Error {
+pub(super) fn bad_entries(bad: &[BadEntry], total: usize) -> Error {
     let message = format!(
         "{} of {total} entries of the archive cannot be used:{}",
         bad.len(),

@@ -16,6 +16,8 @@ pub(super) enum Kind {
     Short { len: usize },
     /// The magic is not there.
     Foreign,
+    /// A shard's magic is there.
+    Shard,
     /// A format version this crate does not know.
     Version(u16),
     /// A codec this crate does not know.
@@ -65,7 +67,7 @@ impl BundleError {
 
     /// The data is no bundle at all.
     pub fn is_foreign(&self) -> bool {
-        matches!(self.0, Kind::Foreign | Kind::Short { .. })
+        matches!(self.0, Kind::Foreign | Kind::Shard | Kind::Short { .. })
     }
 }
 
@@ -77,6 +79,9 @@ impl fmt::Display for BundleError {
                 "not a btfhub bundle: {len} bytes are fewer than its header"
             ),
             Kind::Foreign => f.write_str("not a btfhub bundle: its magic is missing"),
+            Kind::Shard => f.write_str(
+                "not a bundle but a shard of one: join all shards with `cargo btfhub merge`",
+            ),
             Kind::Version(version) => write!(
                 f,
                 "bundle of format version {version}, this btfhub-runtime reads version {}: \

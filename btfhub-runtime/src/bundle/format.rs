@@ -7,6 +7,9 @@ use super::error::{BundleError, Kind, Part};
 /// The first eight bytes. The control characters catch transfers that rewrite
 /// line ends or strip the eighth bit.
 pub(super) const MAGIC: [u8; 8] = *b"BTFHUB\x1a\n";
+/// The first eight bytes of a shard, which `cargo btfhub bundle --shard` writes:
+/// known here to be refused by its name.
+pub(super) const SHARD_MAGIC: [u8; 8] = *b"BTFHUB\x1aS";
 /// The version of the format this crate reads and writes.
 pub(super) const VERSION: u16 = 1;
 /// The codec of the sections this crate reads and writes.
@@ -111,17 +114,29 @@ const fn u32_at(header: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }
 
+/// `starts_with`, as constant evaluation can do it; `data` is no shorter.
+const fn begins_with(data: &[u8], magic: [u8; 8]) -> bool {
+    let mut i = 0;
+    while i < magic.len() {
+        if data[i] != magic[i] {
+            return false;
+        }
+        i += 1;
+    }
+    true
+}
+
 /// What can be checked in constant evaluation: magic, version, codec, length.
 pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
     if data.len() < HEADER_MIN {
         return Err(Kind::Short { len: data.len() });
     }
-    let mut i = 0;
-    while i < MAGIC.len() {
-        if data[i] != MAGIC[i] {
-            return Err(Kind::Foreign);
-        }
-        i += 1;
+    if !begins_with(data, MAGIC) {
+        return Err(if begins_with(data, SHARD_MAGIC) {
+            Kind::Shard
+        } else {
+            Kind::Foreign
+        });
     }
     let version = u16::from_le_bytes([data[8], data[9]]);
     if version != VERSION {

@@ -48,6 +48,10 @@ impl<'a> Bundle<'a> {
             Err(Kind::Short { .. } | Kind::Foreign) => {
                 panic!("the embedded file is not a btfhub bundle")
             }
+            Err(Kind::Shard) => panic!(
+                "the embedded file is not a bundle but a shard of one: \
+                 join all shards with `cargo btfhub merge`"
+            ),
             Err(Kind::Length { .. }) => panic!("the embedded btfhub bundle is truncated"),
             Err(_) => panic!(
                 "the embedded bundle has another format version than this btfhub-runtime: \

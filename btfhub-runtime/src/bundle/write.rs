@@ -12,6 +12,10 @@ use super::provenance::Provenance;
 use super::read::Bundle;
 use crate::{Arch, KernelId};
 
+/// The first eight bytes of a shard of a bundle, a file that no reader of bundles
+/// takes for one. Its form is that of `btfhub-build`, which writes and joins shards.
+pub const SHARD_MAGIC: [u8; 8] = format::SHARD_MAGIC;
+
 /// Collects kernels and their tailored BTF and makes a bundle of them.
 ///
 /// The order of adding leaves no trace in the result.

@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use btfhub_build::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use crate::examples;
@@ -67,6 +68,7 @@ pub(crate) enum Command {
     List(List),
     Tailor(Tailor),
     Bundle(Bundle),
+    Merge(Merge),
     Inspect(Inspect),
     Verify(Verify),
     Select(Select),
@@ -191,6 +193,26 @@ pub(crate) struct Bundle {
     /// that is a folder of another repository), or lock:FILE
     #[arg(long, value_name = "C")]
     pub(crate) pin: Option<String>,
+    /// Write a shard: only the K-th of N equal parts of the kernels, K from 1 to N
+    ///
+    /// Any number of machines may make one each; `merge` joins them to the bundle that is
+    /// written without this option. A shard is no bundle, and nothing takes it for one.
+    #[arg(long, value_name = "K/N")]
+    pub(crate) shard: Option<Shard>,
+}
+
+/// Join the shards of a bundle
+///
+/// Takes all that `bundle --shard` wrote, in any order, and writes what one `bundle`
+/// would have written, byte for byte. Needs neither the archive nor the objects.
+#[derive(Args, Debug)]
+pub(crate) struct Merge {
+    /// The shards
+    #[arg(required = true, value_name = "SHARD")]
+    pub(crate) shards: Vec<PathBuf>,
+    /// The file to write
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
 }
 
 /// Show a bundle: where it comes from, kernels, classes, and where its bytes go

@@ -1,10 +1,11 @@
-//! `bundle`: the file that programs embed, or read from beside them.
+//! `bundle`: the file that programs embed, or read from beside them; or a shard of it.
 
-use btfhub_build::OnBadEntry;
+use btfhub_build::shard::Shard;
+use btfhub_build::{Builder, OnBadEntry};
 use serde::Serialize;
 
 use crate::args;
-use crate::build::{builder, generate};
+use crate::build::{builder, failure, generate};
 use crate::failure::Failure;
 use crate::files;
 use crate::output::{Output, count};
@@ -40,6 +41,9 @@ pub(crate) fn run(args: &args::Bundle, output: Output) -> Result<(), Failure> {
             builder.pin(pin)
         };
     }
+    if let Some(part) = args.shard {
+        return shard(&builder, part, args, output);
+    }
     let generated = generate(&builder, output)?;
     files::write(&args.out, generated.bundle())?;
     let bundled = Bundled {
@@ -63,6 +67,53 @@ pub(crate) fn run(args: &args::Bundle, output: Output) -> Result<(), Failure> {
             count(bundled.kernels, "kernel", "kernels"),
             count(bundled.classes, "class", "classes"),
             bundled.bytes,
+        )
+    })
+}
+
+#[derive(Serialize)]
+struct Sharded {
+    schema: &'static str,
+    out: String,
+    /// K/N.
+    shard: String,
+    kernels: usize,
+    kernels_in_all: usize,
+    bytes: usize,
+    bad: Vec<String>,
+}
+
+fn shard(
+    builder: &Builder,
+    part: Shard,
+    args: &args::Bundle,
+    output: Output,
+) -> Result<(), Failure> {
+    let progress = output.progress("tailoring");
+    let made = builder.generate_shard(part, |at| progress.set(at.done, at.total));
+    drop(progress);
+    let made = made.map_err(failure)?;
+    for bad in made.bad_entries() {
+        output.note(&format!("left out: {bad}"));
+    }
+    made.write_to(&args.out).map_err(failure)?;
+    let sharded = Sharded {
+        schema: "btfhub.shard/1",
+        out: args.out.display().to_string(),
+        shard: part.to_string(),
+        kernels: made.kernel_count(),
+        kernels_in_all: made.kernels_in_all(),
+        bytes: made.to_bytes().len(),
+        bad: made.bad_entries().map(str::to_owned).collect(),
+    };
+    output.result(&sharded, || {
+        format!(
+            "{}: shard {}, {} of {}, {} bytes\n",
+            sharded.out,
+            sharded.shard,
+            sharded.kernels,
+            count(sharded.kernels_in_all, "kernel", "kernels"),
+            sharded.bytes,
         )
     })
 }

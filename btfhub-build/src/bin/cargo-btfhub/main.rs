@@ -27,6 +27,7 @@ mod jobs;
 mod kernels;
 mod list;
 mod lock;
+mod merge;
 mod output;
 mod remove;
 mod report;
@@ -72,6 +73,7 @@ fn run(command: Command, output: Output) -> Result<(), Failure> {
         Command::List(args) => list::run(&args, output),
         Command::Tailor(args) => tailor::run(&args, output),
         Command::Bundle(args) => bundle::run(&args, output),
+        Command::Merge(args) => merge::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
         Command::Report(args) => report::run(&args, output),
         Command::Lock(args) => lock::run(&args, output),

@@ -1,0 +1,80 @@
+//! The stages for a part of the kernels: up to a shard and its proof.
+
+use super::generate::Progress;
+use super::work::Worked;
+use super::{Builder, kernels, objects};
+use crate::classes;
+use crate::error::Error;
+use crate::relo::Relocations;
+use crate::shard::{List, Row, Shard, ShardFile};
+
+impl Builder {
+    /// Does a part of what [`generate`](Self::generate) does, for
+    /// [`shard::merge`](crate::shard::merge) to join with the others: any number
+    /// of machines may work on one bundle.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), btfhub_build::Error> {
+    /// use btfhub_build::Builder;
+    /// use btfhub_build::shard::{self, Shard, ShardFile};
+    ///
+    /// let builder = Builder::new().archive("/srv/btfhub-archive").object("probe.bpf.o");
+    /// // In each job:
+    /// let second_of_four: Shard = "2/4".parse()?;
+    /// builder.generate_shard(second_of_four, |_| ())?.write_to("probe.2.shard")?;
+    /// // When all are done:
+    /// let files = (1..=4).map(|k| ShardFile::read(format!("probe.{k}.shard")));
+    /// let shards = files.collect::<Result<Vec<_>, _>>()?;
+    /// shard::merge(&shards)?.write_to("probe.btfhub")?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`generate`](Self::generate), for the kernels of this part; what is
+    /// wrong with an archive as a whole is an error in each.
+    pub fn generate_shard(
+        &self,
+        shard: Shard,
+        mut progress: impl FnMut(Progress),
+    ) -> Result<ShardFile, Error> {
+        let objects = objects::load(&self.objects)?;
+        let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
+        let mut chosen = kernels::choose(self)?;
+        let all = chosen.entries.iter();
+        let list = List::of(all.map(|chosen| (chosen.archive, &chosen.entry, chosen.entry.size())));
+        chosen.divide(shard);
+
+        let Worked {
+            kernels,
+            classes,
+            bad,
+            ..
+        } = self.work(&relocations, &chosen, &mut progress)?;
+        let entries = chosen.used(&kernels);
+        let mut provenance = self.provenance(&objects, &relocations, Vec::new());
+        provenance.partial = true;
+        let bundle = classes::bundle(&entries, &classes, provenance)?;
+        classes::prove(&bundle, &entries, &classes, &relocations)?;
+
+        let mut used = kernels.into_iter().peekable();
+        let mut bad = bad.iter();
+        let rows = chosen.entries.iter().enumerate().map(|(at, chosen)| {
+            // What was not used is bad, and both are in order.
+            let came = match used.next_if(|(used, _)| *used == at) {
+                Some((_, digest)) => Ok(digest),
+                None => Err(bad
+                    .next()
+                    .map_or("left out".to_owned(), ToString::to_string)),
+            };
+            Row {
+                archive: chosen.archive,
+                entry: chosen.entry.clone(),
+                size: chosen.entry.size(),
+                came,
+            }
+        });
+        let rows = rows.collect();
+        Ok(ShardFile::new(shard, list, chosen.pins(), rows, bundle))
+    }
+}
