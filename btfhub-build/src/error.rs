@@ -86,6 +86,27 @@ impl Error {
     }
 }
 
+/// `1 entry`, `2 entries`.
+pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
+    format!("{number} {}", if number == 1 { one } else { many })
+}
+
+/// A word of a command that a message tells, as one pastes it into a shell.
+pub(crate) fn shell_word(word: impl fmt::Display) -> String {
+    let word = word.to_string();
+    let plain = |c: char| c.is_alphanumeric() || "/._-+:=,@%".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word
+    } else {
+        format!("'{}'", word.replace('\'', "'\\''"))
+    }
+}
+
+/// Where an archive comes from.
+pub(crate) const GET_AN_ARCHIVE: &str = "get one with `cargo btfhub fetch` or `git clone \
+     https://github.com/aquasecurity/btfhub-archive`, and name its directory in Builder::archive or \
+     in the variable BTFHUB_ARCHIVE; Builder::prepared and Builder::optional do without";
+
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0.message)

@@ -5,14 +5,17 @@
 //! the order in which libbpf takes them, the program sections with their
 //! functions and instructions, and line info.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ffi::OsStr;
 use std::fmt;
+use std::os::unix::ffi::OsStrExt as _;
+use std::path::PathBuf;
 
 use object::read::Object as _;
 use object::read::elf::ElfFile64;
 use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
 
-use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo};
+use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo, StrOffset};
 
 /// One compiled eBPF object.
 #[derive(Clone, Debug)]
@@ -97,6 +100,10 @@ impl Object {
 
     fn read(name: &str, data: &[u8]) -> Result<Self, ObjectErrorKind> {
         let not_elf = |error: object::read::Error| ObjectErrorKind::NotElf(error.to_string());
+        if !data.starts_with(b"\x7fELF") {
+            let what = "it does not begin like one".to_owned();
+            return Err(ObjectErrorKind::NotElf(what));
+        }
         let elf = ElfFile64::<Endianness>::parse(data).map_err(not_elf)?;
         if elf.architecture() != object::Architecture::Bpf {
             return Err(ObjectErrorKind::NotEbpf);
@@ -186,6 +193,16 @@ impl Object {
     /// The sections with instructions, in file order.
     pub fn sections(&self) -> &[ProgramSection] {
         &self.sections
+    }
+
+    /// The files that its instructions come from, as clang was told of them.
+    pub fn source_files(&self) -> BTreeSet<PathBuf> {
+        let lines = self.sections.iter().flat_map(|section| &section.lines);
+        let names: BTreeSet<StrOffset> = lines.map(|line| line.file).collect();
+        let names = names.into_iter().map(|name| self.btf.string(name));
+        names
+            .map(|name| PathBuf::from(OsStr::from_bytes(name)))
+            .collect()
     }
 
     /// The CO-RE relocation records, in the order of `.BTF.ext`.

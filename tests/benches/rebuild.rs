@@ -48,26 +48,30 @@ fn main() {
     let cache = app.path("cache");
     // Everything but the build script's own work is done before.
     app.configure("archive = \"none\"\noptional = true\nobjects = \"*.o\"\n");
-    let _compiled = timed(&app, &cache);
+    for profile in ["dev", "release"] {
+        let _compiled = timed(&app, &cache, profile);
+    }
     pin(&app);
 
     println!("| build | seconds | of the cold one | entries decoded |");
     println!("|---|---|---|---|");
-    let (cold, decoded) = timed(&app, &cache);
+    let (cold, decoded) = timed(&app, &cache, "dev");
     row("cold", cold, decoded, cold);
-    let (time, _) = timed(&app, &cache);
+    let (time, _) = timed(&app, &cache, "dev");
     row("nothing changed", time, None, cold);
     // Another program with relocations that are asked for already.
     fs::copy(app.path("probe.o"), app.path("second.o")).expect("a copy");
-    let (time, decoded) = timed(&app, &cache);
+    let (time, decoded) = timed(&app, &cache, "dev");
     row("programs changed, relocations not", time, decoded, cold);
     fs::copy(tests.join("field.bpf.o"), app.path("third.o")).expect("an object of the tests");
-    let (time, decoded) = timed(&app, &cache);
+    let (time, decoded) = timed(&app, &cache, "dev");
     row("relocations added", time, decoded, cold);
     symlink(late_target, late).expect("a link");
     pin(&app);
-    let (time, decoded) = timed(&app, &cache);
+    let (time, decoded) = timed(&app, &cache, "dev");
     row("pin changed, one new kernel", time, decoded, cold);
+    let (time, decoded) = timed(&app, &cache, "release");
+    row("the other profile", time, decoded, cold);
 }
 
 /// Commits the archive and pins the commit.
@@ -81,8 +85,8 @@ fn pin(app: &App) {
     app.configure(&format!("{CONFIGURATION}pin = \"{head}\"\n"));
 }
 
-fn timed(app: &App, cache: &Path) -> (Duration, Option<String>) {
-    let mut cargo = app.project.command(&["build"]);
+fn timed(app: &App, cache: &Path, profile: &str) -> (Duration, Option<String>) {
+    let mut cargo = app.project.command(&["build", "--profile", profile]);
     cargo
         .env("BTFHUB_CACHE_DIR", cache)
         .env("BTFHUB_VERBOSE", "1");

@@ -151,18 +151,36 @@ impl App {
         self.project.cargo(&["run"])
     }
 
+    /// Builds, and says whether cargo ran the build script.
+    ///
+    /// # Panics
+    /// If it fails.
+    #[must_use]
+    pub fn script_ran(&self, variables: &[(&str, &str)]) -> bool {
+        let mut command = self.project.command(&["build", "-v"]);
+        command.envs(variables.iter().copied());
+        let said = Said::of(&command.output().expect("cargo")).ok();
+        let name = format!("/{}-", self.project.name());
+        (said.stderr.lines())
+            .any(|line| line.contains("/build-script-build`") && line.contains(&name))
+    }
+
     /// What the user reads when the build script fails.
     ///
     /// # Panics
     /// If it does not fail.
     #[must_use]
-    pub fn complaint(&self, variables: &[(&str, &str)]) -> String {
-        let mut command = self.project.command(&["build"]);
+    pub fn complaint(&self, variables: &[(&str, &str)], arguments: &[&str]) -> String {
+        let mut command = self.project.command(&[&["build"], arguments].concat());
         command.envs(variables.iter().copied());
         let said = Said::of(&command.output().expect("cargo")).failed();
         let stderr = said.stderr;
-        let from = stderr.find("--- stderr\n").expect("what the script said");
-        self.neutral(stderr[from..].trim_start_matches("--- stderr\n"))
+        let (_, complaint) = (stderr.split_once("--- stderr\n"))
+            .unwrap_or_else(|| panic!("the build script did not fail: {stderr}"));
+        // What cargo says itself, or doesn't.
+        let (complaint, _) =
+            (complaint.split_once("\nwarning: build failed")).unwrap_or((complaint, ""));
+        self.neutral(complaint)
     }
 
     /// The warnings of a successful build.

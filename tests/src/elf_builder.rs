@@ -31,7 +31,24 @@ pub struct Relo {
 #[must_use]
 pub fn object(local: &BtfBuilder, relos: &[Relo], big_endian: bool) -> Vec<u8> {
     let mut local = local.clone();
-    let (elf, records) = programs(relos, big_endian, |text| local.string(text));
+    let names = raw_tracepoints(relos);
+    let (elf, records) = programs(relos, &names, big_endian, |text| local.string(text));
+    finished(elf, &local.finish(), &records, big_endian)
+}
+
+/// As [`object()`], with programs in sections of these names.
+///
+/// # Panics
+/// On more than the format can hold.
+#[must_use]
+pub fn object_of_sections(
+    local: &BtfBuilder,
+    relos: &[Relo],
+    sections: &[&str],
+    big_endian: bool,
+) -> Vec<u8> {
+    let mut local = local.clone();
+    let (elf, records) = programs(relos, sections, big_endian, |text| local.string(text));
     finished(elf, &local.finish(), &records, big_endian)
 }
 
@@ -52,7 +69,7 @@ pub fn object_of_kernel(kernel: &[u8], relos: &[Relo]) -> Vec<u8> {
     assert_eq!(end as usize, kernel.len(), "strings at the end");
     let mut added = Vec::new();
     let mut known = HashMap::new();
-    let (elf, records) = programs(relos, false, |text| {
+    let (elf, records) = programs(relos, &raw_tracepoints(relos), false, |text| {
         *known.entry(text.to_owned()).or_insert_with(|| {
             let at = strings + u32::try_from(added.len()).expect("few");
             added.extend(text.as_bytes());
@@ -67,14 +84,20 @@ pub fn object_of_kernel(kernel: &[u8], relos: &[Relo]) -> Vec<u8> {
     finished(elf, &local, &records, false)
 }
 
-/// The programs of an object, and its records, whose strings go where `string`
-/// puts them.
+/// A section for each program.
+fn raw_tracepoints(relos: &[Relo]) -> Vec<String> {
+    let programs = relos.iter().map(|r| r.program + 1).max().unwrap_or(1);
+    (0..programs).map(|p| format!("raw_tp/p{p}")).collect()
+}
+
+/// The programs of an object in their sections, and its records, whose strings go
+/// where `string` puts them.
 fn programs(
     relos: &[Relo],
+    sections: &[impl AsRef<str>],
     big_endian: bool,
     mut string: impl FnMut(&str) -> u32,
 ) -> (Object<'static>, Vec<u8>) {
-    let programs = relos.iter().map(|r| r.program + 1).max().unwrap_or(1);
     let word = |value: u32| {
         if big_endian {
             value.to_be_bytes()
@@ -90,8 +113,7 @@ fn programs(
     };
     let mut elf = Object::new(BinaryFormat::Elf, Architecture::Bpf, endian);
     let mut records = Vec::new();
-    for program in 0..programs {
-        let name = format!("raw_tp/p{program}");
+    for (program, name) in sections.iter().map(AsRef::as_ref).enumerate() {
         let mine: Vec<&Relo> = relos.iter().filter(|r| r.program == program).collect();
         let mut code = Vec::new();
         let mut of_section = Vec::new();
@@ -106,11 +128,11 @@ fn programs(
         }
         code.extend([0x95, 0, 0, 0, 0, 0, 0, 0]); // exit
         if !mine.is_empty() {
-            records.extend(word(string(&name)));
+            records.extend(word(string(name)));
             records.extend(word(u32::try_from(mine.len()).expect("few")));
             records.extend(of_section);
         }
-        let section = elf.add_section(Vec::new(), name.into_bytes(), SectionKind::Text);
+        let section = elf.add_section(Vec::new(), name.as_bytes().to_vec(), SectionKind::Text);
         let size = code.len() as u64;
         elf.append_section_data(section, &code, 8);
         elf.add_symbol(Symbol {

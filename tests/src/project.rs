@@ -53,10 +53,7 @@ impl Project {
             COUNT.fetch_add(1, Ordering::Relaxed)
         );
         let root = workspace();
-        let manifest = manifest
-            .replace("BUILD", &toml_path(&root.join("btfhub-build")))
-            .replace("RUNTIME", &toml_path(&root.join("btfhub-runtime")))
-            .replace("MACROS", &toml_path(&root.join("btfhub-macros")));
+        let manifest = with_paths(manifest);
         let target = crate::shared::scratch("projects");
         let project = Self { dir, name, target };
         project.file(
@@ -97,10 +94,14 @@ impl Project {
     /// If a directory can't be read.
     #[must_use]
     pub fn outputs(&self, name: &str) -> Vec<PathBuf> {
-        let pattern = format!("**/build/{}-*/out/{name}", self.name);
         let target = self.target.to_str().expect("a UTF-8 target directory");
-        let found = glob::glob(&format!("{target}/{pattern}")).expect("a pattern");
-        found
+        // A profile's directory, or one below that of a target. Not everything
+        // below: other tests build there.
+        let outputs = ["*", "*/*"].map(|profile| {
+            let pattern = format!("{target}/{profile}/build/{}-*/out/{name}", self.name);
+            glob::glob(&pattern).expect("a pattern")
+        });
+        (outputs.into_iter().flatten())
             .map(|path| path.expect("a readable directory"))
             .collect()
     }
@@ -187,6 +188,17 @@ pub fn clear_environment(command: &mut Command) {
             command.env_remove(name);
         }
     }
+}
+
+/// The lines of a Cargo.toml with `BUILD`, `RUNTIME` and `MACROS` as the crates'
+/// paths.
+#[must_use]
+pub fn with_paths(manifest: &str) -> String {
+    let root = workspace();
+    manifest
+        .replace("BUILD", &toml_path(&root.join("btfhub-build")))
+        .replace("RUNTIME", &toml_path(&root.join("btfhub-runtime")))
+        .replace("MACROS", &toml_path(&root.join("btfhub-macros")))
 }
 
 /// A path as a TOML string, in quotes.

@@ -7,8 +7,11 @@ use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, chown, symlink};
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use btfhub_tests::app::{self, App};
+use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
+use btfhub_tests::elf_builder::{self, Relo};
 use btfhub_tests::git::git;
 use btfhub_tests::pack::{self, Member};
 use btfhub_tests::shared::skip;
@@ -32,8 +35,18 @@ impl Table {
     }
 
     fn fails_with(&mut self, case: &str, configuration: &str, variables: &[(&str, &str)]) {
+        self.fails_as(case, configuration, variables, &[]);
+    }
+
+    fn fails_as(
+        &mut self,
+        case: &str,
+        configuration: &str,
+        variables: &[(&str, &str)],
+        arguments: &[&str],
+    ) {
         self.app.configure(configuration);
-        let message = self.app.complaint(variables);
+        let message = self.app.complaint(variables, arguments);
         assert_eq!(self.app.bundles(), Vec::<PathBuf>::new(), "{case}");
         assert!(!message.contains("panicked"), "{case}: {message}");
         write!(self.text, "\n{case}\n```text\n{message}\n```\n").unwrap();
@@ -91,6 +104,7 @@ of the user's crate.
     pins(&mut table);
     without_archive(&mut table);
     lints(&mut table);
+    disks(&mut table);
 
     let file = file();
     if std::env::var_os("BTFHUB_BLESS").is_some() {
@@ -155,6 +169,8 @@ fn objects(table: &mut Table) {
     let of = |objects: &str| format!("archive = \"archive\"\n{objects}\n");
     table.fails("The object is missing.", &of("objects = \"out/probe.o\""));
     table.fails("A pattern matches nothing.", &of("objects = \"src/*.o\""));
+    fs::create_dir(table.app.path("nothing")).unwrap();
+    table.fails("A directory is empty.", &of("objects-in = \"nothing\""));
     table.fails("A directory holds no object.", &of("objects-in = \"src\""));
     let project = &table.app.project;
     project.file("text.o", "int main;");
@@ -312,10 +328,17 @@ fn pins(table: &mut Table) {
         table.borrows(case, "only root can give files away");
     } else {
         table.fails(case, &pinned(&format!("pin = \"{head}\"")));
+        whoever_trusts_it(table, &pinned("# trusted"));
         chown(&archive, Some(owner), None).unwrap();
     }
     git(&archive, &["reset", "-q", "--hard"]);
     fs::remove_file(archive.join(format!("{new}.btf.tar.xz"))).unwrap();
+    git(&archive, &["update-index", "--assume-unchanged", first]);
+    table.fails(
+        "git does not look at a file.",
+        &pinned(&format!("pin = \"{head}\"")),
+    );
+    git(&archive, &["update-index", "--no-assume-unchanged", first]);
 
     let outer = table.app.path("outer");
     fs::create_dir(&outer).unwrap();
@@ -339,12 +362,52 @@ fn pins(table: &mut Table) {
     );
 }
 
+/// What a user says in git's configuration counts, wherever that is.
+fn whoever_trusts_it(table: &mut Table, configuration: &str) {
+    let archive = table.app.archive();
+    let trusting = format!("safe.directory={}", archive.display());
+    let head = git(&archive, &["-c", &trusting, "rev-parse", "HEAD"]);
+    // The one that was not changed.
+    let unchanged = "include = \"debian/11/x86_64/5.10.0-2-amd64\"";
+    let configuration = format!("{configuration}\npin = \"{head}\"\n{unchanged}\n");
+    table
+        .app
+        .project
+        .file("gitconfig", "[safe]\n\tdirectory = *\n");
+    let file = table.app.path("gitconfig");
+    for variables in [
+        &[("GIT_CONFIG_GLOBAL", file.to_str().unwrap())][..],
+        &[
+            ("GIT_CONFIG_COUNT", "1"),
+            ("GIT_CONFIG_KEY_0", "safe.directory"),
+            ("GIT_CONFIG_VALUE_0", "*"),
+        ],
+    ] {
+        // Another configuration, so that the script runs again.
+        let number = variables.len();
+        table.app.configure(&format!("{configuration}# {number}\n"));
+        assert!(table.app.script_ran(variables), "{variables:?}");
+        fs::remove_file(table.app.bundles().remove(0)).unwrap();
+    }
+}
+
 fn without_archive(table: &mut Table) {
     table.section("Without the archive");
     let without = |more: &str| format!("objects = \"probe.o\"\n{more}\n");
     table.warns(
         "It is optional.",
         &without("archive = \"nowhere\"\noptional = true"),
+        &[],
+    );
+    table.warns(
+        "It is optional, and none is named.",
+        &without("optional = true"),
+        &[],
+    );
+    fs::create_dir(table.app.path("submodule")).unwrap();
+    table.warns(
+        "It is optional, and a submodule that was not fetched.",
+        &without("archive = \"submodule\"\noptional = true"),
         &[],
     );
     table.fails(
@@ -369,6 +432,30 @@ fn without_archive(table: &mut Table) {
         .file("more.o", app::object(&["pid", "tgid"]));
     let stale = "prepared = \"btf/probe.btfhub\"\nobjects = \"more.o\"\n";
     table.fails("It was made for other relocations.", stale);
+    table
+        .app
+        .configure("archive = \"arm\"\nobjects = \"probe.o\"\narch = \"arm64\"\n");
+    assert_eq!(table.app.warnings(&[], &[]), "");
+    let file = table.app.bundles().remove(0);
+    table.app.project.file("btf/arm.btfhub", table.app.bundle());
+    fs::remove_file(&file).unwrap();
+    table.fails(
+        "It is for other machines.",
+        &without("prepared = \"btf/arm.btfhub\""),
+    );
+    table.app.configure(USUAL);
+    let _warned = table.app.warnings(&[("BTFHUB_PARTIAL", "1")], &[]);
+    table
+        .app
+        .project
+        .file("btf/partial.btfhub", table.app.bundle());
+    fs::remove_file(&file).unwrap();
+    table.fails_as(
+        "It is partial, and this is a release.",
+        &without("prepared = \"btf/partial.btfhub\""),
+        &[],
+        &["--release"],
+    );
 }
 
 fn lints(table: &mut Table) {
@@ -402,4 +489,152 @@ fn lints(table: &mut Table) {
         &format!("{USUAL}lints.odd-entries = \"warn\"\n"),
         &[],
     );
+    let of = |object: &str| format!("archive = \"archive\"\nobjects = \"{object}\"\n");
+    let gone = app::object(&["pid", "gone", "lost", "missing", "nowhere"]);
+    table.app.project.file("gone.o", gone);
+    table.warns("Relocations find nothing.", &of("gone.o"), &[]);
+    table
+        .app
+        .project
+        .file("own.o", needs_kernel_btf())
+        .file("ids.o", asks(TYPE_ID_TARGET))
+        .file("match.o", asks(TYPE_MATCHES));
+    table.warns("Programs need the kernel's own BTF.", &of("own.o"), &[]);
+    table.warns("An object asks for ids of types.", &of("ids.o"), &[]);
+    let aya = format!(
+        "{}lints.aya-type-matches = \"warn\"\nlints.failing-relocations = \"allow\"\n",
+        of("match.o")
+    );
+    table.warns("An object asks whether types match.", &aya, &[]);
+
+    for number in 0..=200 {
+        let kernel = format!("debian/12/x86_64/6.1.0-{number}-amd64");
+        pack::entry(&table.app.path("big"), &kernel, &app::kernel(0));
+    }
+    let big = "archive = \"big\"\nobjects = \"probe.o\"\n";
+    let cold = table.app.path("cold").to_str().unwrap().to_owned();
+    table.warns(
+        "A big archive is processed unoptimised.",
+        big,
+        &[("BTFHUB_CACHE_DIR", &cold)],
+    );
+
+    let partial = &[("BTFHUB_PARTIAL", "1")];
+    let skip = "archive = \"bad\"\nobjects = \"probe.o\"\non-bad-entry = \"skip\"\n";
+    every_level(table, "failing-relocations", &of("gone.o"), &[]);
+    every_level(table, "no-relocations", &of("none.o"), &[]);
+    every_level(table, "needs-kernel-btf", &of("own.o"), &[]);
+    every_level(table, "type-id-target", &of("ids.o"), &[]);
+    every_level(table, "aya-type-matches", &of("match.o"), &[]);
+    every_level(table, "skipped-entries", skip, &[]);
+    every_level(table, "odd-entries", USUAL, &[]);
+    every_level(table, "unoptimised", big, &[]);
+    every_level(table, "partial-bundle", USUAL, partial);
+    let optional = "objects = \"probe.o\"\noptional = true\n";
+    every_level(table, "empty-bundle", optional, &[]);
+}
+
+/// A lint by its name: silent, a warning, and the end of the build.
+fn every_level(table: &Table, lint: &str, configuration: &str, variables: &[(&str, &str)]) {
+    let mark = format!("[{lint}]");
+    let said = |level: &str| {
+        table
+            .app
+            .configure(&format!("{configuration}lints.{lint} = \"{level}\"\n"));
+        // What was processed before is not processed again.
+        let cache = table.app.path(format!("cache-{lint}-{level}"));
+        let cache = [("BTFHUB_CACHE_DIR", cache.to_str().unwrap())];
+        let variables = [variables, &cache[..]].concat();
+        if level == "deny" {
+            table.app.complaint(&variables, &[])
+        } else {
+            table.app.warnings(&variables, &[])
+        }
+    };
+    assert!(!said("allow").contains(&mark), "{lint}");
+    assert!(said("warn").contains(&mark), "{lint}");
+    assert!(said("deny").contains(&mark), "{lint}");
+    assert_eq!(table.app.bundles(), Vec::<PathBuf>::new(), "{lint}");
+}
+
+const TYPE_ID_TARGET: u32 = 7;
+const TYPE_MATCHES: u32 = 12;
+
+/// An object with one relocation of a kind that is about a type.
+fn asks(kind: u32) -> Vec<u8> {
+    let mut btf = BtfBuilder::new();
+    let int = btf.int("int", 4, INT_SIGNED);
+    let type_id = btf.structure("task", 4, &[member("pid", int, 0)]);
+    let relo = Relo {
+        program: 0,
+        type_id,
+        access: "0".to_owned(),
+        kind,
+    };
+    elf_builder::object(&btf, &[relo], false)
+}
+
+/// An object with programs and symbols of every sort that libbpf takes to the
+/// running kernel's own BTF, and of some that it does not.
+fn needs_kernel_btf() -> Vec<u8> {
+    const FUNC: u32 = 12 << 24;
+    const VAR: u32 = 14 << 24;
+    const DATASEC: u32 = 15 << 24;
+    const EXTERN: u32 = 2;
+    let mut btf = BtfBuilder::new();
+    let int = btf.int("int", 4, INT_SIGNED);
+    let task = btf.structure("task", 4, &[member("pid", int, 0)]);
+    let prototype = btf.prototype(int, &[]);
+    let of_ksyms = [
+        btf.raw("bpf_task_acquire", FUNC | EXTERN, prototype, &[]),
+        btf.raw("runqueues", VAR, int, &[EXTERN]),
+        // Looked for in kallsyms: it has no type.
+        btf.raw("_text", VAR, 0, &[EXTERN]),
+    ];
+    let rows = of_ksyms.map(|id| [id, 0, 0]).concat();
+    btf.raw(".ksyms", DATASEC | 3, 0, &rows);
+    let relo = Relo {
+        program: 0,
+        type_id: task,
+        access: "0:0".to_owned(),
+        kind: 0,
+    };
+    let sections = [
+        "raw_tp/sched_switch",
+        "fentry/do_exit",
+        "lsm.s/bprm_check_security",
+        "?struct_ops/init",
+        "iter/task",
+        "kprobe/do_exit",
+    ];
+    elf_builder::object_of_sections(&btf, &[relo], &sections, false)
+}
+
+fn disks(table: &mut Table) {
+    table.section("Disks");
+    table.app.configure(USUAL);
+    let _built = table.app.warnings(&[], &[]);
+    let bundle = table.app.bundles().remove(0);
+    let out = bundle.parent().unwrap().to_owned();
+    fs::remove_file(&bundle).unwrap();
+    for (case, options) in [
+        ("The disk is full.", "size=4k,nr_inodes=1"),
+        ("OUT_DIR cannot be written.", "ro"),
+    ] {
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", options, "tmpfs"])
+            .arg(&out)
+            .status();
+        if !mounted.is_ok_and(|status| status.success()) {
+            table.borrows(case, "mounting a full disk needs root and `mount`");
+            continue;
+        }
+        // Another configuration, so that the script runs again.
+        table.app.configure(&format!("{USUAL}# {options}\n"));
+        let message = table.app.complaint(&[], &[]);
+        let unmounted = Command::new("umount").arg(&out).status();
+        assert!(unmounted.unwrap().success());
+        let message = message.replace(out.to_str().unwrap(), "OUT_DIR");
+        write!(table.text, "\n{case}\n```text\n{message}\n```\n").unwrap();
+    }
 }

@@ -10,15 +10,6 @@ use btfhub_tests::pack;
 use btfhub_tests::project::{Project, Said};
 use btfhub_tests::shared::skip;
 
-/// Builds, and says whether cargo ran the build script.
-fn script_ran(app: &App, variables: &[(&str, &str)]) -> bool {
-    let mut command = app.project.command(&["build", "-v"]);
-    command.envs(variables.iter().copied());
-    let said = Said::of(&command.output().unwrap()).ok();
-    let ran = format!("/{}-", app.project.name());
-    (said.stderr.lines()).any(|line| line.contains("/build-script-build`") && line.contains(&ran))
-}
-
 /// The number of entries that the build decoded, from its line on demand.
 fn decoded(app: &App, arguments: &[&str], variables: &[(&str, &str)]) -> usize {
     let variables = [&[("BTFHUB_VERBOSE", "1")], variables].concat();
@@ -68,37 +59,34 @@ fn the_program_holds_the_kernels_of_its_target() {
 fn runs_again_when_and_only_when_something_changed() {
     let app = App::new();
     let usual = "archive = \"archive\"\nobjects = \"probe.o\"\n";
-    assert!(script_ran(&app, &[]));
-    assert!(!script_ran(&app, &[]), "nothing changed");
+    assert!(app.script_ran(&[]));
+    assert!(!app.script_ran(&[]), "nothing changed");
     for unrelated in ["README.md", "src/main.rs", "src/unrelated.c"] {
         let text = fs::read_to_string(app.path(unrelated)).unwrap_or_default();
         app.project.file(unrelated, text + "\n");
-        assert!(!script_ran(&app, &[]), "{unrelated}");
+        assert!(!app.script_ran(&[]), "{unrelated}");
     }
     app.project.file("probe.o", app::object(&["tgid"]));
-    assert!(script_ran(&app, &[]), "the object");
+    assert!(app.script_ran(&[]), "the object");
     app.configure(&format!("{usual}include = \"debian\"\n"));
-    assert!(script_ran(&app, &[]), "the configuration");
+    assert!(app.script_ran(&[]), "the configuration");
     pack::entry(
         &app.archive(),
         "debian/12/x86_64/6.1.0-2-amd64",
         &app::kernel(16),
     );
-    assert!(
-        script_ran(&app, &[]),
-        "a new kernel in a small plain archive"
-    );
-    assert!(script_ran(&app, &[("BTFHUB_PARTIAL", "1")]), "a variable");
-    assert!(script_ran(&app, &[]), "the variable is gone");
+    assert!(app.script_ran(&[]), "a new kernel in a small plain archive");
+    assert!(app.script_ran(&[("BTFHUB_PARTIAL", "1")]), "a variable");
+    assert!(app.script_ran(&[]), "the variable is gone");
 
     let file = "debian/12/x86_64/6.1.0-2-amd64.btf.tar.xz";
     app.project.file("btfhub.lock", lock(&app.archive()));
     app.configure(&format!("{usual}lock = \"btfhub.lock\"\n"));
-    assert!(script_ran(&app, &[]));
-    assert!(!script_ran(&app, &[]));
+    assert!(app.script_ran(&[]));
+    assert!(!app.script_ran(&[]));
     fs::remove_file(app.archive().join(file)).unwrap();
     app.project.file("btfhub.lock", lock(&app.archive()));
-    assert!(script_ran(&app, &[]), "the lock file");
+    assert!(app.script_ran(&[]), "the lock file");
 
     let archive = app.archive();
     git(&archive, &["init", "-q", "-b", "main"]);
@@ -106,8 +94,8 @@ fn runs_again_when_and_only_when_something_changed() {
     git(&archive, &["commit", "-q", "-m", "one"]);
     let one = git(&archive, &["rev-parse", "HEAD"]);
     app.configure(&format!("{usual}pin = \"{one}\"\n"));
-    assert!(script_ran(&app, &[]));
-    assert!(!script_ran(&app, &[]));
+    assert!(app.script_ran(&[]));
+    assert!(!app.script_ran(&[]));
     assert!(
         app.run()
             .ok()
@@ -117,9 +105,9 @@ fn runs_again_when_and_only_when_something_changed() {
     // As under a git hook: another repository's, which is none of ours.
     let elsewhere = [("GIT_DIR", "/nowhere"), ("GIT_WORK_TREE", "/nowhere")];
     app.configure(&format!("{usual}pin = \"{one}\"\nexclude = \"ubuntu\"\n"));
-    assert!(script_ran(&app, &elsewhere));
+    assert!(app.script_ran(&elsewhere));
     git(&archive, &["commit", "-q", "--allow-empty", "-m", "two"]);
-    let complaint = app.complaint(&[]);
+    let complaint = app.complaint(&[], &[]);
     assert!(
         complaint.contains("is at commit"),
         "the archive's commit: {complaint}"
@@ -161,20 +149,20 @@ fn what_the_script_compiles_itself_never_goes_stale() {
             .file("objects/t.o", app::object(&["tgid"]))
             .file("src/probe.bpf.c", "p")
             .file("src/bpf/probe.h", "");
-        assert!(script_ran(&app, &[]));
+        assert!(app.script_ran(&[]));
         assert!(
-            !script_ran(&app, &[]),
+            !app.script_ran(&[]),
             "what it writes is not what it waits for: {object}"
         );
         let before = app.bundle();
         app.project.file("src/bpf/probe.h", "t");
-        assert!(script_ran(&app, &[]), "a header: {object}");
+        assert!(app.script_ran(&[]), "a header: {object}");
         assert_ne!(app.bundle(), before);
         app.project
             .file("src/bpf/probe.h", "")
             .file("src/probe.bpf.c", "t");
-        assert!(script_ran(&app, &[]), "the source: {object}");
-        assert!(!script_ran(&app, &[]));
+        assert!(app.script_ran(&[]), "the source: {object}");
+        assert!(!app.script_ran(&[]));
     }
 }
 
@@ -234,6 +222,31 @@ fn a_partial_bundle_is_marked_and_never_a_release() {
         said.stdout
     );
     assert_eq!(said.stdout.matches(" in class ").count(), 23);
+}
+
+/// What cargo calls a release: every profile that inherits from it. Any other is
+/// one to us as soon as it optimises.
+#[test]
+fn nothing_that_may_be_shipped_is_partial() {
+    let app = App::new();
+    for number in 10..30 {
+        let kernel = format!("debian/12/x86_64/6.1.0-{number}-amd64");
+        pack::entry(&app.archive(), &kernel, &app::kernel(number));
+    }
+    for (level, holds) in [("1", 8), ("2", 23), ("\"s\"", 23)] {
+        let profile = format!("profile.dev.opt-level={level}");
+        let mut command = app.project.command(&["run", "--config", &profile]);
+        let said = Said::of(&command.env("BTFHUB_PARTIAL", "1").output().unwrap()).ok();
+        let kernels = said.stdout.matches(" in class ").count();
+        assert_eq!(kernels, holds, "opt-level {level}: {}", said.stdout);
+    }
+    let project = Project::new("[profile.dist]\ninherits = \"release\"\nopt-level = 0\n");
+    project.file("src/lib.rs", "").file(
+        "build.rs",
+        "fn main() { println!(\"cargo::warning=PROFILE={}\", std::env::var(\"PROFILE\").unwrap()) }",
+    );
+    let said = project.cargo(&["build", "--profile", "dist"]).ok().stderr;
+    assert!(said.contains("PROFILE=release"), "{said}");
 }
 
 #[test]

@@ -140,14 +140,64 @@ fn a_lazy_clone_is_not_fetched_from() {
         &url,
         "lazy",
     ]);
-    fs::rename(repository.path("origin/.git"), repository.path("gone")).unwrap();
     for kernel in [FIRST, SECOND] {
         pack::entry(&repository.path("lazy"), kernel, &app::kernel(8));
     }
     let head = git(&repository.path("lazy"), &["rev-parse", "HEAD"]);
-    let refused = refusal(pin_of(&repository.builder("lazy").pin(head)));
-    assert!(refused.contains("git cannot read the archive"), "{refused}");
-    assert!(refused.contains("Help: "), "{refused}");
+    // Whether or not there is something to fetch from.
+    for origin in ["there", "gone"] {
+        let refused = refusal(pin_of(&repository.builder("lazy").pin(&head)));
+        assert!(
+            refused.contains("git cannot read the archive"),
+            "{origin}: {refused}"
+        );
+        assert!(
+            refused.contains("a build fetches nothing"),
+            "{origin}: {refused}"
+        );
+        let _ = fs::rename(repository.path("origin/.git"), repository.path("gone"));
+    }
+}
+
+#[test]
+fn what_git_is_told_not_to_look_at_is_not_trusted() {
+    let repository = Repository::new();
+    let origin = repository.path("origin");
+    let file = format!("{FIRST}.btf.tar.xz");
+    for (blind, seeing) in [
+        ("--assume-unchanged", "--no-assume-unchanged"),
+        ("--skip-worktree", "--no-skip-worktree"),
+    ] {
+        git(&origin, &["update-index", blind, &file]);
+        pack::entry(&origin, FIRST, &app::kernel(99));
+        assert_eq!(git(&origin, &["status", "--porcelain"]), "", "git is blind");
+        let refused = refusal(repository.pinned("origin"));
+        assert!(refused.contains("told not to look at 1 entry"), "{refused}");
+        let others = repository.builder("origin").exclude("debian");
+        assert!(pin_of(&others.pin(repository.head())).is_ok());
+        git(&origin, &["update-index", seeing, &file]);
+        git(&origin, &["checkout", "-q", "--", &file]);
+        assert!(repository.pinned("origin").is_ok());
+    }
+}
+
+#[test]
+fn a_commit_is_what_its_id_says_whatever_replaces_it() {
+    let repository = Repository::new();
+    let origin = repository.path("origin");
+    let first = repository.head();
+    pack::entry(&origin, FIRST, &app::kernel(99));
+    git(&origin, &["commit", "-q", "-a", "-m", "two"]);
+    let second = repository.head();
+    git(&origin, &["reset", "-q", "--soft", &first]);
+    git(&origin, &["replace", &first, &second]);
+    assert_eq!(
+        git(&origin, &["status", "--porcelain"]),
+        "",
+        "git is misled"
+    );
+    let refused = refusal(repository.pinned("origin"));
+    assert!(refused.contains("1 of the 2 entries used"), "{refused}");
 }
 
 #[test]
@@ -279,10 +329,7 @@ fn a_lock_knows_every_entry() {
     let bytes = fs::read(&entry).unwrap();
     fs::remove_file(&entry).unwrap();
     let refused = refusal(locked(builder()));
-    assert!(
-        refused.contains("1 locked entries are missing"),
-        "{refused}"
-    );
+    assert!(refused.contains("1 locked entry is missing"), "{refused}");
     assert!(locked(builder().include("ubuntu")).is_ok(), "not missed");
     pack::entry(&origin, FIRST, &app::kernel(9));
     let refused = refusal(locked(builder()));
@@ -296,7 +343,7 @@ fn a_lock_knows_every_entry() {
     fs::write(&entry, bytes).unwrap();
     pack::entry(&origin, "debian/11/x86_64/5.10.0-9-amd64", &app::kernel(8));
     let refused = refusal(locked(builder()));
-    assert!(refused.contains("1 are not locked"), "{refused}");
+    assert!(refused.contains("1 is not locked"), "{refused}");
 }
 
 #[test]

@@ -31,5 +31,5 @@ pub(crate) use entry::SUFFIX;
 pub use filter::{Filter, FilterError};
 pub use lock::Lock;
 pub use pin::Pin;
-pub(crate) use pin::{Pinned, check_digest, lines, log_of_head};
+pub(crate) use pin::{Pinned, State, check_digest, lines};
 pub use scan::Archive;

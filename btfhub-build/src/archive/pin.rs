@@ -3,9 +3,9 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
-use super::git::Checkout;
+use super::git::{Checkout, Tracked};
 use super::{Archive, Digest, Entry, Lock};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, count, shell_word};
 
 /// What tells the state of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -88,7 +88,7 @@ impl Pin {
                 })
             }
             Self::Lock(path) => {
-                let lock = Lock::read(path)?;
+                let lock = Lock::read(path).map_err(|error| error.help(renewal(archive, path)))?;
                 locked(archive, path, &lock, used, wanted)?;
                 Ok(Pinned {
                     line: format!("lock {}", lock.fingerprint()),
@@ -134,14 +134,33 @@ pub(crate) fn check_digest(entry: &Entry, found: Digest, lock: &Lock) -> Result<
     }
 }
 
-/// The file that changes whenever a checkout's HEAD moves, if the archive is a
-/// checkout of its own.
-pub(crate) fn log_of_head(archive: &Archive) -> Option<PathBuf> {
-    let checkout = Checkout::of(archive.root()).ok()?;
-    checkout
-        .is_whole()
-        .then(|| checkout.log_of_head())
-        .flatten()
+/// What changes with the state of an archive, as far as git knows it.
+#[derive(Debug)]
+pub(crate) struct State {
+    /// Files that change whenever the commit does; none without git.
+    pub(crate) files: Vec<PathBuf>,
+    /// Whether the commit is the archive's own. Otherwise it is that of a
+    /// repository around the archive, and changes more often than the archive.
+    pub(crate) is_own: bool,
+}
+
+impl State {
+    pub(crate) fn of(archive: &Archive) -> Self {
+        match Checkout::of(archive.root()) {
+            Ok(checkout) => Self {
+                files: checkout.moves_with_head(),
+                is_own: checkout.is_whole(),
+            },
+            // No git here, or one that refuses: where the log usually is.
+            Err(_) => {
+                let log = archive.root().join(".git/logs/HEAD");
+                Self {
+                    is_own: log.is_file(),
+                    files: log.is_file().then_some(log).into_iter().collect(),
+                }
+            }
+        }
+    }
 }
 
 /// A name that means one thing for ever: nothing shorter, no branch.
@@ -154,7 +173,11 @@ fn full_id(id: &str, what: &str) -> Result<String, Error> {
         ErrorKind::Config,
         format!("the pin `{id}` is no full {what} id"),
     )
-    .help("a full id has 40 hexadecimal digits; a branch, a tag or a shorter id could mean something else tomorrow"))
+    .help(format!(
+        "a full id has 40 hexadecimal digits; a branch, a tag or a shorter id could mean something \
+         else tomorrow. `git -C ARCHIVE rev-parse {}` prints it",
+        if what == "commit" { "HEAD" } else { "HEAD:./" }
+    )))
 }
 
 fn same(archive: &Archive, what: &str, pinned: &str, found: &str) -> Result<(), Error> {
@@ -166,7 +189,8 @@ fn same(archive: &Archive, what: &str, pinned: &str, found: &str) -> Result<(), 
     let error = Error::new(ErrorKind::Pin, message);
     Err(if what == "commit" {
         error.help(format!(
-            "`git -C {root} checkout {pinned}` goes there; or pin {found}"
+            "`git -C {} checkout {pinned}` goes there; or pin {found}",
+            shell_word(root)
         ))
     } else {
         error.help(format!("check out what was pinned, or pin {found}"))
@@ -175,11 +199,28 @@ fn same(archive: &Archive, what: &str, pinned: &str, found: &str) -> Result<(), 
 
 /// Every used file must be in the commit and as the commit has it.
 fn unmodified(archive: &Archive, checkout: &Checkout, used: &[Entry]) -> Result<(), Error> {
-    let tracked = checkout.tracked()?;
+    let Tracked { looked_at, trusted } = checkout.tracked()?;
     let changed = checkout.changed()?;
+    let unseen: Vec<_> = (used.iter().map(Entry::path))
+        .filter(|path| trusted.contains(*path))
+        .map(|path| path.display().to_string())
+        .collect();
+    if let Some(first) = unseen.first() {
+        let message = format!(
+            "git was told not to look at {} used of the archive {}: {}",
+            count(unseen.len(), "entry", "entries"),
+            archive.root().display(),
+            some(unseen.iter())
+        );
+        return Err(Error::new(ErrorKind::Pin, message).help(format!(
+            "`git -C {} update-index --no-assume-unchanged --no-skip-worktree {}` makes it look",
+            shell_word(archive.root().display()),
+            shell_word(first)
+        )));
+    }
     let wrong: Vec<&Path> = (used.iter().map(Entry::path))
         .filter(|path| {
-            !tracked.contains(*path) || path.ancestors().any(|above| changed.contains(above))
+            !looked_at.contains(*path) || path.ancestors().any(|above| changed.contains(above))
         })
         .collect();
     if wrong.is_empty() {
@@ -193,7 +234,8 @@ fn unmodified(archive: &Archive, checkout: &Checkout, used: &[Entry]) -> Result<
         some(wrong.iter().map(|path| path.display().to_string()))
     );
     Err(Error::new(ErrorKind::Pin, message).help(
-        "`git checkout -- <file>` restores one; kernels of your own belong into a second archive",
+        "`git checkout -- <file>` restores one; kernels of your own belong into a second archive, \
+         which needs no pin",
     ))
 }
 
@@ -214,16 +256,16 @@ fn locked(
     }
     let mut differences = Vec::new();
     if !missing.is_empty() {
-        let count = missing.len();
         differences.push(format!(
-            "{count} locked entries are missing ({})",
+            "{} missing ({})",
+            count(missing.len(), "locked entry is", "locked entries are"),
             some(missing.into_iter())
         ));
     }
     if !new.is_empty() {
-        let count = new.len();
         differences.push(format!(
-            "{count} are not locked ({})",
+            "{} not locked ({})",
+            count(new.len(), "is", "are"),
             some(new.into_iter())
         ));
     }
@@ -233,8 +275,19 @@ fn locked(
         path.display(),
         differences.join("; ")
     );
-    Err(Error::new(ErrorKind::Pin, message)
-        .help("restore the archive, or renew the lock with `cargo btfhub lock`"))
+    Err(Error::new(ErrorKind::Pin, message).help(format!(
+        "restore the archive; or {}",
+        renewal(archive, path)
+    )))
+}
+
+/// What writes a lock of an archive.
+fn renewal(archive: &Archive, lock: &Path) -> String {
+    format!(
+        "`cargo btfhub lock --archive {} --out {}` writes the lock anew",
+        shell_word(archive.root().display()),
+        shell_word(lock.display())
+    )
 }
 
 /// The first few of a list.

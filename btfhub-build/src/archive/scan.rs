@@ -9,7 +9,7 @@ use walkdir::WalkDir;
 
 use super::anomaly::{Anomaly, Oddity};
 use super::entry::{Entry, SUFFIX};
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 
 /// How deep below the root a name is still looked at: an entry is at 4; one
 /// more level each way shows a root that was named one directory off.
@@ -41,15 +41,16 @@ impl Archive {
     pub fn scan(root: impl AsRef<Path>) -> Result<Self, Error> {
         let root = root.as_ref();
         let canonical = fs::canonicalize(root).map_err(|error| {
+            let seen_from = match std::env::current_dir() {
+                Ok(here) if root.is_relative() => format!(", seen from {}", here.display()),
+                _ => String::new(),
+            };
             Error::new(
                 ErrorKind::Archive,
-                format!("no BTF archive at {}", root.display()),
+                format!("no BTF archive at {}{seen_from}", root.display()),
             )
             .because(error)
-            .help(
-                "clone https://github.com/aquasecurity/btfhub-archive and name its directory, \
-                 in Builder::archive or in BTFHUB_ARCHIVE",
-            )
+            .help(GET_AN_ARCHIVE)
         })?;
         if let Err(error) = fs::read_dir(&canonical) {
             let message = format!("the BTF archive {} cannot be listed", root.display());
@@ -126,6 +127,11 @@ impl Archive {
                 strays.len(),
                 stray.display()
             ),
+            None if is_empty(&self.root) => {
+                "the directory is empty; where it is a submodule, `git \
+                                             submodule update --init` fetches it"
+                    .to_owned()
+            }
             None => format!(
                 "entries are <distro>/<version>/<arch>/<release>{SUFFIX}; in a sparse checkout \
                  `git sparse-checkout list` shows what is there"
@@ -232,6 +238,10 @@ impl Walk {
         entry.set_size(size);
         self.entries.push(entry);
     }
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).is_ok_and(|mut listing| listing.next().is_none())
 }
 
 /// A link that leads nowhere is the archive's business; anything else that

@@ -120,6 +120,11 @@ impl Generated {
         self.objects.iter().map(|loaded| loaded.file.as_path())
     }
 
+    /// The objects with their files.
+    pub(crate) fn loaded(&self) -> &[Loaded] {
+        &self.objects
+    }
+
     /// The distinct relocations of all objects.
     pub fn relocations(&self) -> &Relocations {
         &self.relocations
@@ -283,11 +288,10 @@ impl Builder {
         .with_objects(&objects.collect::<Vec<_>>())
     }
 
-    /// A bundle without kernels, for objects that stand nowhere yet.
-    pub(crate) fn empty_bundle(&self) -> Result<Vec<u8>, Error> {
-        let objects = objects::load(&self.objects)?;
+    /// A bundle without kernels, for these objects.
+    pub(crate) fn empty_bundle(&self, objects: &[Loaded]) -> Result<Vec<u8>, Error> {
         let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
-        let provenance = self.provenance(&objects, &relocations, Vec::new());
+        let provenance = self.provenance(objects, &relocations, Vec::new());
         classes::bundle(&[], &classes::Ordered::default(), provenance)
     }
 }

@@ -7,7 +7,7 @@ use btfhub_runtime::Arch;
 use super::{Builder, OnBadEntry, parts};
 use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Oddity, Pinned};
 use crate::atlas::Atlas;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::shard::Shard;
 
 /// How many kernels a partial bundle holds at most.
@@ -85,12 +85,7 @@ impl Chosen {
 /// Scans the archives and chooses.
 pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
     if builder.archives.is_empty() && builder.atlases.is_empty() {
-        return Err(
-            Error::new(ErrorKind::Config, "no BTF archive was named").help(
-                "clone https://github.com/aquasecurity/btfhub-archive and name its directory, in \
-             Builder::archive or in the variable BTFHUB_ARCHIVE",
-            ),
-        );
+        return Err(Error::new(ErrorKind::Config, "no BTF archive was named").help(GET_AN_ARCHIVE));
     }
     let filters = |filters: &[String]| {
         let filters = filters.iter().map(|filter| Filter::new(filter));
@@ -168,8 +163,9 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
             all().filter(of_archs).count()
         );
         return Err(Error::new(ErrorKind::Config, message).help(format!(
-            "included: {}; excluded: {}",
-            listed(&builder.include, "everything"),
+            "included is what matches {}; excluded: {}; `cargo btfhub list --kernels` names what \
+             the archive holds",
+            listed(&builder.include, "anything"),
             listed(&builder.exclude, "nothing"),
         )));
     }
@@ -255,7 +251,8 @@ fn listed(filters: &[String], none: &str) -> String {
     if filters.is_empty() {
         none.to_owned()
     } else {
-        filters.join(" ")
+        let quoted = filters.iter().map(|filter| format!("`{filter}`"));
+        quoted.collect::<Vec<_>>().join(" or ")
     }
 }
 

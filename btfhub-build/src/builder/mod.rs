@@ -25,9 +25,9 @@ use std::path::{Path, PathBuf};
 use crate::archive::{self, Pin};
 use crate::diagnostics::{Level, Levels, Lint};
 use crate::error::Error;
-use crate::relo::Relocations;
 
 pub use generate::{BadEntry, Generated, Kernel, Progress};
+pub(crate) use objects::Loaded;
 
 /// Tailors the kernels of a BTFhub archive to eBPF objects.
 ///
@@ -259,8 +259,10 @@ impl Builder {
     }
 
     /// In [`build`](Self::build), where no archive is on this machine (none is
-    /// named, or what is named does not exist): embeds an empty bundle and
-    /// warns, instead of failing. The program then finds no embedded BTF.
+    /// named, or what is named does not exist or is an empty directory, as a
+    /// submodule is that was not fetched): embeds an empty bundle and warns,
+    /// instead of failing. The program then finds no embedded BTF. Cargo can't
+    /// be told to wait for what is not there: `touch build.rs` when it is.
     ///
     /// Default: an archive must be there.
     pub fn optional(mut self) -> Self {
@@ -309,9 +311,10 @@ impl Builder {
         !self.pins.is_empty()
     }
 
-    pub(crate) fn locks(&self) -> impl Iterator<Item = &Path> {
-        self.pins.values().filter_map(|pin| match pin {
-            Pin::Lock(path) => Some(path.as_path()),
+    /// The lock files, each with the number of its archive.
+    pub(crate) fn locks(&self) -> impl Iterator<Item = (usize, &Path)> {
+        self.pins.iter().filter_map(|(archive, pin)| match pin {
+            Pin::Lock(path) => Some((*archive, path.as_path())),
             _ => None,
         })
     }
@@ -326,11 +329,13 @@ impl Builder {
         objects::files(&self.objects)
     }
 
-    /// The relocations of the objects.
-    pub(crate) fn relocations(&self) -> Result<Relocations, Error> {
-        let objects = objects::load(&self.objects)?;
-        Ok(Relocations::from_objects(
-            objects.iter().map(|loaded| &loaded.object),
-        ))
+    /// The directories in which a new file may be a new object.
+    pub(crate) fn object_directories(&self) -> impl Iterator<Item = &Path> {
+        objects::directories(&self.objects)
+    }
+
+    /// The objects, read.
+    pub(crate) fn load_objects(&self) -> Result<Vec<Loaded>, Error> {
+        objects::load(&self.objects)
     }
 }

@@ -33,7 +33,7 @@ pub(super) fn load(sources: &[Source]) -> Result<Vec<Loaded>, Error> {
         let data = fs::read(&file).map_err(|error| unreadable(&file, error))?;
         let name = file.file_name().unwrap_or(file.as_os_str());
         let object = Object::parse(&name.to_string_lossy(), &data).map_err(|error| {
-            let message = format!("{} cannot be tailored for", file.display());
+            let message = format!("the eBPF object {} cannot be used", file.display());
             Error::new(ErrorKind::Object, message).because(error)
         })?;
         let sha256 = Sha256::digest(&data).into();
@@ -65,6 +65,34 @@ pub(super) fn files(sources: &[Source]) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
+/// The directories in which a new file may be a new object.
+pub(super) fn directories(sources: &[Source]) -> impl Iterator<Item = &Path> {
+    sources.iter().filter_map(|source| match source {
+        Source::Directory(directory) => Some(directory.as_path()),
+        Source::Path(path) => as_pattern(path).map(|_| {
+            let plain = |above: &&Path| !above.as_os_str().as_encoded_bytes().iter().any(is_wild);
+            // `ancestors` ends with the empty path.
+            path.ancestors()
+                .skip(1)
+                .find(plain)
+                .unwrap_or(Path::new(""))
+        }),
+    })
+}
+
+/// A byte that stands for other ones in a pattern.
+fn is_wild(byte: &u8) -> bool {
+    matches!(byte, b'*' | b'?' | b'[')
+}
+
+/// The path if it is a pattern: what is there under its very name is a file.
+fn as_pattern(path: &Path) -> Option<&str> {
+    let pattern = path
+        .to_str()
+        .filter(|path| path.bytes().any(|byte| is_wild(&byte)))?;
+    (!path.exists()).then_some(pattern)
+}
+
 fn unreadable(file: &Path, error: std::io::Error) -> Error {
     let message = format!("cannot read the eBPF object {}", file.display());
     let missing = error.kind() == std::io::ErrorKind::NotFound;
@@ -81,9 +109,8 @@ fn unreadable(file: &Path, error: std::io::Error) -> Error {
 
 /// The files that a path or a pattern names.
 fn matching(path: &Path) -> Result<Vec<PathBuf>, Error> {
-    let pattern = match path.to_str() {
-        Some(pattern) if !path.exists() && pattern.contains(['*', '?', '[']) => pattern,
-        _ => return Ok(vec![path.to_owned()]),
+    let Some(pattern) = as_pattern(path) else {
+        return Ok(vec![path.to_owned()]);
     };
     let bad = |message: String| Error::new(ErrorKind::Config, message);
     let files = glob::glob(pattern)
@@ -92,7 +119,8 @@ fn matching(path: &Path) -> Result<Vec<PathBuf>, Error> {
         .map_err(|error| bad(format!("`{pattern}` cannot be looked for")).because(error))?;
     if files.is_empty() {
         let message = format!("no eBPF object matches {pattern}");
-        return Err(Error::new(ErrorKind::Object, message));
+        return Err(Error::new(ErrorKind::Object, message)
+            .help("compile the objects before btfhub_build runs, or name another pattern"));
     }
     Ok(files)
 }
@@ -122,10 +150,12 @@ fn objects_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
         let message = format!("no eBPF object in {}", directory.display());
         let error = Error::new(ErrorKind::Object, message);
         return Err(match others.as_slice() {
-            [] => error.help("it holds no file at all (directories below are not looked into)"),
+            [] => error.help(
+                "it holds no file at all, and directories below it are not looked into; compile \
+                 the objects before btfhub_build runs",
+            ),
             [.., _] => error.help(format!(
-                "its {} files are none: {}{}",
-                others.len(),
+                "name the directory that clang writes them to; what is here is something else: {}{}",
                 others
                     .iter()
                     .take(5)

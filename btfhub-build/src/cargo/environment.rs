@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind};
 
 /// Archives to use where the build script names none, separated as in `PATH`.
 pub(super) const ARCHIVE: &str = "BTFHUB_ARCHIVE";
-/// Set to 1: embed a few kernels only, in builds that are no releases.
+/// Set to 1: embed a few kernels only, in builds that nobody ships.
 pub(super) const PARTIAL: &str = "BTFHUB_PARTIAL";
 /// Where the cache is, instead of the target directory.
 pub(super) const CACHE_DIR: &str = "BTFHUB_CACHE_DIR";
@@ -25,7 +25,9 @@ pub(super) struct Environment {
     pub(super) out_dir: PathBuf,
     pub(super) package: PathBuf,
     pub(super) target_arch: String,
-    pub(super) release: bool,
+    /// Whether what is built may be given to others: it is a release, or as
+    /// optimised as one.
+    pub(super) may_ship: bool,
     pub(super) jobs: Option<NonZeroUsize>,
     pub(super) archives: Vec<PathBuf>,
     pub(super) partial: bool,
@@ -50,8 +52,10 @@ impl Environment {
             target_arch: cargo("CARGO_CFG_TARGET_ARCH")?
                 .to_string_lossy()
                 .into_owned(),
-            // "release" for every profile that inherits from it.
-            release: set("PROFILE").is_some_and(|profile| profile == "release"),
+            // PROFILE is "release" for every profile that inherits from it, and
+            // "debug" for all others, however much they optimise.
+            may_ship: set("PROFILE").is_none_or(|profile| profile != "debug")
+                || set("OPT_LEVEL").is_none_or(|level| level != "0" && level != "1"),
             jobs,
             archives: env::split_paths(&archives)
                 .filter(|path| !path.as_os_str().is_empty())
@@ -88,13 +92,13 @@ pub(super) fn package() -> Result<PathBuf, Error> {
 
 /// A variable that is on or off.
 fn switch(name: &str) -> Result<bool, Error> {
-    match env::var_os(name).as_ref().and_then(|value| value.to_str()) {
-        None if env::var_os(name).is_none() => Ok(false),
+    let value = env::var_os(name).unwrap_or_default();
+    match value.to_str() {
         Some("" | "0" | "false" | "no") => Ok(false),
         Some("1" | "true" | "yes") => Ok(true),
         _ => {
-            let message = format!("{name} is neither 1 nor 0");
-            Err(Error::new(ErrorKind::Config, message))
+            let message = format!("{name} is `{}`, neither 1 nor 0", value.to_string_lossy());
+            Err(Error::new(ErrorKind::Config, message).help("unset it, or set it to 1 or 0"))
         }
     }
 }

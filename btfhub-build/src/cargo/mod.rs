@@ -7,16 +7,17 @@ mod manifest;
 mod prepared;
 mod watch;
 
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use self::environment::Environment;
 use self::watch::Watch;
-use crate::builder::{Builder, Generated};
+use crate::builder::{Builder, Generated, Loaded};
 use crate::diagnostics::{Diagnostic, Level, Lint};
-use crate::error::{Error, ErrorKind};
-use crate::{archive, diagnostics, output};
+use crate::error::{Error, ErrorKind, count};
+use crate::{diagnostics, output};
 
 impl Builder {
     /// The last line of a build script: writes `$OUT_DIR/<name>.btfhub`, which
@@ -27,7 +28,7 @@ impl Builder {
     /// | variable | meaning |
     /// |---|---|
     /// | `BTFHUB_ARCHIVE` | the archives, separated as in `PATH`, where the script names none |
-    /// | `BTFHUB_PARTIAL` | 1: embed a few kernels only, marked as partial; without effect in release builds |
+    /// | `BTFHUB_PARTIAL` | 1: embed a few kernels only, marked as partial; without effect in what may be shipped: every profile that inherits from release, and any other with `opt-level` 2 or above |
     /// | `BTFHUB_CACHE_DIR` | where to remember what need not be done again; default: below cargo's target directory |
     /// | `BTFHUB_VERBOSE` | 1: one line about what was embedded, as a cargo warning |
     ///
@@ -37,14 +38,18 @@ impl Builder {
     /// # When cargo runs the script again
     /// When an object, the archive's commit, its lock file, an atlas, a prepared
     /// bundle or one of the variables above changes, or the Cargo.toml that
-    /// `Builder::from_manifest` read. A build script that
-    /// prints such lines is no longer run for *any* change in the package, so
-    /// where it compiles the objects itself, all C files and headers of the
-    /// package are watched too. Whatever else your objects are made from, name
-    /// it with `cargo::rerun-if-changed` yourself.
+    /// `Builder::from_manifest` read; when an object comes or goes in a
+    /// directory that [`objects_in`](Self::objects_in) or a pattern names, if
+    /// that is not the package's own. A build script that prints such lines is
+    /// no longer run for *any* change in the package, so where it compiles the
+    /// objects itself, all C files and headers of the package are watched too,
+    /// and those outside of it that the objects' line info names, with the C
+    /// files beside them. Whatever else your objects are made from, name it with
+    /// `cargo::rerun-if-changed` yourself.
     ///
-    /// A plain folder as an archive, without git and without a lock file, is
-    /// watched when it holds at most 256 entries.
+    /// An archive without a commit of its own and without a lock file is watched
+    /// as a folder when it holds at most 256 entries. One with more is watched
+    /// by the commit of the repository around it, if there is one.
     ///
     /// # Errors
     /// As [`generate`](Self::generate); and outside of a build script. Nothing
@@ -82,41 +87,41 @@ impl Builder {
         if self.archives.is_empty() && self.atlases.is_empty() {
             self.archives.clone_from(&environment.archives);
         }
-        let arch = environment.target_arch.clone();
-        self.archs.get_or_insert_with(|| vec![arch]);
         self.jobs = self.jobs.or(environment.jobs);
         self.cache_dir = (environment.cache_dir.clone())
             .or(self.cache_dir)
             .or_else(|| Some(environment.target_dir()?.join("btfhub")));
-        // A release holds every kernel, whatever a shell exports.
-        self.partial = environment.partial && !environment.release;
+        // What may be shipped holds every kernel, whatever a shell exports.
+        self.partial = environment.partial && !environment.may_ship;
 
         let mut script = Script::new(environment);
         if let Some(manifest) = &self.manifest {
             script.watch.file(manifest);
         }
         if let Some(path) = &self.prepared {
-            let (arch, release) = (&environment.target_arch, environment.release);
-            output::write(file, &prepared::read(&self, path, arch, release)?)?;
+            let objects = self.load_objects()?;
+            output::write(file, &prepared::read(&self, path, &objects, environment)?)?;
             script.watch.file(path);
-            script
-                .watch
-                .objects(self.object_files()?.iter().map(AsRef::as_ref));
+            self.watch_objects(&objects, &mut script.watch);
             return Ok(script.lines());
         }
-        let is_here = |path: &std::path::PathBuf| path.exists();
-        let here =
-            self.archives.iter().any(is_here) || self.atlases.iter().any(|(file, _)| is_here(file));
+        let arch = environment.target_arch.clone();
+        self.archs.get_or_insert_with(|| vec![arch]);
+        let here = (self.archives.iter()).any(|archive| is_here(archive))
+            || self.atlases.iter().any(|(file, _)| file.exists());
         if self.optional && !here {
             let message = format!(
-                "`{name}` is empty, because no BTF archive is here: the program will find no \
-                 embedded BTF for any kernel"
+                "`{name}` is empty, because no BTF archive is here{}: the program will find no \
+                 embedded BTF for any kernel. Once there is one, `touch build.rs`",
+                match self.archives.first() {
+                    Some(archive) => format!(" ({})", archive.display()),
+                    None => format!(" (and {} names none)", environment::ARCHIVE),
+                }
             );
+            let objects = self.load_objects()?;
             script.say(&self, &[said(Lint::EmptyBundle, message)])?;
-            output::write(file, &self.empty_bundle()?)?;
-            script
-                .watch
-                .objects(self.object_files()?.iter().map(AsRef::as_ref));
+            output::write(file, &self.empty_bundle(&objects)?)?;
+            self.watch_objects(&objects, &mut script.watch);
             return Ok(script.lines());
         }
         let generated = self.generate()?;
@@ -124,7 +129,8 @@ impl Builder {
         let mut found = diagnostics::find(&generated, heard);
         if self.partial {
             let message = format!(
-                "`{name}` is partial: {} of {} kernels, because {} is set",
+                "`{name}` is partial: {} of {} kernels, because {} is set; a release build \
+                 holds all",
                 generated.kernels().len(),
                 generated.kernels_in_all(),
                 environment::PARTIAL
@@ -133,20 +139,14 @@ impl Builder {
         }
         script.say(&self, &found)?;
         generated.write_to(file)?;
-        script.watch.objects(generated.object_files());
-        for archive in generated.archives() {
-            match archive::log_of_head(archive) {
-                Some(log) => script.watch.file(&log),
-                None if self.locks().count() == 0 => {
-                    script
-                        .watch
-                        .plain_archive(archive.root(), archive.entries().len());
-                }
-                None => {}
+        self.watch_objects(generated.loaded(), &mut script.watch);
+        let locks: BTreeMap<usize, &Path> = self.locks().collect();
+        for (number, archive) in generated.archives().iter().enumerate() {
+            match locks.get(&number) {
+                // What the lock says is checked as a whole.
+                Some(lock) => script.watch.file(lock),
+                None => script.watch.archive(archive),
             }
-        }
-        for lock in self.locks() {
-            script.watch.file(lock);
         }
         for (atlas, _) in &self.atlases {
             script.watch.file(atlas);
@@ -155,6 +155,23 @@ impl Builder {
             script.warn(&summary(name, &generated));
         }
         Ok(script.lines())
+    }
+
+    fn watch_objects(&self, objects: &[Loaded], watch: &mut Watch<'_>) {
+        watch.objects(objects.iter());
+        let written: Vec<&Path> = self.cache_dir.iter().map(PathBuf::as_path).collect();
+        for directory in self.object_directories() {
+            watch.directory_of_objects(directory, &written);
+        }
+    }
+}
+
+/// Whether an archive is there. An empty directory is the place of a submodule
+/// that was not fetched.
+fn is_here(archive: &Path) -> bool {
+    match fs::read_dir(archive) {
+        Ok(mut listing) => listing.next().is_some(),
+        Err(_) => archive.exists(),
     }
 }
 
@@ -181,8 +198,10 @@ impl<'a> Script<'a> {
         };
         let denied: Vec<String> = of(Level::Deny).map(ToString::to_string).collect();
         if !denied.is_empty() {
-            return Err(Error::new(ErrorKind::Denied, denied.join("\n"))
-                .help("the build denies these lints; see Builder::lint"));
+            return Err(Error::new(ErrorKind::Denied, denied.join("\n")).help(
+                "the build denies these lints by name: mend what they say, or `allow` them in \
+                     Builder::lint or [package.metadata.btfhub.lints]",
+            ));
         }
         for said in of(Level::Warn) {
             self.warn(&said.to_string());
@@ -214,11 +233,15 @@ fn said(lint: Lint, message: String) -> Diagnostic {
 /// The one line about what was embedded.
 fn summary(name: &str, generated: &Generated) -> String {
     format!(
-        "`{name}` holds {} kernels in {} classes for {} relocations, {} bytes; {} entries decoded",
-        generated.kernels().len(),
-        generated.class_count(),
-        generated.relocations().list().len(),
+        "`{name}` holds {} in {} for {}, {} bytes; {} decoded",
+        count(generated.kernels().len(), "kernel", "kernels"),
+        count(generated.class_count(), "class", "classes"),
+        count(
+            generated.relocations().list().len(),
+            "relocation",
+            "relocations"
+        ),
         generated.bundle().len(),
-        generated.decoded_entries(),
+        count(generated.decoded_entries(), "entry", "entries"),
     )
 }

@@ -7,11 +7,15 @@
 //! does not exist or that the script writes itself, for either makes every
 //! build run it.
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
 use super::environment::Environment;
+use crate::archive::{Archive, State};
+use crate::builder::Loaded;
+use crate::object::Object;
 
 /// A plain archive folder of no more entries is watched as a whole; cargo looks
 /// at every file of it then.
@@ -27,65 +31,132 @@ const C_FAMILY: [&str; 2] = ["c", "h"];
 #[derive(Debug)]
 pub(super) struct Watch<'a> {
     environment: &'a Environment,
-    paths: Vec<PathBuf>,
+    paths: BTreeSet<PathBuf>,
 }
 
 impl<'a> Watch<'a> {
     pub(super) fn new(environment: &'a Environment) -> Self {
-        let paths = Vec::new();
+        let paths = BTreeSet::new();
         Self { environment, paths }
     }
 
     /// A file that the result depends on, where it exists.
     pub(super) fn file(&mut self, path: &Path) {
         if path.is_file() {
-            self.paths.push(path.to_owned());
+            self.paths.insert(path.to_owned());
         }
     }
 
-    /// An archive without anything that tells its state in one file.
-    pub(super) fn plain_archive(&mut self, root: &Path, entries: usize) {
-        if entries <= SMALL_ARCHIVE {
-            self.paths.push(root.to_owned());
+    /// An archive that no lock file describes: its commit where it is a
+    /// checkout of its own; a small folder as a whole; of a large one the
+    /// commit that it is a part of, if it is part of any.
+    pub(super) fn archive(&mut self, archive: &Archive) {
+        let State { files, is_own } = State::of(archive);
+        if !is_own && archive.entries().len() <= SMALL_ARCHIVE {
+            self.paths.insert(archive.root().to_owned());
+        } else {
+            self.paths.extend(files);
         }
     }
 
     /// Objects, and the sources of those that this very script compiles.
-    pub(super) fn objects<'o>(&mut self, objects: impl Iterator<Item = &'o Path>) {
-        let mut compiles = false;
-        for object in objects {
-            let modified = object.metadata().and_then(|metadata| metadata.modified());
+    pub(super) fn objects<'o>(&mut self, objects: impl Iterator<Item = &'o Loaded>) {
+        let mut compiled = Vec::new();
+        for loaded in objects {
+            let modified = loaded.file.metadata().and_then(|file| file.modified());
             let times = modified.ok().zip(self.environment.started());
             let younger = times.is_some_and(|(modified, started)| modified >= started);
-            if object.starts_with(&self.environment.out_dir) || younger {
-                compiles = true;
+            if loaded.file.starts_with(&self.environment.out_dir) || younger {
+                compiled.push(loaded);
             } else {
-                self.paths.push(object.to_owned());
+                self.paths.insert(loaded.file.clone());
             }
         }
-        if compiles {
+        if !compiled.is_empty() {
             self.paths.extend(c_sources(&self.environment.package));
+        }
+        for loaded in compiled {
+            self.sources_elsewhere(&loaded.object);
         }
     }
 
-    /// The lines, each once, without what cannot stand in one.
-    pub(super) fn lines(mut self) -> Vec<String> {
-        self.paths.sort();
-        self.paths.dedup();
-        (self.paths.iter())
-            .filter_map(|path| path.to_str())
-            .filter(|path| !path.contains('\n'))
+    /// What an object was compiled from outside of the package, as its line
+    /// info names it, and the C files beside that.
+    fn sources_elsewhere(&mut self, object: &Object) {
+        for source in object.source_files() {
+            let source = self.environment.package.join(source);
+            let inside = source.starts_with(&self.environment.package);
+            let generated = source.starts_with(&self.environment.out_dir);
+            let Some(directory) = source.parent().filter(|_| !inside && !generated) else {
+                continue;
+            };
+            self.file(&source);
+            let beside = std::fs::read_dir(directory).into_iter().flatten();
+            let beside = beside.filter_map(|file| Some(file.ok()?.path()));
+            let c_files = beside.filter(|path| path.is_file() && is_c(path));
+            self.paths.extend(c_files);
+        }
+    }
+
+    /// A directory in which a new file would be a new object. Not one that a
+    /// build itself writes to: cargo looks at everything in it.
+    pub(super) fn directory_of_objects(&mut self, directory: &Path, written: &[&Path]) {
+        let Ok(real) = directory.canonicalize() else {
+            return;
+        };
+        let holds = |path: &Path| {
+            path.canonicalize()
+                .is_ok_and(|path| path.starts_with(&real))
+        };
+        let package = &self.environment.package;
+        let is_written = holds(&self.environment.out_dir)
+            || holds(package)
+            || written.iter().any(|path| holds(path))
+            || directory.starts_with(&self.environment.out_dir)
+            || self.environment.target_dir().is_some_and(holds);
+        if !is_written {
+            self.paths.insert(directory.to_owned());
+        }
+    }
+
+    /// The lines, each once. What cannot stand in one, for it is not UTF-8, is
+    /// named by a link to it in `OUT_DIR`: cargo follows links.
+    pub(super) fn lines(self) -> Vec<String> {
+        let Environment {
+            out_dir, package, ..
+        } = self.environment;
+        let odd = (self.paths.iter()).filter(|path| as_text(path).is_none());
+        let links = odd.enumerate().filter_map(|(number, path)| {
+            let link = out_dir.join(format!("btfhub-watched-{number}"));
+            let path = package.join(path);
+            if std::fs::read_link(&link).is_ok_and(|target| target == path) {
+                return Some(link);
+            }
+            // Left by a build that had other paths.
+            let _ = std::fs::remove_file(&link);
+            std::os::unix::fs::symlink(path, &link).ok()?;
+            Some(link)
+        });
+        let links: Vec<PathBuf> = links.collect();
+        (self.paths.iter().chain(&links))
+            .filter_map(|path| as_text(path))
             .map(|path| format!("cargo::rerun-if-changed={path}"))
             .collect()
     }
 }
 
+/// A path as it can stand in a line.
+fn as_text(path: &Path) -> Option<&str> {
+    path.to_str().filter(|path| !path.contains('\n'))
+}
+
+fn is_c(path: &Path) -> bool {
+    let suffix = path.extension().and_then(|suffix| suffix.to_str());
+    suffix.is_some_and(|suffix| C_FAMILY.contains(&suffix))
+}
+
 /// The C files and headers of a package, without those of packages in it.
 fn c_sources(package: &Path) -> impl Iterator<Item = PathBuf> {
-    let is_source = |name: &Path| {
-        let suffix = name.extension().and_then(|suffix| suffix.to_str());
-        suffix.is_some_and(|suffix| C_FAMILY.contains(&suffix))
-    };
     WalkDir::new(package)
         .min_depth(1)
         .into_iter()
@@ -98,6 +169,6 @@ fn c_sources(package: &Path) -> impl Iterator<Item = PathBuf> {
                         || entry.path().join("CACHEDIR.TAG").exists()))
         })
         .filter_map(Result::ok)
-        .filter(move |entry| entry.file_type().is_file() && is_source(entry.path()))
+        .filter(|entry| entry.file_type().is_file() && is_c(entry.path()))
         .map(walkdir::DirEntry::into_path)
 }

@@ -7,6 +7,7 @@ use super::{Diagnostic, Lint};
 use crate::archive::{Anomaly, Oddity};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::builder::Generated;
+use crate::error::count;
 use crate::object::Object;
 use crate::relo::ReloKind;
 use crate::report::Survey;
@@ -95,11 +96,15 @@ fn failing_relocations(generated: &Generated) -> Option<Diagnostic> {
     (!worst.is_empty()).then(|| Diagnostic {
         lint: Lint::FailingRelocations,
         message: format!(
-            "programs cannot be loaded on {} of {} kernels, for {} relocations that find nothing \
-             there: {}{}; `cargo btfhub report` says why",
+            "programs cannot be loaded on {} of {}, because of {} there: {}{}; `cargo btfhub \
+             report` says why",
             kernels.len(),
-            generated.kernels().len(),
-            worst.len(),
+            count(generated.kernels().len(), "kernel", "kernels"),
+            count(
+                worst.len(),
+                "relocation that finds nothing or is refused",
+                "relocations that find nothing or are refused"
+            ),
             named.join(", "),
             if worst.len() > 3 { ", …" } else { "" }
         ),
@@ -128,14 +133,18 @@ fn of_object(object: &Object) -> Vec<Diagnostic> {
             Lint::TypeIdTarget,
             format!(
                 "{name} asks for ids of types in the kernel's BTF (bpf_core_type_id_kernel): with \
-                 the embedded BTF it gets the embedded one's, which mean nothing to the kernel"
+                 the embedded BTF it gets the embedded one's, which mean nothing to the kernel; \
+                 there don't hand them to it (bpf_snprintf_btf and the like)"
             ),
         );
     }
     if kinds.contains(&ReloKind::TypeMatches) {
         say(
             Lint::AyaTypeMatches,
-            format!("{name} uses bpf_core_type_matches, for which aya refuses the object"),
+            format!(
+                "{name} uses bpf_core_type_matches, for which aya refuses the object; load it with \
+                 libbpf, or ask bpf_core_type_exists and bpf_core_field_exists instead"
+            ),
         );
     }
     let needs = needs_kernel_btf(object);
@@ -201,8 +210,10 @@ fn of_entries(generated: &Generated) -> Vec<Diagnostic> {
         found.push(Diagnostic {
             lint: Lint::SkippedEntries,
             message: format!(
-                "{} entries of the archive cannot be used and were left out; the first: {first}",
-                bad.len()
+                "{} of the archive cannot be used and {} left out (`cargo btfhub check` says why); \
+                 the first: {first}",
+                count(bad.len(), "entry", "entries"),
+                if bad.len() == 1 { "was" } else { "were" },
             ),
         });
     }
@@ -214,9 +225,12 @@ fn of_entries(generated: &Generated) -> Vec<Diagnostic> {
         found.push(Diagnostic {
             lint: Lint::OddEntries,
             message: format!(
-                "the archive holds {} things that are not as they should be \
-                 (`cargo btfhub list` names them); the first: {first}",
-                odd.len()
+                "the archive holds {} (`cargo btfhub list` names them); the first: {first}",
+                count(
+                    odd.len(),
+                    "thing that is not as it should be",
+                    "things that are not as they should be"
+                )
             ),
         });
     }

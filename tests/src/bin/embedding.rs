@@ -36,7 +36,7 @@ fn main() {
             let project = Project::new("[dependencies]\nbtfhub-runtime.path = RUNTIME\n");
             project.file("probe.btfhub", &bundle);
             edit(&project, expression, 0);
-            project.cargo(&["build"]).ok();
+            let _ = project.cargo(&["build"]).ok();
             project
         });
         let mut best = [f64::MAX; WAYS.len()];
@@ -44,7 +44,7 @@ fn main() {
             for ((project, (_, expression)), best) in projects.iter().zip(WAYS).zip(&mut best) {
                 edit(project, expression, round);
                 let before = children();
-                project.cargo(&["build"]).ok();
+                let _ = project.cargo(&["build"]).ok();
                 *best = best.min(children() - before);
             }
         }
