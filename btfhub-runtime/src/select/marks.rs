@@ -4,10 +4,11 @@
 //! whose kernels would carry another one can't be it. Distributions that are
 //! not known here (forks of the archive hold such) are never ruled out.
 //!
-//! Debian and Ubuntu put their name into `uname -v` of everything they build,
-//! and the archive holds nothing else of theirs: a kernel without the name was
-//! built by somebody else, from the same sources perhaps and under the same
-//! release, but with another configuration.
+//! Debian and Ubuntu put their name into `uname -v` of everything they build:
+//! a kernel without the name that bears a release of theirs was built by
+//! somebody else, from the same sources perhaps, but with another
+//! configuration. Releases that they would not give (those of one's own kernels,
+//! filed under their name) say nothing.
 
 use core::fmt;
 
@@ -135,7 +136,8 @@ impl<'h> Marks<'h> {
             "ubuntu" => ("-Ubuntu", self.ubuntu.is_some()),
             _ => return None,
         };
-        (self.has_uname_v && !there).then_some(Contradiction::Lacks { text })
+        let lacks = self.has_uname_v && !there && has_abi_number(self.release);
+        lacks.then_some(Contradiction::Lacks { text })
     }
 
     fn names_debian(&self) -> bool {
@@ -198,6 +200,14 @@ fn debian_mark<'h>(text: &'h str, place: &'static str) -> Option<Mark<'h>> {
             version: Version::Major(digits),
         })
     })
+}
+
+/// Whether a release has the number that Debian and Ubuntu put behind the
+/// kernel's version (`5.10.0-30-amd64`, `4.19.0-0.bpo.19-amd64`,
+/// `5.4.0-80-generic`), or Debian's newer mark (`6.12.43+deb13-amd64`).
+fn has_abi_number(release: &str) -> bool {
+    let behind = release.split_once('-').map_or("", |(_, behind)| behind);
+    behind.starts_with(|c: char| c.is_ascii_digit()) || release.contains("+deb")
 }
 
 /// `el`, `8` and `_5` of `el8_5`.
