@@ -8,7 +8,7 @@
 
 use std::sync::Arc;
 
-use btfhub_build::btf::{Btf, BtfErrorKind};
+use btfhub_build::btf::{Btf, BtfErrorKind, BtfExt, CoreRelo, StrOffset, TypeId};
 use btfhub_build::object::Object;
 use btfhub_build::relo::{Relocations, resolve};
 use btfhub_build::tailor::tailor;
@@ -366,4 +366,185 @@ fn modules_share_their_kernels_layout() {
     let count = base.type_count();
     let module = Btf::parse_split(&module.finish(), base).expect("read");
     assert_eq!(module.type_count(), count + 2);
+}
+
+/// A `.BTF.ext` of records of these sizes: functions, lines, relocations.
+struct Ext {
+    big: bool,
+    header: u32,
+    line_size: u32,
+    relo_size: u32,
+    /// Relocation records by section name.
+    relos: Vec<(u32, Vec<[u32; 4]>)>,
+}
+
+impl Ext {
+    fn bytes(&self) -> Vec<u8> {
+        let word = |value: u32| {
+            if self.big {
+                value.to_be_bytes()
+            } else {
+                value.to_le_bytes()
+            }
+        };
+        let sized = |size: u32, blocks: &[(u32, Vec<[u32; 4]>)]| {
+            let mut out = word(size).to_vec();
+            for (section, records) in blocks {
+                out.extend(word(*section));
+                out.extend(word(u32::try_from(records.len()).expect("few")));
+                for record in records {
+                    out.extend(record.iter().flat_map(|value| word(*value)));
+                    // What a later clang adds.
+                    out.resize(out.len() + size.saturating_sub(16) as usize, 0xa5);
+                }
+            }
+            out
+        };
+        let lines = sized(
+            self.line_size,
+            &[(1, vec![[0, 1, 1, 1 << 10], [8, 1, 1, 2 << 10]])],
+        );
+        let relos = sized(self.relo_size, &self.relos);
+        let (lines_len, relos_len) = (lines.len(), relos.len());
+        let len = |len: usize| u32::try_from(len).expect("small");
+        let mut out = vec![0x9f, 0xeb, 1, 0];
+        if self.big {
+            out.swap(0, 1);
+        }
+        for value in [
+            self.header,
+            0,
+            0,
+            0,
+            len(lines_len),
+            len(lines_len),
+            len(relos_len),
+        ] {
+            out.extend(word(value));
+        }
+        out.resize(self.header as usize, 0xa5);
+        out.extend(lines);
+        out.extend(relos);
+        out
+    }
+}
+
+/// Whether libbpf takes a `.BTF.ext`.
+fn libbpf_takes(ext: &[u8]) -> bool {
+    let len = u32::try_from(ext.len()).expect("small");
+    // SAFETY: libbpf copies `len` bytes, and what it gives is freed once.
+    unsafe {
+        let read = libbpf_sys::btf_ext__new(ext.as_ptr(), len);
+        let taken = !read.is_null();
+        libbpf_sys::btf_ext__free(read);
+        taken
+    }
+}
+
+/// Headers and records of any length, several blocks of one section.
+#[test]
+fn ext_of_any_length() {
+    let relos = vec![
+        (3, vec![[0, 1, 2, 3], [16, 4, 5, 6]]),
+        (9, vec![[8, 7, 8, 9]]),
+        (3, vec![[24, 1, 2, 12]]),
+    ];
+    for big in [false, true] {
+        for (header, line_size, relo_size) in [
+            (32, 16, 16),
+            (36, 16, 16),
+            (64, 16, 16),
+            (32, 20, 24),
+            (40, 32, 16),
+        ] {
+            let ext = Ext {
+                big,
+                header,
+                line_size,
+                relo_size,
+                relos: relos.clone(),
+            };
+            let bytes = ext.bytes();
+            // libbpf swaps records of the size it knows alone.
+            assert_eq!(libbpf_takes(&bytes), !big || line_size + relo_size == 32);
+            let read = BtfExt::parse(&bytes).expect("read");
+            let found: Vec<(u32, Vec<[u32; 4]>)> = read
+                .core_relos
+                .iter()
+                .map(|of| (of.section.0, of.records.iter().map(words).collect()))
+                .collect();
+            assert_eq!(found, relos);
+            assert_eq!(read.lines.len(), 1);
+            assert_eq!(read.lines[0].records[1].line_col, 2 << 10);
+        }
+    }
+}
+
+fn words(relo: &CoreRelo) -> [u32; 4] {
+    let CoreRelo {
+        insn_off,
+        type_id: TypeId(type_id),
+        access_str: StrOffset(access),
+        kind,
+    } = *relo;
+    [insn_off, type_id, access, kind]
+}
+
+/// Written before CO-RE: a header of 24 bytes has no relocations.
+#[test]
+fn ext_without_relocations() {
+    for header in [24, 28] {
+        let ext = Ext {
+            big: false,
+            header: 32,
+            line_size: 16,
+            relo_size: 16,
+            relos: Vec::new(),
+        };
+        let mut bytes = ext.bytes();
+        bytes[4..8].copy_from_slice(&u32::to_le_bytes(header));
+        bytes.drain(header as usize..32);
+        assert!(libbpf_takes(&bytes));
+        assert_eq!(BtfExt::parse(&bytes).expect("read").core_relos, Vec::new());
+    }
+}
+
+/// What libbpf does not take is an error that names a byte: libbpf would go on
+/// without any relocation.
+#[test]
+fn ext_that_is_none() {
+    let good = Ext {
+        big: false,
+        header: 32,
+        line_size: 16,
+        relo_size: 16,
+        relos: vec![(3, vec![[0, 1, 2, 3]])],
+    };
+    let good = good.bytes();
+    assert!(libbpf_takes(&good) && BtfExt::parse(&good).is_ok());
+    let lines = 32;
+    let relos = 32 + 44;
+    for (at, bytes) in [
+        (0, vec![0x9e]),           // magic
+        (2, vec![2]),              // version
+        (3, vec![1]),              // flags
+        (4, vec![23, 0, 0, 0]),    // header length
+        (4, vec![255, 255, 0, 0]), // beyond the section
+        (16, vec![2]),             // lines not aligned
+        (20, vec![255, 255]),      // more of them than there is
+        (24, vec![3]),             // relocations not aligned
+        (28, vec![7]),             // cut off
+        (lines, vec![12]),         // records too short
+        (lines, vec![17]),         // no words
+        (relos, vec![12]),
+        (relos, vec![18]),
+        (relos + 8, vec![0]), // no records
+        (relos + 8, vec![2]), // more than there are
+        (relos + 8, vec![255, 255, 255, 255]),
+    ] {
+        let mut bad = good.clone();
+        bad[at..at + bytes.len()].copy_from_slice(&bytes);
+        assert!(!libbpf_takes(&bad), "libbpf takes {bytes:?} at {at}");
+        assert!(BtfExt::parse(&bad).is_err(), "{bytes:?} at {at}");
+    }
 }
