@@ -112,9 +112,11 @@ impl<'a> Tailor<'a> {
     /// As [`tailor`](fn@tailor).
     pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TooComplex> {
         let mut twins = Twins::default();
-        let (outcome, keep) = loop {
-            let (groups, indexed) = trace_groups(self.relocations, btf, &twins)?;
-            let outcome = Outcome::new(self.relocations, &groups);
+        let (mut groups, mut indexed) = trace_groups(self.relocations, btf, &twins)?;
+        // Before any twin stands for another: what is proven against it later
+        // proves the twins as well.
+        let outcome = Outcome::new(self.relocations, &groups);
+        let keep = loop {
             let keep = Keep::new(self.relocations, &groups, indexed, btf, &twins);
             // What is read of equal types is to be marked on one of them. Each
             // round searches names that no earlier one did.
@@ -122,8 +124,9 @@ impl<'a> Tailor<'a> {
                 .as_ref()
                 .is_some_and(|keep| twins.find(btf, keep.ids()))
             {
-                break (outcome, keep);
+                break keep;
             }
+            (groups, indexed) = trace_groups(self.relocations, btf, &twins)?;
         };
         let canonical = keep
             .and_then(|keep| emit::emit(btf, &keep, &twins))
