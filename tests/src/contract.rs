@@ -124,7 +124,8 @@ pub fn check(subject: &Subject, kernel: &Kernel) -> Report {
     };
     let ours = ours::walk(&subject.ours, &subject.relocations, &tailored.outcome);
     compare_modes(&mut report, &tag, subject, "ours", &full, &ours, |kind| {
-        // libbpf shifts as its own machine does, the engine as the kernel's.
+        // libbpf shifts as its own machine does, the engine as the kernel's: that
+        // is compared on such a machine, in core_big_endian.
         kind == FIELD_LSHIFT_U64 && kernel.big_endian
     });
     if tailored.verbatim {

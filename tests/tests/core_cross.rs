@@ -11,7 +11,7 @@ use std::path::Path;
 
 use btfhub_build::btf::{Btf, Kind, TypeId};
 use btfhub_build::object::Object;
-use btfhub_build::relo::Relocations;
+use btfhub_build::relo::{RecordMeaning, Relocations};
 use btfhub_build::tailor::tailor;
 use btfhub_tests::contract::{Kernel, Report, Subject, check};
 use btfhub_tests::derive::Random;
@@ -220,4 +220,40 @@ fn kernels_as_objects() {
     assert_eq!(sum.differences.len(), 0, "differences");
     assert_eq!(sum.verbatim, Vec::<String>::new(), "kept whole");
     assert!(sum.found > 0 && sum.poisoned > 0 && sum.refused > 0);
+}
+
+/// The bound on what a local type may unroll to (65,536 nodes) is far above what
+/// any type of a kernel does.
+#[test]
+fn every_type_can_be_matched() {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/archive");
+    let image = entries(&examples).pop().expect("a kernel").btf();
+    let local = Btf::parse(&image).expect("read");
+    let named = local.ids().filter(|id| {
+        local
+            .ty(*id)
+            .is_some_and(|ty| ty.kind().is_composite() && !local.string(ty.name()).is_empty())
+    });
+    let relos: Vec<Relo> = named
+        .flat_map(|id| {
+            [8, 12].map(|kind| Relo {
+                program: 0,
+                type_id: id.0,
+                access: "0".to_owned(),
+                kind,
+            })
+        })
+        .collect();
+    assert!(relos.len() > 10_000);
+    let object = Object::parse("all", &object_of_kernel(&image, &relos)).expect("read");
+    let relocations = Relocations::from_objects([&object]);
+    let refused: Vec<String> = relocations
+        .meanings(&object)
+        .iter()
+        .zip(object.records())
+        .filter(|(meaning, _)| matches!(meaning, RecordMeaning::Refused(_)))
+        .filter_map(|(_, record)| local.ty(record.relo.type_id))
+        .map(|ty| String::from_utf8_lossy(local.string(ty.name())).into_owned())
+        .collect();
+    assert_eq!(refused, Vec::<String>::new());
 }

@@ -979,3 +979,73 @@ fn refused_on_both_sides() {
         assert_eq!(report.refused, 5);
     }
 }
+
+/// Where a flavor begins: at the last `___` with something else on both sides.
+#[test]
+fn flavors() {
+    const NAMES: [&str; 12] = [
+        "s",
+        "s___",
+        "s____",
+        "s___f",
+        "s____f",
+        "s_____f",
+        "s___f___g",
+        "s___f____g",
+        "s____f___g",
+        "___s",
+        "_s",
+        "s__f",
+    ];
+    let make = |size: u32| {
+        let mut btf = BtfBuilder::new();
+        let int = btf.int("int", 4, INT_SIGNED);
+        let ids: Vec<u32> = (0..)
+            .zip(NAMES)
+            .map(|(at, name)| btf.structure(name, 64, &[member("x", int, at * size)]))
+            .collect();
+        let values: Vec<(&str, i32)> = NAMES.into_iter().zip(1..).collect();
+        let e = btf.enumeration("e", 4, false, &values);
+        (btf, ids, e)
+    };
+    let (local, ids, e) = make(0);
+    let (target, _, _) = make(4);
+    let mut found = 0;
+    for id in ids {
+        let asked = relos(&[(id, "0:0", EXISTS), (id, "0:0", BYTE_OFFSET)]);
+        found += agree(&local, &asked, &target).found;
+    }
+    assert!(found > 0);
+    for index in 0..NAMES.len() {
+        let asked = relos(&[(e, &index.to_string(), ENUMVAL_VALUE)]);
+        agree(&local, &asked, &target);
+    }
+}
+
+/// Enums as members: of the same essential name, or one of them without any.
+#[test]
+fn names_of_enums() {
+    let names = ["", "e", "e___f", "e____f", "g"];
+    for local_name in names {
+        for target_name in names {
+            for wide in [false, true] {
+                let make = |name: &str, wide: bool, at: u32| {
+                    let mut btf = BtfBuilder::new();
+                    let e = if wide {
+                        btf.enumeration64(name, false, &[("A", 1)])
+                    } else {
+                        btf.enumeration(name, 4, false, &[("A", 1)])
+                    };
+                    let array = btf.array(e, e, 2);
+                    let members = [member("x", e, at), member("a", array, at + 8)];
+                    let s = btf.structure("s", 32, &members);
+                    (btf, s)
+                };
+                let (local, s) = make(local_name, false, 0);
+                let (target, _) = make(target_name, wide, 4);
+                let asked = relos(&[(s, "0:0", BYTE_OFFSET), (s, "0:1:1", EXISTS)]);
+                agree(&local, &asked, &target);
+            }
+        }
+    }
+}

@@ -15,7 +15,12 @@ use btfhub_tests::shared::scratch;
 const TABLE: &str = include_str!("mutants.txt");
 const PACKAGE: &str = "btfhub-build/src";
 /// The quickest first.
-const TESTS: [&str; 3] = ["core_handmade", "core_properties", "core_contract"];
+const TESTS: [&str; 4] = [
+    "core_format",
+    "core_handmade",
+    "core_properties",
+    "core_contract",
+];
 
 struct Mutant {
     title: String,
