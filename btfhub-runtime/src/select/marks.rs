@@ -4,11 +4,9 @@
 //! whose kernels would carry another one can't be it. Distributions that are
 //! not known here (forks of the archive hold such) are never ruled out.
 //!
-//! Debian and Ubuntu put their name into `uname -v` of everything they build:
-//! a kernel without the name that bears a release of theirs was built by
-//! somebody else, from the same sources perhaps, but with another
-//! configuration. Releases that they would not give (those of one's own kernels,
-//! filed under their name) say nothing.
+//! Debian and Ubuntu put their name into `uname -v` of everything they build. A
+//! kernel with a release like theirs and without the name was built by somebody
+//! else, from the same sources perhaps, but with another configuration.
 
 use core::fmt;
 
@@ -131,13 +129,18 @@ impl<'h> Marks<'h> {
         if let Some(Mark { text, place, .. }) = marks.find(|mark| mark.rules_out(kernel)) {
             return Some(Contradiction::Has { text, place });
         }
-        let (text, there) = match kernel.distro {
-            "debian" => (DEBIAN, self.names_debian()),
-            "ubuntu" => ("-Ubuntu", self.ubuntu.is_some()),
+        let (text, lacks) = match kernel.distro {
+            "debian" => (
+                DEBIAN,
+                is_named_as_debians(self.release) && !self.names_debian(),
+            ),
+            "ubuntu" => (
+                "-Ubuntu",
+                ubuntu::is_named_as_theirs(self.release) && self.ubuntu.is_none(),
+            ),
             _ => return None,
         };
-        let lacks = self.has_uname_v && !there && has_abi_number(self.release);
-        lacks.then_some(Contradiction::Lacks { text })
+        (self.has_uname_v && lacks).then_some(Contradiction::Lacks { text })
     }
 
     fn names_debian(&self) -> bool {
@@ -158,6 +161,21 @@ impl Mark<'_> {
             Version::Amazon1 => matches!(entry, "2" | "2022" | "2023"),
         }
     }
+}
+
+/// Whether a release ends as those of Debian's flavours do.
+fn is_named_as_debians(release: &str) -> bool {
+    const ENDS: [&str; 8] = [
+        "-686",
+        "-686-pae",
+        "-amd64",
+        "-arm64",
+        "-armmp",
+        "-powerpc64le",
+        "-riscv64",
+        "-s390x",
+    ];
+    ENDS.iter().any(|end| release.ends_with(end))
 }
 
 fn is_one_of(distros: &[&str], distro: &str) -> bool {
@@ -200,14 +218,6 @@ fn debian_mark<'h>(text: &'h str, place: &'static str) -> Option<Mark<'h>> {
             version: Version::Major(digits),
         })
     })
-}
-
-/// Whether a release has the number that Debian and Ubuntu put behind the
-/// kernel's version (`5.10.0-30-amd64`, `4.19.0-0.bpo.19-amd64`,
-/// `5.4.0-80-generic`), or Debian's newer mark (`6.12.43+deb13-amd64`).
-fn has_abi_number(release: &str) -> bool {
-    let behind = release.split_once('-').map_or("", |(_, behind)| behind);
-    behind.starts_with(|c: char| c.is_ascii_digit()) || release.contains("+deb")
 }
 
 /// `el`, `8` and `_5` of `el8_5`.

@@ -98,16 +98,36 @@ const STOCK: [&str; 5] = [
 /// There is no other build of their releases.
 const APART: [&str; 3] = ["oem", "oem-osp1", "intel"];
 
+/// Flavours that the clouds are given.
+const CLOUD: [&str; 8] = [
+    "aws", "azure", "gcp", "gke", "gkeop", "ibm", "kvm", "oracle",
+];
+
+/// Whether a release is like those that Ubuntu gives its own builds.
+pub(super) fn is_named_as_theirs(release: &str) -> bool {
+    let mut flavours = STOCK.iter().chain(&APART).chain(&CLOUD);
+    flavour(release).is_some_and(|flavour| flavours.any(|theirs| *theirs == flavour))
+}
+
+/// `generic` of `5.4.0-80-generic`.
+fn flavour(release: &str) -> Option<&str> {
+    let (_base, rest) = release.split_once('-')?;
+    let (abi, flavour) = rest.split_once('-')?;
+    abi.bytes()
+        .all(|byte| byte.is_ascii_digit())
+        .then_some(flavour)
+}
+
 /// The series that a release without a tag was built for, if that is certain.
 ///
 /// From 4.15 on, flavours that are not known here count as following the table:
 /// where one does not, its kernel goes without BTF, and where one does, it is
 /// not given that of its namesake for an older series.
 fn native_series(release: &str) -> Option<&'static str> {
-    let (base, rest) = release.split_once('-')?;
-    let (_, flavour) = rest.split_once('-')?;
+    let flavour = flavour(release)?;
     let (kernel, series) = NATIVE.iter().find(|(kernel, _)| {
-        base.strip_prefix(kernel)
+        release
+            .strip_prefix(kernel)
             .is_some_and(|rest| rest.starts_with('.'))
     })?;
     let since_4_15 = numeric(kernel, "4.15") != Ordering::Less;

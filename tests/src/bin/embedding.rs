@@ -6,11 +6,12 @@
 //! and with no bundle; the best of five each, taken in turn. As for every
 //! `cargo build`, the macro is compiled without optimisation.
 
-use std::mem::MaybeUninit;
+use std::process::Stdio;
 
 use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::Writer;
 use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::cost::run;
 use btfhub_tests::hostile::reseal;
 use btfhub_tests::project::Project;
 
@@ -36,16 +37,15 @@ fn main() {
             let project = Project::new("[dependencies]\nbtfhub-runtime.path = RUNTIME\n");
             project.file("probe.btfhub", &bundle);
             edit(&project, expression, 0);
-            let _ = project.cargo(&["build"]).ok();
+            let _built = project.cargo(&["build"]).ok();
             project
         });
         let mut best = [f64::MAX; WAYS.len()];
         for round in 1..=ROUNDS {
             for ((project, (_, expression)), best) in projects.iter().zip(WAYS).zip(&mut best) {
                 edit(project, expression, round);
-                let before = children();
-                let _ = project.cargo(&["build"]).ok();
-                *best = best.min(children() - before);
+                let cost = run(project.command(&["build", "--quiet"]).stderr(Stdio::null()));
+                *best = best.min(cost.cpu);
             }
         }
         let parts = WAYS.iter().zip(best);
@@ -82,19 +82,4 @@ fn edit(project: &Project, expression: &str, round: usize) {
          fn main() {{ println!(\"{{:?}} {round}\", BTF.kernel_count()) }}\n"
     );
     project.file("src/main.rs", source);
-}
-
-/// Processor time of all finished children and theirs, in seconds.
-fn children() -> f64 {
-    let mut usage = MaybeUninit::<libc::rusage>::zeroed();
-    // SAFETY: the kernel fills in a struct of this type.
-    let usage = unsafe {
-        assert_eq!(
-            libc::getrusage(libc::RUSAGE_CHILDREN, usage.as_mut_ptr()),
-            0
-        );
-        usage.assume_init()
-    };
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
-    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
