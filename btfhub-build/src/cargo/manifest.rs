@@ -2,14 +2,30 @@
 //! line share.
 
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::{Path, PathBuf};
 
-use cargo_metadata::MetadataCommand;
 use serde::Deserialize;
 
 use crate::builder::{Builder, OnBadEntry};
 use crate::diagnostics::{Level, Lint};
 use crate::error::{Error, ErrorKind};
+
+/// What is of interest in a Cargo.toml.
+#[derive(Debug, Deserialize)]
+struct Manifest {
+    package: Option<Package>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Package {
+    metadata: Option<Metadata>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Metadata {
+    btfhub: Option<Table>,
+}
 
 /// The table's keys, as they are in the file.
 #[derive(Debug, Default, Deserialize)]
@@ -33,7 +49,7 @@ struct Table {
 
 /// `"one"` or `["several", "of them"]`.
 #[derive(Debug, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, expecting = "expected a string or a list of strings")]
 enum OneOrMany {
     One(String),
     Many(Vec<String>),
@@ -92,36 +108,37 @@ impl Builder {
     /// by its Cargo.toml.
     ///
     /// # Errors
-    /// As [`from_manifest`](Self::from_manifest), and when cargo cannot read
-    /// the file.
+    /// As [`from_manifest`](Self::from_manifest), and when the file cannot be
+    /// read.
     pub fn from_manifest_path(manifest: impl AsRef<Path>) -> Result<Self, Error> {
         let manifest = manifest.as_ref();
         let wrong = |what: String| {
             let message = format!("{}: {what}", manifest.display());
             Error::new(ErrorKind::Config, message)
         };
-        let metadata = MetadataCommand::new()
-            .manifest_path(manifest)
-            .no_deps()
-            .other_options(vec!["--offline".to_owned()])
-            .exec()
-            .map_err(|error| wrong("cargo cannot read it".to_owned()).because(error))?;
-        // With a workspace's file at the root there may be several packages.
-        let same = |path: &Path| path.canonicalize().ok() == manifest.canonicalize().ok();
-        let package = (metadata.packages.iter())
-            .find(|package| same(package.manifest_path.as_std_path()))
-            .ok_or_else(|| wrong("it holds no package".to_owned()))?;
-        let table = package.metadata.get("btfhub").ok_or_else(|| {
+        let text = fs::read_to_string(manifest)
+            .map_err(|error| wrong("it cannot be read".to_owned()).because(error))?;
+        let read: Manifest = toml::from_str(&text).map_err(|error| {
+            let line = error.span().map_or(0, |span| line_of(&text, span.start));
+            wrong(format!("line {line}")).because(error.message().to_owned())
+        })?;
+        let package = (read.package).ok_or_else(|| wrong("it holds no package".to_owned()))?;
+        let table = package.metadata.and_then(|metadata| metadata.btfhub);
+        let table = table.ok_or_else(|| {
             wrong("it has no table [package.metadata.btfhub]".to_owned())
                 .help("Builder::new() starts without one")
         })?;
-        let table = Table::deserialize(table)
-            .map_err(|error| wrong("[package.metadata.btfhub]".to_owned()).because(error))?;
         let directory = manifest.parent().unwrap_or(Path::new(""));
         let mut builder = table.builder(directory).map_err(wrong)?;
         builder.manifest = Some(manifest.to_owned());
         Ok(builder)
     }
+}
+
+/// The number of the line in which this byte is.
+fn line_of(text: &str, at: usize) -> usize {
+    let before = text.as_bytes().iter().take(at);
+    before.filter(|byte| **byte == b'\n').count() + 1
 }
 
 impl Table {
