@@ -14,14 +14,23 @@ const MAGIC: &[u8; 8] = b"BTFHUB\x1a\n";
 const SHARD_MAGIC: &[u8; 8] = b"BTFHUB\x1aS";
 const VERSION: u16 = 1;
 const DIGEST_LEN: usize = 32;
+/// The flag of a bundle that holds a part of its kernels.
+const FLAG_PARTIAL: u8 = 1;
 
-/// Says what is wrong with the file at `path`, if anything is.
-pub(crate) fn check(path: &Path) -> Result<(), String> {
+/// What a good file says of itself.
+#[derive(Debug)]
+pub(crate) struct Checked {
+    /// It holds a few kernels only, for development.
+    pub(crate) is_partial: bool,
+}
+
+/// Reads the file at `path`, or says what is wrong with it.
+pub(crate) fn check(path: &Path) -> Result<Checked, String> {
     let data = fs::read(path).map_err(|e| format!("cannot read {}: {e}", path.display()))?;
     check_bytes(&data).map_err(|what| format!("{} {what}", path.display()))
 }
 
-fn check_bytes(data: &[u8]) -> Result<(), String> {
+fn check_bytes(data: &[u8]) -> Result<Checked, String> {
     if data.starts_with(SHARD_MAGIC) {
         return Err("is not a bundle but a shard of one: join all shards with \
                     `cargo btfhub merge`"
@@ -44,8 +53,8 @@ fn check_bytes(data: &[u8]) -> Result<(), String> {
              {VERSION}: use the same version of btfhub-build (or `cargo btfhub`) and btfhub-runtime"
         ));
     }
-    // Flags and codec are the runtime's to judge.
-    let ([_flags, _codec, length @ ..], rest) = rest.split_first_chunk::<6>().ok_or_else(short)?;
+    // Other flags and the codec are the runtime's to judge.
+    let ([flags, _codec, length @ ..], rest) = rest.split_first_chunk::<6>().ok_or_else(short)?;
     let length = u32::from_le_bytes(*length);
     if u64::from(length) != u64::try_from(data.len()).unwrap_or(u64::MAX) {
         return Err(format!(
@@ -62,5 +71,7 @@ fn check_bytes(data: &[u8]) -> Result<(), String> {
     if computed.as_slice() != digest {
         return Err("is damaged: its SHA-256 digest does not fit. Build the bundle again".into());
     }
-    Ok(())
+    Ok(Checked {
+        is_partial: flags & FLAG_PARTIAL != 0,
+    })
 }

@@ -28,7 +28,7 @@ fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
     } = syn::parse2(tokens)?;
     let at_input = |message: String| syn::Error::new(span, message);
     let path = source.path().map_err(at_input)?;
-    file::check(&path).map_err(at_input)?;
+    let checked = file::check(&path).map_err(at_input)?;
     let path = path.to_str().ok_or_else(|| {
         at_input(format!(
             "the path of the bundle is not UTF-8, and `include_bytes!` takes no other: {}",
@@ -37,7 +37,20 @@ fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
     })?;
     // A constant, wherever the macro is used: what the runtime crate's own check
     // has to say is then said by the compiler, at the user's line.
-    Ok(quote_spanned! {span=>
+    let bundle = quote_spanned! {span=>
         const { #runtime::Bundle::from_embedded(::core::include_bytes!(#path)) }
-    })
+    };
+    if !checked.is_partial {
+        return Ok(bundle);
+    }
+    // Only the compiler knows which profile the user's crate is built with.
+    let message = format!(
+        "{path} is partial (BTFHUB_PARTIAL was set when it was made), and this build has no debug \
+         assertions, as what is shipped has none: make the whole bundle"
+    );
+    Ok(quote_spanned! {span=> {
+        #[cfg(not(debug_assertions))]
+        ::core::compile_error!(#message);
+        #bundle
+    }})
 }

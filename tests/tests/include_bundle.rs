@@ -180,6 +180,26 @@ fn says_what_is_wrong_with_the_file() {
     }
 }
 
+/// However it came into a crate, with or without a build script.
+#[test]
+fn a_partial_bundle_is_for_development() {
+    let partial = Writer::new(Provenance {
+        partial: true,
+        ..Provenance::default()
+    });
+    let project = crate_with(AT_PATH);
+    project.file("btf/probe.btfhub", partial.finish().unwrap());
+    assert_eq!(project.cargo(&["run"]).ok().stdout, "0\n");
+    let refused = project.cargo(&["check", "--release"]).failed().stderr;
+    assert!(refused.contains("btf/probe.btfhub is partial"), "{refused}");
+    assert!(refused.contains("src/main.rs:2:"), "{refused}");
+    let silent = ["check", "--config", "profile.dev.debug-assertions=false"];
+    let refused = project.cargo(&silent).failed().stderr;
+    assert!(refused.contains("btf/probe.btfhub is partial"), "{refused}");
+    project.file("btf/probe.btfhub", bundle());
+    let _checked = project.cargo(&["check", "--release"]).ok();
+}
+
 #[test]
 fn says_how_it_is_used() {
     for (input, text, marked) in [

@@ -120,7 +120,7 @@ impl Builder {
             .map_err(|error| wrong("it cannot be read".to_owned()).because(error))?;
         let read: Manifest = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(0, |span| line_of(&text, span.start));
-            wrong(format!("line {line}")).because(error.message().to_owned())
+            wrong(format!("line {line} is not understood")).because(error.message().to_owned())
         })?;
         let package = (read.package).ok_or_else(|| wrong("it holds no package".to_owned()))?;
         let table = package.metadata.and_then(|metadata| metadata.btfhub);
