@@ -504,6 +504,16 @@ cli_test!(a_manifest_stands_for_options, |dir| {
         .btfhub(["list", "--kernels", "--manifest-path", "other/Cargo.toml"])
         .ok();
     assert_eq!(list.lines().count(), 3, "{list}");
+    // The table's architectures count until others are given.
+    let archs = format!("{table}arch = [\"x86_64\"]\n");
+    dir.write("other/Cargo.toml", package("other", &archs));
+    let of_arch = |more: &[&str]| {
+        let base = ["list", "--kernels", "--manifest-path", "other/Cargo.toml"];
+        dir.btfhub(base.iter().chain(more)).ok().lines().count()
+    };
+    assert_eq!(of_arch(&[]), 1);
+    assert_eq!(of_arch(&["--arch", "arm64"]), 2);
+    assert_eq!(of_arch(&["--arch", "all"]), 3);
     let mut there = dir.command();
     there.args(["list", "--kernels"]);
     let list = dir.run_in("agent", &mut there).ok();

@@ -138,6 +138,14 @@ cli_test!(moves_to_another_pin, |dir| {
     assert!(fetch(&first).ok().starts_with("3 kernels"));
     assert!(!dir.has("out/ubuntu/20.04/x86_64"));
 
+    // What led to nothing leaves nothing.
+    let nowhere = format!("{url}-nowhere");
+    let other = [
+        "fetch", "--pin", &first, "--out", "other", "--url", &nowhere,
+    ];
+    let complaint = dir.btfhub(other).fails(1);
+    assert!(complaint.contains("is --url right"), "{complaint}");
+    assert!(!dir.has("other"));
     let complaint = fetch(&"0".repeat(40)).fails(3);
     assert!(complaint.contains("has no commit 0000"), "{complaint}");
     let complaint = fetch("main").fails(2);

@@ -137,6 +137,8 @@ cli_test!(documents_of_archives, |dir| {
     let of = |command: &'static str| [&[command][..], &archive].concat();
     check(&dir, &of("list"), "btfhub.list/1", 0, 0);
     check(&dir, &of("check"), "btfhub.check/1", 1, 0);
+    let check_lock = [&of("lock")[..], &["--check"]].concat();
+    check(&dir, &check_lock, "btfhub.lock/1", 1, 0);
     check(&dir, &of("lock"), "btfhub.lock/1", 0, 0);
     dir.write("k.btf", btf("after"));
     let add = [

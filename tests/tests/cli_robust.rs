@@ -344,6 +344,29 @@ cli_test!(a_described_host_is_not_this_machine, |dir| {
     );
     let _ = select(&["--release", "5.10.0", "--machine", "aarch64"]).fails(3);
 
+    // An os-release that is none names no distribution; one that can't be read is an error.
+    dir.write("empty", "");
+    let run = select(&["--release", "5.10.0", "--os-release", "empty"]);
+    assert!(
+        run.stderr.contains("empty has no ID line"),
+        "{}",
+        run.stderr
+    );
+    let _ = run.ok();
+    for unreadable in ["nowhere", "a"] {
+        let of = ["--release", "5.10.0", "--os-release", unreadable];
+        let complaint = select(&of).fails(1);
+        assert!(
+            complaint.contains(&format!("cannot read {unreadable}")),
+            "{complaint}"
+        );
+    }
+    let text = shell(
+        &dir,
+        "$B select b --release 5.10.0 --os-release <(printf 'ID=debian\\nVERSION_ID=11\\n')",
+    );
+    assert!(text.ok().starts_with("debian/11/x86_64/5.10.0\n"));
+
     // A directory's own BTF is that of the kernel that ran there, and of no other.
     dir.write("root/proc/sys/kernel/osrelease", "6.1.0\n");
     dir.write("root/sys/kernel/btf/vmlinux", btf("after"));

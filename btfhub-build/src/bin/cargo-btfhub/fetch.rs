@@ -42,8 +42,18 @@ struct Blob {
 pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     let pin = commit_id(&args.pin)?;
     let wanted = Wanted::new(&args.filter)?;
+    let (is_new, is_new_directory) = (!args.out.join(".git").exists(), !args.out.exists());
     let git = open(&args.out, &args.url, output)?;
-    fetch_commit(&git, &pin, &args.url, output)?;
+    if let Err(failure) = fetch_commit(&git, &pin, &args.url, output) {
+        // Nothing was got that the next call could go on with.
+        if is_new {
+            let _ = std::fs::remove_dir_all(args.out.join(".git"));
+        }
+        if is_new_directory {
+            let _ = std::fs::remove_dir(&args.out);
+        }
+        return Err(failure);
+    }
     let tree = git.run(&["ls-tree", "-r", "-z", "--full-tree", &pin])?;
     let (blobs, others) = choose(&tree, &wanted);
     let kernels = blobs.iter().filter(|blob| !blob.is_link).count();
@@ -167,8 +177,11 @@ fn fetch_commit(git: &Git, pin: &str, url: &str, output: Output) -> Result<(), F
         ],
     ]
     .concat();
-    git.run(&everything)
-        .context(|| format!("cannot fetch from {url}"))?;
+    git.run(&everything).map_err(|mut failure| {
+        failure.chain.insert(0, format!("cannot fetch from {url}"));
+        failure.help = Some("is --url right, and can this machine reach it?".to_owned());
+        failure
+    })?;
     if git.succeeds(&["cat-file", "-e", &commit])? {
         return Ok(());
     }

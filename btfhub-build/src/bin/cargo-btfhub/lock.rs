@@ -63,7 +63,7 @@ pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
     })?;
     if args.check && changed {
         // Says why, where the file is missing or is no lock.
-        Lock::read(file).map_err(failure)?;
+        Lock::read(file).map_err(|error| failure(error).told())?;
         return Err(Failure::new(format!(
             "{}: not what the archive gives; `cargo btfhub lock` renews it",
             file.display()

@@ -1,8 +1,9 @@
 //! `select`: what a host would get from a bundle, and why.
 
 use std::collections::BTreeMap;
+use std::path::Path;
 
-use btfhub_runtime::{Bundle, Host, Policy, SelectError, Selection};
+use btfhub_runtime::{Bundle, Host, OsRelease, Policy, SelectError, Selection};
 use serde::Serialize;
 
 use crate::args;
@@ -90,15 +91,27 @@ fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
     if let Some(machine) = &args.machine {
         host = host.with_machine(machine);
     }
-    if let Some(file) = &args.os_release {
-        std::fs::metadata(file).context(|| format!("cannot read {}", file.display()))?;
-        // One that names no distribution breaks no tie, as on a host.
-        match host.clone().with_os_release_file(file) {
-            Ok(described) => host = described,
-            Err(error) => output.note(&format!("{error}")),
-        }
+    match &args.os_release {
+        Some(file) => with_os_release(host, file, output),
+        None => Ok(host),
     }
-    Ok(host)
+}
+
+fn with_os_release(host: Host, file: &Path, output: Output) -> Result<Host, Failure> {
+    let content = files::read(file)?;
+    if OsRelease::parse(&content).id().is_none() {
+        // It breaks no tie, as on a host.
+        output.note(&format!(
+            "note: {} has no ID line, so it names no distribution",
+            file.display()
+        ));
+        return Ok(host);
+    }
+    // A pipe can be read only once.
+    match host.clone().with_os_release_file(file) {
+        Ok(described) => Ok(described),
+        Err(_) => Ok(host.with_os_release(&content)),
+    }
 }
 
 fn tell(selection: &Selection<'_>, output: Output) -> Result<(), Failure> {

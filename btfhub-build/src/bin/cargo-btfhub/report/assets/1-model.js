@@ -21,15 +21,13 @@ report.kernels.forEach((kernel, index) => {
   const key = [kernel.distro, kernel.version, kernel.arch, kernel.series].join("\n");
   let group = groups[groups.length - 1];
   if (!group || group.key !== key) {
-    group = { key, first: kernel, kernels: [], open: false };
+    group = { key, first: kernel, kernels: [], wanted: null, open: false };
     groups.push(group);
   }
   group.kernels.push(index);
 });
+/** As many kernels stand in a column each, unless one wants it otherwise. */
 const FEW = 90;
-if (report.kernels.length <= FEW) {
-  groups.forEach((group) => { group.open = true; });
-}
 
 /** What a row can be found by. */
 const rowText = report.relocations.map((relocation) => {
@@ -57,11 +55,14 @@ function matches(text, words) {
 /** Works out which rows and columns are shown. */
 function refresh() {
   const wantedKernel = view.kernel.toLowerCase().split(/\s+/).filter(Boolean);
+  const isShown = (index) =>
+    matches(kernelText[index], wantedKernel) && !(view.failing && report.kernels[index].loads);
+  const parts = groups.map((group) => [group, group.kernels.filter(isShown)]);
+  const few = parts.reduce((sum, [, kernels]) => sum + kernels.length, 0) <= FEW;
   view.columns = [];
   const shown = new Map(); // distinct column -> how many shown kernels have it
-  for (const group of groups) {
-    const kernels = group.kernels.filter((index) =>
-      matches(kernelText[index], wantedKernel) && !(view.failing && report.kernels[index].loads));
+  for (const [group, kernels] of parts) {
+    group.open = group.wanted ?? few;
     for (const index of kernels) {
       const column = report.kernels[index].column;
       shown.set(column, (shown.get(column) || 0) + 1);

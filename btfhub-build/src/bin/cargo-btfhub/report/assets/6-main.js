@@ -58,6 +58,7 @@ function changed() {
     else showOverview();
   }
   byId("expand").textContent = groups.every((group) => group.open) ? "Group kernels" : "Show every kernel";
+  fitWidth();
   arrange();
 }
 
@@ -103,7 +104,7 @@ function goTo(relocation) {
 }
 
 function toggle(group) {
-  group.open = !group.open;
+  group.wanted = !group.open;
   changed();
 }
 
@@ -116,10 +117,14 @@ onInput("find-function", "function");
 onInput("sort", "sort");
 byId("failing").addEventListener("change", (event) => { view.failing = event.target.checked; changed(); });
 byId("colour").addEventListener("input", (event) => { view.scale = event.target.value; fillLegend(); draw(); });
-byId("width").addEventListener("input", (event) => { layout.cell = Number(event.target.value); arrange(); });
+byId("width").addEventListener("input", (event) => {
+  layout.cell = Number(event.target.value);
+  layout.isFitted = false;
+  arrange();
+});
 byId("expand").addEventListener("click", () => {
   const open = !groups.every((group) => group.open);
-  groups.forEach((group) => { group.open = open; });
+  groups.forEach((group) => { group.wanted = open; });
   changed();
 });
 byId("theme").addEventListener("click", () => {
@@ -182,20 +187,19 @@ document.addEventListener("keydown", (event) => {
   if (event.key === "/" && !typing) { event.preventDefault(); byId("find-relocation").focus(); }
   if (event.key === "Escape" && typing) map.focus();
 });
-addEventListener("resize", arrange);
+addEventListener("resize", () => { fitWidth(); arrange(); });
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); draw(); });
 
 /** As wide as lets all columns be seen at once, within what can be read: names, where each has one. */
 function fitWidth() {
+  if (!layout.isFitted) return;
   measure();
   const room = map.clientWidth - layout.label - 8;
   const least = view.columns.length <= FEW ? 11 : 6;
-  layout.cell = Math.max(least, Math.min(18, Math.floor(room / Math.max(1, view.columns.length))));
+  layout.cell = Math.max(least, Math.min(view.columns.length > 30 ? 18 : 30, Math.floor(room / Math.max(1, view.columns.length))));
   byId("width").value = layout.cell;
 }
 
 fillIn();
 readColours();
-refresh();
-fitWidth();
 changed();
