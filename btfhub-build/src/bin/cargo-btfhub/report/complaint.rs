@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use btfhub_build::report::{Deny, Effect, Finding, Kernel, Report, Status, in_groups};
 
-use super::text::{place, shortened};
+use super::text::{and_more, clusters, place, shortened};
 use crate::output::count;
 
 /// Relocations told in full.
@@ -18,10 +18,13 @@ pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Str
         shortened(in_groups(kernels))
     );
     let shown = report.findings_of(|verdict| deny.shows(verdict));
-    for finding in shown.iter().take(SHOWN) {
+    let clusters = clusters(&shown);
+    for (finding, alike) in clusters.iter().take(SHOWN) {
         text.push_str(&format!(
-            "\n  {} is {} on {}: {}",
+            "\n  {}{} {} {} on {}: {}",
             finding.asked.term,
+            and_more(*alike),
+            if *alike == 0 { "is" } else { "are" },
             finding.verdict.status,
             count(finding.kernels.len(), "kernel", "kernels"),
             finding.verdict.reason
@@ -30,8 +33,11 @@ pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Str
             text.push_str(&format!("\n    asked in {place}"));
         }
     }
-    if shown.len() > SHOWN {
-        text.push_str(&format!("\n  and {} more", shown.len() - SHOWN));
+    let rest: usize = (clusters.iter().skip(SHOWN))
+        .map(|(_, alike)| 1 + alike)
+        .sum();
+    if rest > 0 {
+        text.push_str(&format!("\n  and {rest} more"));
     }
     let ways: BTreeSet<&str> = shown.iter().map(way_out).collect();
     for way in ways {

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/bin/cargo-btfhub/report/assets");
 
 /// Places shown for each relocation; some are asked at thousands.
-const SITES: usize = 40;
+const SITES: usize = 12;
 
 pub(super) fn render(report: &Report) -> Result<String, Failure> {
     // Inside a script element only the end tag has a meaning, and a comment's start.

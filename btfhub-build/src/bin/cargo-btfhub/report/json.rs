@@ -1,6 +1,8 @@
 //! The report as JSON: schema `btfhub.report/1`, documented in docs/report.md.
 
-use btfhub_build::report::{Deny, Effect, Report, Status};
+use std::collections::BTreeSet;
+
+use btfhub_build::report::{self, Deny, Effect, Report, Status};
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -120,7 +122,8 @@ pub(super) fn render(
     Ok(json)
 }
 
-/// The document, with at most `sites` places for each relocation.
+/// The document, with at most `sites` places for each relocation, those first that are in a
+/// function which fails on some kernel.
 pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Failure> {
     Ok(Document {
         schema: "btfhub.report/1",
@@ -134,14 +137,15 @@ pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Fa
                 name: &function.name,
             })
             .collect(),
-        relocations: (report.relocations.iter())
-            .map(|asked| Relocation {
+        relocations: (report.relocations.iter().enumerate())
+            .map(|(number, asked)| Relocation {
                 term: &asked.term,
                 kind: &asked.kind,
                 root: &asked.root,
                 guards: &asked.guards,
                 site_count: asked.sites.len(),
-                sites: (asked.sites.iter().take(sites))
+                sites: shown(report, number, sites)
+                    .into_iter()
                     .map(|site| {
                         let line = site.line.as_ref();
                         Site {
@@ -191,6 +195,24 @@ pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Fa
             .collect(),
         denied: Vec::new(),
     })
+}
+
+/// At most `limit` of a relocation's places.
+fn shown(report: &Report, relocation: usize, limit: usize) -> Vec<&report::Site> {
+    let Some(asked) = report.relocations.get(relocation) else {
+        return Vec::new();
+    };
+    let mut sites: Vec<_> = asked.sites.iter().collect();
+    if sites.len() > limit {
+        let verdicts = (report.columns.iter())
+            .filter_map(|column| report.verdicts.get(*column.get(relocation)?));
+        let failing: BTreeSet<usize> = verdicts
+            .flat_map(|verdict| verdict.failing.iter().copied())
+            .collect();
+        sites.sort_by_key(|site| !failing.contains(&site.function));
+        sites.truncate(limit);
+    }
+    sites
 }
 
 fn summary(report: &Report) -> Summary {

@@ -1,5 +1,6 @@
 //! The summary an engineer needs in twenty lines.
 
+use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use btfhub_build::report::{Effect, Finding, Report, in_groups};
@@ -49,12 +50,14 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
         .collect();
     let _ = writeln!(text, "cells: {}", counts.join(", "));
     let findings = report.findings();
-    for finding in findings.iter().take(SHOWN) {
+    let clusters = clusters(&findings);
+    for (finding, alike) in clusters.iter().take(SHOWN) {
         let _ = writeln!(
             text,
-            "{}  {}: {} on {}: {}",
+            "{}  {}{}: {} on {}: {}",
             mark(finding.verdict.effect, paint),
             finding.asked.term,
+            and_more(*alike),
             finding.verdict.status,
             count(finding.kernels.len(), "kernel", "kernels"),
             finding.verdict.reason,
@@ -63,11 +66,14 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
         let place = place(report, finding).map_or_else(String::new, |place| format!("; {place}"));
         let _ = writeln!(text, "      {groups}{place}");
     }
-    if findings.len() > SHOWN {
+    let rest: usize = (clusters.iter().skip(SHOWN))
+        .map(|(_, alike)| 1 + alike)
+        .sum();
+    if rest > 0 {
         let _ = writeln!(
             text,
             "and {} more; --format html shows all",
-            count(findings.len() - SHOWN, "finding", "findings")
+            count(rest, "finding", "findings")
         );
     }
     if !report.unreadable.is_empty() {
@@ -97,6 +103,39 @@ fn mark(effect: Effect, paint: Paint) -> String {
     match effect {
         Effect::ProgramFails | Effect::ObjectFails => paint.text(Colour::Bad, "FAIL"),
         _ => paint.text(Colour::Good, "ok  "),
+    }
+}
+
+/// Findings that say the same of the same kernels are told by the first of them; how many
+/// others there are.
+pub(super) fn clusters<'f, 'r>(findings: &'f [Finding<'r>]) -> Vec<(&'f Finding<'r>, usize)> {
+    let mut clusters: Vec<(&Finding<'_>, usize)> = Vec::new();
+    let mut known: HashMap<_, Vec<usize>> = HashMap::new();
+    for finding in findings {
+        let verdict = finding.verdict;
+        let same = known
+            .entry((verdict.effect, verdict.status, &verdict.reason))
+            .or_default();
+        let cluster = same.iter().find_map(|&at| {
+            let (first, _) = clusters.get(at)?;
+            (first.kernels == finding.kernels).then_some(at)
+        });
+        match cluster.and_then(|at| clusters.get_mut(at)) {
+            Some((_, alike)) => *alike += 1,
+            None => {
+                same.push(clusters.len());
+                clusters.push((finding, 0));
+            }
+        }
+    }
+    clusters
+}
+
+/// ` and 3 more`, or nothing.
+pub(super) fn and_more(alike: usize) -> String {
+    match alike {
+        0 => String::new(),
+        alike => format!(" and {alike} more"),
     }
 }
 

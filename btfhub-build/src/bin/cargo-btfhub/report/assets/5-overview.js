@@ -17,26 +17,36 @@ function failingRows(kernels) {
   return counts.filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1] || a[0] - b[0]);
 }
 
+/** Rows that fail for one reason on as many kernels are told by the first of them. */
+function clusters(rows, kernels) {
+  const known = new Map();
+  for (const [row, count] of rows) {
+    const worst = kernels.map((index) => report.columns[report.kernels[index].column][row]).find((verdict) => fails(verdict));
+    const { status, reason } = report.verdicts[worst];
+    const key = [status, reason, count].join("\n");
+    if (known.has(key)) known.get(key).alike += 1;
+    else known.set(key, { row, count, verdict: report.verdicts[worst], alike: 0 });
+  }
+  return [...known.values()];
+}
+
 /** A row as a button that selects it. */
-function rowButton([row, count], kernels) {
-  const worst = kernels
-    .map((index) => report.columns[report.kernels[index].column][row])
-    .find((verdict) => fails(verdict));
-  const verdict = report.verdicts[worst];
+function rowButton({ row, count, verdict, alike }, kernels) {
   const where = kernels.length === 1 ? "" : ` on ${count.toLocaleString("en")} of ${plural(kernels.length, "kernel")}`;
   return element("li", {},
     element("button", { type: "button", class: "finding", style: `--swatch: var(--c-${colourOf(verdict)})`, click: () => goTo(row) },
-      element("b", {}, report.relocations[row].term),
+      element("b", {}, `${report.relocations[row].term}${alike ? ` and ${alike} more` : ""}`),
       element("span", {}, `${verdict.status}${where}: ${verdict.reason}`)));
 }
 
 function findingsPart(kernels) {
   const rows = failingRows(kernels);
   if (!rows.length) return [element("p", {}, kernels.length === 1 ? "Everything loads." : "Everything loads on all of them.")];
-  const more = rows.length - WORTH_A_LOOK;
+  const found = clusters(rows, kernels);
+  const more = found.slice(WORTH_A_LOOK).reduce((sum, { alike }) => sum + 1 + alike, 0);
   return [
     element("p", {}, `${plural(rows.length, "relocation")} ${rows.length === 1 ? "keeps" : "keep"} something from loading:`),
-    element("ul", { class: "plain" }, ...rows.slice(0, WORTH_A_LOOK).map((found) => rowButton(found, kernels))),
+    element("ul", { class: "plain" }, ...found.slice(0, WORTH_A_LOOK).map((one) => rowButton(one, kernels))),
     more > 0 ? element("p", { class: "soft" }, `… and ${more} more, in the map`) : null,
   ].filter(Boolean);
 }
