@@ -85,6 +85,24 @@ cli_test!(thresholds, |dir| {
     assert!(complaint.contains("is no threshold"), "{complaint}");
 });
 
+// A field that is read, measured and shifted is missing once.
+cli_test!(one_cause_is_told_once, |dir| {
+    let run = report(&dir, &object("kernel.bpf.o"), &["--deny", "unloadable"]);
+    let told = "bpf_core_field_size(bpf_map.map_type) and 4 more";
+    assert!(
+        run.stdout
+            .contains(&format!("{told}: incompatible on 8 kernels")),
+        "{}",
+        run.stdout
+    );
+    assert!(run.stdout.lines().count() <= 20, "{}", run.stdout);
+    let complaint = run.fails(1);
+    assert!(
+        complaint.contains(&format!("{told} are incompatible")),
+        "{complaint}"
+    );
+});
+
 // What a threshold on guarded relocations says is not how to mend what needs no mending.
 cli_test!(a_threshold_names_what_exceeds_it, |dir| {
     let run = report(&dir, EXECWATCH, &["--deny", "absent", "--json"]);
