@@ -165,6 +165,26 @@ cli_test!(documents_of_archives, |dir| {
 cli_test!(documents_of_bundles, |dir| {
     prepare(&dir);
     let object = object();
+    for part in ["1/2", "2/2"] {
+        let out = part.replace('/', "-");
+        let shard = [
+            "bundle",
+            "--archive",
+            "archive",
+            "--object",
+            &object,
+            "--exclude",
+            "*5.10.[12]",
+            "--shard",
+            part,
+            "--out",
+            &out,
+        ];
+        check(&dir, &shard, "btfhub.shard/1", 0, 0);
+    }
+    let merge = ["merge", "1-2", "2-2", "--out", "merged"];
+    let merged = check(&dir, &merge, "btfhub.merge/1", 0, 0);
+    assert_eq!(merged["kernels"], 3);
     let inspected = check(&dir, &["inspect", "b"], "btfhub.inspect/1", 0, 0);
     for number in ["kernels", "classes", "bytes"] {
         assert!(inspected[number].is_u64(), "{number}: {inspected}");

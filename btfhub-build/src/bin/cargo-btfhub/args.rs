@@ -206,6 +206,7 @@ pub(crate) struct Bundle {
 /// Takes all that `bundle --shard` wrote, in any order, and writes what one `bundle`
 /// would have written, byte for byte. Needs neither the archive nor the objects.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::MERGE)]
 pub(crate) struct Merge {
     /// The shards
     #[arg(required = true, value_name = "SHARD")]

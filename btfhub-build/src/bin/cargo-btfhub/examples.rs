@@ -18,7 +18,12 @@ Examples:
       --pin 0123456789abcdef0123456789abcdef01234567
   cargo btfhub bundle --archive own-kernels --object probe.bpf.o --out probe.btfhub \\
       --pin lock:btfhub.lock
+  cargo btfhub bundle --archive btfhub-archive --object probe.bpf.o --shard 3/16 --out 3.shard
   cargo btfhub bundle --out probe.btfhub    (all else from Cargo.toml)";
+
+pub(crate) const MERGE: &str = "\
+Examples:
+  cargo btfhub merge 1.shard 2.shard 3.shard --out probe.btfhub";
 
 pub(crate) const INSPECT: &str = "\
 Examples:
@@ -135,6 +140,6 @@ mod tests {
                 tried += 1;
             }
         }
-        assert!(tried >= 25, "{tried} examples");
+        assert!(tried >= 27, "{tried} examples");
     }
 }
