@@ -1,12 +1,7 @@
 //! BTF, objects and entries made to do harm: each ends, within bounds of memory
 //! and processor time that are enforced from outside.
 //!
-//! Every case runs in a process of its own, this same binary, under `ulimit`: a
-//! case that hangs, recurses without end or allocates what a file merely
-//! announces is killed, which fails it. The limits are no measurement: they lie
-//! far above what any case takes, and far below what an unbounded one would.
-
-use std::process::Command;
+//! Every case runs in a process of its own under `ulimit` (see `limits`).
 
 use btfhub_build::archive::{DEFAULT_LIMIT, decode};
 use btfhub_build::btf::{Btf, BtfExt};
@@ -15,46 +10,8 @@ use btfhub_build::relo::{Relocations, Resolution, TooComplex, resolve};
 use btfhub_build::tailor::{Tailored, tailor};
 use btfhub_tests::btf_builder::{BtfBuilder, Member, member};
 use btfhub_tests::elf_builder::{self, Relo};
-use btfhub_tests::pack;
+use btfhub_tests::{cases, hostile, pack};
 use tar::EntryType;
-
-/// Address space of a case: the largest entry that is read, several times over.
-const MEMORY_KIB: u32 = 3 << 20;
-/// Processor seconds of a case, in an unoptimised build on a busy machine.
-const SECONDS: u32 = 240;
-
-/// Runs `case` in a process of its own within the limits.
-fn within_limits(test: &str, case: impl FnOnce()) {
-    if std::env::var_os("BTFHUB_ADVERSARIAL_CASE").is_some_and(|name| *name == *test) {
-        return case();
-    }
-    let limited = format!("ulimit -v {MEMORY_KIB}; ulimit -t {SECONDS}; exec \"$@\"");
-    let output = Command::new("sh")
-        .args(["-c", &limited, "sh"])
-        .arg(std::env::current_exe().expect("this binary"))
-        .args(["--exact", test, "--nocapture"])
-        .env("BTFHUB_ADVERSARIAL_CASE", test)
-        .output()
-        .expect("sh");
-    let text = String::from_utf8_lossy(&output.stdout);
-    assert!(
-        output.status.success() && text.contains("1 passed"),
-        "{test}: {}\n{text}{}",
-        output.status,
-        String::from_utf8_lossy(&output.stderr)
-    );
-}
-
-/// Defines tests that run within the limits.
-macro_rules! cases {
-    ($($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {$(
-        $(#[$attribute])*
-        #[test]
-        fn $name() {
-            within_limits(stringify!($name), || $body);
-        }
-    )*};
-}
 
 const BYTE_OFFSET: u32 = 0;
 const FIELD_EXISTS: u32 = 2;
@@ -479,6 +436,12 @@ cases! {
         let packed = pack::xz(&tar);
         drop((tar, long));
         let _ = decode(&packed, DEFAULT_LIMIT);
+    }
+
+    /// 703 bytes with checksums that fit, found by fuzzing: bits that were expected
+    /// cost next to nothing, and say classes without end.
+    fn a_bundle_of_many_classes() {
+        hostile::bundle(include_bytes!("../fixtures/hostile/bundle-of-many-classes"));
     }
 
     /// 320 MiB of zeros in 50 KB.

@@ -3,6 +3,7 @@
 
 use btfhub_runtime::Bundle;
 use btfhub_tests::hostile::{self, small_bundle};
+use btfhub_tests::hostile_atlas;
 use btfhub_tests::pack::{self, Member};
 use btfhub_tests::rules::{Pair, pairs};
 
@@ -129,6 +130,24 @@ fn bundles() {
 }
 
 #[test]
+fn atlases() {
+    let kernels = kernels();
+    let mut inputs = Vec::new();
+    for kernels in kernels.chunks(8) {
+        let file = hostile_atlas::small_atlas(kernels.iter().map(Vec::as_slice));
+        let open = hostile_atlas::open(&file);
+        let again = hostile_atlas::close(&open).expect("what was opened");
+        assert_eq!(
+            hostile_atlas::open(&again),
+            open,
+            "the format changed: open and close must follow"
+        );
+        inputs.extend([file, open]);
+    }
+    mutate(1500, &inputs, hostile_atlas::atlas);
+}
+
+#[test]
 fn hosts() {
     let bundle = small_bundle();
     let bundle = Bundle::parse(&bundle).unwrap();
@@ -147,9 +166,23 @@ fn hosts() {
 /// Structure-aware: words of real BTF changed, most of which stays BTF.
 #[test]
 fn tailoring() {
+    mutate_words(6000, |pair, mutations| {
+        hostile::tailoring(&pair.relocations, &pair.kernel, mutations);
+    });
+}
+
+/// The same through an atlas.
+#[test]
+fn kept_in_an_atlas() {
+    mutate_words(1500, |pair, mutations| {
+        hostile_atlas::kept(&pair.relocations, &pair.kernel, mutations);
+    });
+}
+
+fn mutate_words(rounds: usize, target: impl Fn(&Pair, &[u8])) {
     let mut numbers = Numbers(0x6a09_e667_f3bc_c908);
     let pairs: Vec<Pair> = pairs();
-    for round in 0..6000 {
+    for round in 0..rounds {
         let pair = &pairs[round % pairs.len()];
         let count = 6 * (1 + numbers.below(6));
         let mutations: Vec<u8> = (0..count).map(|_| numbers.byte()).collect();
@@ -161,6 +194,6 @@ fn tailoring() {
                 [m[0], m[1], m[2], m[3], if small { 0 } else { m[4] }, 0]
             })
             .collect();
-        hostile::tailoring(&pair.relocations, &pair.kernel, &mutations);
+        target(pair, &mutations);
     }
 }

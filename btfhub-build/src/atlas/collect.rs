@@ -10,7 +10,7 @@ use btfhub_runtime::{Arch, KernelId};
 
 use super::chunks::{Chunks, List};
 use super::definition::{MAX_ARGUMENT, Title, group_kind};
-use super::describe::{Names, describe};
+use super::describe::{MAX_STEPS, Names, describe};
 use super::error::{AtlasError, SurveyError, Why};
 use super::hash::{HashKey, PassThrough};
 use super::survey::{Survey, survey};
@@ -154,10 +154,11 @@ impl AtlasWriter {
         let mut held = Vec::with_capacity(survey.held.len());
         let mut pointer_int = None;
         let mut index_type = None;
+        let mut steps = MAX_STEPS;
         for entry in &survey.held {
             let number = match self.by_hash.get(&entry.hash) {
                 Some(&number) => number,
-                None => self.define(survey, entry.id, entry.hash)?,
+                None => self.define(survey, entry.id, entry.hash, &mut steps)?,
             };
             if survey.is_same(entry.id, survey.pointer_int) {
                 pointer_int = Some(number);
@@ -182,7 +183,13 @@ impl AtlasWriter {
         Ok(())
     }
 
-    fn define(&mut self, survey: &Survey<'_>, id: TypeId, hash: u128) -> Result<u32, SurveyError> {
+    fn define(
+        &mut self,
+        survey: &Survey<'_>,
+        id: TypeId,
+        hash: u128,
+        steps: &mut usize,
+    ) -> Result<u32, SurveyError> {
         let start = self.words.len();
         let mut names = Numbers {
             strings: &mut self.strings,
@@ -199,7 +206,11 @@ impl AtlasWriter {
         } else {
             names.string(name)
         };
-        describe(survey, id, &mut names, &mut self.words)?;
+        let described = describe(survey, id, &mut names, steps, &mut self.words);
+        if described.is_err() {
+            self.words.truncate(start);
+        }
+        described?;
         let title = Title {
             group,
             kind: ty.kind(),

@@ -8,8 +8,8 @@ use super::definition::{GROUP_KINDS, MAX_ARGUMENT, shape};
 use super::error::{AtlasError, Part};
 use crate::btf::Kind;
 
-/// More words than any group of real definitions has: steps from variant to
-/// variant could ask for any number.
+/// More words than the definitions of any real block have: steps from variant
+/// to variant could ask for any number.
 const MAX_WORDS: usize = 1 << 25;
 /// How deep types may nest; the writer's limit is 128.
 const MAX_NESTING: u32 = 140;
@@ -69,6 +69,8 @@ pub(super) struct Decoder<'a> {
     columns: Columns<Cursor<'a>>,
     next_string: u32,
     groups: u32,
+    /// Words of the groups that were read.
+    words: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -84,6 +86,7 @@ impl<'a> Decoder<'a> {
             columns: Columns::split(joined, part)?,
             next_string: first_string,
             groups: groups.min(MAX_ARGUMENT),
+            words: 0,
         })
     }
 
@@ -127,7 +130,11 @@ impl<'a> Decoder<'a> {
         group.starts.clear();
         for _ in 0..count {
             self.variant(group)?;
+            if group.words.len() > MAX_WORDS - self.words {
+                return Err(self.columns.heads.error("an endless block"));
+            }
         }
+        self.words += group.words.len();
         Ok(())
     }
 
@@ -146,15 +153,13 @@ impl<'a> Decoder<'a> {
         } else {
             let base = group.variants.len().checked_sub(distance);
             let base = base.and_then(|base| group.variants.get(base)).cloned();
-            let base = base.filter(|base| base.kind == kind);
+            let base = base
+                .filter(|base| base.kind == kind && (kind.is_composite() || kind.is_any_enum()));
             Some(base.ok_or_else(|| self.columns.heads.error("a change of nothing"))?)
         };
         match base {
             Some(base) => self.changed(kind, &base, group)?,
             None => self.body(kind, &mut group.words, Some(&mut group.starts), 0)?,
-        }
-        if group.words.len() > MAX_WORDS {
-            return Err(self.columns.heads.error("an endless group"));
         }
         group.starts.push(group.words.len());
         group.variants.push(Decoded {
@@ -208,7 +213,7 @@ impl<'a> Decoder<'a> {
             at = end;
             done += new;
             if words.len() > MAX_WORDS {
-                return Err(self.columns.heads.error("an endless group"));
+                return Err(self.columns.heads.error("an endless block"));
             }
         }
         Ok(())

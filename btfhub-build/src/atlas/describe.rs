@@ -13,14 +13,27 @@ pub(super) trait Names {
     fn group(&mut self, kind: Kind, name: &[u8]) -> u32;
 }
 
-/// Appends the body of the definition that type `id` is.
+/// How many types and elements the definitions of one kernel may have, its
+/// types without a name counted as often as they are written out. Real kernels
+/// have less than a million; anonymous structs of two anonymous structs each
+/// double with every further one.
+pub(super) const MAX_STEPS: usize = 1 << 24;
+
+/// Appends the body of the definition that type `id` is. What it takes is
+/// taken from `steps`.
 pub(super) fn describe(
     survey: &Survey<'_>,
     id: TypeId,
     names: &mut impl Names,
+    steps: &mut usize,
     out: &mut Vec<u32>,
 ) -> Result<(), SurveyError> {
-    let mut describer = Describer { survey, names, out };
+    let mut describer = Describer {
+        survey,
+        names,
+        steps,
+        out,
+    };
     let ty = describer.lookup(id)?;
     describer.body(id, ty)
 }
@@ -30,6 +43,7 @@ pub(super) fn describe(
 struct Describer<'a, 'b, N> {
     survey: &'a Survey<'b>,
     names: &'a mut N,
+    steps: &'a mut usize,
     out: &'a mut Vec<u32>,
 }
 
@@ -39,12 +53,26 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
         ty.ok_or_else(|| SurveyError::new(id.0, "does not exist"))
     }
 
+    fn spend(&mut self, id: TypeId, steps: u32) -> Result<(), SurveyError> {
+        let left = self.steps.checked_sub(steps as usize);
+        *self.steps = left.ok_or_else(|| {
+            SurveyError::new(
+                id.0,
+                "makes more than 2^24 types of what has no name, written out where it stands",
+            )
+        })?;
+        Ok(())
+    }
+
     fn name(&mut self, offset: StrOffset) {
         let number = self.names.string(self.survey.btf.string(offset));
         self.out.push(number);
     }
 
     fn body(&mut self, id: TypeId, ty: Type<'_>) -> Result<(), SurveyError> {
+        if ty.kind().is_any_enum() {
+            self.spend(id, ty.vlen())?;
+        }
         match ty.kind() {
             Kind::Int => self.out.extend([ty.size(), ty.int().0]),
             Kind::Float => self.out.push(ty.size()),
@@ -77,6 +105,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
     }
 
     fn ty(&mut self, mut id: TypeId) -> Result<(), SurveyError> {
+        self.spend(id, 1)?;
         let mut ty = self.lookup(id)?;
         loop {
             match ty.kind() {

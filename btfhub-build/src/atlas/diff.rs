@@ -1,6 +1,6 @@
 //! What came, went and changed between two atlases, or two kernels.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 use super::error::AtlasError;
 use super::read::Atlas;
@@ -46,6 +46,7 @@ pub fn diff(
     }
     let changes = titles.into_iter().filter_map(|(title, [before, after])| {
         let only = |here: &[Vec<String>], there: &[Vec<String>]| -> Vec<Vec<String>> {
+            let there: HashSet<&Vec<String>> = there.iter().collect();
             let alone = |lines: &&Vec<String>| !there.contains(lines);
             here.iter().filter(alone).cloned().collect()
         };

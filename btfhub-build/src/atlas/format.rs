@@ -4,7 +4,7 @@
 use super::bytes::{Cursor, put, put_len};
 use super::definition::GROUP_KINDS;
 use super::error::{AtlasError, Part, Why};
-use super::pack::{Effort, Section, expand, pack};
+use super::pack::{Effort, MAX_RAW, Section, expand, pack};
 use crate::archive::Digest;
 
 /// The first eight bytes. The control characters catch transfers that rewrite
@@ -165,6 +165,13 @@ impl Index {
         }
         if !cursor.is_at_end() {
             return Err(cursor.error("something follows its end"));
+        }
+        let sections = blocks
+            .iter()
+            .flat_map(|block| [&block.columns, &block.text]);
+        let raw = sections.fold(kernels.raw, |raw, section| raw.saturating_add(section.raw));
+        if raw > MAX_RAW {
+            return Err(cursor.error("its parts claim to be larger than 1 GiB"));
         }
         if start != file.len() as u64 {
             return Err(AtlasError(Why::Short {

@@ -25,12 +25,9 @@ impl Holding {
     /// The definitions with numbers from `first` on, `count` of them at most,
     /// by ordinal: the candidates of one group.
     pub(super) fn candidates(&self, first: u32, count: usize) -> Vec<u32> {
-        let mut candidates = Vec::new();
-        for number in self.sequence(first, count) {
-            if !candidates.contains(&number) {
-                candidates.push(number);
-            }
-        }
+        let mut candidates = self.sequence(first, count);
+        let mut seen = HashSet::new();
+        candidates.retain(|&number| seen.insert(number));
         candidates
     }
 
@@ -41,9 +38,10 @@ impl Holding {
         let mut usual = between(&self.held, first, last).to_vec();
         usual.extend_from_slice(between(&self.twice, first, last));
         if usual.len() > 1 {
-            let of_these =
-                |order: &&Vec<u32>| order.first().is_some_and(|number| usual.contains(number));
-            if let Some(order) = self.orders.iter().find(of_these) {
+            // Orders ascend by group.
+            let before = |order: &Vec<u32>| order.first().is_none_or(|&number| number < first);
+            let order = self.orders.partition_point(before);
+            if let Some(order) = self.orders.get(order) {
                 if is_rearranged(order, &usual) {
                     return order.clone();
                 }

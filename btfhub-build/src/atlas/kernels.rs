@@ -262,6 +262,9 @@ pub(super) fn read(
                     }
                     orders.push(order);
                 }
+                if !orders.is_sorted_by(|a, b| a.first() < b.first()) {
+                    return Err(records.error("the orders of candidates are not in order"));
+                }
                 Some(orders)
             }
         };

@@ -7,8 +7,8 @@ use super::error::{AtlasError, Part, Why};
 use super::format::{CODEC_AT, STORED};
 use crate::archive::Digest;
 
-/// More than any section expands to.
-const MAX_RAW: u64 = 1 << 30;
+/// More than all sections of an atlas expand to.
+pub(super) const MAX_RAW: u64 = 1 << 30;
 
 /// How hard the writer tries to make it small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]

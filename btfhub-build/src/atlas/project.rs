@@ -37,6 +37,7 @@ pub(super) fn project(scope: &Scope<'_>, holding: &Holding) -> Result<Vec<u8>, A
         scope,
         holding,
         candidates: HashMap::new(),
+        ordinals: HashMap::new(),
         extents: HashMap::new(),
         strings: HashMap::new(),
         ids: HashMap::new(),
@@ -55,6 +56,8 @@ struct Projection<'a> {
     holding: &'a Holding,
     /// For each group the numbers of its definitions, in order.
     candidates: HashMap<u32, Vec<u32>>,
+    /// The reverse: by definition its ordinal.
+    ordinals: HashMap<u32, u32>,
     extents: HashMap<Name, Extent>,
     strings: HashMap<u32, StrOffset>,
     ids: HashMap<Name, TypeId>,
@@ -290,11 +293,13 @@ impl<'a> Projection<'a> {
     }
 
     fn candidates(&mut self, group: u32) -> &[u32] {
-        let (scope, holding) = (self.scope, self.holding);
+        let (scope, holding, ordinals) = (self.scope, self.holding, &mut self.ordinals);
         self.candidates.entry(group).or_insert_with(|| {
-            scope.groups.get(&group).map_or_else(Vec::new, |reached| {
+            let candidates = scope.groups.get(&group).map_or_else(Vec::new, |reached| {
                 holding.candidates(reached.first_definition, reached.group.variants.len())
-            })
+            });
+            ordinals.extend(candidates.iter().copied().zip(0..));
+            candidates
         })
     }
 
@@ -318,9 +323,8 @@ impl<'a> Projection<'a> {
     /// The reverse.
     fn name_of(&mut self, definition: u32) -> Result<Name, AtlasError> {
         let group = self.scope.atlas.group_of(definition)?;
-        let numbers = self.candidates(group);
-        let ordinal = numbers.iter().position(|&number| number == definition);
-        let ordinal = ordinal.and_then(|ordinal| u32::try_from(ordinal).ok());
+        self.candidates(group);
+        let ordinal = self.ordinals.get(&definition).copied();
         Ok(Name {
             group,
             ordinal: ordinal.ok_or_else(absent)?,

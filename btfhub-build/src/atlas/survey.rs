@@ -234,9 +234,10 @@ impl<'a> Surveyor<'a> {
     fn tell_apart(&mut self) -> Result<(), SurveyError> {
         // The type, and the first that it cannot be told from.
         let mut kept: Vec<(u32, u32)> = Vec::with_capacity(self.list.len());
-        // For each ordinal of a group: what it comes to, the first type with
-        // it, and whether there was a second.
-        let mut seen: Vec<(u64, u32, bool)> = Vec::new();
+        // By group and what a type comes to: its ordinal, the first such type,
+        // and whether there was a second. One table for all groups: nothing
+        // stops a kernel from having a million different types of one name.
+        let mut seen: HashMap<(u32, u64), (u32, u32, bool), PassThrough> = HashMap::default();
         let mut group = 0;
         while group < self.list.len() {
             let Group { first, several, .. } = self.list[group];
@@ -249,23 +250,19 @@ impl<'a> Surveyor<'a> {
                 self.by_value = vec![0; self.groups.len()];
                 self.behind_pointer = vec![0; self.groups.len()];
             }
-            seen.clear();
             let mut id = first;
+            let mut next = 0;
             while id != 0 {
                 let hash = self.candidate(id)?;
-                let known = seen.iter().position(|&(other, ..)| other == hash);
-                let ordinal = known.unwrap_or(seen.len());
-                self.ordinals[id as usize] = u32::try_from(ordinal).unwrap_or(u32::MAX);
-                match seen.get_mut(ordinal) {
-                    None => {
-                        seen.push((hash, id, false));
-                        kept.push((id, id));
-                    }
-                    Some((_, first, again)) if !*again => {
-                        *again = true;
-                        kept.push((id, *first));
-                    }
-                    Some(_) => {}
+                let (ordinal, first, again) =
+                    seen.entry((first, hash)).or_insert((next, id, false));
+                self.ordinals[id as usize] = *ordinal;
+                if *first == id {
+                    next += 1;
+                    kept.push((id, id));
+                } else if !*again {
+                    *again = true;
+                    kept.push((id, *first));
                 }
                 id = self.next[id as usize];
             }
@@ -325,6 +322,11 @@ impl<'a> Surveyor<'a> {
         let size = u64::from(self.words[at + 2]);
         let plain = u64::from(kind) << 32;
         let head = plain | vlen as u64;
+        // `__bpf_core_types_match` compares names of these too, and a definition
+        // has no place for them.
+        if matches!(kind, PTR | ARRAY | FUNC_PROTO) && self.words[at] != 0 {
+            return Err(SurveyError::new(id, "has a name, which its kind never has"));
+        }
         match kind {
             INT => {
                 hash.add(plain);

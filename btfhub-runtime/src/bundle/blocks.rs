@@ -239,7 +239,9 @@ fn next(
 ) -> Result<(), BundleError> {
     library.class(coder, None, 0);
     if coder.overrun() {
-        return Err(section.malformed("a block that ends in the middle of a class"));
+        return Err(section.malformed(
+            "a block that ends in the middle of a class, or takes more than 2^22 steps",
+        ));
     }
     Ok(())
 }

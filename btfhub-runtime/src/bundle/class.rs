@@ -29,6 +29,8 @@ impl Library {
     /// Codes a class and appends it: whether as bytes or as definitions, and
     /// in the latter case how many classes back the one is that it resembles.
     pub(super) fn class<C: Coder>(&mut self, c: &mut C, wanted: Option<&WantedClass>, back: u32) {
+        let known = self.symbols.len() + self.inlines.len() + self.definitions.len();
+        c.spend(known / 32);
         let (as_bytes, bytes) = match wanted {
             Some(WantedClass::Bytes(bytes)) => (true, &bytes[..]),
             _ => (false, &[][..]),
@@ -166,6 +168,9 @@ impl Library {
         there: &mut Vec<bool>,
     ) -> (SymbolId, usize) {
         there.resize(self.symbols.len(), false);
+        // Each comparison of names looks at up to 64 bytes, or more of them.
+        let comparison = 1 + self.names.longest() / 64;
+        c.spend(self.symbols.len().saturating_mul(comparison) / 32);
         let last = members.last().and_then(|m| self.symbols.get(place(m.0)));
         let last = last.map_or(&[][..], |symbol| self.names.get(symbol.name));
         let expected = (self.symbols.iter().zip(there.iter()).zip(0..))
@@ -210,6 +215,7 @@ impl Library {
         let Some(known) = self.symbols.get(place(symbol)) else {
             return 0;
         };
+        c.spend(known.variants.len() / 32);
         let blank = Definition::new(known.kind, known.name);
         let variants = known.variants.iter().rev().copied();
         let variants: Vec<usize> = variants.filter(|v| Some(*v) != old).collect();

@@ -19,9 +19,20 @@ pub(super) trait Coder {
     /// Says what the next bit is part of.
     fn next_is(&mut self, _: Set) {}
 
-    /// The data ended long ago: what comes now is invented.
+    /// Counts work that grows with what was decoded before, as bits count by
+    /// themselves.
+    fn spend(&mut self, steps: usize);
+
+    /// The data ended long ago, or takes more than [`STEPS_MAX`]: what comes now
+    /// is invented.
     fn overrun(&self) -> bool;
 }
+
+/// Steps that decoding a block may take: bits, and 32 things looked at to know
+/// what a bit means. A byte may hold thousands of bits that were expected, so
+/// that without a bound a small file could say as much as would fill memory.
+/// The largest real classes take some 10,000.
+pub(super) const STEPS_MAX: usize = 1 << 22;
 
 /// The interval of the coder; both directions narrow it alike.
 #[derive(Clone, Copy, Debug)]
@@ -76,6 +87,8 @@ pub(super) struct Decoder<'a> {
     rest: core::slice::Iter<'a, u8>,
     /// Zero bytes invented so far.
     invented: u32,
+    /// Steps that may still be taken.
+    left: usize,
 }
 
 impl<'a> Decoder<'a> {
@@ -85,6 +98,7 @@ impl<'a> Decoder<'a> {
             code: 0,
             rest: data.iter(),
             invented: 0,
+            left: STEPS_MAX,
         };
         for _ in 0..LOOK_AHEAD {
             decoder.pull();
@@ -108,6 +122,7 @@ impl Coder for Decoder<'_> {
     const WRITES: bool = false;
 
     fn bit(&mut self, p1: u16, _: bool) -> bool {
+        self.left = self.left.saturating_sub(1);
         let middle = self.interval.split(p1);
         let bit = self.code <= middle;
         self.interval.narrow(middle, bit);
@@ -117,8 +132,12 @@ impl Coder for Decoder<'_> {
         bit
     }
 
+    fn spend(&mut self, steps: usize) {
+        self.left = self.left.saturating_sub(steps);
+    }
+
     fn overrun(&self) -> bool {
-        self.invented > DROPPED_ZEROS + LOOK_AHEAD
+        self.invented > DROPPED_ZEROS + LOOK_AHEAD || self.left == 0
     }
 }
 
@@ -170,6 +189,10 @@ impl Coder for Meter<'_> {
         self.set = set;
     }
 
+    fn spend(&mut self, steps: usize) {
+        self.decoder.spend(steps);
+    }
+
     fn overrun(&self) -> bool {
         self.decoder.overrun()
     }
@@ -182,6 +205,8 @@ pub(super) struct Encoder {
     interval: Interval,
     out: Vec<u8>,
     bits: usize,
+    /// Steps that are no bits.
+    spent: usize,
 }
 
 #[cfg(feature = "write")]
@@ -191,12 +216,18 @@ impl Encoder {
             interval: Interval::FULL,
             out: Vec::new(),
             bits: 0,
+            spent: 0,
         }
     }
 
     /// How many bits were coded: what decoding will cost.
     pub(super) fn bits(&self) -> usize {
         self.bits
+    }
+
+    /// Whether a reader would take it.
+    pub(super) fn is_readable(&self) -> bool {
+        self.bits.saturating_add(self.spent) < STEPS_MAX
     }
 
     /// The shortest bytes that, with zeros behind them, name the interval.
@@ -234,6 +265,10 @@ impl Coder for Encoder {
             self.out.push(byte);
         }
         bit
+    }
+
+    fn spend(&mut self, steps: usize) {
+        self.spent = self.spent.saturating_add(steps);
     }
 
     fn overrun(&self) -> bool {

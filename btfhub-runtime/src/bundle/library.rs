@@ -231,7 +231,7 @@ impl Library {
             return Type::Inline((self.model).choice(c, Set::Type, &contexts, count, wanted));
         }
         let kind = u8::try_from(form).unwrap_or(0);
-        if depth >= DEPTH_MAX || Shape::of(kind).is_none() {
+        if depth >= DEPTH_MAX || Shape::of(kind).is_none() || c.overrun() {
             return Type::Void;
         }
         let reference = match reference {

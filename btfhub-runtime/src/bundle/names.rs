@@ -15,6 +15,7 @@ pub(super) struct Names {
     text: Vec<u8>,
     /// Where each name ends in `text`.
     ends: Vec<usize>,
+    longest: usize,
     /// By hash of what came before: the symbol that followed last, plus one.
     guesses: Vec<u32>,
 }
@@ -24,12 +25,18 @@ impl Names {
         Self {
             text: Vec::new(),
             ends: vec![0],
+            longest: 0,
             guesses: vec![0; GUESSES],
         }
     }
 
     pub(super) fn count(&self) -> u32 {
         count(self.ends.len())
+    }
+
+    /// Bytes of the longest name.
+    pub(super) fn longest(&self) -> usize {
+        self.longest
     }
 
     /// The name's bytes; empty for one that is not there.
@@ -81,6 +88,7 @@ impl Names {
                 at += 1;
             }
         }
+        self.longest = self.longest.max(at);
         self.ends.push(self.text.len());
     }
 

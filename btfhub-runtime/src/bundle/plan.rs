@@ -38,6 +38,9 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
             others.push(block);
         }
         let blocks = || core::iter::once(&root.block).chain(&others);
+        if !blocks().all(|block| block.encoder.is_readable()) {
+            return None;
+        }
         let wrong: Vec<usize> = blocks().flat_map(|b| b.wrong.iter().copied()).collect();
         if wrong.is_empty() {
             let blocks = core::iter::once(root.block).chain(others);

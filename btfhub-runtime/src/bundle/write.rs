@@ -62,7 +62,8 @@ pub enum WriteError {
         /// The kernel, as `distro/version/arch/release`.
         kernel: String,
     },
-    /// More than the format's 32-bit numbers can hold.
+    /// More than the format's 32-bit numbers can hold, or a BTF of more than a
+    /// reader's 2^22 steps: some 500 KiB where it is no canonical one.
     TooLarge,
     /// The finished bundle does not read back as what was put in. A bug of
     /// btfhub; nothing was written.
@@ -88,7 +89,10 @@ impl fmt::Display for WriteError {
                 "kernel {kernel}: a release that is longer than {RELEASE_MAX} bytes or has a zero \
                  byte can't be a `uname -r`"
             ),
-            Self::TooLarge => f.write_str("the bundle would be larger than 4 GiB"),
+            Self::TooLarge => f.write_str(
+                "too large for a bundle: more than 4 GiB, or a BTF that takes more than 2^22 \
+                 steps to read, which no tailored one does",
+            ),
             Self::Readback {
                 kernel: Some(kernel),
                 ..

@@ -4,6 +4,8 @@
 pub mod btf_builder;
 #[path = "../../src/hostile.rs"]
 pub mod hostile;
+#[path = "../../src/hostile_atlas.rs"]
+pub mod hostile_atlas;
 #[path = "../../src/pack.rs"]
 pub mod pack;
 #[path = "../../src/rules.rs"]

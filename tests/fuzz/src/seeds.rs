@@ -1,10 +1,11 @@
-//! Writes the seed corpora: `cargo run --bin seeds`, in this directory.
+//! Writes the seed corpora: `cargo run --example seeds`, in this directory.
 
 use std::fs;
 use std::path::Path;
 
 use btfhub_fuzz::btf_builder::{BtfBuilder, member};
 use btfhub_fuzz::hostile::small_bundle;
+use btfhub_fuzz::hostile_atlas::{close, open, small_atlas};
 use btfhub_fuzz::pack::{Member, tar, xz};
 use btfhub_fuzz::rules::pairs;
 
@@ -28,6 +29,7 @@ fn main() -> std::io::Result<()> {
         for mutation in 0..8u8 {
             let bytes = [choice, 7, 31 * mutation, mutation, 3, 0, 0];
             seed("tailor", &format!("{name}-{mutation}"), &bytes)?;
+            seed("kept", &format!("{name}-{mutation}"), &bytes)?;
         }
         for kind in [0, 1] {
             let packed = tar(&[Member::file("v", &pair.kernel)]);
@@ -55,6 +57,14 @@ fn main() -> std::io::Result<()> {
     types.layout(&[(0, 0); 20]);
     seed("btf", "layout", &types.finish())?;
     seed("bundle", "small", &small_bundle())?;
+    for (number, kernels) in pairs().chunks(4).enumerate() {
+        let kernels = kernels.iter().map(|pair| pair.kernel.as_slice());
+        let file = small_atlas(kernels);
+        let opened = open(&file);
+        assert_eq!(close(&opened).map(|file| open(&file)), Some(opened.clone()));
+        seed("atlas", &format!("open-{number}"), &opened)?;
+        seed("atlas", &format!("file-{number}"), &file)?;
+    }
     let hosts = fs::read_to_string(dir.join("../fixtures/os-release.txt"))?;
     for (number, os_release) in hosts.split("== ").skip(1).enumerate() {
         for (kernel, version, machine) in [

@@ -1,0 +1,282 @@
+//! Atlases made to do harm, and kernels made to do harm that come into one: as
+//! `hostile`, one function for each entry point.
+//!
+//! A file that is packed and has digests gives a fuzzer nothing to change. So
+//! what is changed is its *open* form: the sections expanded, and what the
+//! index tells of them. [`close`] makes a file of it, with lengths and digests
+//! that fit; [`open`] is the reverse.
+
+use std::io::{Read as _, Write as _};
+
+use btfhub_build::archive::Digest;
+use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, Source, diff};
+use btfhub_build::btf::Btf;
+use btfhub_build::relo::{Relocations, resolve};
+use btfhub_runtime::{Arch, KernelId};
+use xz2::read::XzDecoder;
+use xz2::stream::{Check, Stream};
+use xz2::write::XzEncoder;
+
+use crate::hostile::mutate;
+
+/// An atlas: as a file, and as the open form of one.
+pub fn atlas(data: &[u8]) {
+    read(data);
+    if let Some(file) = close(data) {
+        read(&file);
+    }
+}
+
+/// Everything that can be asked of an atlas: each answer is right or an error,
+/// and none panics.
+fn read(file: &[u8]) {
+    let Ok(atlas) = Atlas::parse(file.to_vec()) else {
+        return;
+    };
+    let sound = atlas.check().is_ok();
+    let kernels = atlas.kernels().len();
+    for kernel in 0..kernels.min(4) {
+        if let Ok(bytes) = atlas.extract(kernel) {
+            Btf::parse(&bytes).expect("what is extracted is BTF");
+        }
+        let _ = atlas.texts(Some(kernel), |_| true);
+    }
+    assert!(atlas.extract(kernels).is_err());
+    if atlas.texts(None, |_| true).is_ok() {
+        let all = Side {
+            atlas: &atlas,
+            kernel: None,
+        };
+        assert_eq!(diff(all, all, |_| true), Ok(Vec::new()));
+    }
+    let _ = atlas.parts();
+    // As the base of another one, which nothing of it comes into.
+    let based = AtlasBuilder::new().effort(Effort::Fast).base(&atlas);
+    if let Ok(built) = based.build(&[], |_, _| ()) {
+        assert!(sound, "a damaged atlas was taken for a base");
+        let empty = Atlas::parse(built.file).expect("what was written can be read");
+        assert_eq!(empty.kernels().len(), 0);
+    }
+}
+
+/// An atlas of some kernels' BTF files; those that it can't hold are left out.
+///
+/// # Panics
+/// If one is no BTF.
+pub fn small_atlas<'a>(kernels: impl IntoIterator<Item = &'a [u8]>) -> Vec<u8> {
+    let mut writer = AtlasWriter::new();
+    for (number, bytes) in kernels.into_iter().enumerate() {
+        let btf = Btf::parse(bytes).expect("BTF");
+        if let Ok(survey) = writer.surveyor().survey(&btf) {
+            let release = format!("5.10.{number}");
+            let added = writer.insert(id(&release), source(bytes), &survey);
+            added.expect("what was surveyed");
+        }
+    }
+    writer.finish(Effort::Fast, 1).expect("a small atlas").1
+}
+
+fn id(release: &str) -> KernelId<'_> {
+    KernelId {
+        arch: Arch::new("x86_64"),
+        release,
+        distro: "made-up",
+        version: "1",
+    }
+}
+
+fn source(bytes: &[u8]) -> Source {
+    Source {
+        path: "made-up.btf".to_owned(),
+        digest: Digest::of(bytes),
+    }
+}
+
+/// A kernel with mutated words that comes into an atlas: what relocations come
+/// to in the BTF that the atlas gives back is what they come to in it.
+///
+/// # Panics
+/// Where that is not so.
+pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
+    let Ok(kernel) = Btf::parse(&mutate(kernel, mutations)) else {
+        return;
+    };
+    let mut writer = AtlasWriter::new();
+    let Ok(survey) = writer.surveyor().survey(&kernel) else {
+        return;
+    };
+    if writer.insert(id("1"), source(b""), &survey).is_err() {
+        return;
+    }
+    let (_, file) = writer.finish(Effort::Fast, 1).expect("a small atlas");
+    let atlas = Atlas::parse(file).expect("what was written can be read");
+    atlas.check().expect("all of it");
+    let whole = atlas.extract(0).expect("the kernel that came in");
+    let scope = atlas.scope_of(relocations).expect("all of it");
+    let part = scope.btf(0).expect("the kernel that came in");
+    let Ok(right) = resolve(relocations, &kernel) else {
+        return;
+    };
+    for bytes in [whole, part] {
+        let btf = Btf::parse(&bytes).expect("what is extracted is BTF");
+        assert_eq!(resolve(relocations, &btf).as_ref(), Ok(&right));
+    }
+}
+
+const HEADER_LEN: usize = 64;
+const DIGEST_AT: usize = 32;
+
+/// The open form of an atlas.
+///
+/// # Panics
+/// If it is none.
+#[must_use]
+pub fn open(file: &[u8]) -> Vec<u8> {
+    let number = |at: usize| {
+        let bytes = file[at..at + 8].try_into().expect("eight bytes");
+        usize::try_from(u64::from_le_bytes(bytes)).expect("a length")
+    };
+    let mut at = HEADER_LEN + number(16);
+    let index = expand(&file[HEADER_LEN..at]);
+    let mut index = index.as_slice();
+    let mut section = |index: &mut &[u8]| {
+        let len = usize::try_from(varint(index).expect("a length")).expect("a length");
+        varint(index).expect("a length");
+        take(index, 16).expect("a digest");
+        at += len;
+        expand(&file[at - len..at])
+    };
+    let mut out = Vec::new();
+    put(&mut out, varint(&mut index).expect("how many kernels"));
+    put_bytes(&mut out, &section(&mut index));
+    for _ in 0..varint(&mut index).expect("how many blocks") {
+        for _ in 0..4 {
+            put(&mut out, varint(&mut index).expect("a number"));
+        }
+        let len = varint(&mut index).expect("a length");
+        put_bytes(&mut out, take(&mut index, len).expect("a name"));
+        put_bytes(&mut out, &section(&mut index));
+        put_bytes(&mut out, &section(&mut index));
+    }
+    out
+}
+
+/// The file of an open form. `None` where that ends too early.
+#[must_use]
+pub fn close(open: &[u8]) -> Option<Vec<u8>> {
+    close_claiming(open, |raw| raw)
+}
+
+/// The same with an index that tells of the length of each section what `claim`
+/// makes of the real one.
+#[must_use]
+pub fn close_claiming(mut open: &[u8], claim: impl Fn(u64) -> u64) -> Option<Vec<u8>> {
+    let open = &mut open;
+    let mut index = Vec::new();
+    let mut sections = Vec::new();
+    let mut section = |index: &mut Vec<u8>, raw: &[u8]| {
+        let packed = pack(raw);
+        put(index, packed.len() as u64);
+        put(index, claim(raw.len() as u64));
+        index.extend_from_slice(Digest::of(&packed).as_bytes().first_chunk::<16>()?);
+        sections.extend_from_slice(&packed);
+        Some(())
+    };
+    put(&mut index, varint(open)?);
+    section(&mut index, take_bytes(open)?)?;
+    let mut blocks = Vec::new();
+    let mut count = 0;
+    while !open.is_empty() {
+        count += 1;
+        for _ in 0..4 {
+            put(&mut blocks, varint(open)?);
+        }
+        put_bytes(&mut blocks, take_bytes(open)?);
+        section(&mut blocks, take_bytes(open)?)?;
+        section(&mut blocks, take_bytes(open)?)?;
+    }
+    put(&mut index, count);
+    index.append(&mut blocks);
+    let packed = pack(&index);
+    let mut file = Vec::new();
+    file.extend(*b"BTFATL\x1a\n");
+    file.extend([1, 0, 1, 0, 0, 0, 0, 0]);
+    file.extend((packed.len() as u64).to_le_bytes());
+    file.extend((index.len() as u64).to_le_bytes());
+    file.extend(packed);
+    let digest = Digest::of(&file);
+    file.splice(DIGEST_AT..DIGEST_AT, *digest.as_bytes());
+    file.extend(sections);
+    Some(file)
+}
+
+/// A block in the open form: groups, definitions, strings and kind of the first
+/// group, which has this name; columns and text.
+#[must_use]
+pub fn block(counts: [u64; 4], name: &[u8], columns: &[u8], text: &[u8]) -> Vec<u8> {
+    let mut out = numbers(counts);
+    for bytes in [name, columns, text] {
+        put_bytes(&mut out, bytes);
+    }
+    out
+}
+
+/// Numbers as the format has them.
+pub fn numbers(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
+    let mut out = Vec::new();
+    for number in numbers {
+        put(&mut out, number);
+    }
+    out
+}
+
+fn expand(packed: &[u8]) -> Vec<u8> {
+    let mut raw = Vec::new();
+    let mut decoder = XzDecoder::new(packed);
+    decoder.read_to_end(&mut raw).expect("a section");
+    raw
+}
+
+fn pack(raw: &[u8]) -> Vec<u8> {
+    let stream = Stream::new_easy_encoder(0, Check::None).expect("liblzma");
+    let mut encoder = XzEncoder::new_stream(Vec::new(), stream);
+    encoder.write_all(raw).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn put(out: &mut Vec<u8>, mut value: u64) {
+    while value > 0x7f {
+        out.push(value.to_le_bytes()[0] | 0x80);
+        value >>= 7;
+    }
+    out.push(value.to_le_bytes()[0]);
+}
+
+fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
+    put(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+fn varint(bytes: &mut &[u8]) -> Option<u64> {
+    let mut value = 0;
+    for shift in (0..64).step_by(7) {
+        let (byte, rest) = bytes.split_first()?;
+        *bytes = rest;
+        value |= u64::from(byte & 0x7f) << shift;
+        if byte & 0x80 == 0 {
+            return Some(value);
+        }
+    }
+    None
+}
+
+fn take<'a>(bytes: &mut &'a [u8], len: u64) -> Option<&'a [u8]> {
+    let (taken, rest) = bytes.split_at_checked(usize::try_from(len).ok()?)?;
+    *bytes = rest;
+    Some(taken)
+}
+
+fn take_bytes<'a>(bytes: &mut &'a [u8]) -> Option<&'a [u8]> {
+    let len = varint(bytes)?;
+    take(bytes, len)
+}

@@ -1,0 +1,50 @@
+//! Cases within bounds of memory and processor time that the system enforces.
+//!
+//! Each runs in a process of its own, the same test binary, under `ulimit`: one
+//! that hangs, recurses without end or allocates what a file merely announces is
+//! killed, which fails it. The limits are no measurement: they lie far above what
+//! any case takes, and far below what an unbounded one would.
+
+use std::process::Command;
+
+/// Address space of a case: the largest entry that is read, several times over.
+const MEMORY_KIB: u32 = 3 << 20;
+/// Processor seconds of a case, in an unoptimised build on a busy machine.
+const SECONDS: u32 = 240;
+
+/// Runs the case of a test in a process of its own within the limits.
+///
+/// # Panics
+/// When it fails or is killed.
+pub fn within_limits(test: &str, case: impl FnOnce()) {
+    if std::env::var_os("BTFHUB_ADVERSARIAL_CASE").is_some_and(|name| *name == *test) {
+        return case();
+    }
+    let limited = format!("ulimit -v {MEMORY_KIB}; ulimit -t {SECONDS}; exec \"$@\"");
+    let output = Command::new("sh")
+        .args(["-c", &limited, "sh"])
+        .arg(std::env::current_exe().expect("this binary"))
+        .args(["--exact", test, "--nocapture"])
+        .env("BTFHUB_ADVERSARIAL_CASE", test)
+        .output()
+        .expect("sh");
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert!(
+        output.status.success() && text.contains("1 passed"),
+        "{test}: {}\n{text}{}",
+        output.status,
+        String::from_utf8_lossy(&output.stderr)
+    );
+}
+
+/// Defines tests that run within the limits.
+#[macro_export]
+macro_rules! cases {
+    ($($(#[$attribute:meta])* fn $name:ident() $body:block)*) => {$(
+        $(#[$attribute])*
+        #[test]
+        fn $name() {
+            $crate::limits::within_limits(stringify!($name), || $body);
+        }
+    )*};
+}
