@@ -125,19 +125,19 @@ impl Work<'_> {
         }
         for (number, kernels) in &of_atlases {
             if let Some(atlas) = self.chosen.atlases.get(*number) {
-                self.from_atlas(atlas, kernels, &mut came)?;
+                self.of_atlas(atlas, kernels, &mut came)?;
             }
         }
 
-        let kept = self.from_archives(&of_archives, true, &mut came)?;
+        let kept = self.of_archives(&of_archives, true, &mut came)?;
         for (number, kernels) in &kept {
             if let Some(atlas) = self.atlases.atlas(*number) {
                 // A cache fails no build: what it can't give is decoded.
-                let _ = self.from_atlas(atlas, kernels, &mut came);
+                let _ = self.of_atlas(atlas, kernels, &mut came);
             }
         }
         let left = came.left(&of_archives);
-        let _none = self.from_archives(&left, false, &mut came)?;
+        let _none = self.of_archives(&left, false, &mut came)?;
 
         came.keep.save(self.results);
         let (mut kernels, mut places, mut bad) = (Vec::new(), Vec::new(), Vec::new());
@@ -171,7 +171,7 @@ impl Work<'_> {
     }
 
     /// Tailors kernels from the atlas that holds them.
-    fn from_atlas(
+    fn of_atlas(
         &self,
         atlas: &Atlas,
         kernels: &[(usize, InAtlas)],
@@ -200,7 +200,7 @@ impl Work<'_> {
 
     /// Takes what is known of entries of archives, and decodes the others; but
     /// for those that are `in_atlases` of the cache, which it gives.
-    fn from_archives(
+    fn of_archives(
         &self,
         entries: &[usize],
         in_atlases: bool,
