@@ -32,6 +32,8 @@ pub mod vm;
 mod pages {
     #[doc = include_str!("../../docs/archive.md")]
     mod archive {}
+    #[doc = include_str!("../../docs/atlas.md")]
+    mod atlas {}
     #[doc = include_str!("../../docs/build-script.md")]
     mod build_script {}
     #[doc = include_str!("../../docs/without-archive.md")]

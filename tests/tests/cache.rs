@@ -5,9 +5,11 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use btfhub_build::atlas::Atlas;
 use btfhub_build::{Builder, Generated};
-use btfhub_tests::app;
-use btfhub_tests::pack;
+use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
+use btfhub_tests::objects::{objects_in, own_dir};
+use btfhub_tests::{app, pack};
 
 struct Bench {
     directory: tempfile::TempDir,
@@ -47,9 +49,25 @@ impl Bench {
     }
 
     fn results(&self) -> Vec<PathBuf> {
-        let pattern = self.path("cache/tailored/*/*.results");
-        let files = glob::glob(pattern.to_str().unwrap()).unwrap();
+        self.files("cache/tailored/*/*.results")
+    }
+
+    fn atlases(&self) -> Vec<PathBuf> {
+        self.files("cache/atlas/*/*.atlas")
+    }
+
+    fn files(&self, pattern: &str) -> Vec<PathBuf> {
+        let files = glob::glob(self.path(pattern).to_str().unwrap()).unwrap();
         files.map(Result::unwrap).collect()
+    }
+
+    /// Forgets all results, or all definitions.
+    fn forget(&self, what: &str) {
+        fs::remove_dir_all(self.path("cache").join(what)).unwrap();
+    }
+
+    fn ask_for(&self, members: &[&str]) {
+        fs::write(self.path("probe.o"), app::object(members)).unwrap();
     }
 }
 
@@ -85,15 +103,18 @@ fn any_jobs_any_state_one_bundle() {
 fn changed_relocations_are_another_set() {
     let bench = Bench::new();
     let first = bench.cached();
-    fs::write(bench.path("probe.o"), app::object(&["pid", "tgid"])).unwrap();
+    bench.ask_for(&["pid", "tgid"]);
+    let clean = bench.builder().generate().unwrap();
     let more = bench.cached();
-    assert_eq!(more.decoded_entries(), 40);
+    assert_eq!((more.decoded_entries(), more.bundle()), (0, clean.bundle()));
     assert_ne!(more.bundle(), first.bundle());
-    fs::write(bench.path("probe.o"), app::object(&["pid"])).unwrap();
-    assert_eq!(bench.cached().decoded_entries(), 0, "both are kept");
+    bench.forget("atlas");
+    for members in [&["pid"][..], &["pid", "tgid"]] {
+        bench.ask_for(members);
+        assert_eq!(bench.cached().decoded_entries(), 0, "both are kept");
+    }
     for number in 0..30 {
-        let name = format!("member{number}");
-        fs::write(bench.path("probe.o"), app::object(&[&name])).unwrap();
+        bench.ask_for(&[&format!("member{number}")]);
         let _built = bench.cached();
     }
     let sets = fs::read_dir(bench.path("cache/tailored")).unwrap().count();
@@ -116,6 +137,7 @@ fn damage_anywhere_is_noticed_and_healed() {
     }
     for damaged in damages {
         fs::write(&file, &damaged).unwrap();
+        bench.forget("atlas");
         let built = bench.cached();
         assert_eq!(built.bundle(), clean.bundle());
         assert_eq!(
@@ -140,6 +162,7 @@ fn a_false_result_is_not_believed() {
     let clean = bench.builder().generate().unwrap();
     let _cold = bench.cached();
     let [file] = bench.results().try_into().unwrap();
+    bench.forget("atlas");
     // Well-formed in itself, with the tailored BTF of another kernel.
     let whole = fs::read(&file).unwrap();
     let mut content = whole[..whole.len() - 32].to_vec();
@@ -236,5 +259,163 @@ fn two_entries_for_one_kernel_differ_from_the_cache_too() {
     let clean = builder.generate().unwrap_err().to_string();
     for _ in 0..2 {
         assert_eq!(cached.generate().unwrap_err().to_string(), clean);
+    }
+}
+
+#[test]
+fn real_kernels_give_one_bundle_whatever_the_way() {
+    let dir = tempfile::tempdir().unwrap();
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/archive");
+    let cache = dir.path().join("cache");
+    let objects = objects_in(&own_dir(), ".bpf.o");
+    // Each set asks for other relocations.
+    for (number, objects) in objects.chunks(6).enumerate() {
+        let mut builder = Builder::new().archive(&examples);
+        for object in objects {
+            builder = builder.object(own_dir().join(&object.name));
+        }
+        let clean = builder.generate().unwrap();
+        let built = builder.cache_dir(&cache).generate().unwrap();
+        let decoded = if number == 0 {
+            clean.kernels().len()
+        } else {
+            0
+        };
+        assert_eq!(built.decoded_entries(), decoded, "set {number}");
+        assert!(
+            built.bundle() == clean.bundle(),
+            "set {number}: other bytes"
+        );
+    }
+}
+
+#[test]
+fn a_damaged_atlas_is_noticed_and_healed() {
+    let bench = Bench::new();
+    let clean = bench.builder().generate().unwrap();
+    let _cold = bench.cached();
+    let [file] = bench.atlases().try_into().unwrap();
+    Atlas::open(&file, None).unwrap().check().unwrap();
+    let whole = fs::read(&file).unwrap();
+    let mut damages: Vec<Vec<u8>> = vec![Vec::new(), b"x".to_vec()];
+    for at in (0..whole.len()).step_by(whole.len() / 40) {
+        damages.push(whole[..at].to_vec());
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1 << (at % 8);
+        damages.push(damaged);
+    }
+    // A good one under the name of another, and something that is no file.
+    let other = file.with_file_name(format!("{}.atlas", "0".repeat(32)));
+    fs::write(&other, &whole).unwrap();
+    fs::create_dir(file.with_file_name(format!("{}.atlas", "1".repeat(32)))).unwrap();
+    for damaged in damages {
+        fs::write(&file, &damaged).unwrap();
+        bench.forget("tailored");
+        let built = bench.cached();
+        assert_eq!(
+            (built.decoded_entries(), built.bundle()),
+            (40, clean.bundle())
+        );
+        assert_eq!(fs::read(&file).unwrap(), whole, "it is written anew");
+        assert!(!other.exists());
+    }
+    bench.forget("tailored");
+    assert_eq!(bench.cached().decoded_entries(), 0, "it healed");
+}
+
+#[test]
+fn only_new_kernels_are_decoded_and_files_stay_few() {
+    let bench = Bench::new();
+    let _cold = bench.cached();
+    for number in 40..70 {
+        let kernel = format!("archive/debian/12/x86_64/6.1.0-{number}-amd64.btf.tar.xz");
+        let packed = pack::tar(&[pack::Member::file(
+            &format!("{number}.btf"),
+            &app::kernel(number % 13),
+        )]);
+        pack::write(bench.directory.path(), kernel, &pack::xz(&packed));
+        // Of the old ones the definitions are known, of the new one nothing.
+        bench.ask_for(&[&format!("member{number}")]);
+        assert_eq!(bench.cached().decoded_entries(), 1);
+        let files = bench.atlases().len();
+        assert!(files <= 6, "{files} files");
+    }
+    bench.ask_for(&["tgid"]);
+    let clean = bench.builder().generate().unwrap();
+    let built = bench.cached();
+    assert_eq!(
+        (built.decoded_entries(), built.bundle()),
+        (0, clean.bundle())
+    );
+}
+
+#[test]
+fn made_of_many_an_atlas_is_the_same() {
+    let bench = Bench::new();
+    let all = bench.path("archive/debian/12/x86_64");
+    let later = bench.path("later");
+    fs::create_dir(&later).unwrap();
+    let files = fs::read_dir(&all).unwrap().map(|file| file.unwrap());
+    let mut names: Vec<_> = files.map(|file| file.file_name()).collect();
+    names.sort();
+    for name in &names[8..] {
+        fs::rename(all.join(name), later.join(name)).unwrap();
+    }
+    let _few = bench.cached();
+    for names in names[8..].chunks(8) {
+        for name in names {
+            fs::rename(later.join(name), all.join(name)).unwrap();
+        }
+        assert_eq!(bench.cached().decoded_entries(), names.len());
+    }
+    let joined = bench.atlases();
+    assert_eq!(joined.len(), 1);
+    bench.forget("atlas");
+    bench.forget("tailored");
+    let _cold = bench.cached();
+    // Named by their digests.
+    assert_eq!(joined, bench.atlases());
+}
+
+#[test]
+fn a_cache_may_move_with_its_archive() {
+    let bench = Bench::new();
+    let _cold = bench.cached();
+    fs::rename(bench.path("cache"), bench.path("moved")).unwrap();
+    fs::create_dir_all(bench.path("other/debian")).unwrap();
+    fs::rename(
+        bench.path("archive/debian/12"),
+        bench.path("other/debian/11"),
+    )
+    .unwrap();
+    bench.ask_for(&["tgid"]);
+    let builder = Builder::new()
+        .archive(bench.path("other"))
+        .object(bench.path("probe.o"));
+    let built = builder.cache_dir(bench.path("moved")).generate().unwrap();
+    assert_eq!((built.kernels().len(), built.decoded_entries()), (40, 0));
+}
+
+#[test]
+fn what_no_atlas_can_hold_is_decoded_every_time() {
+    let bench = Bench::new();
+    let mut btf = BtfBuilder::new();
+    let int = btf.int("int", 4, INT_SIGNED);
+    btf.structure("task", 8, &[member("pid", int, 4)]);
+    // A pointer to itself.
+    let next = btf.next_id();
+    btf.pointer(next);
+    btf.structure("endless", 8, &[member("p", next, 0)]);
+    let archive = bench.path("archive");
+    pack::entry(&archive, "debian/12/x86_64/6.1.0-99-amd64", &btf.finish());
+    let _cold = bench.cached();
+    for members in [&["pid", "tgid"][..], &["tgid"]] {
+        bench.ask_for(members);
+        let clean = bench.builder().generate().unwrap();
+        let built = bench.cached();
+        assert_eq!(
+            (built.decoded_entries(), built.bundle()),
+            (1, clean.bundle())
+        );
     }
 }

@@ -86,4 +86,14 @@ fn builds_at_once_and_killed_ones_leave_nothing_wrong() {
         build_both(&again);
         assert!(bundles(&app) == expected, "round {round}");
     }
+
+    // The definitions that all of them left serve other relocations.
+    let object = fs::read(workspace().join("tests/bpf/field.bpf.o")).unwrap();
+    app.project.file("probe.o", object);
+    build_both(&app.path("other"));
+    let expected = bundles(&app);
+    for round in (0..ROUNDS).step_by(4) {
+        build_both(&app.path(format!("again-{round}")));
+        assert!(bundles(&app) == expected, "round {round}");
+    }
 }

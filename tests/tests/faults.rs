@@ -294,8 +294,15 @@ fn a_damaged_cache_is_as_good_as_none() {
             damaged[at] ^= 0x20;
             damaged
         });
-        for damaged in cuts.chain(flips) {
+        let is_atlas = path.extension().is_some_and(|suffix| suffix == "atlas");
+        // Each of those has all kernels decoded again.
+        let each = if is_atlas { 8 } else { 1 };
+        for damaged in cuts.chain(flips).step_by(each) {
             fs::write(path, damaged).unwrap();
+            if is_atlas {
+                // An atlas is read where there are no results.
+                fs::remove_dir_all(cache.join("tailored")).unwrap();
+            }
             assert_eq!(build().bundle(), right, "{}", path.display());
             tried += 1;
         }

@@ -4,16 +4,15 @@
 //! is written has the numbers that [`super::write`] gives, which depend on
 //! nothing but the kernels.
 
-use std::collections::HashMap;
-
 use btfhub_runtime::{Arch, KernelId};
 
 use super::chunks::{Chunks, List};
 use super::definition::{MAX_ARGUMENT, Title, group_kind};
 use super::describe::{MAX_STEPS, Names, describe};
 use super::error::{AtlasError, SurveyError, Why};
-use super::hash::{HashKey, PassThrough};
+use super::hash::HashKey;
 use super::survey::{Survey, survey};
+use super::table::Table;
 use crate::archive::Digest;
 use crate::btf::{Btf, Endian, Kind, TypeId, essential_name};
 
@@ -31,11 +30,10 @@ pub struct Source {
 pub struct AtlasWriter {
     pub(super) key: HashKey,
     pub(super) strings: Strings,
-    /// Kind and provisional number of the essential name.
-    pub(super) groups: Vec<(Kind, u32)>,
-    group_numbers: HashMap<(Kind, u32), u32>,
+    pub(super) groups: Groups,
     pub(super) definitions: Vec<Stored>,
-    by_hash: HashMap<u128, u32, PassThrough>,
+    /// The hashes of all definitions, by their numbers.
+    hashes: Table<u128>,
     /// The bodies of all definitions, with provisional numbers.
     pub(super) words: Vec<u32>,
     pub(super) kernels: Vec<Kernel>,
@@ -115,10 +113,9 @@ impl AtlasWriter {
         Self {
             key,
             strings: Strings::new(key),
-            groups: Vec::new(),
-            group_numbers: HashMap::new(),
+            groups: Groups::default(),
             definitions: Vec::new(),
-            by_hash: HashMap::default(),
+            hashes: Table::with_room(0),
             words: Vec::new(),
             kernels: Vec::new(),
             chunks: Chunks::default(),
@@ -154,11 +151,13 @@ impl AtlasWriter {
         let mut held = Vec::with_capacity(survey.held.len());
         let mut pointer_int = None;
         let mut index_type = None;
+        // Of the kernel's groups what is known of their numbers here.
+        let mut numbers = vec![NO_GROUP; survey.group_count()];
         let mut steps = MAX_STEPS;
         for entry in &survey.held {
-            let number = match self.by_hash.get(&entry.hash) {
-                Some(&number) => number,
-                None => self.define(survey, entry.id, entry.hash, &mut steps)?,
+            let number = match self.hashes.get(entry.hash) {
+                Some(number) => number,
+                None => self.define(survey, entry.id, entry.hash, &mut numbers, &mut steps)?,
             };
             if survey.is_same(entry.id, survey.pointer_int) {
                 pointer_int = Some(number);
@@ -188,19 +187,21 @@ impl AtlasWriter {
         survey: &Survey<'_>,
         id: TypeId,
         hash: u128,
+        numbers: &mut [u32],
         steps: &mut usize,
     ) -> Result<u32, SurveyError> {
         let start = self.words.len();
         let mut names = Numbers {
+            survey,
             strings: &mut self.strings,
             groups: &mut self.groups,
-            numbers: &mut self.group_numbers,
+            numbers,
         };
         let Some(ty) = survey.btf.ty(id) else {
             return Err(SurveyError::new(id.0, "does not exist"));
         };
         let name = survey.btf.string(ty.name());
-        let group = names.group(ty.kind(), name);
+        let group = names.group(id, ty.kind(), name);
         let flavored = if essential_name(name) == name {
             0
         } else {
@@ -221,17 +222,19 @@ impl AtlasWriter {
 
     /// The number of the group of a kind and an essential name.
     pub(super) fn number_of_group(&mut self, kind: Kind, name: u32) -> u32 {
-        number_of_group(&mut self.groups, &mut self.group_numbers, kind, name)
+        self.groups.number(kind, name)
     }
 
-    /// Keeps the definition whose body is the end of the words.
+    /// Keeps the definition whose body is the end of the words, if it is not
+    /// there already.
     pub(super) fn store(&mut self, title: Title, start: usize, hash: u128) -> u32 {
-        let number = u32::try_from(self.definitions.len()).unwrap_or(u32::MAX);
-        self.definitions.push(Stored {
-            title,
-            body: start..self.words.len(),
-        });
-        self.by_hash.insert(hash, number);
+        let number = self.hashes.number(hash);
+        if number as usize == self.definitions.len() {
+            let body = start..self.words.len();
+            self.definitions.push(Stored { title, body });
+        } else {
+            self.words.truncate(start);
+        }
         number
     }
 
@@ -248,35 +251,73 @@ impl AtlasWriter {
     }
 }
 
-struct Numbers<'a> {
+/// No number of a group.
+const NO_GROUP: u32 = u32::MAX;
+
+/// What the names in one kernel are called here.
+struct Numbers<'a, 'b> {
+    survey: &'a Survey<'b>,
     strings: &'a mut Strings,
-    groups: &'a mut Vec<(Kind, u32)>,
-    numbers: &'a mut HashMap<(Kind, u32), u32>,
+    groups: &'a mut Groups,
+    /// By the number of a group in the kernel.
+    numbers: &'a mut [u32],
 }
 
-impl Names for Numbers<'_> {
+impl Names for Numbers<'_, '_> {
     fn string(&mut self, string: &[u8]) -> u32 {
         self.strings.number(string)
     }
 
-    fn group(&mut self, kind: Kind, name: &[u8]) -> u32 {
-        let kind = group_kind(kind);
+    fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> u32 {
+        let known = self.survey.group(id);
+        let known = known.and_then(|group| self.numbers.get_mut(group));
+        match known {
+            Some(&mut number) if number != NO_GROUP => return number,
+            _ => {}
+        }
         let name = self.strings.number(essential_name(name));
-        number_of_group(self.groups, self.numbers, kind, name)
+        let number = self.groups.number(group_kind(kind), name);
+        if let Some(known) = known {
+            *known = number;
+        }
+        number
     }
 }
 
-fn number_of_group(
-    groups: &mut Vec<(Kind, u32)>,
-    numbers: &mut HashMap<(Kind, u32), u32>,
-    kind: Kind,
-    name: u32,
-) -> u32 {
-    *numbers.entry((kind, name)).or_insert_with(|| {
-        let number = u32::try_from(groups.len()).unwrap_or(u32::MAX);
-        groups.push((kind, name));
+/// Candidate groups: kind, and provisional number of the essential name.
+#[derive(Debug)]
+pub(super) struct Groups {
+    list: Vec<(Kind, u32)>,
+    numbers: Table<u64>,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            list: Vec::new(),
+            numbers: Table::with_room(0),
+        }
+    }
+}
+
+impl Groups {
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    pub(super) fn get(&self, group: u32) -> (Kind, u32) {
+        self.list[group as usize]
+    }
+
+    fn number(&mut self, kind: Kind, name: u32) -> u32 {
+        let key = u64::from(kind.number()) << 32 | u64::from(name);
+        // Odd, so that no two keys come to the same.
+        let number = self.numbers.number(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        if number as usize == self.list.len() {
+            self.list.push((kind, name));
+        }
         number
-    })
+    }
 }
 
 /// Strings, each kept once; 0 is the empty one.
@@ -285,7 +326,7 @@ pub(super) struct Strings {
     key: HashKey,
     text: Vec<u8>,
     ends: Vec<usize>,
-    numbers: HashMap<u64, u32, PassThrough>,
+    numbers: Table<u64>,
 }
 
 impl Strings {
@@ -294,7 +335,7 @@ impl Strings {
             key,
             text: Vec::new(),
             ends: Vec::new(),
-            numbers: HashMap::default(),
+            numbers: Table::with_room(0),
         };
         strings.number(b"");
         strings
@@ -316,16 +357,14 @@ impl Strings {
 
     pub(super) fn number(&mut self, string: &[u8]) -> u32 {
         let mut hash = self.key.bytes(string);
-        while let Some(&number) = self.numbers.get(&hash) {
+        while let Some(number) = self.numbers.get(hash) {
             if self.get(number) == string {
                 return number;
             }
             hash = hash.wrapping_add(1);
         }
-        let number = u32::try_from(self.ends.len()).unwrap_or(u32::MAX);
         self.text.extend_from_slice(string);
         self.ends.push(self.text.len());
-        self.numbers.insert(hash, number);
-        number
+        self.numbers.number(hash)
     }
 }

@@ -10,7 +10,7 @@ pub(super) trait Names {
     /// The number of a string.
     fn string(&mut self, string: &[u8]) -> u32;
     /// The number of the candidate group of a definition.
-    fn group(&mut self, kind: Kind, name: &[u8]) -> u32;
+    fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> u32;
 }
 
 /// How many types and elements the definitions of one kernel may have, its
@@ -118,7 +118,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
         }
         if let Some(ordinal) = self.survey.ordinal(id) {
             let name = self.survey.btf.string(ty.name());
-            let group = self.names.group(ty.kind(), name);
+            let group = self.names.group(id, ty.kind(), name);
             if ordinal == 0 {
                 self.out.push(shape::NAMED | group << 4);
             } else {

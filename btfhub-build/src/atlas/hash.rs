@@ -4,7 +4,7 @@
 //! drawn anew by every process, so that nobody can prepare two definitions
 //! that would be taken for one.
 
-use std::hash::{BuildHasher, RandomState};
+use std::hash::{BuildHasher as _, RandomState};
 
 /// The random key of one process.
 #[derive(Clone, Copy, Debug)]
@@ -82,48 +82,5 @@ fn fold(a: u64, b: u64) -> u64 {
     #[allow(clippy::cast_possible_truncation)]
     {
         product as u64 ^ (product >> 64) as u64
-    }
-}
-
-/// For maps whose keys are hashes already.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct PassThrough;
-
-impl std::hash::BuildHasher for PassThrough {
-    type Hasher = LastWord;
-
-    fn build_hasher(&self) -> LastWord {
-        LastWord(0)
-    }
-}
-
-pub(super) struct LastWord(u64);
-
-impl std::hash::Hasher for LastWord {
-    fn finish(&self) -> u64 {
-        // Short hashes are odd.
-        self.0.rotate_right(1)
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        for &byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(byte);
-        }
-    }
-
-    fn write_u32(&mut self, word: u32) {
-        self.0 = self.0.rotate_left(32) ^ u64::from(word).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn write_u128(&mut self, word: u128) {
-        // The lower half of a hash is one.
-        #[allow(clippy::cast_possible_truncation)]
-        {
-            self.0 ^= word as u64;
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        self.0 ^= word;
     }
 }

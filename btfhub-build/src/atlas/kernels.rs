@@ -47,12 +47,15 @@ pub(super) struct KernelsEncoder<'a> {
 
 impl<'a> KernelsEncoder<'a> {
     pub(super) fn add(&mut self, kernel: Kernel<'a>) {
-        let sample: Vec<u32> = kernel
-            .held
-            .iter()
-            .copied()
-            .filter(|number| number.wrapping_mul(0x9e37_79b1) < u32::MAX / SAMPLE)
-            .collect();
+        let mut sample = Vec::new();
+        let mut at = 0;
+        while at < kernel.held.len() {
+            let number = kernel.held[at];
+            if number.wrapping_mul(0x9e37_79b1) < u32::MAX / SAMPLE {
+                sample.push(number);
+            }
+            at += 1;
+        }
         let empty = Kernel {
             held: Vec::new(),
             twice: Vec::new(),
@@ -64,7 +67,7 @@ impl<'a> KernelsEncoder<'a> {
             .iter()
             .enumerate()
             .rev()
-            .min_by_key(|(_, (_, other))| changes(other, &sample).len());
+            .min_by_key(|(_, (_, other))| distance(other, &sample));
         let (distance, base) = match parent {
             Some((number, (base, _))) => (self.past.len() - number, base),
             None => (0, &empty),
@@ -139,24 +142,29 @@ fn usual_path(id: KernelId<'_>) -> String {
 pub(super) fn changes(old: &[u32], new: &[u32]) -> Vec<u32> {
     let mut out = Vec::new();
     let (mut a, mut b) = (0, 0);
-    while a < old.len() || b < new.len() {
-        match (old.get(a), new.get(b)) {
-            (Some(x), Some(y)) if x == y => {
-                a += 1;
-                b += 1;
-            }
-            (Some(&x), y) if y.is_none_or(|&y| x < y) => {
-                out.push(x);
-                a += 1;
-            }
-            (_, Some(&y)) => {
-                out.push(y);
-                b += 1;
-            }
-            (_, None) => break,
+    while a < old.len() && b < new.len() {
+        let (x, y) = (old[a], new[b]);
+        if x != y {
+            out.push(x.min(y));
         }
+        a += usize::from(x <= y);
+        b += usize::from(y <= x);
     }
+    out.extend_from_slice(old.get(a..).unwrap_or_default());
+    out.extend_from_slice(new.get(b..).unwrap_or_default());
     out
+}
+
+/// How many [`changes`] there are.
+fn distance(old: &[u32], new: &[u32]) -> usize {
+    let (mut a, mut b, mut equal) = (0, 0, 0);
+    while a < old.len() && b < new.len() {
+        let (x, y) = (old[a], new[b]);
+        equal += usize::from(x == y);
+        a += usize::from(x <= y);
+        b += usize::from(y <= x);
+    }
+    old.len() + new.len() - 2 * equal
 }
 
 fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[u32]) {

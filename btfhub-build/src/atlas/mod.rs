@@ -2,7 +2,7 @@
 //! few megabytes.
 //!
 //! ```text
-//! names       hashes of names
+//! names       hashes of names; table: which number a hash has
 //! survey      a kernel → its definitions, hashed; which types are equal
 //! describe    a type → the words of its definition
 //! collect     definitions of many kernels, each once
@@ -43,6 +43,7 @@ mod project;
 mod read;
 mod scope;
 mod survey;
+mod table;
 mod text;
 mod write;
 

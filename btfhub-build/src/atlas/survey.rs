@@ -1,11 +1,10 @@
 //! What one kernel defines: which of its types are definitions, which of them
 //! no relocation can tell apart, and a hash of each of the others.
 
-use std::collections::HashMap;
-
 use super::error::SurveyError;
-use super::hash::{Hash, HashKey, PassThrough};
+use super::hash::{Hash, HashKey};
 use super::names::StringHashes;
+use super::table::Table;
 use crate::btf::{Btf, Kind, TypeId};
 
 /// How deep anonymous types may nest, and types by value. Real kernels reach
@@ -56,6 +55,7 @@ pub struct Survey<'a> {
     /// By type id: 1 + the number of its candidate group, 0 for types that
     /// are no definitions.
     groups: Vec<u32>,
+    group_count: usize,
     /// By type id: which definition of its group it is.
     ordinals: Vec<u32>,
 }
@@ -88,6 +88,17 @@ impl Survey<'_> {
         group(definition) != 0
             && group(definition) == group(other)
             && self.ordinal(definition) == self.ordinal(other)
+    }
+
+    /// The number of a type's candidate group in this kernel, from 0; none for a
+    /// type that is no definition.
+    pub(super) fn group(&self, id: TypeId) -> Option<usize> {
+        (*self.groups.get(id.0 as usize)? as usize).checked_sub(1)
+    }
+
+    /// How many candidate groups there are.
+    pub(super) fn group_count(&self) -> usize {
+        self.group_count
     }
 
     /// Which of the definitions with its kind and essential name a type is.
@@ -123,6 +134,7 @@ pub(super) fn survey(btf: &Btf, key: HashKey) -> Result<Survey<'_>, SurveyError>
         pointer_int: btf.long(),
         held: surveyor.held,
         groups: surveyor.groups,
+        group_count: surveyor.list.len(),
         ordinals: surveyor.ordinals,
     })
 }
@@ -173,38 +185,39 @@ impl<'a> Surveyor<'a> {
     }
 
     fn find_groups(&mut self) -> Result<(), SurveyError> {
-        let mut table: HashMap<u64, u32, PassThrough> =
-            HashMap::with_capacity_and_hasher(self.index.len() / 8, PassThrough);
+        let mut named = Vec::with_capacity(self.index.len() / 8);
         let mut id = 1;
         while id <= self.index.len() {
             let at = self.index[id - 1] as usize;
             let kind = (self.words[at + 1] >> 24) & 0x7f;
-            let name = self.words[at];
-            let number = u32::try_from(id).map_err(|_| SurveyError::new(0, "has no number"))?;
-            if name != 0 && is_definition(kind) {
-                let hash = self.group_hash(kind, name);
-                let group = match table.entry(hash) {
-                    std::collections::hash_map::Entry::Vacant(entry) => {
-                        self.list.push(Group {
-                            hash,
-                            first: number,
-                            last: number,
-                            several: false,
-                        });
-                        *entry.insert(u32::try_from(self.list.len()).unwrap_or(u32::MAX))
-                    }
-                    std::collections::hash_map::Entry::Occupied(entry) => {
-                        let group = *entry.get();
-                        let known = &mut self.list[group as usize - 1];
-                        self.next[known.last as usize] = number;
-                        known.last = number;
-                        known.several = true;
-                        group
-                    }
-                };
-                self.groups[id] = group;
+            if self.words[at] != 0 && is_definition(kind) {
+                named.push(u32::try_from(id).map_err(|_| SurveyError::new(0, "has no number"))?);
             }
             id += 1;
+        }
+        let mut table: Table<u64> = Table::with_room(named.len());
+        let mut next = 0;
+        while next < named.len() {
+            let id = named[next];
+            next += 1;
+            let at = self.at(id);
+            let kind = (self.words[at + 1] >> 24) & 0x7f;
+            let hash = self.group_hash(kind, self.words[at]);
+            let group = table.number(hash);
+            self.groups[id as usize] = group + 1;
+            if group as usize == self.list.len() {
+                self.list.push(Group {
+                    hash,
+                    first: id,
+                    last: id,
+                    several: false,
+                });
+            } else {
+                let known = &mut self.list[group as usize];
+                self.next[known.last as usize] = id;
+                known.last = id;
+                known.several = true;
+            }
         }
         Ok(())
     }
@@ -232,51 +245,78 @@ impl<'a> Surveyor<'a> {
     /// comes to the same in every relocation get the same one; the first two
     /// of them are kept.
     fn tell_apart(&mut self) -> Result<(), SurveyError> {
-        // The type, and the first that it cannot be told from.
+        // The type, and the first that it cannot be told from: the first ones of
+        // all groups, which come in order, and others.
         let mut kept: Vec<(u32, u32)> = Vec::with_capacity(self.list.len());
+        let mut others: Vec<(u32, u32)> = Vec::new();
         // By group and what a type comes to: its ordinal, the first such type,
         // and whether there was a second. One table for all groups: nothing
         // stops a kernel from having a million different types of one name.
-        let mut seen: HashMap<(u32, u64), (u32, u32, bool), PassThrough> = HashMap::default();
+        let mut table: Table<u128> = Table::with_room(0);
+        let mut seen: Vec<(u32, u32, bool)> = Vec::new();
         let mut group = 0;
         while group < self.list.len() {
-            let Group { first, several, .. } = self.list[group];
+            let Group {
+                first: group_first,
+                several,
+                ..
+            } = self.list[group];
             group += 1;
             if !several {
-                kept.push((first, first));
+                kept.push((group_first, group_first));
                 continue;
             }
             if self.by_value.is_empty() {
                 self.by_value = vec![0; self.groups.len()];
                 self.behind_pointer = vec![0; self.groups.len()];
             }
-            let mut id = first;
+            let mut id = group_first;
             let mut next = 0;
             while id != 0 {
                 let hash = self.candidate(id)?;
-                let (ordinal, first, again) =
-                    seen.entry((first, hash)).or_insert((next, id, false));
-                self.ordinals[id as usize] = *ordinal;
-                if *first == id {
+                // Short hashes are odd.
+                let key = u128::from(group_first) << 64 | u128::from(hash >> 1);
+                let number = table.number(key) as usize;
+                if number == seen.len() {
+                    seen.push((next, id, false));
                     next += 1;
-                    kept.push((id, id));
-                } else if !*again {
+                    let list = if id == group_first {
+                        &mut kept
+                    } else {
+                        &mut others
+                    };
+                    list.push((id, id));
+                }
+                let (ordinal, first, again) = &mut seen[number];
+                self.ordinals[id as usize] = *ordinal;
+                if *first != id && !*again {
                     *again = true;
-                    kept.push((id, *first));
+                    others.push((id, *first));
                 }
                 id = self.next[id as usize];
             }
         }
-        kept.sort_unstable();
-        self.held = kept
-            .into_iter()
-            .map(|(id, first)| Held {
+        others.sort_unstable();
+        self.held.reserve(kept.len() + others.len());
+        let (mut next, mut other) = (0, 0);
+        while next < kept.len() || other < others.len() {
+            let is_other = match (kept.get(next), others.get(other)) {
+                (Some(kept), Some(other)) => other < kept,
+                (kept, _) => kept.is_none(),
+            };
+            let (id, first) = if is_other { others[other] } else { kept[next] };
+            if is_other {
+                other += 1;
+            } else {
+                next += 1;
+            }
+            self.held.push(Held {
                 hash: 0,
                 group: self.list[self.groups[id as usize] as usize - 1].hash,
                 id: TypeId(first),
                 second: id != first,
-            })
-            .collect();
+            });
+        }
         Ok(())
     }
 
@@ -426,20 +466,36 @@ impl<'a> Surveyor<'a> {
     }
 
     /// What a type that is referred to comes to.
+    #[inline]
     fn reference(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
-        let id = skip(self.words, self.index, id, look != Look::ByName)?;
+        let known = match look {
+            Look::ByName => self.by_name[id as usize],
+            Look::ByValue => self.by_value[id as usize],
+            Look::BehindPointer => self.behind_pointer[id as usize],
+        };
+        if known != 0 {
+            return Ok(known);
+        }
+        let target = skip(self.words, self.index, id, look != Look::ByName)?;
+        let hash = if target == id {
+            self.target(id, look, depth)?
+        } else {
+            self.reference(target, look, depth)?
+        };
+        match look {
+            Look::ByName => self.by_name[id as usize] = hash,
+            Look::ByValue => self.by_value[id as usize] = hash,
+            Look::BehindPointer => self.behind_pointer[id as usize] = hash,
+        }
+        Ok(hash)
+    }
+
+    /// The same for one that nothing is to be skipped of.
+    fn target(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         if id == 0 {
             return Ok(2);
         }
         let slot = id as usize;
-        let memo = match look {
-            Look::ByName => self.by_name[slot],
-            Look::ByValue => self.by_value[slot],
-            Look::BehindPointer => self.behind_pointer[slot],
-        };
-        if memo != 0 {
-            return Ok(memo);
-        }
         let group = self.groups[slot];
         let mut hash = self.key.start(3);
         if look == Look::ByName && group != 0 {
@@ -455,13 +511,7 @@ impl<'a> Surveyor<'a> {
                 self.record(id, look, &mut hash, depth)?;
             }
         }
-        let hash = hash.short();
-        match look {
-            Look::ByName => self.by_name[slot] = hash,
-            Look::ByValue => self.by_value[slot] = hash,
-            Look::BehindPointer => self.behind_pointer[slot] = hash,
-        }
-        Ok(hash)
+        Ok(hash.short())
     }
 }
 

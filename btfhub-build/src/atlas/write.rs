@@ -12,6 +12,7 @@ use super::error::{AtlasError, Why};
 use super::format::{BlockEntry, Index};
 use super::kernels::{Kernel, KernelsEncoder};
 use super::pack::{Effort, Section, digest, pack};
+use super::table::sort;
 
 /// Bytes of columns after which a block ends: small enough to be expanded for
 /// one definition, large enough to compress well (the table in `FORMAT.md`).
@@ -61,7 +62,7 @@ impl Order {
             .filter_map(|group| u32::try_from(group).ok())
             .collect();
         let key = |group: u32| {
-            let (kind, name) = writer.groups[group as usize];
+            let (kind, name) = writer.groups.get(group);
             let kind = GROUP_KINDS.iter().position(|&other| other == kind);
             (kind, writer.strings.get(name))
         };
@@ -88,26 +89,44 @@ impl Order {
         })
     }
 
-    fn kernel<'a>(&self, writer: &AtlasWriter, kernel: &'a Collected) -> Kernel<'a> {
+    /// A kernel in canonical numbers; `counts` has a zero for each group.
+    fn kernel<'a>(
+        &self,
+        writer: &AtlasWriter,
+        kernel: &'a Collected,
+        counts: &mut [u8],
+    ) -> Kernel<'a> {
         let number = |definition: u32| self.definition_numbers[definition as usize];
+        let group_of = |definition: u32| {
+            let group = writer.definitions[definition as usize].title.group;
+            self.group_numbers[group as usize]
+        };
         let mut held = Vec::new();
         let mut twice = Vec::new();
-        // In the order of types.
+        for marked in writer.chunks.get(&kernel.held) {
+            let definition = marked & !TWICE;
+            if marked == definition {
+                held.push(number(definition));
+            } else {
+                twice.push(number(definition));
+            }
+            let count = &mut counts[group_of(definition) as usize];
+            *count = count.saturating_add(1);
+        }
+        // Candidates of groups that have several, which are few.
         let mut grouped = Vec::new();
         for marked in writer.chunks.get(&kernel.held) {
             let definition = marked & !TWICE;
-            let again = marked != definition;
-            if again {
-                twice.push(number(definition));
-            } else {
-                held.push(number(definition));
+            let group = group_of(definition);
+            if counts[group as usize] > 1 {
+                grouped.push((group, marked != definition, number(definition)));
             }
-            let group = writer.definitions[definition as usize].title.group;
-            let group = self.group_numbers[group as usize];
-            grouped.push((group, again, number(definition)));
         }
-        held.sort_unstable();
-        twice.sort_unstable();
+        for marked in writer.chunks.get(&kernel.held) {
+            counts[group_of(marked & !TWICE) as usize] = 0;
+        }
+        sort(&mut held);
+        sort(&mut twice);
         grouped.sort_by_key(|&(group, ..)| group);
         // Usually the first ones ascend, and then the second ones.
         let orders = grouped
@@ -153,8 +172,9 @@ impl AtlasWriter {
         }
         let blocks = self.blocks(&order);
         let mut kernels = KernelsEncoder::default();
+        let mut counts = vec![0; order.groups.len()];
         for &kernel in &order.kernels {
-            kernels.add(order.kernel(&self, &self.kernels[kernel]));
+            kernels.add(order.kernel(&self, &self.kernels[kernel], &mut counts));
         }
         let (kernel_count, kernels) = kernels.finish();
 
@@ -196,7 +216,7 @@ impl AtlasWriter {
             let mut definitions = 0;
             let mut end = first;
             while end < order.groups.len() && encoder.columns.len() < BLOCK {
-                let (kind, name) = self.groups[order.groups[end] as usize];
+                let (kind, name) = self.groups.get(order.groups[end]);
                 let variants: Vec<Variant<'_>> = order.definitions[end]
                     .iter()
                     .map(|&number| {
@@ -218,7 +238,7 @@ impl AtlasWriter {
                 text.extend_from_slice(self.strings.get(string));
                 text.push(0);
             }
-            let (kind, name) = self.groups[order.groups[first] as usize];
+            let (kind, name) = self.groups.get(order.groups[first]);
             let count = |count: usize| u32::try_from(count).unwrap_or(u32::MAX);
             blocks.push(Block {
                 entry: BlockEntry {

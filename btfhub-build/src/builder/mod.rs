@@ -290,8 +290,9 @@ impl Builder {
     }
 
     /// Remembers in this directory what need not be done again: what the
-    /// entries come to for these relocations. Content decides, so any number of
-    /// builds may share it, and it may be removed at any time.
+    /// entries come to for these relocations, and their definitions, so that
+    /// they are decoded once for whatever relocations. Content decides, so any
+    /// number of builds may share it, and it may be removed at any time.
     ///
     /// Default: in [`build`](Self::build) a directory below cargo's target
     /// directory, or the one that the variable `BTFHUB_CACHE_DIR` names, which
