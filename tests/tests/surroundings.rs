@@ -234,13 +234,32 @@ fn the_command_line_agrees() {
     let by_hand = Command::new(cli::binary())
         .current_dir(app.project.path())
         .args(["btfhub", "bundle", "--out", "by-hand.btfhub"])
-        .env_remove("BTFHUB_ARCHIVE")
+        // As in a build script, what the table names goes before.
+        .env("BTFHUB_ARCHIVE", "/nowhere")
         .output();
     let _said = Said::of(&by_hand.unwrap()).ok();
     assert_eq!(
         fs::read(app.path("by-hand.btfhub")).unwrap(),
         app.bundle(),
         "one configuration, one bundle"
+    );
+
+    let own = app.path("own");
+    pack::entry(&own, "debian/12/x86_64/6.1.0-7-own", &app::kernel(24));
+    let both = std::env::join_paths([app.archive(), own]).unwrap();
+    app.configure("objects = \"probe.o\"\narch = \"x86_64\"\n");
+    let both = [("BTFHUB_ARCHIVE", both.to_str().unwrap())];
+    assert!(app.script_ran(&both));
+    let by_hand = Command::new(cli::binary())
+        .current_dir(app.project.path())
+        .args(["btfhub", "bundle", "--out", "by-hand.btfhub"])
+        .envs(both)
+        .output();
+    let _said = Said::of(&by_hand.unwrap()).ok();
+    assert_eq!(
+        fs::read(app.path("by-hand.btfhub")).unwrap(),
+        app.bundle(),
+        "one variable, one bundle"
     );
 }
 

@@ -89,8 +89,9 @@ pub(crate) struct ArchiveArgs {
     /// A checkout of a BTFhub archive, or a folder laid out like one
     ///
     /// May be given several times. Without it: the archive named by
-    /// [package.metadata.btfhub] in the Cargo.toml at hand.
-    #[arg(long = "archive", value_name = "DIR", env = "BTFHUB_ARCHIVE", num_args = 1..)]
+    /// [package.metadata.btfhub] in the Cargo.toml at hand; without that, those
+    /// of the variable BTFHUB_ARCHIVE, separated as in PATH.
+    #[arg(long = "archive", value_name = "DIR", num_args = 1..)]
     pub(crate) archives: Vec<PathBuf>,
 }
 

@@ -7,7 +7,7 @@ use btfhub_build::archive::Pin;
 use btfhub_build::{Builder, OnBadEntry};
 use cargo_metadata::MetadataCommand;
 
-use crate::args::{ArchiveArgs, Command, FilterArgs, ObjectArgs};
+use crate::args::{ArchiveArgs, AtlasCommand, Command, FilterArgs, ObjectArgs};
 use crate::build::failure;
 use crate::failure::{Context, Failure};
 
@@ -20,8 +20,30 @@ struct Open<'a> {
     pin: Option<&'a mut Option<String>>,
 }
 
-/// Fills in what the command lacks.
+/// Fills in what the command lacks, from where a build script takes it.
 pub(crate) fn complete(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
+    from_manifest(command, manifest)?;
+    let lacking = archive_of(command).filter(|archive| archive.archives.is_empty());
+    if let (Some(archive), Some(named)) = (lacking, std::env::var_os("BTFHUB_ARCHIVE")) {
+        archive.archives = std::env::split_paths(&named)
+            .filter(|path| !path.as_os_str().is_empty())
+            .collect();
+    }
+    Ok(())
+}
+
+fn archive_of(command: &mut Command) -> Option<&mut ArchiveArgs> {
+    match command {
+        Command::Atlas(args) => match &mut args.command {
+            AtlasCommand::Build(args) => Some(&mut args.archive),
+            AtlasCommand::Verify(args) => Some(&mut args.archive),
+            _ => None,
+        },
+        other => Some(open(other)?.archive),
+    }
+}
+
+fn from_manifest(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
     let Some(open) = open(command) else {
         return Ok(());
     };
