@@ -1,6 +1,6 @@
 //! What embedding a bundle adds to the compile time of a program.
 //!
-//! `cargo run --release -p btfhub-tests --bin embedding` prints, for bundles of
+//! `cargo run -p btfhub-tests --bin embedding` prints, for bundles of
 //! 0.1, 1 and 10 MB, the processor time of `cargo build` of a small program that
 //! was edited: with `include_bundle!`, with `include_bytes!` of the same file,
 //! and with no bundle; the best of five each, taken in turn. As for every
