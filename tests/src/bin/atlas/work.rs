@@ -7,8 +7,11 @@ use btfhub_build::Builder;
 use btfhub_build::archive::{self, Archive};
 use btfhub_build::atlas::{AtlasBuilder, Effort};
 
+use crate::derived;
+
 /// * `decode ARCHIVE`: every entry, and nothing else
 /// * `build ARCHIVE fast|best`: an atlas
+/// * `derive ARCHIVE KERNELS OUT`: an atlas of as many
 /// * `bundle OUT (archive DIR|atlas FILE|cache DIR|object FILE)…`
 pub(crate) fn work(arguments: &[String]) {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
@@ -30,6 +33,11 @@ pub(crate) fn work(arguments: &[String]) {
             builder
                 .build(archive.entries(), |_, _| ())
                 .expect("an atlas");
+        }
+        ["derive", archive, kernels, out] => {
+            let kernels = kernels.parse().expect("a number");
+            let atlas = derived::derive(Path::new(archive), kernels);
+            std::fs::write(out, atlas).expect("a file");
         }
         ["bundle", out, rest @ ..] => bundle(Path::new(out), rest),
         other => panic!("no work called {other:?}"),
