@@ -73,6 +73,9 @@ pub(crate) fn measure(root: &Path) {
         ("one more of a series there", more, more_bytes),
         ("the only one of its series", first.0, first.1),
     ] {
+        if counts.is_empty() {
+            continue;
+        }
         let most = counts.iter().copied().fold(0.0, f64::max);
         println!(
             "  {what}: {} kernels; definitions median {:.0}, most {most:.0}; bytes (--fast) median {:.0}",
