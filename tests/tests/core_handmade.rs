@@ -799,14 +799,33 @@ fn twin_held_by_another() {
     let members = [member("a", inner, 0), member("b", inner, 4)];
     let outer = local.structure("out", 8, &members);
     for kind in [EXISTS, SIGNED, BYTE_SIZE, RSHIFT, BYTE_OFFSET] {
+        // Equal in all, or in all that is asked for.
+        for behind in [None, Some("y")] {
+            let mut target = BtfBuilder::new();
+            let int = target.int("int", 4, INT_SIGNED);
+            let first = target.structure("in", 12, &[member("x", int, 4)]);
+            let mut members = vec![member("x", int, 4)];
+            members.extend(behind.map(|name| member(name, int, 8)));
+            let second = target.structure("in", 12, &members);
+            let members = [member("a", first, 0), member("b", second, 12)];
+            target.structure("out", 24, &members);
+            let asked = relos(&[(inner, "0:0", kind), (outer, "0:1:0", BYTE_OFFSET)]);
+            assert_eq!(agree(&local, &asked, &target).refused, 0);
+        }
+    }
+}
+
+/// Candidates must agree on the offset, whatever is asked.
+#[test]
+fn all_that_is_asked_is_ambiguous() {
+    let (local, asked) = int_x();
+    for relo in asked {
         let mut target = BtfBuilder::new();
         let int = target.int("int", 4, INT_SIGNED);
-        let first = target.structure("in", 8, &[member("x", int, 4)]);
-        let second = target.structure("in", 8, &[member("x", int, 4)]);
-        let members = [member("a", first, 0), member("b", second, 8)];
-        target.structure("out", 16, &members);
-        let asked = relos(&[(inner, "0:0", kind), (outer, "0:1:0", BYTE_OFFSET)]);
-        assert_eq!(agree(&local, &asked, &target).refused, 0);
+        for at in [0, 4, 0] {
+            target.structure("s", 8, &[member("x", int, at)]);
+        }
+        assert_eq!(agree(&local, &[relo], &target).refused, 1);
     }
 }
 
@@ -1046,6 +1065,60 @@ fn names_of_enums() {
                 let asked = relos(&[(s, "0:0", BYTE_OFFSET), (s, "0:1:1", EXISTS)]);
                 agree(&local, &asked, &target);
             }
+        }
+    }
+}
+
+/// Arrays of no length in anonymous structs, as `DECLARE_FLEX_ARRAY` makes them:
+/// flexible as the last member there, whatever stands around.
+#[test]
+fn flexible_arrays_in_anonymous_structs() {
+    let mut local = BtfBuilder::new();
+    let int = local.int("int", 4, INT_SIGNED);
+    let array = local.array(int, int, 0);
+    let members = [
+        member("n", int, 0),
+        member("tail", int, 4),
+        member("a", array, 8),
+    ];
+    let s = local.structure("s", 8, &members);
+    let asked = [
+        (s, "0:2:0", BYTE_OFFSET),
+        (s, "0:2:2", BYTE_OFFSET),
+        (s, "0:2:2", EXISTS),
+        (s, "0:2", BYTE_SIZE),
+        (s, "0:0", BYTE_OFFSET),
+        (s, "0:1", BYTE_OFFSET),
+    ];
+    for shape in 0..6 {
+        let mut target = BtfBuilder::new();
+        let int = target.int("int", 4, INT_SIGNED);
+        let array = target.array(int, int, 0);
+        let empty = target.structure("", 0, &[]);
+        let (n, a, tail) = (
+            member("n", int, 0),
+            member("a", array, 4),
+            member("tail", int, 4),
+        );
+        let inner = match shape {
+            0 | 1 => target.structure("", 4, &[n, a]),
+            2 | 3 => target.structure("", 4, &[member("__empty", empty, 0), a]),
+            _ => target.structure("", 8, &[a, member("other", int, 4)]),
+        };
+        let alone = member("b", array, 0);
+        let union = target.composite(kind::UNION, "", 8, &[member("", inner, 0), alone]);
+        let members = match shape {
+            0 => vec![member("", inner, 0), tail],
+            1 => vec![tail, member("", inner, 8)],
+            2 => vec![n, member("", union, 8), tail],
+            3 => vec![n, tail, member("", union, 8)],
+            4 => vec![n, tail, member("", inner, 8)],
+            _ => vec![member("", inner, 8), n, tail],
+        };
+        target.structure("s", 16, &members);
+        for last in 1..=asked.len() {
+            let report = agree(&local, &relos(&asked[..last]), &target);
+            assert_eq!(report.poisoned > 0, shape >= 4 && last >= 1, "{shape}");
         }
     }
 }
