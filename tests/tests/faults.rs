@@ -12,12 +12,13 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
 
+use btfhub_build::atlas::Atlas;
 use btfhub_build::{Builder, OnBadEntry};
 use btfhub_runtime::Bundle;
 use btfhub_runtime::bundle::ClassId;
 use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::elf_builder::{self, Relo};
-use btfhub_tests::{hostile, pack, shared};
+use btfhub_tests::{hostile, hostile_atlas, pack, shared};
 
 const KERNELS: u32 = 150;
 
@@ -208,6 +209,32 @@ fn a_bundle_with_any_byte_changed_is_refused() {
 }
 
 #[test]
+fn an_atlas_with_any_byte_changed_is_refused() {
+    let kernels: Vec<Vec<u8>> = (0..3)
+        .map(|number| {
+            let mut types = BtfBuilder::new();
+            let int = types.int("int", 4, 1);
+            types.structure("task", 64, &[member("pid", int, 4 * number)]);
+            types.finish()
+        })
+        .collect();
+    let file = hostile_atlas::small_atlas(kernels.iter().map(Vec::as_slice));
+    let read = |file: Vec<u8>| Atlas::parse(file).and_then(|atlas| atlas.check());
+    assert_eq!(read(file.clone()), Ok(()));
+    for at in 0..file.len() {
+        for change in [0xff, 0x01, 0x80, 0x10] {
+            let mut damaged = file.clone();
+            damaged[at] ^= change;
+            assert!(read(damaged).is_err(), "byte {at} ^ {change:#x}");
+        }
+    }
+    for len in 0..file.len() {
+        assert!(read(file[..len].to_vec()).is_err(), "{len} bytes");
+    }
+    assert!(read([file.as_slice(), b"\0"].concat()).is_err());
+}
+
+#[test]
 fn an_object_cut_anywhere_is_refused_by_name() {
     let project = Project::new();
     let path = project.path("probe.bpf.o");
@@ -338,7 +365,7 @@ fn killed_at_any_moment() {
     let rounds: u32 = std::env::var("BTFHUB_KILLS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
-        .unwrap_or(40);
+        .unwrap_or(100);
     let mut came = Vec::new();
     for round in 0..rounds {
         fs::remove_file(&out).ok();

@@ -240,7 +240,7 @@ fn next(
     library.class(coder, None, 0);
     if coder.overrun() {
         return Err(section.malformed(
-            "a block that ends in the middle of a class, or takes more than 2^22 steps",
+            "a block that ends in the middle of a class, or takes more than 2^21 steps",
         ));
     }
     Ok(())

@@ -32,7 +32,7 @@ pub(super) trait Coder {
 /// what a bit means. A byte may hold thousands of bits that were expected, so
 /// that without a bound a small file could say as much as would fill memory.
 /// The largest real classes take some 10,000.
-pub(super) const STEPS_MAX: usize = 1 << 22;
+pub(super) const STEPS_MAX: usize = 1 << 21;
 
 /// The interval of the coder; both directions narrow it alike.
 #[derive(Clone, Copy, Debug)]

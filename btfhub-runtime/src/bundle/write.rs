@@ -63,7 +63,7 @@ pub enum WriteError {
         kernel: String,
     },
     /// More than the format's 32-bit numbers can hold, or a BTF of more than a
-    /// reader's 2^22 steps: some 500 KiB where it is no canonical one.
+    /// reader's 2^21 steps: some 250 KiB where it is no canonical one.
     TooLarge,
     /// The finished bundle does not read back as what was put in. A bug of
     /// btfhub; nothing was written.
@@ -90,7 +90,7 @@ impl fmt::Display for WriteError {
                  byte can't be a `uname -r`"
             ),
             Self::TooLarge => f.write_str(
-                "too large for a bundle: more than 4 GiB, or a BTF that takes more than 2^22 \
+                "too large for a bundle: more than 4 GiB, or a BTF that takes more than 2^21 \
                  steps to read, which no tailored one does",
             ),
             Self::Readback {
