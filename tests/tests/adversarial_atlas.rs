@@ -298,10 +298,9 @@ cases! {
             heads.extend(hostile_atlas::numbers([2, 0, 0]));
         }
         let mut edits = Vec::new();
-        let mut places = vec![0; usize::try_from(MEMBERS).unwrap()];
+        let places = vec![0; usize::try_from(MEMBERS + COPIES).unwrap()];
         for _ in 0..COPIES {
             edits.extend(hostile_atlas::numbers([0, 0, MEMBERS]));
-            places.push(0);
         }
         let member = vec![1; usize::try_from(MEMBERS).unwrap()];
         let bits = vec![0; member.len()];

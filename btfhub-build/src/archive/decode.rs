@@ -21,6 +21,7 @@ const NAMED_MEMBERS: usize = 4;
 
 /// The BTF of one entry.
 #[derive(Debug)]
+#[non_exhaustive]
 pub struct Decoded {
     /// The bytes of the member as words, in the byte order of the file; the
     /// last word is padded with zeros.

@@ -3,6 +3,7 @@
 /// `BTF_KIND_*` of include/uapi/linux/btf.h.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)] // the kernel's names say it
+#[non_exhaustive]
 pub enum Kind {
     /// `void` (`BTF_KIND_UNKN`): no record has it.
     Void,

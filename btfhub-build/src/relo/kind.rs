@@ -5,6 +5,7 @@ use std::fmt;
 /// `enum bpf_core_relo_kind`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[allow(missing_docs)] // the names are libbpf's
+#[non_exhaustive]
 pub enum ReloKind {
     FieldByteOffset,
     FieldByteSize,

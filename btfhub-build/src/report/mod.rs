@@ -127,6 +127,7 @@ impl fmt::Display for Effect {
 
 /// The answer to one relocation, shared by the kernels that give the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Verdict {
     /// What it comes to.
     pub status: Status,
@@ -144,6 +145,7 @@ pub struct Verdict {
 
 /// A function with relocations: a program, or a subprogram that programs call.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
 pub struct Function {
     /// The object's name.
     pub object: String,
@@ -155,6 +157,7 @@ pub struct Function {
 
 /// An instruction that a relocation is for.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Site {
     /// Index into [`Report::functions`].
     pub function: usize,
@@ -167,6 +170,7 @@ pub struct Site {
 
 /// A line of the program's source.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct SourceLine {
     /// The file as the compiler was given it.
     pub file: String,
@@ -180,6 +184,7 @@ pub struct SourceLine {
 
 /// A distinct relocation, and where it is asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Asked {
     /// In the source's words.
     pub term: String,
@@ -196,6 +201,7 @@ pub struct Asked {
 
 /// A kernel of the report.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Kernel {
     /// os-release `ID`.
     pub distro: String,
@@ -214,6 +220,7 @@ pub struct Kernel {
 
 /// A kernel that could not be looked at.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Unreadable {
     /// `distro/version/arch/release`.
     pub kernel: String,
@@ -223,6 +230,7 @@ pub struct Unreadable {
 
 /// The compatibility report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Report {
     /// The objects' names.
     pub objects: Vec<String>,

@@ -50,6 +50,7 @@ use crate::relo::{Outcome, Relocations, TooComplex, Twins, resolve, trace_groups
 
 /// A kernel's BTF, cut down to what some relocations need of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Tailored {
     /// A complete BTF file in the kernel's byte order. Kernels with equal bytes
     /// are one class.
