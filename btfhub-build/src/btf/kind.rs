@@ -118,10 +118,12 @@ pub(super) const KIND_MASK: u32 = 0x7f;
 pub(super) const BASE_WORDS: usize = 3;
 
 /// Words that follow the base of a record, by kind: a fixed part …
-pub(super) const FIXED_WORDS: [usize; KNOWN_KINDS] =
+///
+/// Tables are statics: unoptimised, a constant is copied whole for each look.
+pub(super) static FIXED_WORDS: [usize; KNOWN_KINDS] =
     [0, 1, 0, 3, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 1, 0, 0];
 /// … and a part for each of `vlen` elements.
-pub(super) const ELEMENT_WORDS: [usize; KNOWN_KINDS] =
+pub(super) static ELEMENT_WORDS: [usize; KNOWN_KINDS] =
     [0, 0, 0, 0, 3, 3, 2, 0, 0, 0, 0, 0, 0, 2, 0, 3, 0, 0, 0, 3];
 /// Kinds 0 … 19.
 pub(super) const KNOWN_KINDS: usize = 20;

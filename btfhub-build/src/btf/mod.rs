@@ -10,11 +10,13 @@
 //! strings  the string section, names, essential names
 //! types    one type record
 //! read     bytes → Btf
+//! check    whether every reference leads somewhere
 //! size     skipping modifiers, sizes, the pointer size
 //! write    type records → bytes
 //! ext      .BTF.ext: CO-RE relocations and line info of an object
 //! ```
 
+mod check;
 mod error;
 mod ext;
 mod header;

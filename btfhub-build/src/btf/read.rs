@@ -7,12 +7,13 @@
 
 use std::sync::{Arc, OnceLock};
 
+use super::TypeId;
+use super::check::Highest;
 use super::error::{BtfError, BtfErrorKind};
 use super::header::{Endian, Header};
 use super::kind::{BASE_WORDS, ELEMENT_WORDS, FIXED_WORDS, KIND_MASK, KNOWN_KINDS, VLEN_MASK};
 use super::strings::check_strings;
 use super::types::Type;
-use super::{Kind, TypeId};
 
 /// A BTF that passed the checks of libbpf's `btf__new` (`btf_sanity_check`).
 #[derive(Clone, Debug)]
@@ -30,7 +31,7 @@ pub struct Btf {
     endian: Endian,
     /// What this BTF is split from.
     pub(super) base: Option<Arc<Btf>>,
-    first_id: u32,
+    pub(super) first_id: u32,
     pub(super) first_string: u32,
     pub(super) pointer_size: OnceLock<Option<u32>>,
 }
@@ -116,18 +117,22 @@ impl Btf {
             first_string,
             pointer_size: OnceLock::new(),
         };
-        btf.index = btf.index_types(start, types.len(), file_offset)?;
-        btf.check(file_offset, start)?;
+        let (index, highest) = btf.index_types(start, types.len(), file_offset)?;
+        btf.index = index;
+        if !highest.are_sound(&btf) {
+            btf.check(file_offset, start)?;
+        }
         Ok(btf)
     }
 
-    /// libbpf's `btf_parse_type_sec`: where each record begins.
+    /// libbpf's `btf_parse_type_sec`: where each record begins. What they refer
+    /// to is looked at on the way, as each word is fetched from memory once then.
     fn index_types(
         &self,
         start: usize,
         byte_len: usize,
         file_offset: u64,
-    ) -> Result<Vec<u32>, BtfError> {
+    ) -> Result<(Vec<u32>, Highest), BtfError> {
         let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
         let end = words.len();
         let error = |pos: usize, kind| {
@@ -138,6 +143,7 @@ impl Btf {
         let slots: &mut [u32] = &mut index;
         let mut count = 0;
         let mut pos = start;
+        let mut highest = Highest::default();
         while pos + BASE_WORDS <= end {
             let info = words[pos + 1];
             let kind = ((info >> 24) & KIND_MASK) as usize;
@@ -167,6 +173,15 @@ impl Btf {
             if next > end {
                 return Err(error(pos, BtfErrorKind::TypeOverrun { id: id() }));
             }
+            let record = &words[pos..next];
+            // The numbers of `Kind`: a function, and its prototype, which mostly
+            // stands before it.
+            if kind == 12 {
+                let proto = record[2].wrapping_sub(self.first_id) as usize;
+                highest.in_doubt |=
+                    proto >= count || (words[slots[proto] as usize + 1] >> 24) & KIND_MASK != 13;
+            }
+            highest.look_at(kind, record);
             // A file has less than 2^32 words: its sections are 32-bit lengths.
             #[allow(clippy::cast_possible_truncation)]
             {
@@ -182,126 +197,7 @@ impl Btf {
             return Err(error(pos, BtfErrorKind::TypeOverrun { id }));
         }
         index.truncate(count);
-        Ok(index)
-    }
-
-    /// libbpf's `btf_sanity_check`: every reference leads somewhere.
-    fn check(&self, file_offset: u64, start: usize) -> Result<(), BtfError> {
-        let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
-        let index: &[u32] = &self.index;
-        let types = self.type_count();
-        let strings = self.first_string.saturating_add(self.strings_len());
-        let mut number = 0;
-        while number < index.len() {
-            let pos = index[number] as usize;
-            let info = words[pos + 1];
-            let mut good = words[pos] < strings;
-            let mut at = pos + BASE_WORDS;
-            // The numbers of `Kind`, without its conversion: this is hot. Each
-            // arm goes through the elements of a record: how many words they
-            // have, and which are strings and types.
-            match (info >> 24) & KIND_MASK {
-                2 | 8..=11 | 14 | 17 | 18 => good &= words[pos + 2] < types,
-                12 => {
-                    let proto = words[pos + 2];
-                    good &= if proto >= self.first_id && proto < types {
-                        let at = index[(proto - self.first_id) as usize] as usize;
-                        (words[at + 1] >> 24) & KIND_MASK == 13
-                    } else {
-                        self.ty(TypeId(proto)).map(Type::kind) == Some(Kind::FuncProto)
-                    };
-                }
-                3 => good &= words[at] < types && words[at + 1] < types,
-                4 | 5 => {
-                    let end = at + 3 * (info & VLEN_MASK) as usize;
-                    while at < end {
-                        good &= words[at] < strings && words[at + 1] < types;
-                        at += 3;
-                    }
-                }
-                6 => {
-                    let end = at + 2 * (info & VLEN_MASK) as usize;
-                    while at < end {
-                        good &= words[at] < strings;
-                        at += 2;
-                    }
-                }
-                19 => {
-                    let end = at + 3 * (info & VLEN_MASK) as usize;
-                    while at < end {
-                        good &= words[at] < strings;
-                        at += 3;
-                    }
-                }
-                13 => {
-                    // libbpf does not check the result here and reads a null
-                    // pointer later; nobody writes such a file.
-                    good &= words[pos + 2] < types;
-                    let end = at + 2 * (info & VLEN_MASK) as usize;
-                    while at < end {
-                        good &= words[at] < strings && words[at + 1] < types;
-                        at += 2;
-                    }
-                }
-                15 => {
-                    let end = at + 3 * (info & VLEN_MASK) as usize;
-                    while at < end {
-                        good &= words[at] < types;
-                        at += 3;
-                    }
-                }
-                _ => {}
-            }
-            if !good {
-                let id = self
-                    .first_id
-                    .saturating_add(u32::try_from(number).unwrap_or(u32::MAX));
-                let offset = file_offset + 4 * (pos.saturating_sub(start)) as u64;
-                return Err(BtfError::new(offset, self.fault(TypeId(id), strings)));
-            }
-            number += 1;
-        }
-        Ok(())
-    }
-
-    /// Which reference of a type that did not pass leads nowhere.
-    fn fault(&self, id: TypeId, strings: u32) -> BtfErrorKind {
-        let types = self.type_count();
-        let Some(ty) = self.ty(id) else {
-            return BtfErrorKind::TypeOverrun { id: id.0 };
-        };
-        let mut names = vec![ty.name()];
-        let mut references = Vec::new();
-        match ty.kind() {
-            Kind::Struct | Kind::Union => {
-                names.extend(ty.members().map(|member| member.name));
-                references.extend(ty.members().map(|member| member.ty));
-            }
-            Kind::Enum | Kind::Enum64 => {
-                names.extend(ty.enumerators().map(|enumerator| enumerator.name));
-            }
-            Kind::FuncProto => {
-                names.extend(ty.params().map(|param| param.name));
-                references.push(ty.referenced());
-                references.extend(ty.params().map(|param| param.ty));
-            }
-            Kind::Array => references.extend([ty.array().element, ty.array().index]),
-            // A variable of a section has its type where a member has its name.
-            Kind::DataSec => {
-                references.extend((0..ty.vlen()).map(|index| TypeId(ty.member_name(index).0)));
-            }
-            _ => references.push(ty.referenced()),
-        }
-        let id = id.0;
-        if let Some(name) = names.into_iter().find(|name| name.0 >= strings) {
-            let target = name.0;
-            BtfErrorKind::StringReference { id, target }
-        } else if let Some(reference) = references.into_iter().find(|ty| ty.0 >= types) {
-            let target = reference.0;
-            BtfErrorKind::TypeReference { id, target }
-        } else {
-            BtfErrorKind::FuncWithoutProto { id }
-        }
+        Ok((index, highest))
     }
 
     /// The type with number `id`; `None` beyond the last.
@@ -416,14 +312,14 @@ impl Btf {
             .unwrap_or_default()
     }
 
-    fn strings_len(&self) -> u32 {
+    pub(super) fn strings_len(&self) -> u32 {
         u32::try_from(self.strings.len()).unwrap_or(u32::MAX)
     }
 }
 
 /// Tells most names that are none of a set from those that may be, by their
 /// first bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NameFilter {
     /// By the first two bytes (the NUL counts): names of less than four.
     short: Vec<bool>,
@@ -431,16 +327,18 @@ pub(crate) struct NameFilter {
     long: Vec<bool>,
 }
 
-impl NameFilter {
-    /// A filter that lets no name through but the empty-handed ones at the end
-    /// of a string section.
-    pub(crate) fn new() -> Self {
+/// Lets no name through but the empty-handed ones at the end of a string
+/// section.
+impl Default for NameFilter {
+    fn default() -> Self {
         Self {
             short: vec![false; 1 << 16],
             long: vec![false; 1 << 16],
         }
     }
+}
 
+impl NameFilter {
     /// Lets `name` through, and `name` with a flavor.
     pub(crate) fn insert(&mut self, name: &[u8]) {
         let pair = |first: u8, second: u8| usize::from(first) | usize::from(second) << 8;

@@ -1,8 +1,9 @@
 //! Target types that a local type may mean (`bpf_core_add_cands`).
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
+use std::ops::Range;
 
-use super::local::{Root, candidate_kind};
+use super::local::{Relocation, candidate_kind};
 use super::trace::{Halt, Trace};
 use crate::btf::{Btf, Kind, NameFilter, TypeId, essential_name};
 
@@ -15,58 +16,92 @@ pub(super) struct Candidates {
     pub(super) aya: Vec<TypeId>,
 }
 
-/// Essential name and kind.
-type Key<'a> = (&'a [u8], u8);
+/// What is looked for in a target, which is the same for every kernel.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub(super) struct Search {
+    /// Those of the list of relocations that share their candidates.
+    pub(super) groups: Vec<Range<usize>>,
+    /// Bit *n* for kind number *n*.
+    kinds: u32,
+    filter: NameFilter,
+    by_name: HashMap<Vec<u8>, Vec<Wanted>>,
+}
 
-/// Finds the candidates of many roots in one walk over the target. Each root
-/// comes with the names under which aya-obj looks for it instead.
-///
-/// # Errors
-/// Only for names so long that reading them takes all the steps there are.
-pub(super) fn find_candidates<'a>(
-    btf: &Btf,
-    roots: &[(&'a Root, Vec<&'a [u8]>)],
-    trace: &mut Trace,
-) -> Result<Vec<Candidates>, Halt> {
-    let mut kinds = 0u32;
-    let mut filter = NameFilter::new();
-    // By name and kind: which root, and whether for aya-obj.
-    let mut by_name: HashMap<Key<'_>, Vec<(usize, bool)>> = HashMap::new();
-    for (number, (root, aya_names)) in roots.iter().enumerate() {
-        kinds |= 1u32.checked_shl(u32::from(root.kind)).unwrap_or(0);
-        let names = aya_names.iter().map(|&name| (name, true));
-        for (name, aya) in names.chain([(root.name.as_slice(), false)]) {
-            filter.insert(name);
-            by_name
-                .entry((name, root.kind))
-                .or_default()
-                .push((number, aya));
+/// Who looks for a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Wanted {
+    kind: u8,
+    group: usize,
+    /// Only aya-obj finds a candidate by this name.
+    aya: bool,
+}
+
+impl Search {
+    /// For relocations in their order, in which equal roots stand together.
+    pub(super) fn new(list: &[Relocation]) -> Self {
+        let mut search = Self::default();
+        for (number, relocation) in list.iter().enumerate() {
+            match search.groups.last_mut() {
+                Some(range)
+                    if list.get(range.start).map(|first| &first.root) == Some(&relocation.root) =>
+                {
+                    range.end = number + 1;
+                }
+                _ => search.groups.push(number..number + 1),
+            }
         }
-    }
-    if kinds & 1 << Kind::Enum.number() != 0 {
-        kinds |= 1 << Kind::Enum64.number();
+        for (group, range) in search.groups.iter().enumerate() {
+            let relocations = list.get(range.clone()).unwrap_or_default();
+            let Some(Relocation { root, .. }) = relocations.first() else {
+                continue;
+            };
+            search.kinds |= 1u32.checked_shl(u32::from(root.kind)).unwrap_or(0);
+            let aya: BTreeSet<&[u8]> = (relocations.iter())
+                .filter_map(|r| r.aya_name.as_deref())
+                .collect();
+            let aya = aya.into_iter().map(|name| (name, true));
+            for (name, aya) in aya.chain([(root.name.as_slice(), false)]) {
+                search.filter.insert(name);
+                let kind = root.kind;
+                let wanted = search.by_name.entry(name.to_vec()).or_default();
+                wanted.push(Wanted { kind, group, aya });
+            }
+        }
+        if search.kinds & 1 << Kind::Enum.number() != 0 {
+            search.kinds |= 1 << Kind::Enum64.number();
+        }
+        search
     }
 
-    let mut named = Vec::new();
-    btf.find_named(kinds, &filter, &mut named);
-    let mut candidates = vec![Candidates::default(); roots.len()];
-    for id in named {
-        let Some(ty) = btf.ty(id) else { continue };
-        let name = btf.string(ty.name());
-        trace.name_read(name)?;
-        if name.is_empty() {
-            continue;
-        }
-        let key = (essential_name(name), candidate_kind(ty.kind()).number());
-        for &(number, aya) in by_name.get(&key).into_iter().flatten() {
-            if let Some(candidates) = candidates.get_mut(number) {
-                if aya {
-                    candidates.aya.push(id);
-                } else {
-                    candidates.ids.push(id);
+    /// Finds the candidates of all groups in one walk over the target.
+    ///
+    /// # Errors
+    /// Only for names so long that reading them takes all the steps there are.
+    pub(super) fn candidates(&self, btf: &Btf, trace: &mut Trace) -> Result<Vec<Candidates>, Halt> {
+        let mut named = Vec::new();
+        btf.find_named(self.kinds, &self.filter, &mut named);
+        let mut candidates = vec![Candidates::default(); self.groups.len()];
+        for id in named {
+            let Some(ty) = btf.ty(id) else { continue };
+            let name = btf.string(ty.name());
+            trace.name_read(name)?;
+            if name.is_empty() {
+                continue;
+            }
+            let Some(wanted) = self.by_name.get(essential_name(name)) else {
+                continue;
+            };
+            let kind = candidate_kind(ty.kind()).number();
+            for wanted in wanted.iter().filter(|wanted| wanted.kind == kind) {
+                if let Some(candidates) = candidates.get_mut(wanted.group) {
+                    if wanted.aya {
+                        candidates.aya.push(id);
+                    } else {
+                        candidates.ids.push(id);
+                    }
                 }
             }
         }
+        Ok(candidates)
     }
-    Ok(candidates)
 }

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
+use super::candidates::Search;
 use super::kind::{Errno, ReloKind};
 use super::local::{Accessor, Local, LocalValue, Relocation, Root, Spec, localize};
 use super::shape::{CompatShape, FieldShape, MatchBody, MatchShape};
@@ -19,6 +20,8 @@ use crate::object::Object;
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Relocations {
     relocations: Vec<Relocation>,
+    /// How their candidates are found.
+    search: Search,
 }
 
 /// What one record of an object comes to before any kernel is looked at.
@@ -50,9 +53,15 @@ impl Relocations {
                 }
             }
         }
+        let relocations: Vec<Relocation> = distinct.into_iter().collect();
         Self {
-            relocations: distinct.into_iter().collect(),
+            search: Search::new(&relocations),
+            relocations,
         }
+    }
+
+    pub(super) fn search(&self) -> &Search {
+        &self.search
     }
 
     /// The relocations, those with the same candidates next to each other.

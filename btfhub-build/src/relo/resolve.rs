@@ -4,7 +4,6 @@ use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
 
-use super::candidates::find_candidates;
 use super::kind::{Errno, ReloKind};
 use super::local::{Relocation, Spec};
 use super::relocations::Relocations;
@@ -134,37 +133,17 @@ pub(crate) fn trace_groups(
     twins: &Twins,
 ) -> Result<(Vec<TracedGroup>, Vec<(TypeId, u32)>), TooComplex> {
     let list = relocations.list();
-    let mut ranges: Vec<Range<usize>> = Vec::new();
-    for (number, relocation) in list.iter().enumerate() {
-        match ranges.last_mut() {
-            Some(range)
-                if list.get(range.start).map(|first| &first.root) == Some(&relocation.root) =>
-            {
-                range.end = number + 1;
-            }
-            _ => ranges.push(number..number + 1),
-        }
-    }
-    let roots: Vec<_> = ranges
-        .iter()
-        .filter_map(|range| {
-            let group = list.get(range.clone())?;
-            let mut aya: Vec<&[u8]> = group.iter().filter_map(|r| r.aya_name.as_deref()).collect();
-            aya.sort_unstable();
-            aya.dedup();
-            Some((&group.first()?.root, aya))
-        })
-        .collect();
+    let search = relocations.search();
     let mut trace = Trace::default();
-    let candidates = find_candidates(btf, &roots, &mut trace).map_err(|_| TooComplex)?;
+    let candidates = (search.candidates(btf, &mut trace)).map_err(|_| TooComplex)?;
     let mut matcher = Matcher {
         btf,
         twins,
         trace,
         candidate: TypeId::VOID,
     };
-    let mut groups = Vec::with_capacity(ranges.len());
-    for (range, candidates) in ranges.into_iter().zip(candidates) {
+    let mut groups = Vec::with_capacity(search.groups.len());
+    for (range, candidates) in search.groups.iter().zip(candidates) {
         let group = list.get(range.clone()).unwrap_or_default();
         let mut trace = |ids: Vec<TypeId>| {
             ids.into_iter()
@@ -174,7 +153,7 @@ pub(crate) fn trace_groups(
         groups.push(TracedGroup {
             candidates: trace(candidates.ids)?,
             aya: trace(candidates.aya)?,
-            relocations: range,
+            relocations: range.clone(),
         });
     }
     Ok((groups, matcher.trace.take_indexed()))
@@ -400,6 +379,10 @@ pub(crate) fn essential<'a>(
                 relocation.kind == ReloKind::TypeIdTarget && matches!(result, Some(Ok(_)))
             })
     };
+    // Mostly there is one, which has none to be compared with.
+    if let [only] = group.candidates.as_slice() {
+        return vec![only];
+    }
     let mut seen = HashMap::new();
     group
         .candidates

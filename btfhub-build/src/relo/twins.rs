@@ -47,7 +47,7 @@ impl Twins {
             return false;
         }
         let mut kinds = 0u32;
-        let mut filter = NameFilter::new();
+        let mut filter = NameFilter::default();
         for &(kind, name) in groups.keys() {
             kinds |= 1u32.checked_shl(u32::from(kind)).unwrap_or(0);
             filter.insert(name);

@@ -2,7 +2,7 @@
 //! larger than a cache line or two of code: CRC-32 guards each section as it
 //! is read, SHA-256 is the digest of the whole file.
 
-const CRC_TABLE: [u32; 256] = {
+static CRC_TABLE: [u32; 256] = {
     let mut table = [0u32; 256];
     let mut i = 0;
     while i < 256 {
@@ -34,7 +34,7 @@ pub(super) fn crc32(parts: &[&[u8]]) -> u32 {
 }
 
 /// The round constants of FIPS 180-4, section 4.2.2.
-const ROUND: [u32; 64] = [
+static ROUND: [u32; 64] = [
     0x428a2f98, 0x71374491, 0xb5c0fbcf, 0xe9b5dba5, 0x3956c25b, 0x59f111f1, 0x923f82a4, 0xab1c5ed5,
     0xd807aa98, 0x12835b01, 0x243185be, 0x550c7dc3, 0x72be5d74, 0x80deb1fe, 0x9bdc06a7, 0xc19bf174,
     0xe49b69c1, 0xefbe4786, 0x0fc19dc6, 0x240ca1cc, 0x2de92c6f, 0x4a7484aa, 0x5cb0a9dc, 0x76f988da,

@@ -6,6 +6,10 @@
 //! opinions are weighed by a small online-trained mixer, as in the PAQ family
 //! of compressors. All arithmetic is in integers, so that every machine comes
 //! to the same numbers.
+//!
+//! Every bit of a bundle goes through here, in build scripts too, which are
+//! compiled without optimisation: tables are statics, because a constant is
+//! copied whole for each look then, and loops are plain.
 
 use super::coder::Coder;
 
@@ -92,7 +96,7 @@ pub(super) fn place(number: u32) -> usize {
 
 /// 4096 / (1 + e^(-x/256)), by interpolation between exact values.
 const fn squash(x: i32) -> i32 {
-    const TABLE: [i32; 33] = [
+    static TABLE: [i32; 33] = [
         1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994,
         3348, 3607, 3785, 3901, 3975, 4022, 4050, 4068, 4079, 4085, 4089, 4092, 4093, 4094,
     ];
@@ -110,7 +114,7 @@ const fn squash(x: i32) -> i32 {
 }
 
 /// The inverse of [`squash`]: ln(p / (1 - p)) in units of 1/256.
-const STRETCH: [i16; 4096] = {
+static STRETCH: [i16; 4096] = {
     let mut table = [0i16; 4096];
     let mut from = 0;
     let mut x = -2047;
@@ -134,7 +138,7 @@ const STRETCH: [i16; 4096] = {
 };
 
 /// How much a counter that has seen `n` bits moves towards the next, in 1/65536.
-const RATE: [i32; 64] = {
+static RATE: [i32; 64] = {
     let mut table = [0; 64];
     let mut n = 0;
     while n < 64 {
@@ -147,7 +151,7 @@ const RATE: [i32; 64] = {
 };
 
 /// How much the opinion of a counter that has seen `n` bits counts, in 1/256.
-const CONFIDENCE: [i32; 64] = {
+static CONFIDENCE: [i32; 64] = {
     let mut table = [256; 64];
     table[0] = 0;
     table[1] = 300;
@@ -197,7 +201,8 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
         let node = node.wrapping_mul(0x9e37_79b1);
         let table = self.slots.as_mut();
         let mask = table.len() - 1;
-        for i in 0..N {
+        let mut i = 0;
+        while i < N {
             let h = (contexts[i] ^ node).wrapping_mul(0x85eb_ca6b);
             at[i] = (h >> 16) as usize & mask;
             let check = h & CHECK;
@@ -210,11 +215,14 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
             let n = (slot >> CHECK_BITS & COUNT_LIMIT) as usize;
             inputs[i] = (i32::from(STRETCH[(p >> 4) as usize]) * CONFIDENCE[n]) >> 8;
             known += usize::from(n > 0);
+            i += 1;
         }
         let weights = &mut self.weights[set as usize][known];
         let mut dot = 0;
-        for i in 0..N {
+        i = 0;
+        while i < N {
             dot += inputs[i] * weights[i];
+            i += 1;
         }
         let p = squash(dot / ONE);
         coder.next_is(set);
@@ -222,7 +230,8 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
 
         let error = ((i32::from(bit) << 12) - p) * 8;
         let target = if bit { 65535 } else { 0 };
-        for i in 0..N {
+        i = 0;
+        while i < N {
             weights[i] = (weights[i] + ((inputs[i] * error) >> 15)).clamp(-4 * ONE, 4 * ONE);
             let slot = slots[i];
             let p = ((slot >> 16) ^ 0x8000) as i32;
@@ -231,6 +240,7 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
             let p = (p.clamp(16, 65519) as u32) ^ 0x8000;
             let n = (n + 1).min(COUNT_LIMIT);
             table[at[i]] = p << 16 | n << CHECK_BITS | slot & CHECK;
+            i += 1;
         }
         bit
     }
@@ -245,8 +255,10 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
         value: u32,
     ) -> u32 {
         let mut node = 1u32;
-        for i in (0..bits).rev() {
-            let bit = self.bit(coder, set, contexts, node, value >> i & 1 == 1);
+        let mut left = bits;
+        while left > 0 {
+            left -= 1;
+            let bit = self.bit(coder, set, contexts, node, value >> left & 1 == 1);
             node = node << 1 | u32::from(bit);
         }
         node & !(1 << bits)

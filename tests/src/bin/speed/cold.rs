@@ -1,0 +1,170 @@
+//! From scratch: the whole archive, and its largest entry alone.
+//!
+//! Every figure is the CPU time (user and system) of a process of its own, all
+//! of one round after each other, and the median of the rounds; ratios are
+//! taken within a round. `decode` decodes every entry and does nothing else:
+//! the floor. `bpftool` is the shell's way: unpack each entry, tailor it with
+//! `bpftool gen min_core_btf`.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use btfhub_build::archive::{self, Archive};
+use btfhub_build::btf::Btf;
+use btfhub_tests::{large, shared};
+
+use crate::process::{Cost, median, programs, run};
+use crate::work::Work;
+use crate::{derived, number, value};
+
+/// What is compared: a name, how to run it, and what it is compared with: the
+/// number of another contestant.
+struct Contestant {
+    name: String,
+    command: Box<dyn Fn() -> Command>,
+    base: usize,
+}
+
+pub(crate) fn compare(arguments: &[String]) {
+    let rounds = number(arguments, "--rounds").unwrap_or(3);
+    let real = || {
+        shared::shared()
+            .expect("BTFHUB_SHARED or --archive")
+            .join("archive")
+    };
+    let archive = match (
+        value(arguments, "--archive"),
+        number(arguments, "--derived"),
+    ) {
+        (Some(archive), _) => PathBuf::from(archive),
+        (None, Some(count)) => derived::archive(&real(), count),
+        (None, None) => real(),
+    };
+    let scan = Archive::scan(&archive).expect("an archive");
+    let kernels = scan.entries().len();
+    let objects = objects(&scan);
+    let contestants = contestants(&scan, &objects);
+
+    let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); contestants.len()];
+    for _ in 0..rounds {
+        for (contestant, costs) in contestants.iter().zip(&mut costs) {
+            costs.push(run(&mut (contestant.command)()));
+        }
+    }
+    println!("{kernels} kernels, medians of {rounds} rounds");
+    println!(
+        "{:<44} {:>8} {:>8} {:>9} {:>6} {:>6}",
+        "", "CPU s", "wall s", "ms/kernel", "ratio", "MiB"
+    );
+    for (contestant, of_it) in contestants.iter().zip(&costs) {
+        let of = |pick: &dyn Fn(&Cost) -> f64| median(of_it.iter().map(pick).collect());
+        let cpu = of(&|cost| cost.cpu);
+        let ratios = of_it.iter().zip(&costs[contestant.base]);
+        let ratio = median(ratios.map(|(cost, base)| cost.cpu / base.cpu).collect());
+        println!(
+            "{:<44} {cpu:>8.2} {:>8.2} {:>9.1} {ratio:>6.2} {:>6.0}",
+            contestant.name,
+            of(&|cost| cost.wall),
+            cpu * 1000.0 / kernels as f64,
+            of(&|cost| cost.peak),
+        );
+    }
+    println!(
+        "ratio: of CPU, to decoding the same with as many jobs, optimised; of the last lines, \
+         bpftool's: ours in its place"
+    );
+}
+
+fn contestants(scan: &Archive, objects: &[PathBuf]) -> Vec<Contestant> {
+    let root = scan.root();
+    let largest = scan
+        .entries()
+        .iter()
+        .max_by_key(|entry| entry.size())
+        .expect("an entry");
+    let largest = largest.kernel().to_string();
+    let programs = programs();
+    let mut list: Vec<Contestant> = Vec::new();
+    let mut ours = vec![0; objects.len()];
+    // Whole archive in 1 and 2 jobs, then one entry.
+    for (jobs, include, what) in [(1, "*", "all"), (2, "*", "all"), (1, &largest, "largest")] {
+        let base = list.len();
+        for (build, program) in &programs {
+            // Two jobs tell how it scales, which is the same unoptimised.
+            if jobs > 1 && *build != "optimised" {
+                continue;
+            }
+            let every = [None].into_iter().chain(objects.iter().map(Some));
+            for (number, object) in every.enumerate() {
+                let mut work = Work::new(root, object.map(PathBuf::as_path));
+                (work.jobs, work.include) = (jobs, include.to_owned());
+                let doing = object.map_or("decode".to_owned(), |object| stem(object));
+                if let (1.., 1, "*", "optimised") = (number, jobs, include, *build) {
+                    ours[number - 1] = list.len();
+                }
+                let program = program.clone();
+                list.push(Contestant {
+                    name: format!("{what}: {doing}, {jobs} job{}, {build}", plural(jobs)),
+                    command: Box::new(move || work.command(&program)),
+                    base,
+                });
+            }
+        }
+    }
+    if shared::has_tool("bpftool") {
+        for (object, ours) in objects.iter().zip(ours) {
+            list.push(bpftool(root, object, ours));
+        }
+    }
+    list
+}
+
+fn plural(count: usize) -> &'static str {
+    if count == 1 { "" } else { "s" }
+}
+
+/// A small object and a large one.
+fn objects(scan: &Archive) -> Vec<PathBuf> {
+    let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples");
+    let mut objects = vec![examples.join("execwatch/src/execwatch.bpf.o")];
+    let entry = scan
+        .entries()
+        .iter()
+        .find(|entry| entry.kernel().arch.as_str() == "x86_64");
+    let bytes = std::fs::read(entry.expect("an x86_64 kernel").file()).expect("an entry");
+    let decoded = archive::decode(&bytes, archive::DEFAULT_LIMIT).expect("an entry");
+    let kernel = Btf::from_words(decoded.words, decoded.len).expect("a BTF");
+    if let Some(object) = large::object(&kernel) {
+        let path = shared::scratch("speed").join(&object.name);
+        std::fs::write(&path, &object.elf).expect("the large object");
+        objects.push(path);
+    }
+    objects
+}
+
+/// Compared with ours.
+fn bpftool(archive: &Path, object: &Path, ours: usize) -> Contestant {
+    let (archive, object) = (archive.to_owned(), object.to_owned());
+    let name = format!("tar xJ | bpftool, {}", stem(&object));
+    let scratch = shared::scratch("speed/bpftool");
+    // An undeduplicated kernel or an ambiguous relocation makes bpftool fail.
+    let script = "find \"$1\" -name '*.tar.xz' | while read -r entry; do \
+                  tar xJOf \"$entry\" > \"$3/full\" && \
+                  bpftool gen min_core_btf \"$3/full\" \"$3/min\" \"$2\" || :; done";
+    Contestant {
+        name,
+        command: Box::new(move || {
+            let mut command = Command::new("sh");
+            command
+                .args(["-c", script, "sh"])
+                .args([&archive, &object, &scratch]);
+            command
+        }),
+        base: ours,
+    }
+}
+
+fn stem(path: &Path) -> String {
+    let name = path.file_name().unwrap_or_default().to_string_lossy();
+    name.split('.').next().unwrap_or_default().to_owned()
+}

@@ -1,0 +1,65 @@
+//! Archives of many kernels.
+
+use std::collections::HashSet;
+use std::path::{Path, PathBuf};
+
+use btfhub_tests::derive::{Names, Series};
+use btfhub_tests::kernels::entries;
+use btfhub_tests::{app, pack, shared};
+
+/// Kernels of one series.
+const STEPS: usize = 50;
+
+/// `count` kernels whose members moved from one to the next, made from the
+/// x86_64 kernels of an archive. What is there already is kept.
+pub(crate) fn archive(real: &Path, count: usize) -> PathBuf {
+    let root = shared::scratch("derived").join(count.to_string());
+    let bases: Vec<_> = entries(real)
+        .into_iter()
+        .filter(|entry| entry.name.contains("/x86_64/"))
+        .collect();
+    let mut known = HashSet::new();
+    for number in 0.. {
+        if known.len() >= count {
+            break;
+        }
+        // Neighbouring series come from kernels of different age.
+        let base = &bases[number * 7 % bases.len()];
+        let names: Vec<String> = (Names::new(number).take(STEPS.min(count - known.len())))
+            .map(|name| format!("{}/{}/x86_64/{}", name.distro, name.version, name.release))
+            .collect();
+        let is_there = |name: &String| root.join(format!("{name}.btf.tar.xz")).exists();
+        let new = names.iter().filter(|name| known.insert((*name).clone()));
+        let new: Vec<String> = new.cloned().collect();
+        if new.iter().all(is_there) {
+            continue;
+        }
+        let mut series = Series::new(base.btf(), number as u64);
+        for name in new {
+            pack::entry(&root, &name, series.btf());
+            let _moved = series.advance();
+        }
+    }
+    root
+}
+
+/// `count` kernels that are one small made-up one: for what looks at names and
+/// times of files only.
+pub(crate) fn names_only(root: &Path, count: usize) {
+    let packed = pack::xz(&pack::tar(&[pack::Member::file(
+        "small.btf",
+        &app::kernel(0),
+    )]));
+    let mut known = HashSet::new();
+    for number in 0.. {
+        for name in Names::new(number).take(STEPS) {
+            if known.len() >= count {
+                return;
+            }
+            let path = format!("{}/{}/x86_64/{}", name.distro, name.version, name.release);
+            if known.insert(path.clone()) {
+                pack::write(root, format!("{path}.btf.tar.xz"), &packed);
+            }
+        }
+    }
+}
