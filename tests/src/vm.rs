@@ -130,7 +130,7 @@ pub fn boot(kernel: &Path, initramfs: &Path) -> String {
         .arg(kernel)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", "console=ttyS0 panic=-1 quiet"])
+        .args(["-append", "console=ttyS0 panic=-1 quiet no_timer_check"])
         .stdin(Stdio::null())
         .output()
         .expect("qemu-system-x86_64");
