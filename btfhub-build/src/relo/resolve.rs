@@ -81,14 +81,14 @@ pub enum Resolution {
 }
 
 /// The types of this kernel are so entangled that relocation would take more
-/// than 2²⁷ steps. No real BTF comes near; libbpf would hang.
+/// than 2²⁶ steps. No real BTF comes near; libbpf would hang.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooComplex;
 
 impl fmt::Display for TooComplex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "its types are nested so that relocation takes more than 2^27 steps; no kernel's are, \
+            "its types are nested so that relocation takes more than 2^26 steps; no kernel's are, \
              so this BTF is damaged or made to do harm",
         )
     }

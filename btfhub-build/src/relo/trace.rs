@@ -74,12 +74,12 @@ pub(super) struct Trace {
 /// here. Real ones stay below: on the worst kernel known, which holds
 /// `task_struct` 476 times, 2,031 relocations of the types it holds most often
 /// take 51 million, and all of libbpf-tools one million.
-const MAX_STEPS: u64 = 1 << 27;
+const MAX_STEPS: u64 = 1 << 26;
 /// Bytes of a name that count as nothing.
 const FREE_NAME: usize = 64;
 /// Steps that the result of a relocation with one candidate counts as: what is
 /// kept of it is bounded by that, to 2^23 results of some 50 bytes.
-const RESULT_STEPS: u64 = 16;
+const RESULT_STEPS: u64 = 8;
 
 /// Why a match ended without an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
