@@ -28,7 +28,7 @@ pub struct Pair {
 #[must_use]
 pub fn pairs() -> Vec<Pair> {
     let dir = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let dir = if dir.ends_with("fuzz") {
+    let dir = if dir.ends_with("fuzz") || dir.ends_with("endian") {
         dir.join("..")
     } else {
         dir.to_path_buf()
