@@ -1122,3 +1122,68 @@ fn flexible_arrays_in_anonymous_structs() {
         }
     }
 }
+
+/// Of a pointee kind and name count, and a forward declaration stands for the
+/// struct or union that it declares, on either side.
+#[test]
+fn pointees_and_forward_declarations() {
+    let pointee = |btf: &mut BtfBuilder, which: u32| match which {
+        0 => btf.structure("foo", 4, &[]),
+        1 => {
+            let int = btf.int("int", 4, INT_SIGNED);
+            btf.structure("foo", 8, &[member("m", int, 4)])
+        }
+        2 => btf.composite(kind::UNION, "foo", 4, &[]),
+        3 => btf.forward("foo", false),
+        4 => btf.forward("foo", true),
+        5 => btf.structure("foo___flavored", 4, &[]),
+        _ => btf.structure("bar", 4, &[]),
+    };
+    let make = |which: u32| {
+        let mut btf = BtfBuilder::new();
+        let foo = pointee(&mut btf, which);
+        let ptr = btf.pointer(foo);
+        let a = btf.structure("a", 8, &[member("p", ptr, 0)]);
+        let t = btf.typedef("t", ptr);
+        (btf, a, t)
+    };
+    let mut matched = 0;
+    for local in 0..7 {
+        for target in 0..7 {
+            let ((local, a, t), (target, ..)) = (make(local), make(target));
+            for of in [a, t] {
+                for kind in [TYPE_MATCHES, TYPE_EXISTS] {
+                    matched += agree(&local, &relos(&[(of, "0", kind)]), &target).found;
+                }
+            }
+        }
+    }
+    assert!(matched > 0);
+}
+
+/// Each fact about a bitfield asked alone: none is kept for the sake of another.
+#[test]
+fn bitfields_by_one_question() {
+    let make = |bit: u32, bits: u32| {
+        let mut btf = BtfBuilder::new();
+        let int = btf.int("int", 4, INT_SIGNED);
+        let x = bitfield("x", int, bit, bits);
+        let s = btf.structure("s", 16, &[x, bitfield("y", int, bit + bits, 1)]);
+        (btf, s)
+    };
+    let (local, s) = make(0, 3);
+    for (bit, bits) in [
+        (0, 3),
+        (5, 3),
+        (29, 3),
+        (30, 7),
+        (31, 1),
+        (37, 20),
+        (60, 32),
+    ] {
+        let (target, _) = make(bit, bits);
+        for kind in [BYTE_OFFSET, BYTE_SIZE, EXISTS, SIGNED, LSHIFT, RSHIFT] {
+            agree(&local, &relos(&[(s, "0:0", kind)]), &target);
+        }
+    }
+}
