@@ -60,9 +60,15 @@ fn alone(relocations: &Relocations, outcome: &Outcome, meaning: RecordMeaning) -
                 size,
                 wrong_load,
             });
-            Ok(verdict(relocation, found))
+            Ok(Verdict {
+                poison: false,
+                ..verdict(relocation, found)
+            })
         }
-        Resolution::Poisoned => Ok(verdict(relocation, None)),
+        Resolution::Poisoned => Ok(Verdict {
+            poison: true,
+            ..verdict(relocation, None)
+        }),
         Resolution::Ambiguous => Err(AMBIGUOUS),
         Resolution::Refused(errno) => Err(-errno.number()),
     }
