@@ -34,12 +34,30 @@ pub fn run(command: &mut Command) -> Cost {
     // SAFETY: both pointers are to locals of the right types.
     let waited = unsafe { libc::wait4(pid, &raw mut status, 0, &raw mut usage) };
     assert!(waited == pid && status == 0, "{command:?} failed");
-    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
     Cost {
-        cpu: seconds(usage.ru_utime) + seconds(usage.ru_stime),
+        cpu: cpu(&usage),
         wall: started.elapsed().as_secs_f64(),
         peak: usage.ru_maxrss as f64 / 1024.0,
     }
+}
+
+/// Seconds of CPU that this process has taken.
+///
+/// # Panics
+/// If the system does not tell.
+#[must_use]
+pub fn own_cpu() -> f64 {
+    // SAFETY: plain integers, zero is a value of all of them.
+    let mut usage: libc::rusage = unsafe { std::mem::zeroed() };
+    // SAFETY: the pointer is to a local of the right type.
+    let got = unsafe { libc::getrusage(libc::RUSAGE_SELF, &raw mut usage) };
+    assert_eq!(got, 0);
+    cpu(&usage)
+}
+
+fn cpu(usage: &libc::rusage) -> f64 {
+    let seconds = |time: libc::timeval| time.tv_sec as f64 + time.tv_usec as f64 / 1e6;
+    seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
 /// The middle one.

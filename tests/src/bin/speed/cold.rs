@@ -11,9 +11,10 @@ use std::process::Command;
 
 use btfhub_build::archive::{self, Archive};
 use btfhub_build::btf::Btf;
+use btfhub_tests::cost::{Cost, median, run};
 use btfhub_tests::{large, shared};
 
-use crate::process::{Cost, median, programs, run};
+use crate::process::programs;
 use crate::work::Work;
 use crate::{derived, number, value};
 
@@ -57,10 +58,10 @@ pub(crate) fn compare(arguments: &[String]) {
         "", "CPU s", "wall s", "ms/kernel", "ratio", "MiB"
     );
     for (contestant, of_it) in contestants.iter().zip(&costs) {
-        let of = |pick: &dyn Fn(&Cost) -> f64| median(of_it.iter().map(pick).collect());
+        let of = |pick: &dyn Fn(&Cost) -> f64| median(of_it.iter().map(pick));
         let cpu = of(&|cost| cost.cpu);
         let ratios = of_it.iter().zip(&costs[contestant.base]);
-        let ratio = median(ratios.map(|(cost, base)| cost.cpu / base.cpu).collect());
+        let ratio = median(ratios.map(|(cost, base)| cost.cpu / base.cpu));
         println!(
             "{:<44} {cpu:>8.2} {:>8.2} {:>9.1} {ratio:>6.2} {:>6.0}",
             contestant.name,

@@ -3,9 +3,8 @@
 use std::fs;
 use std::process::Command;
 
+use btfhub_tests::cost::run;
 use btfhub_tests::project::Project;
-
-use crate::process::run;
 
 /// A program, without and with what selects and rebuilds.
 const WITHOUT: &str = "fn main() { println!(\"{}\", std::env::args().count()); }\n";

@@ -5,9 +5,10 @@ use std::time::Instant;
 
 use btfhub_build::archive::{Archive, Lock};
 use btfhub_tests::app;
+use btfhub_tests::cost::{median, own_cpu, run};
 use btfhub_tests::git::git;
 
-use crate::process::{median, own_cpu, programs, run};
+use crate::process::programs;
 use crate::work::Work;
 use crate::{derived, number};
 
@@ -34,8 +35,8 @@ pub(crate) fn measure(arguments: &[String]) {
     std::thread::sleep(std::time::Duration::from_secs(5));
 
     println!("{count} kernels, nothing changed; medians of {ROUNDS}");
-    let (wall, cpu) = (0..ROUNDS).map(|_| scan_time(&root)).unzip();
-    row("scan alone", median(wall), median(cpu));
+    let scans: Vec<(f64, f64)> = (0..ROUNDS).map(|_| scan_time(&root)).collect();
+    row("scan alone", &scans);
     let pins = [
         ("no pin", None),
         ("lock file", Some(format!("lock:{}", lock.display()))),
@@ -48,14 +49,18 @@ pub(crate) fn measure(arguments: &[String]) {
             work.cache = Some(directory.path().join(format!("cache {build} {what}")));
             let _cold = run(&mut work.command(&program));
             let warm = (0..ROUNDS).map(|_| run(&mut work.command(&program)));
-            let (wall, cpu) = warm.map(|cost| (cost.wall * 1e3, cost.cpu * 1e3)).unzip();
+            let warm: Vec<(f64, f64)> =
+                warm.map(|cost| (cost.wall * 1e3, cost.cpu * 1e3)).collect();
             let name = format!("whole build, {what}, {build}");
-            row(&name, median(wall), median(cpu));
+            row(&name, &warm);
         }
     }
 }
 
-fn row(name: &str, wall: f64, cpu: f64) {
+/// Medians of milliseconds of the clock and of CPU.
+fn row(name: &str, times: &[(f64, f64)]) {
+    let wall = median(times.iter().map(|(wall, _)| *wall));
+    let cpu = median(times.iter().map(|(_, cpu)| *cpu));
     println!("{name:<44} {wall:>8.1} ms of the clock, {cpu:>6.1} of CPU");
 }
 
