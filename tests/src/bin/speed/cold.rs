@@ -151,7 +151,7 @@ fn bpftool(archive: &Path, object: &Path, ours: usize) -> Contestant {
     // An undeduplicated kernel or an ambiguous relocation makes bpftool fail.
     let script = "find \"$1\" -name '*.tar.xz' | while read -r entry; do \
                   tar xJOf \"$entry\" > \"$3/full\" && \
-                  bpftool gen min_core_btf \"$3/full\" \"$3/min\" \"$2\" || :; done";
+                  bpftool gen min_core_btf \"$3/full\" \"$3/min\" \"$2\" 2>/dev/null || :; done";
     Contestant {
         name,
         command: Box::new(move || {
