@@ -172,9 +172,15 @@ impl Atlases {
         if let Some(engines) = directory.parent() {
             forget_old(engines, KEPT_ENGINES);
         }
-        let files = files(&directory);
-        if files.len() > MANY_FILES {
-            let _ = join(&directory, &similar(files));
+        // A large archive leaves many pieces, more than one join may take.
+        let mut there = files(&directory);
+        while there.len() > MANY_FILES {
+            let before = there.len();
+            let _ = join(&directory, &similar(there));
+            there = files(&directory);
+            if there.len() >= before {
+                break;
+            }
         }
         forget_old(&directory, KEPT_FILES);
     }
