@@ -3,6 +3,7 @@
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use btfhub_build::Builder;
 use btfhub_build::archive::{Archive, Digest, Entry};
@@ -456,3 +457,21 @@ cli_test!(builds_inspects_extracts_verifies_and_compares, |dir| {
     assert!(diffed.contains("kernels: "), "{diffed}");
     assert!(diffed.contains("0 went"), "{diffed}");
 });
+
+/// An atlas holds kernels: a module's BTF, whose ids go on where its kernel's
+/// end, is refused.
+#[test]
+fn modules_are_refused() {
+    let mut kernel = BtfBuilder::new();
+    let int = kernel.int("int", 4, INT_SIGNED);
+    kernel.structure("s", 4, &[member("x", int, 0)]);
+    let mut module = BtfBuilder::split(&kernel);
+    module.structure("t", 4, &[member("y", int, 0)]);
+    let kernel = Arc::new(Btf::parse(&kernel.finish()).expect("a BTF"));
+    let module = Btf::parse_split(&module.finish(), kernel).expect("a module's BTF");
+    let refused = AtlasWriter::new().surveyor().survey(&module);
+    assert_eq!(
+        refused.map(|_| ()).map_err(|error| error.to_string()),
+        Err("type [3] is a module's: an atlas holds kernels".to_owned())
+    );
+}

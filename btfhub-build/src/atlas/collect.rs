@@ -85,7 +85,8 @@ impl Surveyor {
     /// Finds the definitions of a kernel.
     ///
     /// # Errors
-    /// When its types are such that no relocation could be sure of them.
+    /// When its types are such that no relocation could be sure of them, or it is a
+    /// module's.
     pub fn survey(self, btf: &Btf) -> Result<Survey<'_>, SurveyError> {
         survey(btf, self.0)
     }

@@ -1,0 +1,247 @@
+//! What is hashed of a type, as definitions and relocations look at it.
+
+use super::{
+    ARRAY, ENUM, ENUM64, FLOAT, FUNC_PROTO, FWD, INT, PTR, STRUCT, Surveyor, TYPE_TAG, TYPEDEF,
+    UNION,
+};
+use crate::atlas::error::SurveyError;
+use crate::atlas::hash::Hash;
+
+/// How deep anonymous types may nest, and types by value. Real kernels reach
+/// about 20; beyond this only a cycle goes.
+const MAX_NESTING: u32 = 128;
+/// libbpf's `MAX_RESOLVE_DEPTH`: a longer chain of typedefs and qualifiers has
+/// no size for it, so that shortening it would change a result.
+const MAX_CHAIN: u32 = 31;
+
+impl Surveyor<'_> {
+    /// Adds kind, sizes and elements of a record, but not its name.
+    pub(super) fn record(
+        &mut self,
+        id: u32,
+        look: Look,
+        hash: &mut Hash,
+        depth: u32,
+    ) -> Result<(), SurveyError> {
+        if depth > MAX_NESTING {
+            return Err(SurveyError::new(id, "nests without end"));
+        }
+        let at = self.at(id);
+        let info = self.words[at + 1];
+        let kind = (info >> 24) & 0x7f;
+        let vlen = (info & 0x00ff_ffff) as usize;
+        let flag = u64::from(info >> 31);
+        let size = u64::from(self.words[at + 2]);
+        let plain = u64::from(kind) << 32;
+        let head = plain | vlen as u64;
+        // `__bpf_core_types_match` compares names of these too, and a definition
+        // has no place for them.
+        if matches!(kind, PTR | ARRAY | FUNC_PROTO) && self.words[at] != 0 {
+            return Err(SurveyError::new(id, "has a name, which its kind never has"));
+        }
+        match kind {
+            INT => {
+                hash.add(plain);
+                hash.add(size << 32 | u64::from(self.words[at + 3]));
+            }
+            FLOAT => {
+                hash.add(plain);
+                hash.add(size);
+            }
+            FWD => hash.add(plain | flag << 31),
+            TYPEDEF => {
+                hash.add(plain);
+                let target = self.reference(self.words[at + 2], look, depth + 1)?;
+                hash.add(target);
+            }
+            ENUM => {
+                hash.add(head | flag << 31);
+                hash.add(size);
+                let mut element = at + 3;
+                let end = element + 2 * vlen;
+                while element < end {
+                    let name = self.strings.plain(self.words[element]);
+                    hash.add(name);
+                    hash.add(u64::from(self.words[element + 1]));
+                    element += 2;
+                }
+            }
+            ENUM64 => {
+                hash.add(head | flag << 31);
+                hash.add(size);
+                let mut element = at + 3;
+                let end = element + 3 * vlen;
+                while element < end {
+                    let name = self.strings.plain(self.words[element]);
+                    hash.add(name);
+                    hash.add(
+                        u64::from(self.words[element + 1])
+                            | u64::from(self.words[element + 2]) << 32,
+                    );
+                    element += 3;
+                }
+            }
+            STRUCT | UNION => {
+                hash.add(head);
+                hash.add(size);
+                let mut element = at + 3;
+                let end = element + 3 * vlen;
+                while element < end {
+                    let name = self.strings.plain(self.words[element]);
+                    let offset = self.words[element + 2];
+                    // (bits, offset): equal with and without `kind_flag` for
+                    // a struct that has no bitfield.
+                    let place = if flag != 0 {
+                        u64::from(offset >> 24) << 32 | u64::from(offset & 0x00ff_ffff)
+                    } else {
+                        u64::from(offset)
+                    };
+                    let ty = self.reference(self.words[element + 1], look, depth + 1)?;
+                    hash.add(name);
+                    hash.add(place);
+                    hash.add(ty);
+                    element += 3;
+                }
+            }
+            PTR => {
+                hash.add(plain);
+                let look = look.through_pointer();
+                let target = self.reference(self.words[at + 2], look, depth + 1)?;
+                hash.add(target);
+            }
+            ARRAY => {
+                hash.add(plain);
+                hash.add(u64::from(self.words[at + 5]));
+                let element = self.reference(self.words[at + 3], look, depth + 1)?;
+                hash.add(element);
+                if look == Look::ByName {
+                    let usual = self.reference(self.index_type, look, depth + 1)?;
+                    let index = self.reference(self.words[at + 4], look, depth + 1)?;
+                    hash.add(if index == usual { 0 } else { index });
+                }
+            }
+            FUNC_PROTO => {
+                hash.add(head);
+                let result = self.reference(self.words[at + 2], look, depth + 1)?;
+                hash.add(result);
+                let mut element = at + 3;
+                let end = element + 2 * vlen;
+                while element < end {
+                    let ty = self.reference(self.words[element + 1], look, depth + 1)?;
+                    hash.add(ty);
+                    element += 2;
+                }
+            }
+            _ => return Err(SurveyError::no_value(id)),
+        }
+        Ok(())
+    }
+
+    /// What a type that is referred to comes to.
+    #[inline]
+    pub(super) fn reference(
+        &mut self,
+        id: u32,
+        look: Look,
+        depth: u32,
+    ) -> Result<u64, SurveyError> {
+        let known = match look {
+            Look::ByName => self.by_name[id as usize],
+            Look::ByValue => self.by_value[id as usize],
+            Look::BehindPointer => self.behind_pointer[id as usize],
+        };
+        if known != 0 {
+            return Ok(known);
+        }
+        let target = skip(self.words, self.index, id, look != Look::ByName)?;
+        let hash = if target == id {
+            self.target(id, look, depth)?
+        } else {
+            self.reference(target, look, depth)?
+        };
+        match look {
+            Look::ByName => self.by_name[id as usize] = hash,
+            Look::ByValue => self.by_value[id as usize] = hash,
+            Look::BehindPointer => self.behind_pointer[id as usize] = hash,
+        }
+        Ok(hash)
+    }
+
+    /// The same for one that nothing is to be skipped of.
+    pub(super) fn target(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
+        if id == 0 {
+            return Ok(2);
+        }
+        let slot = id as usize;
+        let group = self.groups[slot];
+        let mut hash = self.key.start(3);
+        if look == Look::ByName && group != 0 {
+            hash.add(self.list[group as usize - 1].hash);
+            hash.add(u64::from(self.ordinals[slot]));
+        } else {
+            let at = self.at(id);
+            let kind = (self.words[at + 1] >> 24) & 0x7f;
+            hash.add(self.strings.plain(self.words[at]));
+            if look == Look::BehindPointer && (kind == STRUCT || kind == UNION) {
+                hash.add(u64::from(kind));
+            } else {
+                self.record(id, look, &mut hash, depth)?;
+            }
+        }
+        Ok(hash.short())
+    }
+}
+
+/// How a reference to a type is taken.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Look {
+    /// Definitions by name: what an atlas stores.
+    ByName,
+    /// As relocations see it: typedefs skipped, structs member by member.
+    ByValue,
+    /// As relocations see it behind a pointer (libbpf's `behind_ptr`): of a
+    /// struct or union only kind and name.
+    BehindPointer,
+}
+
+impl Look {
+    fn through_pointer(self) -> Self {
+        match self {
+            Self::ByName => Self::ByName,
+            Self::ByValue | Self::BehindPointer => Self::BehindPointer,
+        }
+    }
+}
+
+/// Steps over what libbpf's `skip_mods_and_typedefs` steps over, typedefs only
+/// on demand; a typedef without a name, of which nothing refers by name,
+/// always.
+pub(super) fn skip(
+    words: &[u32],
+    index: &[u32],
+    mut id: u32,
+    typedefs: bool,
+) -> Result<u32, SurveyError> {
+    let mut steps = 0;
+    while id != 0 {
+        let at = index[id as usize - 1] as usize;
+        let kind = (words[at + 1] >> 24) & 0x7f;
+        let step = match kind {
+            9..=11 | TYPE_TAG => true,
+            TYPEDEF => typedefs || words[at] == 0,
+            _ => false,
+        };
+        if !step {
+            return Ok(id);
+        }
+        id = words[at + 2];
+        steps += 1;
+        if steps > MAX_CHAIN {
+            return Err(SurveyError::new(
+                id,
+                "lies in a chain of more than 31 typedefs and qualifiers",
+            ));
+        }
+    }
+    Ok(0)
+}
