@@ -5,7 +5,8 @@
 //! has two that can't be told apart. Types without a name stand behind them,
 //! equal ones once.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Range;
 
 use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
@@ -31,36 +32,70 @@ enum Extent {
     Full(Reach),
 }
 
+/// What becomes of a definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+struct Fate {
+    extent: Option<Extent>,
+    id: Option<TypeId>,
+}
+
 /// The BTF of a kernel, as far as the scope goes.
 pub(super) fn project(scope: &Scope<'_>, holding: &Holding) -> Result<Vec<u8>, AtlasError> {
     let mut projection = Projection {
         scope,
         holding,
-        candidates: HashMap::new(),
-        ordinals: HashMap::new(),
-        extents: HashMap::new(),
-        strings: HashMap::new(),
-        ids: HashMap::new(),
+        ranges: ranges(scope, holding),
+        rearranged: BTreeMap::new(),
+        fates: vec![Fate::default(); holding.held.len()],
+        stubs: BTreeMap::new(),
+        strings: vec![None; scope.atlas.string_count() as usize],
         anonymous: Vec::new(),
         known: HashMap::new(),
         first_anonymous: 0,
         index_type: TypeId::VOID,
         writer: BtfWriter::new(holding.endian),
     };
+    for order in &holding.orders {
+        projection.rearrange(order)?;
+    }
     projection.find()?;
     projection.write()
+}
+
+/// Where what is held of each of the scope's groups stands in `held`.
+fn ranges(scope: &Scope<'_>, holding: &Holding) -> Vec<Range<usize>> {
+    let held = &holding.held;
+    let mut ranges = Vec::with_capacity(scope.groups.len());
+    let mut at = 0;
+    for reached in scope.groups.list() {
+        let first = reached.first_definition;
+        let last = u64::from(first) + reached.group.variants.len() as u64;
+        while at < held.len() && held[at] < first {
+            at += 1;
+        }
+        let start = at;
+        while at < held.len() && u64::from(held[at]) < last {
+            at += 1;
+        }
+        ranges.push(start..at);
+    }
+    ranges
 }
 
 struct Projection<'a> {
     scope: &'a Scope<'a>,
     holding: &'a Holding,
-    /// For each group the numbers of its definitions, in order.
-    candidates: HashMap<u32, Vec<u32>>,
-    /// The reverse: by definition its ordinal.
-    ordinals: HashMap<u32, u32>,
-    extents: HashMap<Name, Extent>,
-    strings: HashMap<u32, StrOffset>,
-    ids: HashMap<Name, TypeId>,
+    /// For each group of the scope, by its place there, what is held of it: by
+    /// ordinal, but for those whose order is another.
+    ranges: Vec<Range<usize>>,
+    /// The numbers of the definitions of these by ordinal.
+    rearranged: BTreeMap<usize, Vec<u32>>,
+    /// By place in `held`: where a group's begin, and the ordinal.
+    fates: Vec<Fate>,
+    /// Of those behind pointers that are in no group of the scope.
+    stubs: BTreeMap<Name, Option<TypeId>>,
+    /// By number.
+    strings: Vec<Option<StrOffset>>,
     anonymous: Vec<TypeRecord>,
     known: HashMap<TypeRecord, TypeId>,
     first_anonymous: u32,
@@ -69,11 +104,27 @@ struct Projection<'a> {
 }
 
 impl<'a> Projection<'a> {
+    /// Candidates that the kernel has in another order than the ascending one.
+    fn rearrange(&mut self, order: &[u32]) -> Result<(), AtlasError> {
+        let Some(&first) = order.first() else {
+            return Ok(());
+        };
+        let group = self.scope.atlas.group_of(first)?;
+        if let Some((place, reached)) = self.scope.groups.get(group) {
+            let count = reached.group.variants.len();
+            let candidates = self.holding.candidates(reached.first_definition, count);
+            self.rearranged.insert(place, candidates);
+        }
+        Ok(())
+    }
+
     /// Finds what has to be written.
     fn find(&mut self) -> Result<(), AtlasError> {
         let mut open: Vec<(Name, Reach)> = Vec::new();
         for &group in &self.scope.roots {
-            let count = self.candidates(group).len();
+            let place = self.scope.groups.get(group).map(|(place, _)| place);
+            let range = place.and_then(|place| self.ranges.get(place));
+            let count = range.map_or(0, Range::len);
             for ordinal in (0..).take(count) {
                 open.push((Name { group, ordinal }, Reach::Value));
             }
@@ -83,19 +134,28 @@ impl<'a> Projection<'a> {
             open.push((self.name_of(definition)?, Reach::Value));
         }
         while let Some((name, reach)) = open.pop() {
-            let (kind, _) = self.scope.atlas.title(name.group)?;
-            let extent = if reach == Reach::Pointer && kind.is_composite() {
+            let Some((place, reached)) = self.scope.groups.get(name.group) else {
+                // Its group counts no further.
+                let (kind, _) = self.scope.atlas.title(name.group)?;
+                if reach != Reach::Pointer || !kind.is_composite() {
+                    return Err(absent());
+                }
+                self.stubs.insert(name, None);
+                continue;
+            };
+            let extent = if reach == Reach::Pointer && reached.group.kind().is_composite() {
                 Extent::Stub
             } else {
                 Extent::Full(reach)
             };
-            match self.extents.get(&name) {
+            let fate = self.fate(place, name).ok_or_else(absent)?;
+            match fate.extent {
                 Some(Extent::Full(Reach::Value)) => continue,
-                Some(known) if *known == extent => continue,
+                Some(known) if known == extent => continue,
                 Some(Extent::Full(_)) if extent == Extent::Stub => continue,
                 _ => {}
             }
-            self.extents.insert(name, extent);
+            fate.extent = Some(extent);
             if extent != Extent::Stub {
                 let (group, variant) = self.definition(name)?;
                 let body = group.body(variant);
@@ -108,7 +168,13 @@ impl<'a> Projection<'a> {
     }
 
     fn write(mut self) -> Result<Vec<u8>, AtlasError> {
-        let mut names: Vec<Name> = self.extents.keys().copied().collect();
+        let mut names: Vec<Name> = self.stubs.keys().copied().collect();
+        for (reached, range) in self.scope.groups.list().zip(&self.ranges) {
+            let fates = self.fates.get(range.clone()).unwrap_or_default();
+            let written = (0..).zip(fates).filter(|(_, fate)| fate.extent.is_some());
+            let group = reached.number;
+            names.extend(written.map(|(ordinal, _)| Name { group, ordinal }));
+        }
         names.sort_unstable();
         let pointer = match self.holding.pointer_int {
             Some(definition) => Some(self.name_of(definition)?.group),
@@ -126,7 +192,13 @@ impl<'a> Projection<'a> {
             }
         }
         for (&name, id) in records.iter().zip(1..) {
-            self.ids.entry(name).or_insert(TypeId(id));
+            let slot = match self.scope.groups.get(name.group) {
+                Some((place, _)) => self.fate(place, name).map(|fate| &mut fate.id),
+                None => self.stubs.get_mut(&name),
+            };
+            if let Some(slot) = slot {
+                slot.get_or_insert(TypeId(id));
+            }
         }
         self.first_anonymous = u32::try_from(records.len())
             .map_err(|_| AtlasError(Why::TooMany("types")))?
@@ -156,8 +228,12 @@ impl<'a> Projection<'a> {
 
     fn named(&mut self, name: Name) -> Result<TypeRecord, AtlasError> {
         let scope = self.scope;
+        let fate = match scope.groups.get(name.group) {
+            Some((place, _)) => self.fate(place, name).copied(),
+            None => None,
+        };
         let (kind, text) = scope.atlas.title(name.group)?;
-        if self.extents.get(&name) == Some(&Extent::Stub) {
+        if fate.is_none_or(|fate| fate.extent == Some(Extent::Stub)) {
             let offset = self.writer.string(text);
             return Ok(TypeRecord::new(kind, offset));
         }
@@ -275,69 +351,82 @@ impl<'a> Projection<'a> {
     }
 
     fn string(&mut self, number: u32) -> Result<StrOffset, AtlasError> {
-        if let Some(&offset) = self.strings.get(&number) {
+        if let Some(&Some(offset)) = self.strings.get(number as usize) {
             return Ok(offset);
         }
-        let offset = self.writer.string(self.scope.atlas.string(number)?);
-        self.strings.insert(number, offset);
+        let string = self.scope.atlas.string(number)?;
+        let offset = if string.is_empty() {
+            StrOffset(0)
+        } else {
+            self.writer.new_string(string)
+        };
+        if let Some(slot) = self.strings.get_mut(number as usize) {
+            *slot = Some(offset);
+        }
         Ok(offset)
     }
 
-    fn id(&self, name: Name) -> Result<TypeId, AtlasError> {
-        let id = self.ids.get(&name).copied();
+    fn id(&mut self, name: Name) -> Result<TypeId, AtlasError> {
+        let id = match self.scope.groups.get(name.group) {
+            Some((place, _)) => self.fate(place, name).and_then(|fate| fate.id),
+            None => self.stubs.get(&name).copied().flatten(),
+        };
         id.ok_or_else(absent)
+    }
+
+    /// What becomes of a definition, whose group is at `place` in the scope.
+    fn fate(&mut self, place: usize, name: Name) -> Option<&mut Fate> {
+        let range = self.ranges.get(place)?.clone();
+        self.fates.get_mut(range)?.get_mut(name.ordinal as usize)
     }
 
     fn is_root(&self, group: u32) -> bool {
         self.scope.roots.binary_search(&group).is_ok()
     }
 
-    fn candidates(&mut self, group: u32) -> &[u32] {
-        let (scope, holding, ordinals) = (self.scope, self.holding, &mut self.ordinals);
-        self.candidates.entry(group).or_insert_with(|| {
-            let candidates = scope.groups.get(&group).map_or_else(Vec::new, |reached| {
-                holding.candidates(reached.first_definition, reached.group.variants.len())
-            });
-            ordinals.extend(candidates.iter().copied().zip(0..));
-            candidates
-        })
-    }
-
     /// The candidates of a group in the kernel's order, some of them twice.
-    fn sequence(&mut self, group: u32) -> Result<Vec<Name>, AtlasError> {
-        let reached = self.scope.groups.get(&group).ok_or_else(absent)?;
+    fn sequence(&self, group: u32) -> Result<Vec<Name>, AtlasError> {
+        let (place, reached) = self.scope.groups.get(group).ok_or_else(absent)?;
+        let candidates = self.candidates(place).iter().copied();
+        let ordinals: HashMap<u32, u32> = candidates.zip(0..).collect();
         let count = reached.group.variants.len();
         let sequence = self.holding.sequence(reached.first_definition, count);
-        sequence
-            .into_iter()
-            .map(|definition| self.name_of(definition))
-            .collect()
+        let names = sequence.into_iter().map(|definition| {
+            let ordinal = ordinals.get(&definition).copied();
+            Ok(Name {
+                group,
+                ordinal: ordinal.ok_or_else(absent)?,
+            })
+        });
+        names.collect()
     }
 
-    /// The number of a definition that the kernel must have.
-    fn number(&mut self, name: Name) -> Result<u32, AtlasError> {
-        let number = self.candidates(name.group).get(name.ordinal as usize);
-        number.copied().ok_or_else(absent)
+    /// The definitions of the group at `place`, by ordinal.
+    fn candidates(&self, place: usize) -> &[u32] {
+        if let Some(candidates) = self.rearranged.get(&place) {
+            return candidates;
+        }
+        let range = self.ranges.get(place).cloned().unwrap_or_default();
+        self.holding.held.get(range).unwrap_or_default()
     }
 
-    /// The reverse.
-    fn name_of(&mut self, definition: u32) -> Result<Name, AtlasError> {
+    /// What a definition that the kernel must have is called.
+    fn name_of(&self, definition: u32) -> Result<Name, AtlasError> {
         let group = self.scope.atlas.group_of(definition)?;
-        self.candidates(group);
-        let ordinal = self.ordinals.get(&definition).copied();
-        Ok(Name {
-            group,
-            ordinal: ordinal.ok_or_else(absent)?,
-        })
+        let (place, _) = self.scope.groups.get(group).ok_or_else(absent)?;
+        let candidates = self.candidates(place).iter();
+        let ordinal = (0..).zip(candidates).find(|&(_, &held)| held == definition);
+        let (ordinal, _) = ordinal.ok_or_else(absent)?;
+        Ok(Name { group, ordinal })
     }
 
-    fn definition(&mut self, name: Name) -> Result<(&'a Group, &'a Decoded), AtlasError> {
-        let number = self.number(name)?;
+    /// A definition that the kernel must have.
+    fn definition(&self, name: Name) -> Result<(&'a Group, &'a Decoded), AtlasError> {
         let scope = self.scope;
-        let reached = scope.groups.get(&name.group).ok_or_else(absent)?;
-        let variant = number
-            .checked_sub(reached.first_definition)
-            .and_then(|variant| reached.group.variants.get(variant as usize));
+        let (place, reached) = scope.groups.get(name.group).ok_or_else(absent)?;
+        let number = self.candidates(place).get(name.ordinal as usize);
+        let variant = number.and_then(|number| number.checked_sub(reached.first_definition));
+        let variant = variant.and_then(|variant| reached.group.variants.get(variant as usize));
         Ok((&reached.group, variant.ok_or_else(absent)?))
     }
 }

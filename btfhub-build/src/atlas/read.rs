@@ -212,6 +212,11 @@ impl Atlas {
         Ok(())
     }
 
+    /// One more than the highest number of a string.
+    pub(super) fn string_count(&self) -> u32 {
+        self.totals.string
+    }
+
     pub(super) fn entries(&self) -> &[KernelEntry] {
         &self.kernels
     }

@@ -1,12 +1,11 @@
 //! The part of an atlas that some names reach, and the BTF of a kernel cut
 //! down to it.
 
-use std::collections::HashMap;
-
 use super::decode::Group;
 use super::definition::{Element, body_len, elements, inline_kind, shape, split, type_len};
 use super::error::{AtlasError, Part};
 use super::holdings::Holding;
+use super::narrow::Narrow;
 use super::project::project;
 use super::read::Atlas;
 use crate::btf::Kind;
@@ -29,17 +28,103 @@ pub struct Scope<'a> {
     pub(super) atlas: &'a Atlas,
     /// Groups that were asked for by name.
     pub(super) roots: Vec<u32>,
-    pub(super) groups: HashMap<u32, Reached>,
+    pub(super) groups: Groups,
     holdings: Vec<Holding>,
     of_kernels: Vec<usize>,
+}
+
+/// Groups that are reached.
+#[derive(Debug)]
+pub(super) struct Groups {
+    /// By number of the group where it stands in `list`.
+    places: Vec<Option<u32>>,
+    list: Vec<Reached>,
+}
+
+impl Groups {
+    fn new(atlas: &Atlas) -> Self {
+        Self {
+            places: vec![None; atlas.group_count() as usize],
+            list: Vec::new(),
+        }
+    }
+
+    /// How many.
+    pub(super) fn len(&self) -> usize {
+        self.list.len()
+    }
+
+    /// All, once complete ascending by their numbers.
+    pub(super) fn list(&self) -> impl Iterator<Item = &Reached> {
+        self.list.iter()
+    }
+
+    /// A group, and where it stands among them.
+    pub(super) fn get(&self, number: u32) -> Option<(usize, &Reached)> {
+        let place = self.places.get(number as usize).copied().flatten()? as usize;
+        Some((place, self.list.get(place)?))
+    }
+
+    fn get_mut(&mut self, number: u32) -> Option<&mut Reached> {
+        let place = self.places.get(number as usize).copied().flatten()?;
+        self.list.get_mut(place as usize)
+    }
+
+    fn insert(&mut self, reached: Reached) {
+        let place = u32::try_from(self.list.len()).ok();
+        if let Some(slot) = self.places.get_mut(reached.number as usize) {
+            *slot = place;
+            self.list.push(reached);
+        }
+    }
+
+    /// Puts them in order.
+    fn complete(mut self) -> Self {
+        self.list.sort_unstable_by_key(|reached| reached.number);
+        for (reached, place) in self.list.iter().zip(0..) {
+            if let Some(slot) = self.places.get_mut(reached.number as usize) {
+                *slot = Some(place);
+            }
+        }
+        self
+    }
 }
 
 /// A group that is reached.
 #[derive(Debug)]
 pub(super) struct Reached {
+    pub(super) number: u32,
     pub(super) group: Group,
     pub(super) first_definition: u32,
+    /// For each variant the first one that equals it, as far as it is read.
+    firsts: Vec<u32>,
     value: bool,
+}
+
+impl Reached {
+    /// A group of which everything counts.
+    fn whole(atlas: &Atlas, number: u32, value: bool) -> Result<Self, AtlasError> {
+        let group = atlas.group(number)?;
+        Ok(Self {
+            number,
+            first_definition: atlas.first_definition(number)?,
+            firsts: (0..).take(group.variants.len()).collect(),
+            group,
+            value,
+        })
+    }
+
+    /// Adds what its variants refer to.
+    fn visit(&self, reach: Reach, open: &mut Vec<(u32, Reach)>) {
+        for ((variant, first), number) in self.group.variants.iter().zip(&self.firsts).zip(0..) {
+            if *first == number {
+                let body = self.group.body(variant);
+                visit_body(variant.kind, body, reach, &mut |group, _, reach| {
+                    open.push((group, reach));
+                });
+            }
+        }
+    }
 }
 
 impl Atlas {
@@ -52,33 +137,13 @@ impl Atlas {
         &self,
         names: impl IntoIterator<Item = (Kind, &'n [u8])>,
     ) -> Result<Scope<'_>, AtlasError> {
-        let mut roots = Vec::new();
-        for (kind, name) in names {
-            roots.extend(self.find(kind, name)?);
-        }
-        roots.sort_unstable();
-        roots.dedup();
-        let groups = self.reached(&roots)?;
-        let mut relevant = vec![false; self.definition_count() as usize];
-        for reached in groups.values() {
-            let first = reached.first_definition as usize;
-            let last = first.saturating_add(reached.group.variants.len());
-            for slot in relevant.get_mut(first..last).unwrap_or_default() {
-                *slot = true;
-            }
-        }
-        let (holdings, of_kernels) = self.holdings(&relevant);
-        Ok(Scope {
-            atlas: self,
-            roots,
-            groups,
-            holdings,
-            of_kernels,
-        })
+        self.scope_of_names(names, None)
     }
 
     /// What some relocations can ask for: libbpf and aya-obj look for candidates
-    /// by kind and essential name.
+    /// by kind and essential name, and in them for members and enumerators by
+    /// name. Kernels that are equal in that have one BTF, in which these
+    /// relocations, and no others, come to the same as in the full one.
     ///
     /// # Errors
     /// When the atlas is damaged.
@@ -89,7 +154,38 @@ impl Atlas {
             let names = of_aya.into_iter().chain([relocation.root.name.as_slice()]);
             names.map(move |name| (kind, name))
         });
-        self.scope(names)
+        let read = relocations.names_read();
+        self.scope_of_names(names, read.map(|names| Narrow::new(self, names)))
+    }
+
+    fn scope_of_names<'n>(
+        &self,
+        names: impl IntoIterator<Item = (Kind, &'n [u8])>,
+        narrow: Option<Narrow<'_>>,
+    ) -> Result<Scope<'_>, AtlasError> {
+        let mut roots = Vec::new();
+        for (kind, name) in names {
+            roots.extend(self.find(kind, name)?);
+        }
+        roots.sort_unstable();
+        roots.dedup();
+        let groups = self.reached(&roots, narrow)?;
+        let mut standing = vec![None; self.definition_count() as usize];
+        for reached in groups.list() {
+            let first = reached.first_definition;
+            let slots = standing.get_mut(first as usize..).unwrap_or_default();
+            for (slot, variant) in slots.iter_mut().zip(&reached.firsts) {
+                *slot = first.checked_add(*variant);
+            }
+        }
+        let (holdings, of_kernels) = self.holdings(&standing);
+        Ok(Scope {
+            atlas: self,
+            roots,
+            groups,
+            holdings,
+            of_kernels,
+        })
     }
 
     /// A complete BTF of one kernel's types: what any relocation can ask for.
@@ -100,20 +196,15 @@ impl Atlas {
     pub fn extract(&self, kernel: usize) -> Result<Vec<u8>, AtlasError> {
         let holding = self.holding_of(kernel)?;
         let roots: Vec<u32> = (0..self.group_count()).collect();
-        let mut groups = HashMap::new();
+        let mut groups = Groups::new(self);
         for &number in &roots {
-            let first_definition = self.first_definition(number)?;
-            let group = self.group(number)?;
+            let reached = Reached::whole(self, number, true)?;
+            let count = reached.group.variants.len();
             if !holding
-                .candidates(first_definition, group.variants.len())
+                .candidates(reached.first_definition, count)
                 .is_empty()
             {
-                let reached = Reached {
-                    group,
-                    first_definition,
-                    value: true,
-                };
-                groups.insert(number, reached);
+                groups.insert(reached);
             }
         }
         let scope = Scope {
@@ -128,42 +219,67 @@ impl Atlas {
 
     /// Groups that `roots` reach in any kernel, and those of the types that
     /// every BTF has here.
-    fn reached(&self, roots: &[u32]) -> Result<HashMap<u32, Reached>, AtlasError> {
-        let mut groups: HashMap<u32, Reached> = HashMap::new();
+    fn reached(&self, roots: &[u32], mut narrow: Option<Narrow<'_>>) -> Result<Groups, AtlasError> {
+        let mut groups = Groups::new(self);
         let mut open: Vec<(u32, Reach)> = roots.iter().map(|&root| (root, Reach::Value)).collect();
         for number in self.common_types() {
             open.push((self.group_of(number)?, Reach::Value));
         }
-        while let Some((number, reach)) = open.pop() {
-            let value = reach == Reach::Value;
-            if let Some(known) = groups.get_mut(&number) {
-                if known.value || !value {
-                    continue;
+        // By definition the group that was narrowed since it was last asked
+        // which kernels have several of it.
+        let mut narrowed = Vec::new();
+        if narrow.is_some() {
+            narrowed.resize(self.definition_count() as usize, None);
+        }
+        loop {
+            while let Some((number, reach)) = open.pop() {
+                let value = reach == Reach::Value;
+                if let Some(known) = groups.get_mut(number) {
+                    if known.value || !value {
+                        continue;
+                    }
+                    known.value = true;
+                } else {
+                    let (kind, _) = self.title(number)?;
+                    if kind.is_composite() && !value {
+                        // Kind and name are all that counts.
+                        continue;
+                    }
+                    let mut reached = Reached::whole(self, number, value)?;
+                    if let Some(narrow) = &mut narrow {
+                        (reached.group, reached.firsts) = narrow.group(&reached.group)?;
+                        let slots = narrowed.get_mut(reached.first_definition as usize..);
+                        let slots = slots.unwrap_or_default().iter_mut();
+                        for (slot, _) in slots.zip(&reached.firsts) {
+                            *slot = Some(number);
+                        }
+                    }
+                    groups.insert(reached);
                 }
-                known.value = true;
-            } else {
-                let (kind, _) = self.title(number)?;
-                if kind.is_composite() && !value {
-                    // Kind and name are all that counts.
-                    continue;
+                if let Some((_, reached)) = groups.get(number) {
+                    reached.visit(reach, &mut open);
                 }
-                let reached = Reached {
-                    group: self.group(number)?,
-                    first_definition: self.first_definition(number)?,
-                    value,
-                };
-                groups.insert(number, reached);
             }
-            if let Some(reached) = groups.get(&number) {
-                for variant in &reached.group.variants {
-                    let body = reached.group.body(variant);
-                    visit_body(variant.kind, body, reach, &mut |group, _, reach| {
-                        open.push((group, reach));
-                    });
+            if narrow.is_none() {
+                return Ok(groups.complete());
+            }
+            let crowded = self.crowded(&narrowed);
+            if crowded.is_empty() {
+                return Ok(groups.complete());
+            }
+            narrowed.fill(None);
+            for number in crowded {
+                if let Some(known) = groups.get_mut(number) {
+                    *known = Reached::whole(self, number, known.value)?;
+                    let reach = if known.value {
+                        Reach::Value
+                    } else {
+                        Reach::Pointer
+                    };
+                    known.visit(reach, &mut open);
                 }
             }
         }
-        Ok(groups)
     }
 
     /// Definitions that tell pointer sizes and index types.
@@ -195,8 +311,8 @@ impl Scope<'_> {
         &self.of_kernels
     }
 
-    /// BTF `number`: for the names that were asked for, relocations come to
-    /// the same in it as in the full BTF of its kernels.
+    /// BTF `number`: for what was asked, relocations come to the same in it as
+    /// in the full BTF of its kernels.
     ///
     /// # Errors
     /// When the atlas is damaged.

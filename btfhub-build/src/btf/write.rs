@@ -108,10 +108,17 @@ impl BtfWriter {
         if let Some(&offset) = self.offsets.get(string) {
             return offset;
         }
+        let offset = self.new_string(string);
+        self.offsets.insert(string.to_vec(), offset);
+        offset
+    }
+
+    /// The offset of a string that is added even where it is there already: for
+    /// those who know what they added.
+    pub(crate) fn new_string(&mut self, string: &[u8]) -> StrOffset {
         let offset = StrOffset(u32::try_from(self.strings.len()).unwrap_or(u32::MAX));
         self.strings.extend_from_slice(string);
         self.strings.push(0);
-        self.offsets.insert(string.to_vec(), offset);
         offset
     }
 

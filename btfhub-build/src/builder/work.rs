@@ -81,9 +81,13 @@ impl Collected<'_> {
         self.put(at, Ok((digest, place)));
     }
 
-    fn fresh(&mut self, at: usize, digest: Digest, known: Known) {
-        self.known(at, digest, &known);
-        self.keep.put(digest, known);
+    /// What came of some kernels together.
+    fn fresh(&mut self, kernels: &[(usize, Digest)], known: &Known) {
+        let place = self.classes.add(known);
+        for &(at, digest) in kernels {
+            self.put(at, Ok((digest, place)));
+            self.keep.put(digest, known.clone());
+        }
     }
 
     /// Those of some entries of which nothing came yet.
@@ -189,10 +193,7 @@ impl Work<'_> {
                 let Some((part, known)) = worked else {
                     return Ok(());
                 };
-                let known = known?;
-                for &(at, digest) in &part.kernels {
-                    came.fresh(at, digest, known.clone());
-                }
+                came.fresh(&part.kernels, &known?);
                 Ok(())
             },
         )
@@ -221,7 +222,7 @@ impl Work<'_> {
                     Some((at, Ok(Came::Known(digest, known)))) => came.known(at, digest, &known),
                     Some((at, Ok(Came::Fresh(digest, known)))) => {
                         came.decoded += 1;
-                        came.fresh(at, digest, known);
+                        came.fresh(&[(at, digest)], &known);
                     }
                     Some((at, Ok(Came::Kept(kernel)))) => {
                         kept.entry(kernel.atlas).or_default().push((at, kernel));

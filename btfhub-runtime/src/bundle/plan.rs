@@ -31,20 +31,21 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
         for at in rest {
             block.push(&plan, at);
             if root.bits + block.encoder.bits() >= CLASS_BITS {
-                others.push(core::mem::replace(&mut block, root.child()));
+                let full = core::mem::replace(&mut block, root.child());
+                others.push(full.finish()?);
             }
         }
         if !block.classes.is_empty() {
-            others.push(block);
+            others.push(block.finish()?);
         }
-        let blocks = || core::iter::once(&root.block).chain(&others);
-        if !blocks().all(|block| block.encoder.is_readable()) {
-            return None;
-        }
-        let wrong: Vec<usize> = blocks().flat_map(|b| b.wrong.iter().copied()).collect();
+        let mut blocks = vec![root.block.finish()?];
+        blocks.append(&mut others);
+        let wrong: Vec<usize> = blocks
+            .iter()
+            .flat_map(|b| b.wrong.iter().copied())
+            .collect();
         if wrong.is_empty() {
-            let blocks = core::iter::once(root.block).chain(others);
-            return assemble(stride, blocks);
+            return assemble(stride, &blocks);
         }
         // Not in canonical form: kept as bytes.
         for at in wrong {
@@ -56,21 +57,18 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
     }
 }
 
-fn assemble(stride: usize, blocks: impl Iterator<Item = Block>) -> Option<Vec<u8>> {
+fn assemble(stride: usize, blocks: &[Written]) -> Option<Vec<u8>> {
     let mut directory = Vec::new();
     let mut bytes = Vec::new();
-    let mut number = 0;
     for block in blocks {
-        let coded = block.encoder.finish();
-        put_varint(&mut directory, u32::try_from(block.classes.len()).ok()?);
-        put_varint(&mut directory, u32::try_from(coded.len()).ok()?);
-        directory.extend(crc32(&[&coded]).to_le_bytes());
-        bytes.extend(coded);
-        number += 1;
+        put_varint(&mut directory, u32::try_from(block.classes).ok()?);
+        put_varint(&mut directory, u32::try_from(block.coded.len()).ok()?);
+        directory.extend(crc32(&[&block.coded]).to_le_bytes());
+        bytes.extend_from_slice(&block.coded);
     }
     let mut head = Vec::new();
     put_varint(&mut head, u32::try_from(stride).ok()?);
-    put_varint(&mut head, number);
+    put_varint(&mut head, u32::try_from(blocks.len()).ok()?);
     let mut out = crc32(&[&head, &directory]).to_le_bytes().to_vec();
     out.extend(head);
     out.extend(directory);
@@ -158,16 +156,22 @@ impl<'p> Plan<'p> {
         if old.is_empty() {
             return usize::MAX;
         }
-        let gone = old.iter().filter(|o| new.binary_search(o).is_err()).count();
-        let come = new.iter().filter(|n| old.binary_search(n).is_err());
-        let cost = |n: &(u32, u32)| {
-            if known.contains(&n.1) {
-                1
-            } else {
-                NEW_DEFINITION
+        // Both lists ascend.
+        let (mut at, mut cost) = (0, 0);
+        for come in new {
+            while at < old.len() && old[at] < *come {
+                cost += 1;
+                at += 1;
             }
-        };
-        gone + come.map(cost).sum::<usize>()
+            if at < old.len() && old[at] == *come {
+                at += 1;
+            } else if known.contains(&come.1) {
+                cost += 1;
+            } else {
+                cost += NEW_DEFINITION;
+            }
+        }
+        cost + (old.len() - at)
     }
 }
 
@@ -224,6 +228,25 @@ impl Block {
             self.definitions.extend(content.iter().map(|c| c.1));
         }
     }
+
+    /// Nothing when it is more than can be read.
+    fn finish(self) -> Option<Written> {
+        let is_readable = self.encoder.is_readable();
+        is_readable.then(|| Written {
+            coded: self.encoder.finish(),
+            classes: self.classes.len(),
+            wrong: self.wrong,
+        })
+    }
+}
+
+/// A finished block.
+struct Written {
+    coded: Vec<u8>,
+    /// How many.
+    classes: usize,
+    /// See [`Block`].
+    wrong: Vec<usize>,
 }
 
 /// The first block, and what the others go on from.
