@@ -17,6 +17,21 @@ impl Builder {
         self.pins.get(&archive)
     }
 
+    /// The atlases that were named, in that order.
+    pub fn atlas_paths(&self) -> impl ExactSizeIterator<Item = &Path> {
+        self.atlases.iter().map(|(file, _)| file.as_path())
+    }
+
+    /// The digest that the atlas of this number must have, where that was said.
+    pub fn atlas_pin(&self, atlas: usize) -> Option<&Pin> {
+        self.atlases.get(atlas)?.1.as_ref()
+    }
+
+    /// How many bytes one entry may decompress to.
+    pub fn entry_limit_bytes(&self) -> u64 {
+        self.entry_limit
+    }
+
     /// Whether any object, pattern or directory of objects was named.
     pub fn has_objects(&self) -> bool {
         !self.objects.is_empty()

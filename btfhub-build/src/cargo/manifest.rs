@@ -32,6 +32,7 @@ struct Metadata {
 #[serde(default, deny_unknown_fields, rename_all = "kebab-case")]
 struct Table {
     archive: OneOrMany,
+    atlas: OneOrMany,
     pin: Option<String>,
     pin_tree: Option<String>,
     lock: Option<PathBuf>,
@@ -78,7 +79,9 @@ impl Builder {
     /// ```toml
     /// [package.metadata.btfhub]
     /// archive = "/srv/btfhub-archive"      # or a list
-    /// pin = "3c7e…"                        # or pin-tree, or lock = "btfhub.lock"
+    /// atlas = "btf/kernels.atlas"          # or a list; instead of an archive, or beside it
+    /// pin = "3c7e…"                        # or pin-tree, or lock = "btfhub.lock"; of an
+    ///                                      # atlas its digest
     /// objects = "src/bpf/*.o"              # or a list; or objects-in = "src/bpf"
     /// include = ["ubuntu/20.04/*", "debian"]
     /// exclude = ["<4.18"]
@@ -148,6 +151,9 @@ impl Table {
         for archive in self.archive.as_slice() {
             builder = builder.archive(directory.join(archive));
         }
+        for atlas in self.atlas.as_slice() {
+            builder = builder.atlas(directory.join(atlas));
+        }
         builder = match (&self.pin, &self.pin_tree, &self.lock) {
             (None, None, None) => builder,
             (Some(pin), None, None) => builder.pin(pin),
@@ -155,10 +161,11 @@ impl Table {
             (None, None, Some(lock)) => builder.lock(directory.join(lock)),
             _ => return Err("only one of `pin`, `pin-tree` and `lock` can be".to_owned()),
         };
-        if self.archive.as_slice().len() > 1 && builder.is_pinned() {
+        let pinned = self.pin.is_some() || self.pin_tree.is_some() || self.lock.is_some();
+        if pinned && self.archive.as_slice().len() + self.atlas.as_slice().len() > 1 {
             return Err(
-                "a pin is of one archive, and several are named; pin them in the build \
-                        script with Builder::pin"
+                "a pin is of one archive or atlas, and several are named; pin them in \
+                        the build script with Builder::pin"
                     .to_owned(),
             );
         }

@@ -95,6 +95,23 @@ pub(crate) struct ArchiveArgs {
     pub(crate) archives: Vec<PathBuf>,
 }
 
+/// What stands beside archives, and how they are read.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct SourceArgs {
+    /// An atlas, which holds the kernels of an archive (`cargo btfhub atlas build`)
+    ///
+    /// May be given several times, in the place of archives or beside them. A kernel
+    /// that an archive holds too is taken from there.
+    #[arg(long = "atlas", value_name = "FILE", num_args = 1..)]
+    pub(crate) atlases: Vec<PathBuf>,
+    /// Leave out entries that can't be decoded, and say so, instead of failing
+    #[arg(long)]
+    pub(crate) skip_bad: bool,
+    /// How many bytes an entry may unpack to [default: 268435456]
+    #[arg(long, value_name = "BYTES")]
+    pub(crate) entry_limit: Option<u64>,
+}
+
 /// Which of the archive's kernels.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FilterArgs {
@@ -159,9 +176,8 @@ pub(crate) struct Tailor {
     pub(crate) objects: ObjectArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Leave out entries that can't be decoded, and say so, instead of failing
-    #[arg(long)]
-    pub(crate) skip_bad: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
     /// The directory to write into; files that are already there are replaced
@@ -182,16 +198,15 @@ pub(crate) struct Bundle {
     pub(crate) objects: ObjectArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Leave out entries that can't be decoded, and say so, instead of failing
-    #[arg(long)]
-    pub(crate) skip_bad: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Refuse any other state of the archive than this: a git commit, tree:HASH (an archive
-    /// that is a folder of another repository), or lock:FILE
+    /// that is a folder of another repository), or lock:FILE; of an atlas its digest
     #[arg(long, value_name = "C")]
     pub(crate) pin: Option<String>,
     /// Write a shard: only the K-th of N equal parts of the kernels, K from 1 to N
@@ -306,9 +321,8 @@ pub(crate) struct Report {
     pub(crate) objects: ObjectArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Leave out entries that can't be decoded, and say so, instead of failing
-    #[arg(long)]
-    pub(crate) skip_bad: bool,
+    #[command(flatten)]
+    pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
     /// What to write [default: text; json with --json, which takes no other]
@@ -442,9 +456,10 @@ pub(crate) struct Man {
 
 /// The whole archive in a few megabytes: each type definition kept once for all kernels
 ///
-/// An atlas serves wherever an archive does, is pinned by its digest, and needs no xz and
-/// no BTF to be decoded again.
+/// `bundle`, `tailor` and `report` take it with --atlas, build scripts with
+/// `Builder::atlas`; it is pinned by its digest, and no entry is decoded again.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::ATLAS)]
 pub(crate) struct Atlas {
     #[command(subcommand)]
     pub(crate) command: AtlasCommand,
@@ -461,6 +476,7 @@ pub(crate) enum AtlasCommand {
 
 /// Write an atlas of the kernels of archives
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::ATLAS_BUILD)]
 pub(crate) struct AtlasBuild {
     #[command(flatten)]
     pub(crate) archive: ArchiveArgs,
@@ -483,6 +499,7 @@ pub(crate) struct AtlasBuild {
 
 /// Show an atlas: its digest, what it holds, what its bytes are made of
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::ATLAS_INSPECT)]
 pub(crate) struct AtlasInspect {
     /// The atlas
     pub(crate) file: PathBuf,
@@ -502,6 +519,7 @@ pub(crate) struct AtlasInspect {
 /// What any CO-RE relocation can ask for comes to the same in it as in the kernel's own.
 /// Functions, variables, sections, qualifiers and tags are not in it.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::ATLAS_EXTRACT)]
 pub(crate) struct AtlasExtract {
     /// The atlas
     #[arg(long, value_name = "FILE")]
@@ -517,6 +535,7 @@ pub(crate) struct AtlasExtract {
 ///
 /// Expands all of it, decodes every entry again, and compares the definitions.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::ATLAS_VERIFY)]
 pub(crate) struct AtlasVerify {
     /// The atlas
     pub(crate) file: PathBuf,
@@ -532,6 +551,7 @@ pub(crate) struct AtlasVerify {
 ///
 /// A and B are atlases, or kernels of them: FILE:DISTRO/VERSION/ARCH/RELEASE.
 #[derive(Args, Debug)]
+#[command(after_long_help = examples::ATLAS_DIFF)]
 pub(crate) struct AtlasDiff {
     /// Before
     #[arg(value_name = "A")]

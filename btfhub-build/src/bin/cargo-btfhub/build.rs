@@ -1,25 +1,35 @@
 //! Arguments → the library's `Builder`.
 
-use btfhub_build::{Builder, Error, ErrorKind, Generated};
+use btfhub_build::{Builder, Error, ErrorKind, Generated, OnBadEntry};
 
-use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs};
+use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs, SourceArgs};
 use crate::failure::{Exit, Failure};
 use crate::jobs;
-use crate::kernels::{Wanted, scan, wanted};
+use crate::kernels::{Sources, Wanted};
 use crate::output::Output;
 
 /// The builder that the arguments describe.
 pub(crate) fn builder(
     archive: &ArchiveArgs,
+    source: &SourceArgs,
     objects: &ObjectArgs,
     filter: &FilterArgs,
     jobs: &JobArgs,
 ) -> Result<Builder, Failure> {
     // Complains in the words of the options, and with "not found" where nothing is left.
-    wanted(&scan(archive)?, &Wanted::new(filter)?)?;
+    Sources::open(archive, source)?.wanted(&Wanted::new(filter)?)?;
     let mut builder = Builder::new().jobs(jobs::limit(jobs));
     for root in &archive.archives {
         builder = builder.archive(root);
+    }
+    for file in &source.atlases {
+        builder = builder.atlas(file);
+    }
+    if source.skip_bad {
+        builder = builder.on_bad_entry(OnBadEntry::Skip);
+    }
+    if let Some(bytes) = source.entry_limit {
+        builder = builder.entry_limit(bytes);
     }
     if objects.objects.is_empty() {
         return Err(no_object());

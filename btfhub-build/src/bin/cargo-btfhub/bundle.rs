@@ -1,7 +1,7 @@
 //! `bundle`: the file that programs embed, or read from beside them; or a shard of it.
 
+use btfhub_build::Builder;
 use btfhub_build::shard::Shard;
-use btfhub_build::{Builder, OnBadEntry};
 use serde::Serialize;
 
 use crate::args;
@@ -23,14 +23,18 @@ struct Bundled {
 }
 
 pub(crate) fn run(args: &args::Bundle, output: Output) -> Result<(), Failure> {
-    let mut builder = builder(&args.archive, &args.objects, &args.filter, &args.jobs)?;
-    if args.skip_bad {
-        builder = builder.on_bad_entry(OnBadEntry::Skip);
-    }
+    let mut builder = builder(
+        &args.archive,
+        &args.source,
+        &args.objects,
+        &args.filter,
+        &args.jobs,
+    )?;
     if let Some(pin) = &args.pin {
-        if args.archive.archives.len() != 1 {
+        // Of an atlas, which is named after it, where there is one.
+        if args.archive.archives.len() + args.source.atlases.len() != 1 {
             return Err(Failure::usage(
-                "--pin speaks of one archive; give one --archive",
+                "--pin speaks of one archive or atlas; give one --archive or --atlas",
             ));
         }
         builder = if let Some(tree) = pin.strip_prefix("tree:") {

@@ -18,6 +18,7 @@ Examples:
       --pin 0123456789abcdef0123456789abcdef01234567
   cargo btfhub bundle --archive own-kernels --object probe.bpf.o --out probe.btfhub \\
       --pin lock:btfhub.lock
+  cargo btfhub bundle --atlas kernels.atlas --object probe.bpf.o --out probe.btfhub
   cargo btfhub bundle --archive btfhub-archive --object probe.bpf.o --shard 3/16 --out 3.shard
   cargo btfhub bundle --out probe.btfhub    (all else from Cargo.toml)";
 
@@ -83,6 +84,43 @@ Examples:
   cargo btfhub check --archive btfhub-archive
   cargo btfhub check --archive btfhub-archive --include 'centos/8' --jobs 2";
 
+pub(crate) const ATLAS: &str = "\
+Examples:
+  cargo btfhub atlas build --archive btfhub-archive --out kernels.atlas
+  cargo btfhub atlas inspect kernels.atlas
+  cargo btfhub bundle --atlas kernels.atlas --object probe.bpf.o --out probe.btfhub
+  cargo btfhub help atlas build";
+
+pub(crate) const ATLAS_BUILD: &str = "\
+Examples:
+  cargo btfhub atlas build --archive btfhub-archive --out kernels.atlas
+  cargo btfhub atlas build --archive btfhub-archive --base kernels.atlas --out newer.atlas
+  cargo btfhub atlas build --archive btfhub-archive --include 'ubuntu' --arch x86_64 \\
+      --out ubuntu.atlas";
+
+pub(crate) const ATLAS_INSPECT: &str = "\
+Examples:
+  cargo btfhub atlas inspect kernels.atlas
+  cargo btfhub atlas inspect kernels.atlas --kernels
+  cargo btfhub atlas inspect kernels.atlas --type task_struct \\
+      --kernel debian/12/x86_64/6.1.0-47-cloud-amd64";
+
+pub(crate) const ATLAS_EXTRACT: &str = "\
+Examples:
+  cargo btfhub atlas extract --atlas kernels.atlas debian/12/x86_64/6.1.0-47-cloud-amd64 \\
+      --out vmlinux.btf";
+
+pub(crate) const ATLAS_VERIFY: &str = "\
+Examples:
+  cargo btfhub atlas verify kernels.atlas --archive btfhub-archive";
+
+pub(crate) const ATLAS_DIFF: &str = "\
+Examples:
+  cargo btfhub atlas diff kernels.atlas newer.atlas
+  cargo btfhub atlas diff --type task_struct -- \\
+      kernels.atlas:debian/11/x86_64/5.10.0-46-amd64 \\
+      kernels.atlas:debian/12/x86_64/6.1.0-47-cloud-amd64";
+
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
   cargo btfhub completions bash > ~/.local/share/bash-completion/completions/cargo-btfhub
@@ -122,7 +160,11 @@ mod tests {
     #[test]
     fn every_example_is_a_valid_command() {
         let mut tried = 0;
-        for command in Cli::command().get_subcommands() {
+        let cli = Cli::command();
+        let commands = cli.get_subcommands();
+        for command in
+            commands.flat_map(|command| [command].into_iter().chain(command.get_subcommands()))
+        {
             let Some(help) = command.get_after_long_help() else {
                 continue;
             };
@@ -140,6 +182,6 @@ mod tests {
                 tried += 1;
             }
         }
-        assert!(tried >= 27, "{tried} examples");
+        assert!(tried >= 40, "{tried} examples");
     }
 }

@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 
 use btfhub_build::Builder;
 use btfhub_build::archive::{Archive, Entry, Filter};
+use btfhub_build::atlas::Atlas;
 use btfhub_build::object::Object;
 use btfhub_runtime::{Arch, KernelId};
 
-use crate::args::{ArchiveArgs, FilterArgs, ObjectArgs};
+use crate::args::{ArchiveArgs, FilterArgs, ObjectArgs, SourceArgs};
 use crate::build::{failure, no_object};
 use crate::failure::{Context, Exit, Failure};
 
@@ -94,6 +95,70 @@ pub(crate) fn objects(args: &ObjectArgs) -> Result<Vec<Object>, Failure> {
             Ok(Object::parse(&name, &data)?)
         })
         .collect()
+}
+
+/// Where a command takes kernels from.
+#[derive(Debug)]
+pub(crate) struct Sources {
+    archives: Vec<Archive>,
+    atlases: Vec<Atlas>,
+}
+
+/// One kernel of them.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Source<'a> {
+    Entry(&'a Entry),
+    /// With its number there.
+    Atlas(&'a Atlas, usize, KernelId<'a>),
+}
+
+impl<'a> Source<'a> {
+    pub(crate) fn kernel(self) -> KernelId<'a> {
+        match self {
+            Self::Entry(entry) => entry.kernel(),
+            Self::Atlas(_, _, kernel) => kernel,
+        }
+    }
+}
+
+impl Sources {
+    /// The archives of the arguments, scanned, and the atlases; there must be
+    /// either.
+    pub(crate) fn open(archive: &ArchiveArgs, source: &SourceArgs) -> Result<Self, Failure> {
+        let atlases = source.atlases.iter();
+        let atlases = atlases.map(|file| Atlas::open(file, None).map_err(failure));
+        let atlases = atlases.collect::<Result<Vec<_>, _>>()?;
+        let archives = if archive.archives.is_empty() && !atlases.is_empty() {
+            Vec::new()
+        } else {
+            scan(archive)?
+        };
+        Ok(Self { archives, atlases })
+    }
+
+    /// The wanted kernels, each once, in their order.
+    pub(crate) fn wanted(&self, wants: &Wanted) -> Result<Vec<Source<'_>>, Failure> {
+        if self.atlases.is_empty() {
+            let entries = wanted(&self.archives, wants)?;
+            return Ok(entries.into_iter().map(Source::Entry).collect());
+        }
+        let entries = self.archives.iter().flat_map(Archive::entries);
+        let mut all: Vec<Source<'_>> = entries.map(Source::Entry).collect();
+        for atlas in &self.atlases {
+            let kernels = atlas.kernels().enumerate();
+            all.extend(kernels.map(|(number, kernel)| Source::Atlas(atlas, number, kernel)));
+        }
+        let count = all.len();
+        all.retain(|source| wants.takes(&source.kernel()));
+        // Stable: of two that have one kernel the first stays.
+        all.sort_by(|a, b| a.kernel().cmp(&b.kernel()));
+        all.dedup_by(|later, first| later.kernel() == first.kernel());
+        if all.is_empty() {
+            let message = "no kernel fits --arch, --include and --exclude; there are";
+            return Err(Failure::new(format!("{message} {count}")).with_exit(Exit::NotFound));
+        }
+        Ok(all)
+    }
 }
 
 /// The wanted entries of the archives, by kernel, each kernel once.

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 
-use btfhub_build::OnBadEntry;
 use btfhub_runtime::Bundle;
 use serde::Serialize;
 
@@ -32,10 +31,13 @@ struct Written {
 }
 
 pub(crate) fn run(args: &args::Tailor, output: Output) -> Result<(), Failure> {
-    let mut builder = builder(&args.archive, &args.objects, &args.filter, &args.jobs)?;
-    if args.skip_bad {
-        builder = builder.on_bad_entry(OnBadEntry::Skip);
-    }
+    let builder = builder(
+        &args.archive,
+        &args.source,
+        &args.objects,
+        &args.filter,
+        &args.jobs,
+    )?;
     let generated = generate(&builder, output)?;
     // What is written is read back through the crate that programs read it with.
     let bundle = Bundle::parse(generated.bundle())?;

@@ -7,7 +7,7 @@ use btfhub_build::archive::Pin;
 use btfhub_build::{Builder, OnBadEntry};
 use cargo_metadata::MetadataCommand;
 
-use crate::args::{ArchiveArgs, AtlasCommand, Command, FilterArgs, ObjectArgs};
+use crate::args::{ArchiveArgs, AtlasCommand, Command, FilterArgs, ObjectArgs, SourceArgs};
 use crate::build::failure;
 use crate::failure::{Context, Failure};
 
@@ -16,13 +16,16 @@ struct Open<'a> {
     archive: &'a mut ArchiveArgs,
     objects: Option<&'a mut ObjectArgs>,
     filter: Option<&'a mut FilterArgs>,
-    skip_bad: Option<&'a mut bool>,
+    source: Option<&'a mut SourceArgs>,
     pin: Option<&'a mut Option<String>>,
 }
 
 /// Fills in what the command lacks, from where a build script takes it.
 pub(crate) fn complete(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
     from_manifest(command, manifest)?;
+    if source_of(command).is_some_and(|source| !source.atlases.is_empty()) {
+        return Ok(());
+    }
     let lacking = archive_of(command).filter(|archive| archive.archives.is_empty());
     if let (Some(archive), Some(named)) = (lacking, std::env::var_os("BTFHUB_ARCHIVE")) {
         archive.archives = std::env::split_paths(&named)
@@ -43,11 +46,19 @@ fn archive_of(command: &mut Command) -> Option<&mut ArchiveArgs> {
     }
 }
 
+fn source_of(command: &mut Command) -> Option<&SourceArgs> {
+    open(command)?.source.map(|source| &*source)
+}
+
 fn from_manifest(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
     let Some(open) = open(command) else {
         return Ok(());
     };
-    let is_complete = !open.archive.archives.is_empty()
+    let atlases = open
+        .source
+        .as_ref()
+        .map_or(0, |source| source.atlases.len());
+    let is_complete = (!open.archive.archives.is_empty() || atlases > 0)
         && (open.objects.as_ref()).is_none_or(|objects| !objects.objects.is_empty());
     if is_complete && manifest.is_none() {
         return Ok(());
@@ -59,10 +70,7 @@ fn from_manifest(command: &mut Command, manifest: Option<&Path>) -> Result<(), F
     if let Some(filter) = open.filter {
         filters(&builder, filter);
     }
-    if let Some(skip_bad) = open.skip_bad {
-        *skip_bad |= builder.bad_entry_policy() == OnBadEntry::Skip;
-    }
-    archives(&builder, open.archive, open.pin);
+    archives(&builder, open.archive, open.source, open.pin);
     (open.objects).map_or(Ok(()), |objects| self::objects(&builder, objects))
 }
 
@@ -72,28 +80,28 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             archive: &mut args.archive,
             objects: Some(&mut args.objects),
             filter: Some(&mut args.filter),
-            skip_bad: Some(&mut args.skip_bad),
+            source: Some(&mut args.source),
             pin: None,
         },
         Command::Bundle(args) => Open {
             archive: &mut args.archive,
             objects: Some(&mut args.objects),
             filter: Some(&mut args.filter),
-            skip_bad: Some(&mut args.skip_bad),
+            source: Some(&mut args.source),
             pin: Some(&mut args.pin),
         },
         Command::Report(args) => Open {
             archive: &mut args.archive,
             objects: Some(&mut args.objects),
             filter: Some(&mut args.filter),
-            skip_bad: Some(&mut args.skip_bad),
+            source: Some(&mut args.source),
             pin: None,
         },
         Command::Verify(args) => Open {
             archive: &mut args.archive,
             objects: Some(&mut args.objects),
             filter: None,
-            skip_bad: None,
+            source: None,
             pin: None,
         },
         Command::List(args) => kernels_only(&mut args.archive, &mut args.filter),
@@ -108,7 +116,7 @@ fn kernels_only<'a>(archive: &'a mut ArchiveArgs, filter: &'a mut FilterArgs) ->
         archive,
         objects: None,
         filter: Some(filter),
-        skip_bad: None,
+        source: None,
         pin: None,
     }
 }
@@ -125,14 +133,32 @@ fn filters(builder: &Builder, filter: &mut FilterArgs) {
     }
 }
 
-/// A pin is of the manifest's archive, not of one that was named here.
-fn archives(builder: &Builder, archive: &mut ArchiveArgs, pin: Option<&mut Option<String>>) {
-    if !archive.archives.is_empty() {
+/// A pin is of the manifest's archive or atlas, not of one that was named here.
+fn archives(
+    builder: &Builder,
+    archive: &mut ArchiveArgs,
+    source: Option<&mut SourceArgs>,
+    pin: Option<&mut Option<String>>,
+) {
+    let mut is_named = !archive.archives.is_empty();
+    let mut found = builder.archive_pin(0);
+    if let Some(source) = source {
+        source.skip_bad |= builder.bad_entry_policy() == OnBadEntry::Skip;
+        source
+            .entry_limit
+            .get_or_insert(builder.entry_limit_bytes());
+        is_named |= !source.atlases.is_empty();
+        if !is_named {
+            source.atlases = builder.atlas_paths().map(Path::to_owned).collect();
+            found = found.or(builder.atlas_pin(0));
+        }
+    }
+    if is_named {
         return;
     }
     archive.archives = builder.archive_paths().to_vec();
     if let Some(pin) = pin.filter(|pin| pin.is_none()) {
-        *pin = builder.archive_pin(0).and_then(|pin| match pin {
+        *pin = found.and_then(|pin| match pin {
             Pin::Commit(id) => Some(id.clone()),
             Pin::Tree(hash) => Some(format!("tree:{hash}")),
             Pin::Lock(file) => Some(format!("lock:{}", file.display())),

@@ -6,8 +6,6 @@ mod json;
 mod markdown;
 mod text;
 
-use std::path::Path;
-
 use btfhub_build::archive;
 use btfhub_build::btf::Btf;
 use btfhub_build::report::{Deny, KernelAnswer, Report, Survey};
@@ -16,7 +14,7 @@ use crate::args::{self, Format};
 use crate::failure::{Context, Failure};
 use crate::files;
 use crate::jobs::parallel;
-use crate::kernels::{Wanted, objects, scan, wanted};
+use crate::kernels::{Source, Sources, Wanted, objects};
 use crate::output::{Output, Paint, count, stdout};
 
 pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
@@ -62,7 +60,7 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
             (shown.as_ref()).map(|kernels| complaint::complaint(&report, *deny, kernels))
         })
         .collect();
-    if !args.skip_bad && !report.unreadable.is_empty() {
+    if !args.source.skip_bad && !report.unreadable.is_empty() {
         let bad = report
             .unreadable
             .iter()
@@ -87,26 +85,32 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
 
 fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
     let objects = objects(&args.objects)?;
-    let archives = scan(&args.archive)?;
-    let entries = wanted(&archives, &Wanted::new(&args.filter)?)?;
+    let sources = Sources::open(&args.archive, &args.source)?;
+    let kernels = sources.wanted(&Wanted::new(&args.filter)?)?;
+    let limit = args.source.entry_limit.unwrap_or(archive::DEFAULT_LIMIT);
     let survey = Survey::new(&objects);
     let progress = output.progress("resolving");
-    let answers = parallel(&args.jobs, entries.len(), &progress, |at| {
-        entries.get(at).map(|entry| ask(&survey, entry.file()))
+    let answers = parallel(&args.jobs, kernels.len(), &progress, |at| {
+        kernels.get(at).map(|kernel| ask(&survey, *kernel, limit))
     });
     drop(progress);
-    let answers = (entries.iter().zip(answers.into_iter().flatten())).map(|(entry, answer)| {
+    let answers = (kernels.iter().zip(answers.into_iter().flatten())).map(|(kernel, answer)| {
         (
-            entry.kernel(),
+            kernel.kernel(),
             answer.map_err(|failure| failure.chain.join(": ")),
         )
     });
     Ok(survey.report(answers))
 }
 
-fn ask(survey: &Survey, file: &Path) -> Result<KernelAnswer, Failure> {
-    let packed = std::fs::read(file).context(|| "cannot be read".into())?;
-    let decoded = archive::decode(&packed, archive::DEFAULT_LIMIT)?;
-    let btf = Btf::from_words(decoded.words, decoded.len)?;
+fn ask(survey: &Survey, kernel: Source<'_>, limit: u64) -> Result<KernelAnswer, Failure> {
+    let btf = match kernel {
+        Source::Entry(entry) => {
+            let packed = std::fs::read(entry.file()).context(|| "cannot be read".into())?;
+            let decoded = archive::decode(&packed, limit)?;
+            Btf::from_words(decoded.words, decoded.len)?
+        }
+        Source::Atlas(atlas, number, _) => Btf::parse(&atlas.extract(number)?)?,
+    };
     Ok(survey.ask(&btf)?)
 }
