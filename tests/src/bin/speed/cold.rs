@@ -44,7 +44,10 @@ pub(crate) fn compare(arguments: &[String]) {
     let scan = Archive::scan(&archive).expect("an archive");
     let kernels = scan.entries().len();
     let objects = objects(&scan);
-    let contestants = contestants(&scan, &objects);
+    let mut contestants = contestants(&scan, &objects);
+    if let Some(least) = number(arguments, "--first") {
+        contestants.truncate(least);
+    }
 
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); contestants.len()];
     for _ in 0..rounds {

@@ -5,14 +5,15 @@
 //! cargo build -p btfhub-tests --bin speed            # as build scripts are compiled
 //! cargo build -p btfhub-tests --bin speed --release
 //! export BTFHUB_SHARED=DIR
-//! target/release/speed cold [--rounds N] [--archive DIR | --derived N]
+//! target/release/speed cold [--rounds N] [--archive DIR | --derived N] [--first N]
 //! target/release/speed unchanged [--kernels N]
 //! target/release/speed footprint
 //! ```
 //!
 //! * `cold` compares from-scratch builds with plain decoding and with bpftool.
 //!   `--derived N` takes N kernels with contents of their own, made from the
-//!   real ones once (1 to 2 seconds and some 1.3 MB each).
+//!   real ones once (half a second and some 1.3 MB each, optimised). `--first N`
+//!   leaves all but the first N lines out: 3 are the optimised ones with one job.
 //! * `unchanged` builds again where nothing changed.
 //! * `footprint` is what the runtime adds to a program, and what compiling the
 //!   crates and each of their dependencies takes.
