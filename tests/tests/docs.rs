@@ -105,6 +105,50 @@ fn commands_run_in_a_clean_directory() {
     assert!(run >= 8, "{run} blocks");
 }
 
+/// What a page shows of a terminal: commands, each with what it printed.
+fn transcripts(text: &str) -> Vec<(String, String)> {
+    let mut all = Vec::new();
+    for (at, _) in text.match_indices("<!-- transcript -->") {
+        let (_, block) = text[at..].split_once("```text\n").expect("a text block");
+        let (block, _) = block.split_once("```").expect("a closed block");
+        for shown in block.split("$ ").skip(1) {
+            let (command, printed) = shown.split_once('\n').expect("a command's line");
+            all.push((command.to_owned(), printed.trim_end().to_owned()));
+        }
+    }
+    all
+}
+
+/// Whether a text is as it is shown: a line `…` stands for all that is left.
+fn is_shown(shown: &str, printed: &str) -> bool {
+    match shown.strip_suffix("\n…") {
+        Some(shown) => printed.starts_with(&format!("{shown}\n")),
+        None => printed.trim_end() == shown,
+    }
+}
+
+#[test]
+fn what_is_shown_is_what_is_printed() {
+    let mut run = 0;
+    for (page, text) in pages() {
+        let transcripts = transcripts(&text);
+        if transcripts.is_empty() {
+            continue;
+        }
+        let dir = Dir::new();
+        copy(&project().join("examples/archive"), &dir.path("archive"));
+        let object = project().join("examples/execwatch/src/execwatch.bpf.o");
+        std::fs::copy(object, dir.path("execwatch.bpf.o")).unwrap();
+        for (command, shown) in transcripts {
+            let words = command.strip_prefix("cargo btfhub ").expect("our command");
+            let printed = dir.btfhub(words.split(' ')).stdout;
+            assert!(is_shown(&shown, &printed), "{page}: {command}\n{printed}");
+            run += 1;
+        }
+    }
+    assert!(run >= 10, "{run} commands");
+}
+
 #[test]
 fn links_lead_somewhere() {
     for (page, text) in pages() {
