@@ -35,12 +35,51 @@ pub(crate) fn archive(real: &Path, count: usize) -> PathBuf {
             continue;
         }
         let mut series = Series::new(base.btf(), number as u64);
+        let mut packer = Packer::default();
         for name in new {
-            pack::entry(&root, &name, series.btf());
+            let member = format!("{}.btf", name.rsplit('/').next().unwrap_or(&name));
+            let tar = pack::tar(&[pack::Member::file(&member, series.btf())]);
+            pack::write(&root, format!("{name}.btf.tar.xz"), &packer.pack(&tar));
             let _moved = series.advance();
         }
     }
     root
+}
+
+/// Compresses piece by piece, an xz stream each: neighbours differ in few of them,
+/// and only those are compressed anew. To a decoder it is one file.
+#[derive(Default)]
+struct Packer {
+    /// Of the file before: each piece, and what it was compressed to.
+    before: Vec<(Vec<u8>, Vec<u8>)>,
+}
+
+impl Packer {
+    const PIECE: usize = 128 << 10;
+
+    fn pack(&mut self, tar: &[u8]) -> Vec<u8> {
+        let (header, rest) = tar.split_at(512);
+        let mut packed = Vec::new();
+        for (at, piece) in [header]
+            .into_iter()
+            .chain(rest.chunks(Self::PIECE))
+            .enumerate()
+        {
+            if self
+                .before
+                .get(at)
+                .is_none_or(|(before, _)| before != piece)
+            {
+                let new = (piece.to_vec(), pack::xz(piece));
+                match self.before.get_mut(at) {
+                    Some(before) => *before = new,
+                    None => self.before.push(new),
+                }
+            }
+            packed.extend_from_slice(&self.before[at].1);
+        }
+        packed
+    }
 }
 
 /// `count` kernels that are one small made-up one: for what looks at names and

@@ -12,7 +12,7 @@
 //!
 //! * `cold` compares from-scratch builds with plain decoding and with bpftool.
 //!   `--derived N` takes N kernels with contents of their own, made from the
-//!   real ones once (half a second and some 1.3 MB each, optimised). `--first N`
+//!   real ones once (a tenth of a second and some 1.3 MB each, optimised). `--first N`
 //!   leaves all but the first N lines out: 3 are the optimised ones with one job.
 //! * `unchanged` builds again where nothing changed.
 //! * `footprint` is what the runtime adds to a program, and what compiling the
