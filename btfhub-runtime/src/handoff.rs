@@ -199,10 +199,8 @@ fn written(file: OwnedFd, btf: &[u8]) -> io::Result<File> {
 }
 
 /// The selected BTF can't be handed to a loader.
-#[derive(Debug)]
 pub struct HandoffError(Cause);
 
-#[derive(Debug)]
 enum Cause {
     Bundle(BundleError),
     Read(PathBuf, io::Error),
@@ -223,6 +221,13 @@ impl fmt::Display for HandoffError {
                  TMPDIR to a writable directory"
             ),
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for HandoffError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -441,14 +441,12 @@ impl fmt::Display for OsReleaseFile {
 }
 
 /// A file that the operator named can't be used.
-#[derive(Debug)]
 pub struct HostError {
     what: &'static str,
     path: PathBuf,
     cause: Cause,
 }
 
-#[derive(Debug)]
 enum Cause {
     Io(io::Error),
     NoId,
@@ -466,6 +464,13 @@ impl fmt::Display for HostError {
                  `pahole --btf_encode_detached` writes it",
             ),
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -10,7 +10,6 @@ use crate::{Bundle, BundleError, Host};
 
 /// Why [`select`](super::select) has no answer. `{:#}` prints what is known of
 /// the host as well.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum SelectError {
     /// The bundle has nothing for this kernel.
@@ -172,6 +171,13 @@ impl fmt::Display for SelectError {
             Some(host) if f.alternate() => write!(f, "\n{}", About(host)),
             _ => Ok(()),
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for SelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 
