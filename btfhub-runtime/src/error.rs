@@ -5,8 +5,8 @@ use core::fmt;
 use crate::{HandoffError, HostError, SelectError};
 
 /// What can go wrong between [`for_this_host`](crate::for_this_host) and the
-/// loader. `{:#}` prints what is known of the host as well.
-#[derive(Debug)]
+/// loader. `{:#}` prints what is known of the host as well, and `{:?}` the same
+/// as `{}`, for it is what a `main` prints that returns an error.
 #[non_exhaustive]
 pub enum Error {
     /// A file that the operator named can't be used.
@@ -24,6 +24,13 @@ impl fmt::Display for Error {
             Self::Select(error) => fmt::Display::fmt(error, f),
             Self::Handoff(error) => fmt::Display::fmt(error, f),
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

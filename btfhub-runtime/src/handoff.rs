@@ -4,6 +4,7 @@ use core::fmt;
 use std::fs::{self, File};
 use std::io::{self, Write};
 use std::os::fd::{AsRawFd, OwnedFd};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -118,17 +119,18 @@ impl BtfFile {
 }
 
 fn hold(btf: &[u8]) -> Result<Place, HandoffError> {
-    let mut tried = Vec::new();
+    let mut tried = String::new();
     match memfd(btf) {
         Ok(place) => return Ok(place),
-        Err(error) => tried.push((PathBuf::from("memfd"), error)),
+        Err(error) => tried += &format!("; memfd: {error}"),
     }
     let variable = std::env::var_os("TMPDIR").filter(|_| environment_is_trusted());
-    let directories = ["/run", "/dev/shm", "/tmp", "/var/tmp"].map(PathBuf::from);
-    for directory in variable.map(PathBuf::from).into_iter().chain(directories) {
+    let mut variable = variable.map(PathBuf::from);
+    let mut usual = ["/run", "/dev/shm", "/tmp", "/var/tmp"].iter();
+    while let Some(directory) = variable.take().or_else(|| usual.next().map(PathBuf::from)) {
         match temporary(&directory, btf) {
             Ok(file) => return Ok(Place::Temporary(file)),
-            Err(error) => tried.push((directory, error)),
+            Err(error) => tried += &format!("; {}: {error}", directory.display()),
         }
     }
     Err(HandoffError(Cause::NoPlace(tried)))
@@ -136,21 +138,20 @@ fn hold(btf: &[u8]) -> Result<Place, HandoffError> {
 
 fn memfd(btf: &[u8]) -> io::Result<Place> {
     let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
-    let create = |flags| rustix::fs::memfd_create("btf", flags);
+    let create = |flags| rustix::fs::memfd_create(c"btf", flags);
     // Linux 6.3 and later can be told to refuse executable memfds; earlier
     // ones don't know the flag.
     let memfd = match create(flags | MemfdFlags::NOEXEC_SEAL) {
         Err(Errno::INVAL) => create(flags)?,
         other => other?,
     };
-    let mut file = File::from(memfd);
-    file.write_all(btf)?;
+    let file = written(memfd, btf)?;
     let seals = SealFlags::SEAL | SealFlags::SHRINK | SealFlags::GROW | SealFlags::WRITE;
     rustix::fs::fcntl_add_seals(&file, seals)?;
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     // Only where /proc is there, and is this process's.
-    let (there, here) = (rustix::fs::stat(&path)?, rustix::fs::fstat(&file)?);
-    if (there.st_dev, there.st_ino) != (here.st_dev, here.st_ino) {
+    let (there, here) = (fs::metadata(&path)?, file.metadata()?);
+    if (there.dev(), there.ino()) != (here.dev(), here.ino()) {
         return Err(Errno::NOENT.into());
     }
     Ok(Place::Memfd {
@@ -179,28 +180,33 @@ fn temporary(directory: &Path, btf: &[u8]) -> io::Result<Temporary> {
         let number = NEXT.fetch_add(1, Ordering::Relaxed);
         let name = format!("btfhub-{}-{number}.btf", std::process::id());
         let path = directory.join(name);
-        let file = match rustix::fs::open(&path, flags, Mode::RUSR | Mode::WUSR) {
+        let file = match rustix::fs::open(path.as_path(), flags, Mode::RUSR | Mode::WUSR) {
             // Left by a process of this number that was killed, or put there
             // by somebody; EXCL follows no link either.
             Err(Errno::EXIST) if number < u32::MAX => continue,
             other => other?,
         };
         let temporary = Temporary { path };
-        File::from(file).write_all(btf)?;
+        written(file, btf)?;
         return Ok(temporary);
     }
 }
 
+fn written(file: OwnedFd, btf: &[u8]) -> io::Result<File> {
+    let mut file = File::from(file);
+    file.write_all(btf)?;
+    Ok(file)
+}
+
 /// The selected BTF can't be handed to a loader.
-#[derive(Debug)]
 pub struct HandoffError(Cause);
 
-#[derive(Debug)]
 enum Cause {
     Bundle(BundleError),
     Read(PathBuf, io::Error),
     NoBtf(PathBuf),
-    NoPlace(Vec<(PathBuf, io::Error)>),
+    /// What was tried, and why in vain.
+    NoPlace(String),
 }
 
 impl fmt::Display for HandoffError {
@@ -209,14 +215,19 @@ impl fmt::Display for HandoffError {
             Cause::Bundle(error) => write!(f, "{error}"),
             Cause::Read(path, error) => write!(f, "BTF file {}: {error}", path.display()),
             Cause::NoBtf(path) => write!(f, "{} is no BTF file", path.display()),
-            Cause::NoPlace(tried) => {
-                f.write_str("nowhere to put the BTF where a loader can open it")?;
-                for (place, error) in tried {
-                    write!(f, "; {}: {error}", place.display())?;
-                }
-                f.write_str("; mount /proc, or set TMPDIR to a writable directory")
-            }
+            Cause::NoPlace(tried) => write!(
+                f,
+                "nowhere to put the BTF where a loader can open it{tried}; mount /proc, or set \
+                 TMPDIR to a writable directory"
+            ),
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for HandoffError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

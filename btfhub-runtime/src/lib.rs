@@ -20,8 +20,6 @@ mod host;
 mod kernel;
 mod select;
 
-use std::borrow::Cow;
-
 pub use bundle::{Bundle, BundleError, ClassId};
 #[doc(hidden)]
 pub use embed::__include_bundle;
@@ -41,6 +39,5 @@ pub use select::{Ambiguous, Holding, NotFound, Policy, SelectError, Selection, s
 /// When the operator named a file that can't be used, or there is no BTF for
 /// this kernel, or several and nothing tells which.
 pub fn for_this_host<'a>(bundle: &Bundle<'a>) -> Result<Selection<'a>, Error> {
-    let host = Cow::Owned(Host::detect()?);
-    Ok(select::select_for(bundle, host, Policy::default())?)
+    Ok(select::select_by_default(bundle, Host::detect()?)?)
 }

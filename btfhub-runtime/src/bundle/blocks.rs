@@ -28,11 +28,12 @@ pub(super) fn read(section: Cursor<'_>, class: u32) -> Result<Vec<u8>, BundleErr
     let mut library = Library::new();
     let coder = &mut Decoder::new(root.bytes);
     let at_root = class / stride;
-    if class % stride == 0 && at_root < root.classes {
-        decode(&section, &mut library, root, at_root, coder)?;
+    let is_of_root = class % stride == 0 && at_root < root.classes;
+    let last = if is_of_root { at_root } else { u32::MAX };
+    decode(&section, &mut library, root, last, coder)?;
+    if is_of_root {
         return last_image(&section, &library);
     }
-    decode(&section, &mut library, root, u32::MAX, coder)?;
     // Those of the root that come before are not counted among the others.
     let mut at = class - root.classes.min(at_root + 1);
     while let Some(block) = others.next()? {

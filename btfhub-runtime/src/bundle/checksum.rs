@@ -2,14 +2,15 @@
 //! larger than a cache line or two of code: CRC-32 guards each section as it
 //! is read, SHA-256 is the digest of the whole file.
 
-static CRC_TABLE: [u32; 256] = {
-    let mut table = [0u32; 256];
+/// By half bytes.
+static CRC_TABLE: [u32; 16] = {
+    let mut table = [0u32; 16];
     let mut i = 0;
-    while i < 256 {
-        #[allow(clippy::cast_possible_truncation)] // i < 256
+    while i < 16 {
+        #[allow(clippy::cast_possible_truncation)] // i < 16
         let mut value = i as u32;
         let mut bit = 0;
-        while bit < 8 {
+        while bit < 4 {
             value = if value & 1 == 1 {
                 (value >> 1) ^ 0xedb8_8320
             } else {
@@ -24,11 +25,16 @@ static CRC_TABLE: [u32; 256] = {
 };
 
 /// CRC-32 (the one of IEEE 802.3, zlib and xz) of `parts`, one after another.
+// Not inlined: it is unrolled, and used for each part of a bundle.
+#[inline(never)]
 pub(super) fn crc32(parts: &[&[u8]]) -> u32 {
     let mut crc = !0u32;
-    for byte in parts.iter().copied().flatten() {
-        let [low, ..] = crc.to_le_bytes();
-        crc = (crc >> 8) ^ CRC_TABLE[usize::from(low ^ byte)];
+    for part in parts {
+        for byte in *part {
+            crc ^= u32::from(*byte);
+            crc = (crc >> 4) ^ CRC_TABLE[(crc & 0xf) as usize];
+            crc = (crc >> 4) ^ CRC_TABLE[(crc & 0xf) as usize];
+        }
     }
     !crc
 }

@@ -1,5 +1,7 @@
 //! The coding of a class against an earlier one.
 
+use std::sync::Arc;
+
 use super::coder::Coder;
 use super::definition::{Definition, SymbolId};
 use super::library::{Class, Library};
@@ -29,18 +31,19 @@ impl Library {
     /// Codes a class and appends it: whether as bytes or as definitions, and
     /// in the latter case how many classes back the one is that it resembles.
     pub(super) fn class<C: Coder>(&mut self, c: &mut C, wanted: Option<&WantedClass>, back: u32) {
+        let wanted = C::wanted(wanted);
         let known = self.symbols.len() + self.inlines.len() + self.definitions.len();
         c.spend(known / 32);
         let (as_bytes, bytes) = match wanted {
             Some(WantedClass::Bytes(bytes)) => (true, &bytes[..]),
             _ => (false, &[][..]),
         };
-        let class = if self.model.bit(c, Set::Class, &[hash(100, 0)], 0, as_bytes) {
+        let class = if (self.model).bit(c, Set::Class, &[(100, 0)], 0, as_bytes) {
             Class::Bytes(self.bytes(c, bytes))
         } else {
             let mut reference = None;
             if let Some(last) = self.classes.len().checked_sub(1) {
-                let back = self.model.number(c, Set::Class, &[hash(101, 0)], back);
+                let back = (self.model).number(c, Set::Class, &[(101, 0)], back);
                 reference = last.checked_sub(place(back));
             }
             self.members(c, wanted, reference)
@@ -49,7 +52,7 @@ impl Library {
     }
 
     fn bytes<C: Coder>(&mut self, c: &mut C, wanted: &[u8]) -> Vec<u8> {
-        let len = (self.model).number(c, Set::Bytes, &[hash(102, 0)], count(wanted.len()));
+        let len = (self.model).number(c, Set::Bytes, &[(102, 0)], count(wanted.len()));
         let mut out: Vec<u8> = Vec::new();
         while count(out.len()) < len && !c.overrun() {
             let back = |n: usize| match out.len().checked_sub(n).and_then(|at| out.get(at)) {
@@ -58,15 +61,15 @@ impl Library {
             };
             let phase = count(out.len()) & 3;
             let contexts = [
-                hash(103, back(1)),
-                hash(104, back(1) << 8 | back(2)),
-                hash(105, back(1) << 16 | back(2) << 8 | back(3)),
+                (103, back(1)),
+                (104, back(1) << 8 | back(2)),
+                (105, back(1) << 16 | back(2) << 8 | back(3)),
                 // The same byte of the word, or of the member, before.
-                hash(106, back(4) << 8 | phase),
-                hash(107, back(12) << 8 | phase),
+                (106, back(4) << 8 | phase),
+                (107, back(12) << 8 | phase),
             ];
             let byte = wanted.get(out.len()).map_or(0, |b| u32::from(*b));
-            let byte = self.model.tree(c, Set::Bytes, &contexts, 8, byte);
+            let byte = (self.model).tree(c, Set::Bytes, &contexts, 8, byte);
             out.push(u8::try_from(byte).unwrap_or(0));
         }
         out
@@ -78,7 +81,7 @@ impl Library {
         wanted: Option<&WantedClass>,
         reference: Option<usize>,
     ) -> Class {
-        let (big_endian, mut rest) = match wanted {
+        let (big_endian, mut rest) = match C::wanted(wanted) {
             Some(WantedClass::Definitions {
                 big_endian,
                 members,
@@ -94,7 +97,7 @@ impl Library {
         };
         let mut old = &old[..];
         let from_nothing = u32::from(old.is_empty());
-        let big_endian = (self.model).bit(c, Set::Class, &[hash(110, old_endian)], 0, big_endian);
+        let big_endian = (self.model).bit(c, Set::Class, &[(110, old_endian)], 0, big_endian);
         let mut members: Vec<(SymbolId, usize)> = Vec::new();
         let mut there = vec![false; self.symbols.len()];
         let mut unchanged = 0u32;
@@ -113,18 +116,18 @@ impl Library {
                     () => DROP,
                 };
                 let contexts = [
-                    hash(111, unchanged.min(20)),
-                    hash(112, symbol),
-                    hash(113, hash(symbol, count(definition))),
+                    (111, unchanged.min(20)),
+                    (112, symbol),
+                    (113, hash(symbol, count(definition))),
                 ];
-                if self.model.bit(c, Set::Class, &contexts, 0, keep) {
+                if (self.model).bit(c, Set::Class, &contexts, 0, keep) {
                     unchanged += 1;
                     old = later;
                     (symbol, definition)
                 } else {
                     unchanged = 0;
-                    let contexts = [hash(114, 0), hash(115, symbol)];
-                    match self.model.tree(c, Set::Class, &contexts, 2, op) {
+                    let contexts = [(114, 0), (115, symbol)];
+                    match (self.model).tree(c, Set::Class, &contexts, 2, op) {
                         CHANGE => {
                             old = later;
                             let wanted = next.map(|n| &n.1);
@@ -138,8 +141,8 @@ impl Library {
                     }
                 }
             } else {
-                let contexts = [hash(116, from_nothing)];
-                if self.model.bit(c, Set::Class, &contexts, 0, rest.is_empty()) {
+                let contexts = [(116, from_nothing)];
+                if (self.model).bit(c, Set::Class, &contexts, 0, rest.is_empty()) {
                     break;
                 }
                 self.inserted(c, next, &members, &mut there)
@@ -173,28 +176,25 @@ impl Library {
         c.spend(self.symbols.len().saturating_mul(comparison) / 32);
         let last = members.last().and_then(|m| self.symbols.get(place(m.0)));
         let last = last.map_or(&[][..], |symbol| self.names.get(symbol.name));
-        let expected = (self.symbols.iter().zip(there.iter()).zip(0..))
-            .filter(|((_, there), _)| !**there)
-            .map(|((symbol, _), id)| ((self.names.get(symbol.name), symbol.kind), id))
-            .filter(|((name, _), _)| *name >= last)
-            .min();
-        let expected = expected.map(|(_, id): (_, u32)| id);
+        let mut first = None;
+        for ((symbol, there), id) in self.symbols.iter().zip(there.iter()).zip(0u32..) {
+            let key = (self.names.get(symbol.name), symbol.kind);
+            if !*there && key.0 >= last && first.is_none_or(|(least, _)| key < least) {
+                first = Some((key, id));
+            }
+        }
+        let expected = first.map(|(_, id)| id);
+        let wanted = C::wanted(wanted);
         let id = wanted.map_or(0, |w| w.0);
-        let known = self.known_symbol(id);
+        let known = C::wanted(self.known_symbol(id));
         let is_new = C::WRITES && known.is_none();
-        let contexts = [hash(117, u32::from(expected.is_some()))];
-        let symbol = if self.model.bit(c, Set::Class, &contexts, 0, is_new) {
+        let contexts = [(117, u32::from(expected.is_some()))];
+        let symbol = if (self.model).bit(c, Set::Class, &contexts, 0, is_new) {
             self.new_symbol(c, 0, id)
         } else {
             match expected {
                 Some(expected)
-                    if (self.model).bit(
-                        c,
-                        Set::Class,
-                        &[hash(118, 0)],
-                        0,
-                        known == Some(expected),
-                    ) =>
+                    if (self.model).bit(c, Set::Class, &[(118, 0)], 0, known == Some(expected)) =>
                 {
                     expected
                 }
@@ -212,21 +212,26 @@ impl Library {
         wanted: Option<&Definition>,
         old: Option<usize>,
     ) -> usize {
+        let wanted = C::wanted(wanted);
         let Some(known) = self.symbols.get(place(symbol)) else {
             return 0;
         };
         c.spend(known.variants.len() / 32);
         let blank = Definition::new(known.kind, known.name);
-        let variants = known.variants.iter().rev().copied();
-        let variants: Vec<usize> = variants.filter(|v| Some(*v) != old).collect();
+        let mut variants = Vec::new();
+        for variant in known.variants.iter().rev() {
+            if Some(*variant) != old {
+                variants.push(*variant);
+            }
+        }
         if !variants.is_empty() {
             let is = |v: &usize| match (wanted, self.definitions.get(*v)) {
                 (Some(wanted), Some(known)) => self.same_definition(wanted, known),
                 _ => false,
             };
             let choice = variants.iter().position(is).map_or(0, |at| count(at) + 1);
-            let contexts = [hash(120, count(variants.len()).min(8)), hash(121, symbol)];
-            let choice = self.model.number(c, Set::Variant, &contexts, choice);
+            let contexts = [(120, count(variants.len()).min(8)), (121, symbol)];
+            let choice = (self.model).number(c, Set::Variant, &contexts, choice);
             let chosen = place(choice).checked_sub(1).and_then(|at| variants.get(at));
             if let Some(variant) = chosen {
                 return *variant;
@@ -234,9 +239,9 @@ impl Library {
         }
         let reference = old.or(variants.first().copied());
         let reference = reference.and_then(|at| self.definitions.get(at)).cloned();
-        let definition = self.definition(c, blank, 0, wanted, reference.as_ref(), 0);
+        let definition = self.definition(c, blank, 0, wanted, reference.as_deref(), 0);
         let id = self.definitions.len();
-        self.definitions.push(definition);
+        self.definitions.push(Arc::new(definition));
         if let Some(symbol) = self.symbols.get_mut(place(symbol)) {
             symbol.variants.push(id);
         }

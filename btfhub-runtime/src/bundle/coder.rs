@@ -4,7 +4,8 @@
 //! Every rule of the compact form is written once, as a function that is
 //! generic over [`Coder`]: while writing it is given the value and codes it,
 //! while reading the given value is ignored and the coded one returned. Writer
-//! and reader can't disagree that way.
+//! and reader can't disagree that way. A program that only reads holds nothing
+//! of what looks at given values: see [`Coder::wanted`].
 
 use super::model::Set;
 
@@ -12,6 +13,11 @@ use super::model::Set;
 pub(super) trait Coder {
     /// Whether values are written (and have to be given).
     const WRITES: bool;
+
+    /// What is to be coded; nothing while reading, as the compiler can see.
+    fn wanted<T>(given: Option<T>) -> Option<T> {
+        if Self::WRITES { given } else { None }
+    }
 
     /// Codes one bit, of which `p1` / 65536 is the probability to be set.
     fn bit(&mut self, p1: u16, bit: bool) -> bool;
@@ -80,11 +86,11 @@ const DROPPED_ZEROS: u32 = 4;
 const LOOK_AHEAD: u32 = 4;
 
 /// Reads bits back. Behind the end of the data there are zero bytes.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Decoder<'a> {
     interval: Interval,
     code: u32,
-    rest: core::slice::Iter<'a, u8>,
+    rest: &'a [u8],
     /// Zero bytes invented so far.
     invented: u32,
     /// Steps that may still be taken.
@@ -92,11 +98,13 @@ pub(super) struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    // Not inlined: its loop is unrolled.
+    #[inline(never)]
     pub(super) fn new(data: &'a [u8]) -> Self {
         let mut decoder = Self {
             interval: Interval::FULL,
             code: 0,
-            rest: data.iter(),
+            rest: data,
             invented: 0,
             left: STEPS_MAX,
         };
@@ -107,8 +115,11 @@ impl<'a> Decoder<'a> {
     }
 
     fn pull(&mut self) {
-        let byte = match self.rest.next() {
-            Some(byte) => *byte,
+        let byte = match self.rest.split_first() {
+            Some((byte, rest)) => {
+                self.rest = rest;
+                *byte
+            }
             None => {
                 self.invented = self.invented.saturating_add(1);
                 0

@@ -11,6 +11,8 @@ pub(super) struct Cursor<'a> {
     at: usize,
 }
 
+const TOO_LARGE: &str = "a number above 32 bits";
+
 impl<'a> Cursor<'a> {
     pub(super) fn new(bytes: &'a [u8], part: Part, at: usize) -> Self {
         Self {
@@ -67,24 +69,20 @@ impl<'a> Cursor<'a> {
         Ok(out)
     }
 
-    pub(super) fn byte(&mut self) -> Result<u8, BundleError> {
-        Ok(self.array::<1>()?[0])
-    }
-
+    // Not inlined: short, but there are many of them to be read.
+    #[inline(never)]
     pub(super) fn varint(&mut self) -> Result<u32, BundleError> {
-        let mut value = 0u32;
-        for shift in (0..35).step_by(7) {
-            let byte = self.byte()?;
-            let bits = u32::from(byte & 0x7f);
-            if shift == 28 && bits > 0xf {
-                break;
-            }
-            value |= bits << shift;
+        let mut value = 0u64;
+        let mut shift = 0;
+        while shift < 35 {
+            let [byte] = self.array()?;
+            value |= u64::from(byte & 0x7f) << shift;
+            shift += 7;
             if byte & 0x80 == 0 {
-                return Ok(value);
+                return u32::try_from(value).map_err(|_| self.malformed(TOO_LARGE));
             }
         }
-        Err(self.malformed("a number above 32 bits"))
+        Err(self.malformed(TOO_LARGE))
     }
 
     pub(super) fn length(&mut self) -> Result<usize, BundleError> {

@@ -108,6 +108,8 @@ impl Definition {
 
 impl Shape {
     /// The shape of a kind; nothing for kinds that are not known here.
+    // Not inlined: used for each definition, anonymous type and record.
+    #[inline(never)]
     pub(super) fn of(kind: u8) -> Option<Self> {
         let plain = Self {
             size: false,

@@ -7,10 +7,10 @@ use core::fmt;
 /// A bundle that was built into the program is covered by the compiler's own
 /// checks, so at run time this means a damaged binary or a damaged or foreign
 /// sidecar file.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct BundleError(pub(super) Kind);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
     /// Fewer bytes than the fixed header.
     Short { len: usize },
@@ -109,6 +109,13 @@ impl fmt::Display for BundleError {
                 write!(f, "the bundle has no class {class}, only {count} classes")
             }
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for BundleError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -8,7 +8,7 @@ use super::definition::{ARRAY, Definition, FUNC, Shape, SymbolId, Type};
 use super::library::Library;
 use super::model::place;
 
-const HEADER_LEN: u32 = 24;
+const HEADER_WORDS: usize = 6;
 /// Deepest nesting of anonymous types.
 const NESTING_MAX: u32 = 100;
 
@@ -21,7 +21,7 @@ pub(super) fn emit(
 ) -> Option<Vec<u8>> {
     let mut walk = Walk {
         library,
-        order: Vec::with_capacity(members.len() * 2),
+        order: Vec::new(),
         symbols: vec![0; library.symbols.len()],
         inlines: vec![0; library.inlines.len()],
     };
@@ -39,24 +39,14 @@ pub(super) fn emit(
     }
     let mut out = Output {
         walk: &walk,
-        big_endian,
-        image: Vec::new(),
+        words: vec![0; HEADER_WORDS],
         strings: vec![0],
         offsets: vec![0; place(library.names.count())],
     };
-    out.image.extend(if big_endian {
-        [0xeb, 0x9f]
-    } else {
-        [0x9f, 0xeb]
-    });
-    out.image.extend([1, 0]);
-    for _ in 0..5 {
-        out.word(0);
-    }
     for definition in &walk.order {
         out.record(definition)?;
     }
-    out.finish()
+    out.image(big_endian)
 }
 
 /// Numbers the types.
@@ -103,35 +93,24 @@ impl<'l> Walk<'l> {
 
 struct Output<'l> {
     walk: &'l Walk<'l>,
-    big_endian: bool,
-    image: Vec<u8>,
+    /// Header and types.
+    words: Vec<u32>,
     strings: Vec<u8>,
     /// Offset of each name in `strings`, 0 where it is not there yet.
     offsets: Vec<u32>,
 }
 
 impl Output<'_> {
-    fn bytes(&self, value: u32) -> [u8; 4] {
-        if self.big_endian {
-            value.to_be_bytes()
-        } else {
-            value.to_le_bytes()
-        }
-    }
-
-    fn word(&mut self, value: u32) {
-        self.image.extend(self.bytes(value));
-    }
-
     fn name(&mut self, name: u32) -> Option<()> {
         let mut offset = *self.offsets.get(place(name))?;
         if offset == 0 && name != 0 {
             offset = u32::try_from(self.strings.len()).ok()?;
-            self.strings.extend(self.walk.library.names.get(name));
+            self.strings
+                .extend_from_slice(self.walk.library.names.get(name));
             self.strings.push(0);
             *self.offsets.get_mut(place(name))? = offset;
         }
-        self.word(offset);
+        self.words.push(offset);
         Some(())
     }
 
@@ -147,20 +126,21 @@ impl Output<'_> {
             return None;
         }
         let flag = u32::from(definition.kind_flag) << 31;
-        self.word(flag | u32::from(definition.kind) << 24 | vlen);
+        self.words
+            .push(flag | u32::from(definition.kind) << 24 | vlen);
         let mut types = definition.types.iter();
         if definition.kind == ARRAY {
-            self.word(0);
+            self.words.push(0);
         } else if shape.size {
-            self.word(definition.size);
+            self.words.push(definition.size);
         } else if shape.types == 0 {
-            self.word(0);
+            self.words.push(0);
         }
         for ty in types.by_ref() {
-            self.word(self.walk.id(*ty)?);
+            self.words.push(self.walk.id(*ty)?);
         }
         if shape.extra && definition.kind != FUNC {
-            self.word(definition.extra);
+            self.words.push(definition.extra);
         }
         let Some(shape) = shape.items else {
             return Some(());
@@ -170,29 +150,36 @@ impl Output<'_> {
                 self.name(item.name)?;
             }
             if shape.ty {
-                self.word(self.walk.id(item.ty)?);
+                self.words.push(self.walk.id(item.ty)?);
             }
             if shape.value {
-                self.word(item.value);
+                self.words.push(item.value);
             }
             if shape.high {
-                self.word(item.high);
+                self.words.push(item.high);
             }
         }
         Some(())
     }
 
-    /// Fills in the header: its length, offset and length of the types, offset
-    /// and length of the strings.
-    fn finish(mut self) -> Option<Vec<u8>> {
-        let types = u32::try_from(self.image.len()).ok()? - HEADER_LEN;
+    /// Header, types and strings.
+    fn image(&mut self, big_endian: bool) -> Option<Vec<u8>> {
+        let len = u32::try_from(HEADER_WORDS * 4).ok()?;
+        let types = u32::try_from(self.words.len()).ok()?.checked_mul(4)? - len;
         let strings = u32::try_from(self.strings.len()).ok()?;
-        for (at, value) in [HEADER_LEN, 0, types, types, strings].iter().enumerate() {
-            let bytes = self.bytes(*value);
-            let at = 4 + at * 4;
-            self.image.get_mut(at..at + 4)?.copy_from_slice(&bytes);
+        // Magic, version 1, no flags; length of the header; offset and length
+        // of the types, and of the strings.
+        let magic = if big_endian { 0xeb9f_0100 } else { 0x0001_eb9f };
+        let header = [magic, len, 0, types, types, strings];
+        self.words.get_mut(..HEADER_WORDS)?.copy_from_slice(&header);
+        let mut image = Vec::new();
+        for word in &self.words {
+            image.extend_from_slice(&match big_endian {
+                true => word.to_be_bytes(),
+                false => word.to_le_bytes(),
+            });
         }
-        self.image.extend(&self.strings);
-        Some(self.image)
+        image.extend_from_slice(&self.strings);
+        Some(image)
     }
 }

@@ -25,6 +25,7 @@ impl Library {
         reference: &[Item],
         depth: u32,
     ) {
+        wanted = C::wanted(Some(wanted)).unwrap_or(&[]);
         let owner = hash(out.name, depth);
         let mut rest = reference;
         let mut kept_all = 1;
@@ -36,8 +37,8 @@ impl Library {
                 let comes = |item: &Item| self.known_name(item.name) == Some(old.name);
                 let keep = wanted.first().is_some_and(comes);
                 let drop = C::WRITES && !wanted.iter().any(comes);
-                let contexts = [hash(60, kept_all), hash(61, hash(owner, old.name))];
-                if self.model.bit(c, Set::Item, &contexts, 0, keep) {
+                let contexts = [(60, kept_all), (61, hash(owner, old.name))];
+                if (self.model).bit(c, Set::Item, &contexts, 0, keep) {
                     rest = later;
                     let item = self.item(c, out, shape, wanted.first(), Some(old), depth);
                     out.items.push(item);
@@ -45,19 +46,16 @@ impl Library {
                     continue;
                 }
                 kept_all = 0;
-                if self.model.bit(c, Set::Item, &[hash(62, 0)], 0, drop) {
+                if (self.model).bit(c, Set::Item, &[(62, 0)], 0, drop) {
                     rest = later;
                     continue;
                 }
             } else {
                 let contexts = [
-                    hash(63, u32::from(!reference.is_empty())),
-                    hash(64, u32::from(out.kind) | count(out.items.len()).min(7) << 8),
+                    (63, u32::from(!reference.is_empty())),
+                    (64, u32::from(out.kind) | count(out.items.len()).min(7) << 8),
                 ];
-                if self
-                    .model
-                    .bit(c, Set::Item, &contexts, 0, wanted.is_empty())
-                {
+                if (self.model).bit(c, Set::Item, &contexts, 0, wanted.is_empty()) {
                     break;
                 }
             }
@@ -76,6 +74,7 @@ impl Library {
         reference: Option<&Item>,
         depth: u32,
     ) -> Item {
+        let wanted = C::wanted(wanted);
         let mut out = Item {
             name: 0,
             ty: Type::Void,
@@ -105,9 +104,9 @@ impl Library {
         }
         if shape.high {
             let old = previous.map_or(0, |p| p.high);
-            let contexts = [hash(71, kind), hash(72, hash(old, kind))];
+            let contexts = [(71, kind), (72, hash(old, kind))];
             let high = wanted.map_or(0, |w| w.high);
-            out.high = self.model.number(c, Set::Value, &contexts, high);
+            out.high = (self.model).number(c, Set::Value, &contexts, high);
         }
         out
     }
@@ -136,13 +135,10 @@ impl Library {
         let still = u32::from(self.shift == 0);
         let expected = reference.value.wrapping_add(self.shift);
         let contexts = [
-            hash(80, first << 1 | still),
-            hash(81, hash(owner.name, reference.name)),
+            (80, first << 1 | still),
+            (81, hash(owner.name, reference.name)),
         ];
-        if self
-            .model
-            .bit(c, Set::Shift, &contexts, 0, wanted == expected)
-        {
+        if (self.model).bit(c, Set::Shift, &contexts, 0, wanted == expected) {
             return expected;
         }
         let near = hash(u32::from(owner.kind), first);
@@ -169,8 +165,8 @@ impl Library {
         let (size, offset) = split(wanted);
         let (last_size, last) = previous.map_or((0, 0), |p| split(p.value));
         let size = if bitfields {
-            let contexts = [hash(85, 0), hash(86, last_size)];
-            self.model.number(c, Set::Value, &contexts, size) & 0xff
+            let contexts = [(85, 0), (86, last_size)];
+            (self.model).number(c, Set::Value, &contexts, size) & 0xff
         } else {
             0
         };
@@ -194,7 +190,7 @@ impl Library {
         (near, nearer): (u32, u32),
         wanted: u32,
     ) -> u32 {
-        let contexts = [hash(seed, near), hash(seed, nearer)];
+        let contexts = [(seed, near), (seed, nearer)];
         let negative = (self.model).bit(c, Set::Shift, &contexts, 1, wanted >> 31 == 1);
         let signed = |value: u32| match negative {
             true => value.wrapping_neg(),
@@ -207,8 +203,8 @@ impl Library {
             bytes if bytes % 8 == 0 => 2,
             _ => 3,
         };
-        let contexts = [hash(seed + 1, near), hash(seed + 1, nearer)];
-        let unit = self.model.tree(c, Set::Shift, &contexts, 2, unit);
+        let contexts = [(seed + 1, near), (seed + 1, nearer)];
+        let unit = (self.model).tree(c, Set::Shift, &contexts, 2, unit);
         let scale = match unit {
             0 => 6,
             1 => 5,
@@ -217,9 +213,9 @@ impl Library {
         };
         let what = u32::from(negative) | unit << 1;
         let contexts = [
-            hash(seed + 1, hash(near, what)),
-            hash(seed + 1, hash(nearer, what)),
-            hash(seed + 2, what),
+            (seed + 1, hash(near, what)),
+            (seed + 1, hash(nearer, what)),
+            (seed + 2, what),
         ];
         let magnitude = (self.model).number(c, Set::Value, &contexts, magnitude >> scale);
         signed(magnitude << scale)

@@ -10,6 +10,8 @@
 //! [`coder`](super::coder)). While writing, the thing wanted is given in the
 //! numbers of [`Wanted`]; while reading these are ignored.
 
+use std::sync::Arc;
+
 use super::coder::Coder;
 use super::definition::{Definition, NameId, Shape, SymbolId, Type};
 use super::model::{LargeModel, Set, count, hash, place};
@@ -58,8 +60,8 @@ pub(super) struct Library {
     pub(super) model: LargeModel,
     pub(super) names: Names,
     pub(super) symbols: Vec<Symbol>,
-    pub(super) inlines: Vec<Definition>,
-    pub(super) definitions: Vec<Definition>,
+    pub(super) inlines: Vec<Arc<Definition>>,
+    pub(super) definitions: Vec<Arc<Definition>>,
     pub(super) classes: Vec<Class>,
     pub(super) wanted: Wanted,
     /// How far the item coded last had moved against its reference.
@@ -70,8 +72,8 @@ fn known(ids: &[Option<u32>], wanted: u32) -> Option<u32> {
     ids.get(place(wanted)).copied().flatten()
 }
 
-fn learn(ids: &mut [Option<u32>], wanted: u32, id: u32) {
-    if let Some(slot) = ids.get_mut(place(wanted)) {
+fn learn<C: Coder>(ids: &mut [Option<u32>], wanted: u32, id: u32) {
+    if let Some(slot) = C::wanted(ids.get_mut(place(wanted))) {
         *slot = Some(id);
     }
 }
@@ -134,22 +136,25 @@ impl Library {
         context: (u32, u32),
         wanted: NameId,
     ) -> NameId {
-        let known = self.known_name(wanted);
-        let text = self.wanted.names.get(place(wanted)).map_or(&[][..], |n| n);
-        let id = self.names.code(c, &mut self.model, context, known, text);
-        learn(&mut self.wanted.known_names, wanted, id);
+        let known = C::wanted(self.known_name(wanted));
+        let text = C::wanted(self.wanted.names.get(place(wanted)));
+        let text = text.map_or(&[][..], |text| text);
+        let id = self
+            .names
+            .code(c, &mut self.model.mixer(), context, known, text);
+        learn::<C>(&mut self.wanted.known_names, wanted, id);
         id
     }
 
     /// Codes a symbol that may be known or new.
     pub(super) fn symbol<C: Coder>(&mut self, c: &mut C, near: u32, wanted: SymbolId) -> SymbolId {
-        let known = self.known_symbol(wanted);
+        let known = C::wanted(self.known_symbol(wanted));
         let is_new = C::WRITES && known.is_none();
-        let contexts = [hash(30, 0), hash(31, near)];
-        if self.symbols.is_empty() || self.model.bit(c, Set::Symbol, &contexts, 0, is_new) {
+        let contexts = [(30, 0), (31, near)];
+        if self.symbols.is_empty() || (self.model).bit(c, Set::Symbol, &contexts, 0, is_new) {
             return self.new_symbol(c, near, wanted);
         }
-        let contexts = [hash(32, 0), hash(33, near)];
+        let contexts = [(32, 0), (33, near)];
         let count = count(self.symbols.len());
         (self.model).choice(c, Set::Symbol, &contexts, count, known.unwrap_or(0))
     }
@@ -161,13 +166,13 @@ impl Library {
         near: u32,
         wanted: SymbolId,
     ) -> SymbolId {
-        let (kind, name) = match self.wanted.symbols.get(place(wanted)) {
+        let (kind, name) = match C::wanted(self.wanted.symbols.get(place(wanted))) {
             Some((kind, name, _)) => (*kind, *name),
             None => (0, 0),
         };
         let last = self.symbols.last().map_or(0, |symbol| symbol.kind.into());
-        let contexts = [hash(34, 0), hash(35, near), hash(36, last)];
-        let kind = self.model.tree(c, Set::Symbol, &contexts, 5, kind.into());
+        let contexts = [(34, 0), (35, near), (36, last)];
+        let kind = (self.model).tree(c, Set::Symbol, &contexts, 5, kind.into());
         let name = self.name(c, (0x80 | kind, 0), name);
         let id = count(self.symbols.len());
         self.symbols.push(Symbol {
@@ -175,7 +180,7 @@ impl Library {
             name,
             variants: Vec::new(),
         });
-        learn(&mut self.wanted.known_symbols, wanted, id);
+        learn::<C>(&mut self.wanted.known_symbols, wanted, id);
         id
     }
 
@@ -191,13 +196,10 @@ impl Library {
     ) -> Type {
         const AGAIN: u32 = 30;
         const SYMBOL: u32 = 31;
-        let known = if C::WRITES {
-            self.known_type(wanted)
-        } else {
-            None
-        };
+        let wanted = C::wanted(Some(wanted)).unwrap_or(Type::Void);
+        let known = C::wanted(self.known_type(wanted));
         if let Some(reference) = reference {
-            let contexts = [hash(40, 0), hash(41, at)];
+            let contexts = [(40, 0), (41, at)];
             if (self.model).bit(c, Set::Type, &contexts, 0, known == Some(reference)) {
                 return reference;
             }
@@ -212,8 +214,8 @@ impl Library {
             (Type::Inline(_), None, Some(inner)) => inner.kind.into(),
             _ => 0,
         };
-        let contexts = [hash(42, depth), hash(43, at), hash(44, near)];
-        let form = self.model.tree(c, Set::Type, &contexts, 5, form);
+        let contexts = [(42, depth), (43, at), (44, near)];
+        let form = (self.model).tree(c, Set::Type, &contexts, 5, form);
         if form == SYMBOL {
             let wanted = match wanted {
                 Type::Symbol(id) => id,
@@ -226,7 +228,7 @@ impl Library {
                 Some(Type::Inline(id)) => id,
                 _ => 0,
             };
-            let contexts = [hash(45, 0), hash(46, at), hash(47, near)];
+            let contexts = [(45, 0), (46, at), (47, near)];
             let count = count(self.inlines.len());
             return Type::Inline((self.model).choice(c, Set::Type, &contexts, count, wanted));
         }
@@ -241,19 +243,25 @@ impl Library {
         let reference = reference.filter(|inner| inner.kind == kind).cloned();
         // Only a type tag has a name though it is inlined.
         let name = inner.as_ref().map_or(0, |inner| inner.name);
-        let named = (self.model).bit(c, Set::Type, &[hash(48, form)], 0, name != 0);
+        let named = (self.model).bit(c, Set::Type, &[(48, form)], 0, name != 0);
         let name = if named {
             self.name(c, (0x40 | form, at), name)
         } else {
             0
         };
         let blank = Definition::new(kind, name);
-        let definition =
-            self.definition(c, blank, at, inner.as_ref(), reference.as_ref(), depth + 1);
+        let definition = self.definition(
+            c,
+            blank,
+            at,
+            inner.as_ref(),
+            reference.as_deref(),
+            depth + 1,
+        );
         let id = count(self.inlines.len());
-        self.inlines.push(definition);
+        self.inlines.push(Arc::new(definition));
         if let Type::Inline(wanted) = wanted {
-            learn(&mut self.wanted.known_inlines, wanted, id);
+            learn::<C>(&mut self.wanted.known_inlines, wanted, id);
         }
         Type::Inline(id)
     }
@@ -269,33 +277,30 @@ impl Library {
         reference: Option<&Definition>,
         depth: u32,
     ) -> Definition {
+        let wanted = C::wanted(wanted);
         let Some(shape) = Shape::of(out.kind) else {
             return out;
         };
         let kind = u32::from(out.kind);
         let old = reference.map_or(2, |r| r.kind_flag.into());
-        let contexts = [hash(50, kind), hash(51, kind | old << 8)];
+        let contexts = [(50, kind), (51, kind | old << 8)];
         let flag = wanted.is_some_and(|w| w.kind_flag);
-        out.kind_flag = self.model.bit(c, Set::Field, &contexts, 0, flag);
+        out.kind_flag = (self.model).bit(c, Set::Field, &contexts, 0, flag);
         if shape.size {
             let old = reference.map_or(u32::MAX, |r| r.size);
             let contexts = [
-                hash(52, kind),
-                hash(53, hash(old, kind)),
-                hash(54, hash(out.name, kind)),
+                (52, kind),
+                (53, hash(old, kind)),
+                (54, hash(out.name, kind)),
             ];
             let size = wanted.map_or(0, |w| w.size);
-            out.size = self.model.number(c, Set::Field, &contexts, size);
+            out.size = (self.model).number(c, Set::Field, &contexts, size);
         }
         if shape.extra {
             let old = reference.map_or(u32::MAX, |r| r.extra);
-            let contexts = [
-                hash(55, kind),
-                hash(56, hash(old, kind)),
-                hash(57, hash(at, kind)),
-            ];
+            let contexts = [(55, kind), (56, hash(old, kind)), (57, hash(at, kind))];
             let extra = wanted.map_or(0, |w| w.extra);
-            out.extra = self.model.number(c, Set::Field, &contexts, extra);
+            out.extra = (self.model).number(c, Set::Field, &contexts, extra);
         }
         for (i, part) in (0..shape.types).zip(0u32..) {
             let wanted = wanted.and_then(|w| w.types.get(i)).copied();

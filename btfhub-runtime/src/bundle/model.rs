@@ -1,8 +1,8 @@
 //! The adaptive model: how likely the next bit is, learnt from the bits before
 //! it, the same way while writing and while reading.
 //!
-//! For each bit the caller names a few contexts (hashes of what is known and
-//! might matter). Every context has a counter, found by hash; the counters'
+//! For each bit the caller names a few contexts (what is known and might
+//! matter). Every context has a counter, found by hash; the counters'
 //! opinions are weighed by a small online-trained mixer, as in the PAQ family
 //! of compressors. All arithmetic is in integers, so that every machine comes
 //! to the same numbers.
@@ -10,6 +10,9 @@
 //! Every bit of a bundle goes through here, in build scripts too, which are
 //! compiled without optimisation: tables are statics, because a constant is
 //! copied whole for each look then, and loops are plain.
+
+use std::sync::Once;
+use std::sync::atomic::{AtomicI16, Ordering::Relaxed};
 
 use super::coder::Coder;
 
@@ -49,16 +52,19 @@ impl Set {
     pub(super) const COUNT: usize = Self::Serves as usize + 1;
 }
 
-/// Mixer weights by how many counters have an opinion.
-type Weights = [[i32; CONTEXTS]; CONTEXTS + 1];
+/// Mixer weights: rows by how many counters have an opinion.
+const WEIGHTS: usize = CONTEXTS * (CONTEXTS + 1);
 
 /// Counters and mixer weights. The slots are a power of two.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Model<S> {
     /// Per slot: probability (16 bits, the highest toggled so that zero is a
     /// fresh slot), count (6 bits), check (10 bits).
     slots: S,
-    weights: [Weights; Set::COUNT],
+    /// Of each [`Set`].
+    weights: [i32; WEIGHTS * Set::COUNT],
+    /// Room for what the contexts of a bit say.
+    inputs: [Input; CONTEXTS],
 }
 
 /// The model of definitions and classes.
@@ -75,6 +81,84 @@ impl LargeModel {
 impl SmallModel {
     pub(super) fn small() -> Self {
         Self::with([0; 2048])
+    }
+}
+
+// What codes values is not inlined, here and below: it is used in some forty
+// places.
+impl<S: AsMut<[u32]>> Model<S> {
+    fn with(slots: S) -> Self {
+        STRETCH_MADE.call_once(make_stretch);
+        let none = Input {
+            at: 0,
+            slot: 0,
+            opinion: 0,
+        };
+        Self {
+            slots,
+            weights: first_weights(),
+            inputs: [none; CONTEXTS],
+        }
+    }
+
+    /// The model without its type.
+    pub(super) fn mixer(&mut self) -> Mixer<'_> {
+        Mixer {
+            slots: self.slots.as_mut(),
+            weights: &mut self.weights,
+            inputs: &mut self.inputs,
+        }
+    }
+
+    /// See [`Mixer::bit`].
+    #[inline(never)]
+    pub(super) fn bit<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        set: Set,
+        contexts: &[(u32, u32)],
+        node: u32,
+        bit: bool,
+    ) -> bool {
+        self.mixer().bit(coder, set, contexts, node, bit)
+    }
+
+    /// See [`Mixer::tree`].
+    #[inline(never)]
+    pub(super) fn tree<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        set: Set,
+        contexts: &[(u32, u32)],
+        bits: u32,
+        value: u32,
+    ) -> u32 {
+        self.mixer().tree(coder, set, contexts, bits, value)
+    }
+
+    /// See [`Mixer::choice`].
+    #[inline(never)]
+    pub(super) fn choice<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        set: Set,
+        contexts: &[(u32, u32)],
+        count: u32,
+        value: u32,
+    ) -> u32 {
+        self.mixer().choice(coder, set, contexts, count, value)
+    }
+
+    /// See [`Mixer::number`].
+    #[inline(never)]
+    pub(super) fn number<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        set: Set,
+        contexts: &[(u32, u32)],
+        value: u32,
+    ) -> u32 {
+        self.mixer().number(coder, set, contexts, value)
     }
 }
 
@@ -95,7 +179,7 @@ pub(super) fn place(number: u32) -> usize {
 }
 
 /// 4096 / (1 + e^(-x/256)), by interpolation between exact values.
-const fn squash(x: i32) -> i32 {
+fn squash(x: i32) -> i32 {
     static TABLE: [i32; 33] = [
         1, 2, 3, 6, 10, 16, 27, 45, 73, 120, 194, 310, 488, 747, 1101, 1546, 2047, 2549, 2994,
         3348, 3607, 3785, 3901, 3975, 4022, 4050, 4068, 4079, 4085, 4089, 4092, 4093, 4094,
@@ -113,29 +197,21 @@ const fn squash(x: i32) -> i32 {
     (TABLE[at] * (128 - w) + TABLE[at + 1] * w + 64) >> 7
 }
 
-/// The inverse of [`squash`]: ln(p / (1 - p)) in units of 1/256.
-static STRETCH: [i16; 4096] = {
-    let mut table = [0i16; 4096];
-    let mut from = 0;
+/// The inverse of [`squash`]: ln(p / (1 - p)) in units of 1/256. Made with the
+/// first model: as a constant it would be 8 KB of every program. Atomics are
+/// how safe code writes to a static.
+static STRETCH: [AtomicI16; 4096] = [const { AtomicI16::new(0) }; 4096];
+static STRETCH_MADE: Once = Once::new();
+
+fn make_stretch() {
     let mut x = -2047;
-    while x <= 2047 {
-        #[allow(clippy::cast_sign_loss)] // 1 ≤ squash(x) ≤ 4095
-        let v = squash(x) as usize;
-        while from <= v {
-            #[allow(clippy::cast_possible_truncation)] // -2047 ≤ x ≤ 2047
-            {
-                table[from] = x as i16;
-            }
-            from += 1;
+    for (p, stretched) in (0..).zip(&STRETCH) {
+        while x < 2047 && squash(x.into()) < p {
+            x += 1;
         }
-        x += 1;
+        stretched.store(x, Relaxed);
     }
-    while from < 4096 {
-        table[from] = 2047;
-        from += 1;
-    }
-    table
-};
+}
 
 /// How much a counter that has seen `n` bits moves towards the next, in 1/65536.
 static RATE: [i32; 64] = {
@@ -151,77 +227,134 @@ static RATE: [i32; 64] = {
 };
 
 /// How much the opinion of a counter that has seen `n` bits counts, in 1/256.
-static CONFIDENCE: [i32; 64] = {
-    let mut table = [256; 64];
-    table[0] = 0;
-    table[1] = 300;
-    table[3] = 230;
-    table
-};
-
-/// What each opinion weighs at first, by how many counters have one.
-const FIRST_WEIGHTS: [i32; CONTEXTS + 1] = {
-    let mut table = [0; CONTEXTS + 1];
-    let mut known = 0;
-    while known <= CONTEXTS {
-        let percent = [100, 75, 50, 40, 35, 30, 28, 26];
-        table[known] = ONE * percent[known] / 100;
-        known += 1;
+fn confidence(n: usize) -> i32 {
+    match n {
+        0 => 0,
+        1 => 300,
+        3 => 230,
+        _ => 256,
     }
-    table
-};
+}
 
-impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
-    fn with(slots: S) -> Self {
-        Self {
-            slots,
-            weights: [FIRST_WEIGHTS.map(|weight| [weight; CONTEXTS]); Set::COUNT],
+/// What each opinion weighs at first.
+// Not inlined: there are two kinds of models.
+#[inline(never)]
+fn first_weights() -> [i32; WEIGHTS * Set::COUNT] {
+    let mut weights = [0; WEIGHTS * Set::COUNT];
+    for (at, weight) in weights.iter_mut().enumerate() {
+        let percent = [100, 75, 50, 40, 35, 30, 28];
+        *weight = ONE * percent[at / CONTEXTS % percent.len()] / 100;
+    }
+    weights
+}
+
+/// The hashes of what is known and might matter.
+#[derive(Clone, Copy)]
+struct Contexts {
+    hashes: [u32; CONTEXTS],
+    count: usize,
+}
+
+impl Contexts {
+    #[inline(never)]
+    fn of(known: &[(u32, u32)]) -> Self {
+        let mut out = Self {
+            hashes: [0; CONTEXTS],
+            count: known.len().min(CONTEXTS),
+        };
+        let mut i = 0;
+        while i < out.count {
+            out.hashes[i] = hash(known[i].0, known[i].1);
+            i += 1;
         }
+        out
     }
 
-    /// Codes one bit. `contexts` are hashes of what might matter; `node` tells
-    /// this bit from the others of its value.
+    /// The same for another of the value's parts.
+    fn of_part(mut self, part: u32) -> Self {
+        let mut i = 0;
+        while i < CONTEXTS {
+            self.hashes[i] = hash(self.hashes[i], part);
+            i += 1;
+        }
+        self
+    }
+}
+
+/// A context's counter and its opinion, for one bit.
+#[derive(Clone, Copy, Debug)]
+struct Input {
+    at: usize,
+    slot: u32,
+    opinion: i32,
+}
+
+/// A model, wherever its counters are: what codes values is compiled once. The
+/// slices say nothing of how long they are, or its loops would be unrolled.
+pub(super) struct Mixer<'m> {
+    slots: &'m mut [u32],
+    weights: &'m mut [i32],
+    inputs: &'m mut [Input],
+}
+
+impl Mixer<'_> {
+    /// Codes one bit. `contexts` are what is known and might matter, each with a
+    /// number of its own, at most [`CONTEXTS`]; `node` tells this bit from the
+    /// others of its value.
+    #[inline(never)]
+    pub(super) fn bit<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        set: Set,
+        contexts: &[(u32, u32)],
+        node: u32,
+        bit: bool,
+    ) -> bool {
+        self.node(coder, set, &Contexts::of(contexts), node, bit)
+    }
+
     #[allow(
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
         clippy::cast_sign_loss
     )] // all in ranges that the shifts and clamps beside them give
-    pub(super) fn bit<C: Coder, const N: usize>(
+    fn node<C: Coder>(
         &mut self,
         coder: &mut C,
         set: Set,
-        contexts: &[u32; N],
+        contexts: &Contexts,
         node: u32,
         bit: bool,
     ) -> bool {
-        let mut at = [0usize; N];
-        let mut slots = [0u32; N];
-        let mut inputs = [0i32; N];
+        let inputs = &mut *self.inputs;
+        let count = contexts.count;
         let mut known = 0;
         let node = node.wrapping_mul(0x9e37_79b1);
-        let table = self.slots.as_mut();
+        let table = &mut *self.slots;
         let mask = table.len() - 1;
         let mut i = 0;
-        while i < N {
-            let h = (contexts[i] ^ node).wrapping_mul(0x85eb_ca6b);
-            at[i] = (h >> 16) as usize & mask;
+        while i < count {
+            let h = (contexts.hashes[i] ^ node).wrapping_mul(0x85eb_ca6b);
+            let at = (h >> 16) as usize & mask;
             let check = h & CHECK;
-            let mut slot = table[at[i]];
+            let mut slot = table[at];
             if slot & CHECK != check {
                 slot = check;
             }
-            slots[i] = slot;
             let p = (slot >> 16) ^ 0x8000;
             let n = (slot >> CHECK_BITS & COUNT_LIMIT) as usize;
-            inputs[i] = (i32::from(STRETCH[(p >> 4) as usize]) * CONFIDENCE[n]) >> 8;
+            let opinion =
+                (i32::from(STRETCH[(p >> 4) as usize].load(Relaxed)) * confidence(n)) >> 8;
+            inputs[i] = Input { at, slot, opinion };
             known += usize::from(n > 0);
             i += 1;
         }
-        let weights = &mut self.weights[set as usize][known];
+        let row = set as usize * WEIGHTS + known * CONTEXTS;
+        let weights = &mut self.weights[row..row + count];
         let mut dot = 0;
         i = 0;
-        while i < N {
-            dot += inputs[i] * weights[i];
+        while i < count {
+            dot += inputs[i].opinion * weights[i];
             i += 1;
         }
         let p = squash(dot / ONE);
@@ -231,26 +364,38 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
         let error = ((i32::from(bit) << 12) - p) * 8;
         let target = if bit { 65535 } else { 0 };
         i = 0;
-        while i < N {
-            weights[i] = (weights[i] + ((inputs[i] * error) >> 15)).clamp(-4 * ONE, 4 * ONE);
-            let slot = slots[i];
+        while i < count {
+            let Input { at, slot, opinion } = inputs[i];
+            weights[i] = (weights[i] + ((opinion * error) >> 15)).clamp(-4 * ONE, 4 * ONE);
             let p = ((slot >> 16) ^ 0x8000) as i32;
             let n = slot >> CHECK_BITS & COUNT_LIMIT;
             let p = p + (((target - p) / 2 * RATE[n as usize]) >> 15);
             let p = (p.clamp(16, 65519) as u32) ^ 0x8000;
             let n = (n + 1).min(COUNT_LIMIT);
-            table[at[i]] = p << 16 | n << CHECK_BITS | slot & CHECK;
+            table[at] = p << 16 | n << CHECK_BITS | slot & CHECK;
             i += 1;
         }
         bit
     }
 
     /// Codes a value of `bits` bits, highest first.
-    pub(super) fn tree<C: Coder, const N: usize>(
+    #[inline(never)]
+    pub(super) fn tree<C: Coder>(
         &mut self,
         coder: &mut C,
         set: Set,
-        contexts: &[u32; N],
+        contexts: &[(u32, u32)],
+        bits: u32,
+        value: u32,
+    ) -> u32 {
+        self.nodes(coder, set, &Contexts::of(contexts), bits, value)
+    }
+
+    fn nodes<C: Coder>(
+        &mut self,
+        coder: &mut C,
+        set: Set,
+        contexts: &Contexts,
         bits: u32,
         value: u32,
     ) -> u32 {
@@ -258,45 +403,49 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
         let mut left = bits;
         while left > 0 {
             left -= 1;
-            let bit = self.bit(coder, set, contexts, node, value >> left & 1 == 1);
+            let bit = self.node(coder, set, contexts, node, value >> left & 1 == 1);
             node = node << 1 | u32::from(bit);
         }
         node & !(1 << bits)
     }
 
     /// Codes which of `count` things, `count` being at least 1.
-    pub(super) fn choice<C: Coder, const N: usize>(
+    #[inline(never)]
+    pub(super) fn choice<C: Coder>(
         &mut self,
         coder: &mut C,
         set: Set,
-        contexts: &[u32; N],
+        contexts: &[(u32, u32)],
         count: u32,
         value: u32,
     ) -> u32 {
         let last = count.saturating_sub(1);
         let bits = 32 - last.leading_zeros();
-        let contexts = contexts.map(|context| hash(context, bits));
-        self.tree(coder, set, &contexts, bits, value).min(last)
+        let contexts = Contexts::of(contexts).of_part(bits);
+        self.nodes(coder, set, &contexts, bits, value).min(last)
     }
 
     /// Codes any number: how many bits it has, then these.
-    pub(super) fn number<C: Coder, const N: usize>(
+    #[inline(never)]
+    pub(super) fn number<C: Coder>(
         &mut self,
         coder: &mut C,
         set: Set,
-        contexts: &[u32; N],
+        contexts: &[(u32, u32)],
         value: u32,
     ) -> u32 {
         // Up to three bits one by one, small numbers being the commonest.
         const UNARY: u32 = 4;
+        let contexts = Contexts::of(contexts);
         let wanted = 32 - value.leading_zeros();
         let mut bits = 0;
-        while bits < UNARY && self.bit(coder, set, contexts, bits, bits < wanted) {
+        while bits < UNARY && self.node(coder, set, &contexts, bits, bits < wanted) {
             bits += 1;
         }
         if bits == UNARY {
-            let contexts = contexts.map(|context| hash(context, UNARY));
-            let more = self.tree(coder, set, &contexts, 5, wanted.wrapping_sub(UNARY) & 31);
+            let contexts = contexts.of_part(UNARY);
+            let wanted = wanted.wrapping_sub(UNARY) & 31;
+            let more = self.nodes(coder, set, &contexts, 5, wanted);
             bits = (UNARY + more).min(32);
         }
         let mut read = u32::from(bits > 0);
@@ -304,7 +453,7 @@ impl<S: AsRef<[u32]> + AsMut<[u32]>> Model<S> {
             // The top bits see each other, those below only their place.
             let above = if bits - i <= 4 { read } else { 0 };
             let node = hash(0x100 | bits << 16 | i, above);
-            let bit = self.bit(coder, set, contexts, node, value >> i & 1 == 1);
+            let bit = self.node(coder, set, &contexts, node, value >> i & 1 == 1);
             read = read << 1 | u32::from(bit);
         }
         read

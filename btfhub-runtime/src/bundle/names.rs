@@ -2,7 +2,7 @@
 
 use super::coder::Coder;
 use super::definition::NameId;
-use super::model::{LargeModel, Set, count, hash, place};
+use super::model::{Mixer, Set, count, hash, place};
 use super::text::{END, History};
 
 /// Longest name that is read, in bytes: above what the kernel takes (511).
@@ -54,30 +54,26 @@ impl Names {
     pub(super) fn code<C: Coder>(
         &mut self,
         c: &mut C,
-        model: &mut LargeModel,
+        model: &mut Mixer<'_>,
         (field, near): (u32, u32),
         known: Option<NameId>,
         text: &[u8],
     ) -> NameId {
-        let contexts = [
-            hash(1, field),
-            hash(2, near),
-            hash(3, hash(field, self.count())),
-        ];
+        let contexts = [(1, field), (2, near), (3, hash(field, self.count()))];
         if model.bit(c, Set::Name, &contexts, 0, C::WRITES && known.is_none()) {
             self.spell(c, model, text);
             return self.count() - 1;
         }
-        let contexts = [hash(4, field), hash(5, near)];
+        let contexts = [(4, field), (5, near)];
         model.choice(c, Set::Name, &contexts, self.count(), known.unwrap_or(0))
     }
 
     /// Codes a new name and appends it.
-    pub(super) fn spell<C: Coder>(&mut self, c: &mut C, model: &mut LargeModel, text: &[u8]) {
+    pub(super) fn spell<C: Coder>(&mut self, c: &mut C, model: &mut Mixer<'_>, text: &[u8]) {
         let mut history = History::default();
         let mut at = 0;
         while at < NAME_MAX && !c.overrun() {
-            let next = text.get(at).copied();
+            let next = C::wanted(text.get(at).copied());
             let symbol = self.symbol(c, model, &history, history.symbol(next));
             if symbol == END {
                 break;
@@ -97,7 +93,7 @@ impl Names {
     fn symbol<C: Coder>(
         &mut self,
         c: &mut C,
-        model: &mut LargeModel,
+        model: &mut Mixer<'_>,
         history: &History,
         wanted: u32,
     ) -> u32 {
@@ -111,10 +107,10 @@ impl Names {
         };
         let hit = guess != 0 && {
             let contexts = [
-                hash(22, how),
-                hash(23, guess | how << 8),
-                hash(24, history.word),
-                hash(25, history.last_two()),
+                (22, how),
+                (23, guess | how << 8),
+                (24, history.word),
+                (25, history.last_two()),
             ];
             model.bit(c, Set::Guess, &contexts, 0, guess - 1 == wanted)
         };

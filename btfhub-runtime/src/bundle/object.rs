@@ -8,10 +8,10 @@ use super::provenance::objects_sha256;
 use super::read::Bundle;
 
 /// An eBPF object is none of those that a bundle was made for.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct ObjectError(Cause);
 
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 enum Cause {
     /// The names of those it was made for.
     Foreign(Vec<String>),
@@ -65,6 +65,13 @@ impl fmt::Display for ObjectError {
             ),
             Cause::Bundle(error) => write!(f, "{error}"),
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for ObjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -8,7 +8,7 @@ use super::checksum::sha256;
 use super::coder::{Coder, Decoder};
 use super::cursor::Cursor;
 use super::error::BundleError;
-use super::model::{LargeModel, Set, count, hash, place};
+use super::model::{LargeModel, Set, count, place};
 use super::names::Names;
 
 /// An eBPF object that a bundle was made for.
@@ -143,7 +143,7 @@ impl<C: Coder> Texts<C> {
     }
 
     fn number(&mut self, wanted: u32) -> u32 {
-        (self.model).number(&mut self.coder, Set::Field, &[hash(1, 0)], wanted)
+        (self.model).number(&mut self.coder, Set::Field, &[(1, 0)], wanted)
     }
 
     /// Codes a text. Nothing when what was read is none.
@@ -159,7 +159,8 @@ impl<C: Coder> Texts<C> {
         let hex = bytes.get(start..start + len)?;
         let plain = [bytes.get(..start)?, bytes.get(start + len..)?].concat();
 
-        self.names.spell(&mut self.coder, &mut self.model, &plain);
+        self.names
+            .spell(&mut self.coder, &mut self.model.mixer(), &plain);
         let mut text = self.names.get(self.names.count() - 1).to_vec();
         len = place(self.number(count(len)));
         if len > 0 {

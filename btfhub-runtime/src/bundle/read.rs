@@ -156,6 +156,15 @@ impl<'a> Bundle<'a> {
     /// distribution and version: none, one, or several when distributions use
     /// one release string for builds of their own. Allocates nothing.
     pub fn lookup<'q>(&self, arch: Arch<'q>, release: &'q str) -> Lookup<'a, 'q> {
+        self.entries_of(Some(arch), release)
+    }
+
+    /// The same, of all architectures if none is given.
+    pub(crate) fn entries_of<'q>(
+        &self,
+        arch: Option<Arch<'q>>,
+        release: &'q str,
+    ) -> Lookup<'a, 'q> {
         Lookup::new(self.kernels(), arch, release)
     }
 

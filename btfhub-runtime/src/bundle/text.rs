@@ -1,7 +1,7 @@
 //! Characters, in the alphabet that C identifiers and kernel releases need.
 
 use super::coder::Coder;
-use super::model::{Model, Set, hash};
+use super::model::{Mixer, Set, hash};
 
 /// Ends a text.
 pub(super) const END: u32 = 0;
@@ -64,28 +64,28 @@ impl History {
     }
 
     /// Codes a symbol.
-    pub(super) fn code_symbol<C: Coder, S: AsRef<[u32]> + AsMut<[u32]>>(
+    pub(super) fn code_symbol<C: Coder>(
         &self,
         c: &mut C,
-        model: &mut Model<S>,
+        model: &mut Mixer<'_>,
         symbol: u32,
     ) -> u32 {
         let upper = u32::from(self.upper);
         let contexts = [
-            hash(10, upper),
-            hash(11, self.word),
-            hash(12, self.last & 0xff | upper << 8),
-            hash(13, self.last_three()),
+            (10, upper),
+            (11, self.word),
+            (12, self.last & 0xff | upper << 8),
+            (13, self.last_three()),
         ];
         model.tree(c, Set::Char, &contexts, 6, symbol)
     }
 
     /// What a symbol stands for: a byte, or nothing where it only changes the
     /// case. `next` is the byte behind an escape.
-    pub(super) fn byte<C: Coder, S: AsRef<[u32]> + AsMut<[u32]>>(
+    pub(super) fn byte<C: Coder>(
         &mut self,
         c: &mut C,
-        model: &mut Model<S>,
+        model: &mut Mixer<'_>,
         symbol: u32,
         next: Option<u8>,
     ) -> Option<u8> {
@@ -100,7 +100,7 @@ impl History {
             UNDERSCORE => b'_',
             DIGIT..CASE => letter(b'0', symbol - DIGIT),
             ESCAPE => {
-                let byte = model.tree(c, Set::Char, &[hash(14, 0)], 8, next.unwrap_or(0).into());
+                let byte = model.tree(c, Set::Char, &[(14, 0)], 8, next.unwrap_or(0).into());
                 u8::try_from(byte).unwrap_or(0)
             }
             _ => usize::try_from(symbol - OTHER)

@@ -8,6 +8,7 @@ mod root;
 use core::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use os_release::OS_RELEASE_MAX;
 pub use os_release::OsRelease;
@@ -45,6 +46,12 @@ const PROC_LINE_MAX: u64 = 4096;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Host {
+    /// Shared by whoever has to tell of it: selections and errors.
+    facts: Arc<Facts>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Facts {
     release: String,
     version: String,
     machine: Option<String>,
@@ -92,6 +99,10 @@ impl Host {
         Self::default().with_release(release).with_machine(machine)
     }
 
+    fn facts(&mut self) -> &mut Facts {
+        Arc::make_mut(&mut self.facts)
+    }
+
     /// This machine.
     ///
     /// Kernel: `uname(2)`; the machine is the kernel's own also under the
@@ -117,24 +128,10 @@ impl Host {
     /// # Errors
     /// Only when a file that one of the two variables names can't be used.
     pub fn detect() -> Result<Self, HostError> {
-        let uname = rustix::system::uname();
-        let mut host = Self::detect_under("/")
-            .with_release(uname.release().to_string_lossy())
-            .with_version(uname.version().to_string_lossy());
-        host.machine = machine::of_kernel(&uname.machine().to_string_lossy()).or(host.machine);
-        let named = [OS_RELEASE_VARIABLE, BTF_VARIABLE].map(|name| {
-            let value = std::env::var_os(name).filter(|value| !value.is_empty());
-            value.map(|value| (name, value))
-        });
-        let is_trusted = named.iter().any(Option::is_some) && environment_is_trusted();
-        for (name, path) in named.into_iter().flatten() {
-            if !is_trusted {
-                host.ignored.push(name);
-            } else if name == BTF_VARIABLE {
-                host = host.with_operator_btf(path)?;
-            } else {
-                host = host.with_os_release_file(path)?;
-            }
+        let mut host = Self::detect_under("/");
+        // Nobody shares it yet.
+        if let Some(facts) = Arc::get_mut(&mut host.facts) {
+            facts.add_of_this_process()?;
         }
         Ok(host)
     }
@@ -150,7 +147,147 @@ impl Host {
     /// own os-release breaks no tie. Who knows that it is the machine's says so
     /// with [`with_os_release_file`](Host::with_os_release_file).
     pub fn detect_under(root: impl AsRef<Path>) -> Self {
-        let root = Root::new(root.as_ref());
+        Facts::under(root.as_ref()).shared()
+    }
+
+    /// With this `uname -r`.
+    pub fn with_release(mut self, release: impl Into<String>) -> Self {
+        self.facts().release = release.into();
+        self
+    }
+
+    /// With this `uname -v`.
+    pub fn with_version(mut self, version: impl Into<String>) -> Self {
+        self.facts().version = version.into();
+        self
+    }
+
+    /// With this `uname -m`.
+    pub fn with_machine(mut self, machine: impl Into<String>) -> Self {
+        self.facts().machine = Some(machine.into());
+        self
+    }
+
+    /// With an os-release content that is known to be the host's. It goes
+    /// before all that were found.
+    pub fn with_os_release(mut self, content: &[u8]) -> Self {
+        self.facts()
+            .take_os_release("given".into(), OsRelease::parse(content));
+        self
+    }
+
+    /// With an os-release file that is known to be the host's.
+    ///
+    /// # Errors
+    /// When it can't be read, or names no distribution.
+    pub fn with_os_release_file(mut self, path: impl Into<PathBuf>) -> Result<Self, HostError> {
+        self.facts().take_os_release_file(path.into())?;
+        Ok(self)
+    }
+
+    /// With the kernel's own BTF at this path, or none.
+    pub fn with_kernel_btf(mut self, kernel_btf: Option<PathBuf>) -> Self {
+        self.facts().kernel_btf = kernel_btf;
+        self
+    }
+
+    /// With a BTF file that is to be used whatever the bundle holds.
+    ///
+    /// # Errors
+    /// When it can't be read, or is no BTF file.
+    pub fn with_operator_btf(mut self, path: impl Into<PathBuf>) -> Result<Self, HostError> {
+        self.facts().take_operator_btf(path.into())?;
+        Ok(self)
+    }
+
+    /// `uname -r`; empty when unknown.
+    pub fn release(&self) -> &str {
+        &self.facts.release
+    }
+
+    /// `uname -v`; empty when unknown.
+    pub fn version(&self) -> &str {
+        &self.facts.version
+    }
+
+    /// The architecture that `uname -m` names, if known.
+    pub fn arch(&self) -> Option<Arch<'_>> {
+        self.facts.machine.as_deref().map(Arch::new)
+    }
+
+    /// The os-release that describes the host; none when there is only this
+    /// process's own, which may be a container image's.
+    pub fn os_release(&self) -> Option<&OsRelease> {
+        self.hosts_os_releases().next()
+    }
+
+    /// Where the kernel shows its own BTF.
+    pub fn kernel_btf(&self) -> Option<&Path> {
+        self.facts.kernel_btf.as_deref()
+    }
+
+    /// The BTF file that the operator gave.
+    pub fn operator_btf(&self) -> Option<&Path> {
+        self.facts.operator_btf.as_deref()
+    }
+
+    /// What may break a tie: what was given, and else what was found.
+    pub(crate) fn hosts_os_releases(&self) -> impl Iterator<Item = &OsRelease> {
+        let given = |file: &OsReleaseFile| file.origin == Origin::Given;
+        let any_given = self.facts.os_releases.iter().any(given);
+        self.facts
+            .os_releases
+            .iter()
+            .filter(move |file| file.origin.is_hosts() && given(file) == any_given)
+            .filter_map(|file| file.content.as_ref().ok())
+    }
+
+    /// The operator's variables that were set and did not count.
+    pub(crate) fn ignored_variables(&self) -> &[&'static str] {
+        &self.facts.ignored
+    }
+
+    pub(crate) fn os_release_files(&self) -> &[OsReleaseFile] {
+        &self.facts.os_releases
+    }
+}
+
+impl Facts {
+    /// The path in a variable of the operator's, if that counts.
+    fn operators(&mut self, variable: &'static str) -> Option<PathBuf> {
+        let path = std::env::var_os(variable).filter(|path| !path.is_empty())?;
+        if environment_is_trusted() {
+            return Some(path.into());
+        }
+        self.ignored.push(variable);
+        None
+    }
+
+    /// What the kernel and the environment say to this process.
+    fn add_of_this_process(&mut self) -> Result<(), HostError> {
+        let uname = rustix::system::uname();
+        self.release = uname.release().to_string_lossy().into_owned();
+        self.version = uname.version().to_string_lossy().into_owned();
+        if let Some(machine) = machine::of_kernel(&uname.machine().to_string_lossy()) {
+            self.machine = Some(machine);
+        }
+        if let Some(path) = self.operators(OS_RELEASE_VARIABLE) {
+            self.take_os_release_file(path)?;
+        }
+        if let Some(path) = self.operators(BTF_VARIABLE) {
+            self.take_operator_btf(path)?;
+        }
+        Ok(())
+    }
+
+    fn shared(self) -> Host {
+        Host {
+            facts: Arc::new(self),
+        }
+    }
+
+    fn under(root: &Path) -> Self {
+        let root = Root::new(root);
         let line = |name: &str| {
             let path = format!("proc/sys/kernel/{name}");
             let content = root.read(&path, PROC_LINE_MAX).ok()?;
@@ -168,7 +305,7 @@ impl Host {
         host.add_os_release(&root, "host", Origin::HostMount);
         let in_initial_namespace = root
             .link("proc/self/ns/pid")
-            .is_ok_and(|namespace| namespace == Path::new(INITIAL_PID_NAMESPACE));
+            .is_ok_and(|namespace| namespace.as_os_str() == INITIAL_PID_NAMESPACE);
         if in_initial_namespace {
             host.add_os_release(&root, "proc/1/root", Origin::Init);
         }
@@ -178,161 +315,72 @@ impl Host {
 
     fn add_os_release(&mut self, root: &Root, below: &str, origin: Origin) {
         const FILES: [&str; 2] = ["etc/os-release", "usr/lib/os-release"];
-        let mut failure = (root.path(below).join(FILES[0]), "not there".to_owned());
+        let mut place = FILES[0];
+        let mut content = Err("not there".to_owned());
         for file in FILES {
-            let path = root.path(below).join(file);
-            let content = root
-                .below(below)
-                .and_then(|root| root.read(file, OS_RELEASE_MAX));
-            match content {
-                Ok(content) => {
-                    self.os_releases.push(OsReleaseFile {
-                        origin,
-                        path,
-                        content: Ok(OsRelease::parse(&content)),
-                    });
-                    return;
+            match root.read_below(below, file, OS_RELEASE_MAX) {
+                Ok(text) => {
+                    (place, content) = (file, Ok(OsRelease::parse(&text)));
+                    break;
                 }
                 Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-                Err(error) => failure = (path, error.to_string()),
+                Err(error) => (place, content) = (file, Err(format!("{error}"))),
             }
         }
         self.os_releases.push(OsReleaseFile {
             origin,
-            path: failure.0,
-            content: Err(failure.1),
+            path: root.path(below).join(place),
+            content,
         });
     }
 
-    /// With this `uname -r`.
-    pub fn with_release(self, release: impl Into<String>) -> Self {
-        let release = release.into();
-        Self { release, ..self }
-    }
-
-    /// With this `uname -v`.
-    pub fn with_version(self, version: impl Into<String>) -> Self {
-        let version = version.into();
-        Self { version, ..self }
-    }
-
-    /// With this `uname -m`.
-    pub fn with_machine(self, machine: impl Into<String>) -> Self {
-        let machine = Some(machine.into());
-        Self { machine, ..self }
-    }
-
-    /// With an os-release content that is known to be the host's. It goes
-    /// before all that were found.
-    pub fn with_os_release(self, content: &[u8]) -> Self {
-        self.with_given(PathBuf::from("given"), OsRelease::parse(content))
-    }
-
-    /// With an os-release file that is known to be the host's.
-    ///
-    /// # Errors
-    /// When it can't be read, or names no distribution.
-    pub fn with_os_release_file(self, path: impl Into<PathBuf>) -> Result<Self, HostError> {
-        let path = path.into();
-        let error = |cause| HostError {
-            what: "the os-release file",
-            path: path.clone(),
-            cause,
+    fn take_os_release_file(&mut self, path: PathBuf) -> Result<(), HostError> {
+        let cause = match read_regular(&path, OS_RELEASE_MAX) {
+            Ok(content) => {
+                let content = OsRelease::parse(&content);
+                if content.id().is_some() {
+                    self.take_os_release(path, content);
+                    return Ok(());
+                }
+                Cause::NoId
+            }
+            Err(error) => Cause::Io(error),
         };
-        let content = read_regular(&path, OS_RELEASE_MAX).map_err(|e| error(Cause::Io(e)))?;
-        let content = OsRelease::parse(&content);
-        if content.id().is_none() {
-            return Err(error(Cause::NoId));
-        }
-        Ok(self.with_given(path, content))
+        Err(HostError {
+            what: "the os-release file",
+            path,
+            cause,
+        })
     }
 
-    fn with_given(mut self, path: PathBuf, content: OsRelease) -> Self {
-        self.os_releases.retain(|file| file.origin != Origin::Given);
-        let file = OsReleaseFile {
+    /// Puts what was given before all that was found, in the place of what was
+    /// given before.
+    fn take_os_release(&mut self, path: PathBuf, content: OsRelease) {
+        let given = OsReleaseFile {
             origin: Origin::Given,
             path,
             content: Ok(content),
         };
-        self.os_releases.insert(0, file);
-        self
-    }
-
-    /// With the kernel's own BTF at this path, or none.
-    pub fn with_kernel_btf(self, kernel_btf: Option<PathBuf>) -> Self {
-        Self { kernel_btf, ..self }
-    }
-
-    /// With a BTF file that is to be used whatever the bundle holds.
-    ///
-    /// # Errors
-    /// When it can't be read, or is no BTF file.
-    pub fn with_operator_btf(self, path: impl Into<PathBuf>) -> Result<Self, HostError> {
-        let path = path.into();
-        let error = |cause| HostError {
-            what: "the BTF file",
-            path: path.clone(),
-            cause,
-        };
-        let start: [u8; 2] = read_start(&path).map_err(|e| error(Cause::Io(e)))?;
-        if !is_btf(start) {
-            return Err(error(Cause::NoBtf));
+        match self.os_releases.first_mut() {
+            Some(first) if first.origin == Origin::Given => *first = given,
+            _ => self.os_releases.insert(0, given),
         }
-        let operator_btf = Some(path);
-        Ok(Self {
-            operator_btf,
-            ..self
+    }
+
+    fn take_operator_btf(&mut self, path: PathBuf) -> Result<(), HostError> {
+        let cause = match read_start(&path) {
+            Ok(start) if is_btf(start) => {
+                self.operator_btf = Some(path);
+                return Ok(());
+            }
+            Ok(_) => Cause::NoBtf,
+            Err(error) => Cause::Io(error),
+        };
+        Err(HostError {
+            what: "the BTF file",
+            path,
+            cause,
         })
-    }
-
-    /// `uname -r`; empty when unknown.
-    pub fn release(&self) -> &str {
-        &self.release
-    }
-
-    /// `uname -v`; empty when unknown.
-    pub fn version(&self) -> &str {
-        &self.version
-    }
-
-    /// The architecture that `uname -m` names, if known.
-    pub fn arch(&self) -> Option<Arch<'_>> {
-        self.machine.as_deref().map(Arch::new)
-    }
-
-    /// The os-release that describes the host; none when there is only this
-    /// process's own, which may be a container image's.
-    pub fn os_release(&self) -> Option<&OsRelease> {
-        self.hosts_os_releases().next()
-    }
-
-    /// Where the kernel shows its own BTF.
-    pub fn kernel_btf(&self) -> Option<&Path> {
-        self.kernel_btf.as_deref()
-    }
-
-    /// The BTF file that the operator gave.
-    pub fn operator_btf(&self) -> Option<&Path> {
-        self.operator_btf.as_deref()
-    }
-
-    /// What may break a tie: what was given, and else what was found.
-    pub(crate) fn hosts_os_releases(&self) -> impl Iterator<Item = &OsRelease> {
-        let given = |file: &OsReleaseFile| file.origin == Origin::Given;
-        let any_given = self.os_releases.iter().any(given);
-        self.os_releases
-            .iter()
-            .filter(move |file| file.origin.is_hosts() && given(file) == any_given)
-            .filter_map(|file| file.content.as_ref().ok())
-    }
-
-    /// The operator's variables that were set and did not count.
-    pub(crate) fn ignored_variables(&self) -> &[&'static str] {
-        &self.ignored
-    }
-
-    pub(crate) fn os_release_files(&self) -> &[OsReleaseFile] {
-        &self.os_releases
     }
 }
 
@@ -393,14 +441,12 @@ impl fmt::Display for OsReleaseFile {
 }
 
 /// A file that the operator named can't be used.
-#[derive(Debug)]
 pub struct HostError {
     what: &'static str,
     path: PathBuf,
     cause: Cause,
 }
 
-#[derive(Debug)]
 enum Cause {
     Io(io::Error),
     NoId,
@@ -418,6 +464,13 @@ impl fmt::Display for HostError {
                  `pahole --btf_encode_detached` writes it",
             ),
         }
+    }
+}
+
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for HostError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

@@ -37,8 +37,10 @@ impl OsRelease {
                 "VERSION_CODENAME" => &mut fields.version_codename,
                 "UBUNTU_CODENAME" => &mut fields.ubuntu_codename,
                 "ID_LIKE" => {
-                    let value = unquote(value);
-                    fields.id_like = value.split_whitespace().map(str::to_owned).collect();
+                    fields.id_like.clear();
+                    for name in unquote(value).split_whitespace() {
+                        fields.id_like.push(name.to_owned());
+                    }
                     continue;
                 }
                 _ => continue,
@@ -80,20 +82,31 @@ fn unquote(value: &str) -> String {
     let mut quote = None;
     let mut chars = value.chars();
     while let Some(c) = chars.next() {
-        match (quote, c) {
-            (None, '"' | '\'') => quote = Some(c),
-            (Some(open), c) if c == open => quote = None,
+        let kept = match (quote, c) {
+            (None, '"' | '\'') => {
+                quote = Some(c);
+                continue;
+            }
+            (Some(open), c) if c == open => {
+                quote = None;
+                continue;
+            }
             (None | Some('"'), '\\') => match chars.next() {
                 // In double quotes a backslash stands for itself before
                 // anything but these.
-                Some(next @ ('$' | '"' | '\\' | '`')) => word.push(next),
-                Some(next) if quote.is_none() => word.push(next),
-                Some(next) => word.extend(['\\', next]),
-                None => word.push('\\'),
+                Some(next @ ('$' | '"' | '\\' | '`')) => next,
+                Some(next) => {
+                    if quote.is_some() {
+                        word.push('\\');
+                    }
+                    next
+                }
+                None => '\\',
             },
             (None, c) if c.is_whitespace() => break,
-            (_, c) => word.push(c),
-        }
+            (_, c) => c,
+        };
+        word.push(kept);
     }
     word
 }

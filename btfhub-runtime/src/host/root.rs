@@ -1,6 +1,5 @@
 //! Reading small files below a directory that stands for `/`.
 
-use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -23,15 +22,19 @@ impl Root {
         Self(path.to_owned())
     }
 
-    /// The root that `path` below this one stands for.
+    /// The content of the regular file at `path`, as seen from the root that
+    /// `root` below this one stands for.
     ///
-    /// On the running system the kernel follows it: `/proc/1/root` is a link
-    /// whose text says nothing of where it leads.
-    pub(super) fn below(&self, path: &str) -> io::Result<Self> {
-        if self.0 == Path::new("/") {
-            return Ok(Self(self.0.join(path)));
-        }
-        self.resolve(path).map(Self)
+    /// On the running system the kernel follows the latter: `/proc/1/root` is a
+    /// link whose text says nothing of where it leads.
+    pub(super) fn read_below(&self, root: &str, path: &str, limit: u64) -> io::Result<Vec<u8>> {
+        let is_the_systems = self.0.has_root() && self.0.parent().is_none();
+        let below = if is_the_systems {
+            self.0.join(root)
+        } else {
+            self.resolve(root)?
+        };
+        Self(below).read(path, limit)
     }
 
     /// The path below this root as a user would name it.
@@ -58,68 +61,73 @@ impl Root {
     }
 
     fn resolve(&self, path: &str) -> io::Result<PathBuf> {
-        let mut todo: VecDeque<OsString> = VecDeque::new();
-        push_front(&mut todo, Path::new(path));
-        let mut done: Vec<OsString> = Vec::new();
+        let mut todo = Vec::new();
+        push_names(&mut todo, Path::new(path));
+        let mut here = self.0.clone();
+        // How many names `here` is below this root.
+        let mut depth = 0;
         let mut links = 0;
-        while let Some(name) = todo.pop_front() {
+        while let Some(name) = todo.pop() {
             if name == ".." {
-                done.pop();
+                if depth > 0 {
+                    here.pop();
+                    depth -= 1;
+                }
                 continue;
             }
-            let here: PathBuf = self
-                .0
-                .components()
-                .map(|c| c.as_os_str().to_owned())
-                .chain(done.iter().cloned())
-                .chain([name.clone()])
-                .collect();
+            here.push(name);
             match fs::read_link(&here) {
                 Ok(target) => {
                     links += 1;
                     if links > LINKS_MAX {
                         return Err(rustix::io::Errno::LOOP.into());
                     }
+                    here.pop();
                     if target.is_absolute() {
-                        done.clear();
+                        here.clone_from(&self.0);
+                        depth = 0;
                     }
-                    push_front(&mut todo, &target);
+                    push_names(&mut todo, &target);
                 }
                 // EINVAL: it is there and is no link.
-                Err(error) if error.kind() == io::ErrorKind::InvalidInput => done.push(name),
+                Err(error) if error.kind() == io::ErrorKind::InvalidInput => depth += 1,
                 Err(error) => return Err(error),
             }
         }
-        let mut resolved = self.0.clone();
-        resolved.extend(done);
-        Ok(resolved)
+        Ok(here)
     }
 }
 
-/// Puts the names of `path` before those that wait.
-fn push_front(todo: &mut VecDeque<OsString>, path: &Path) {
+/// Puts the names of `path` on top of those that wait, the first topmost.
+fn push_names(todo: &mut Vec<OsString>, path: &Path) {
     for component in path.components().rev() {
-        match component {
-            Component::Normal(name) => todo.push_front(name.to_owned()),
-            Component::ParentDir => todo.push_front("..".into()),
-            Component::RootDir | Component::CurDir | Component::Prefix(_) => {}
+        if let Component::Normal(_) | Component::ParentDir = component {
+            todo.push(component.as_os_str().to_owned());
         }
     }
 }
 
 /// The content of the regular file at `path`, links followed as usual.
 pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut file = open_regular(path)?;
     let mut content = Vec::new();
-    open_regular(path)?
-        .take(limit.saturating_add(1))
-        .read_to_end(&mut content)?;
-    if u64::try_from(content.len()).is_ok_and(|len| len > limit) {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("longer than {limit} bytes"),
-        ));
+    let mut piece = [0; 16 * 1024];
+    loop {
+        let read = match file.read(&mut piece) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+            read => read?,
+        };
+        if read == 0 {
+            return Ok(content);
+        }
+        content.extend_from_slice(piece.get(..read).unwrap_or(&[]));
+        if u64::try_from(content.len()).is_ok_and(|len| len > limit) {
+            return Err(io::Error::new(
+                io::ErrorKind::FileTooLarge,
+                format!("longer than {limit} bytes"),
+            ));
+        }
     }
-    Ok(content)
 }
 
 /// The first bytes of the regular file at `path`, links followed as usual.

@@ -4,7 +4,7 @@
 use core::cmp::Ordering;
 
 use super::order::within_series;
-use super::{Filter, publisher};
+use super::{Filter, publisher, publisher::Rank};
 use crate::bundle::Entry;
 use crate::host::OsRelease;
 use crate::{Bundle, BundleError, Host};
@@ -16,50 +16,74 @@ const SERIES_MAX: usize = 16;
 /// The neighbours of a release, series by series.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Nearest<'a> {
-    series: [Option<Neighbours<'a>>; SERIES_MAX],
+    series: [Neighbours<'a>; SERIES_MAX],
+    count: usize,
     /// Whether there was room for every series.
     pub(super) is_complete: bool,
 }
 
 impl<'a> Nearest<'a> {
-    pub(super) fn series(&self) -> impl Iterator<Item = &Neighbours<'a>> + Clone {
-        self.series.iter().flatten()
+    fn series(&self) -> &[Neighbours<'a>] {
+        self.series.get(..self.count).unwrap_or(&[])
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'a>> + Clone {
-        self.series().flat_map(Neighbours::entries)
+    /// The place of the series of `entry`, a new one if it is the first of
+    /// its; none when there is no room.
+    fn series_of(&mut self, entry: &Entry<'_>) -> Option<&mut Neighbours<'a>> {
+        let known = self.series().iter().position(|series| series.is_of(entry));
+        let at = known.unwrap_or(self.count);
+        let series = self.series.get_mut(at)?;
+        self.count = self.count.max(at + 1);
+        Some(series)
+    }
+
+    pub(super) fn entries(&self) -> impl Iterator<Item = &Entry<'a>> {
+        self.series().iter().flat_map(Neighbours::entries)
+    }
+
+    /// Rules out the neighbours that the kernel itself contradicts.
+    pub(super) fn filter<'h>(&self, host: &'h Host) -> Filter<'a, 'h> {
+        let mut filter = Filter::new(host);
+        for entry in self.entries() {
+            filter.know(entry);
+        }
+        filter
     }
 }
 
 /// One distribution's version, and its kernels next to the one that is sought.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Neighbours<'a> {
+struct Neighbours<'a> {
     below: Option<Entry<'a>>,
     above: Option<Entry<'a>>,
 }
 
 impl<'a> Neighbours<'a> {
     /// The neighbours, when both are there and share a class.
-    fn agreed(&self) -> Option<(Entry<'a>, Entry<'a>)> {
-        let (below, above) = self.below.zip(self.above)?;
+    fn agreed(&self) -> Option<(&Entry<'a>, &Entry<'a>)> {
+        let (below, above) = self.below.as_ref().zip(self.above.as_ref())?;
         (below.class() == above.class()).then_some((below, above))
     }
 
-    pub(super) fn entries(&self) -> impl Iterator<Item = Entry<'a>> + Clone + use<'a> {
-        [self.below, self.above].into_iter().flatten()
+    fn entries(&self) -> impl Iterator<Item = &Entry<'a>> {
+        self.below.iter().chain(&self.above)
     }
 
     /// How well `os` names the series.
-    fn rank(&self, os: &OsRelease) -> Option<impl Ord + use<>> {
+    fn rank(&self, os: &OsRelease) -> Option<Rank> {
         publisher::rank(os, &self.entries().next()?.kernel())
     }
 
     fn is_of(&self, entry: &Entry<'_>) -> bool {
-        self.entries().next().is_some_and(|own| {
-            let (own, kernel) = (own.kernel(), entry.kernel());
-            (own.distro, own.version, own.arch) == (kernel.distro, kernel.version, kernel.arch)
-        })
+        let own = self.entries().next();
+        own.is_some_and(|own| order(own, entry).is_eq())
     }
+}
+
+/// The order of the series of two entries.
+pub(super) fn order(a: &Entry<'_>, b: &Entry<'_>) -> Ordering {
+    let (a, b) = (a.kernel(), b.kernel());
+    (a.distro, a.version, a.arch).cmp(&(b.distro, b.version, b.arch))
 }
 
 /// The neighbours of the host's release.
@@ -68,7 +92,11 @@ impl<'a> Neighbours<'a> {
 /// When the bundle is damaged.
 pub(super) fn nearest<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Nearest<'a>, BundleError> {
     let mut nearest = Nearest {
-        series: [None; SERIES_MAX],
+        series: [Neighbours {
+            below: None,
+            above: None,
+        }; SERIES_MAX],
+        count: 0,
         is_complete: true,
     };
     for entry in bundle.kernels() {
@@ -80,23 +108,15 @@ pub(super) fn nearest<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Nearest<'a
         let Some(order @ (Ordering::Less | Ordering::Greater)) = order else {
             continue;
         };
-        let slot = nearest
-            .series
-            .iter_mut()
-            .find(|slot| slot.as_ref().is_none_or(|series| series.is_of(&entry)));
-        let Some(slot) = slot else {
+        let Some(series) = nearest.series_of(&entry) else {
             nearest.is_complete = false;
             continue;
         };
-        let series = slot.get_or_insert(Neighbours {
-            below: None,
-            above: None,
-        });
         let (side, nearer) = match order {
             Ordering::Less => (&mut series.below, Ordering::Greater),
             _ => (&mut series.above, Ordering::Less),
         };
-        let is_nearer = side.is_none_or(|old| {
+        let is_nearer = side.as_ref().is_none_or(|old| {
             within_series(entry.kernel().release, old.kernel().release) == Some(nearer)
         });
         if is_nearer {
@@ -106,6 +126,9 @@ pub(super) fn nearest<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Nearest<'a
     Ok(nearest)
 }
 
+/// The neighbours below and above.
+pub(super) type Pair<'a> = (Entry<'a>, Entry<'a>);
+
 /// The neighbours whose class can be inferred to be the host's.
 ///
 /// The kernel may be of each series that has a neighbour of it. So all of them
@@ -114,48 +137,51 @@ pub(super) fn nearest<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Nearest<'a
 ///
 /// # Errors
 /// When the bundle is damaged.
-pub(super) fn infer<'a>(
-    bundle: &Bundle<'a>,
-    host: &Host,
-) -> Result<Option<(Entry<'a>, Entry<'a>)>, BundleError> {
+pub(super) fn infer<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Option<Pair<'a>>, BundleError> {
     let nearest = nearest(bundle, host)?;
-    let filter = Filter::new(host, nearest.entries().map(Ok))?;
-    let possible = || {
-        nearest.series().filter(|series| {
-            let mut entries = series.entries();
-            entries.any(|entry| filter.contradiction(&entry).is_none())
-        })
-    };
     if !nearest.is_complete {
         return Ok(None);
     }
-    let mut inferred = common(possible());
-    if inferred.is_some() {
-        return Ok(inferred);
+    let filter = nearest.filter(host);
+    let is_possible = |series: &Neighbours<'a>| {
+        let mut entries = series.entries();
+        entries.any(|entry| filter.contradiction(entry).is_none())
+    };
+    let series = nearest.series();
+    let mut inferred = common(series, &is_possible);
+    if let Some((below, above)) = inferred {
+        return Ok(Some((*below, *above)));
     }
     for os in host.hosts_os_releases() {
-        let Some(best) = possible().filter_map(|series| series.rank(os)).min() else {
+        let mut best: Option<Rank> = None;
+        for series in series.iter().filter(|series| is_possible(series)) {
+            if let Some(rank) = series.rank(os) {
+                best = Some(best.map_or(rank, |best| rank.min(best)));
+            }
+        }
+        if best.is_none() {
             continue;
-        };
-        let named = possible().filter(|series| series.rank(os).as_ref() == Some(&best));
-        match (common(named), inferred) {
+        }
+        let named = common(series, &|series| {
+            is_possible(series) && series.rank(os) == best
+        });
+        match (named, inferred) {
             (Some(pair), None) => inferred = Some(pair),
             (Some((a, _)), Some((b, _))) if a.class() == b.class() => {}
             _ => return Ok(None),
         }
     }
-    Ok(inferred)
+    Ok(inferred.map(|(below, above)| (*below, *above)))
 }
 
-/// The first of these series' neighbours, when all of them are of one class.
-fn common<'a, 's>(
-    series: impl Iterator<Item = &'s Neighbours<'a>>,
-) -> Option<(Entry<'a>, Entry<'a>)>
-where
-    'a: 's,
-{
+/// The neighbours in the first of those series that are `meant`, when all of
+/// them are of one class.
+fn common<'n, 'a>(
+    series: &'n [Neighbours<'a>],
+    meant: &dyn Fn(&Neighbours<'a>) -> bool,
+) -> Option<(&'n Entry<'a>, &'n Entry<'a>)> {
     let mut first = None;
-    for series in series {
+    for series in series.iter().filter(|series| meant(series)) {
         let pair = series.agreed()?;
         let (below, _) = first.get_or_insert(pair);
         if below.class() != pair.0.class() {

@@ -1,17 +1,15 @@
 //! Why a host gets no BTF.
 
 use core::fmt;
-use std::collections::BTreeMap;
 
 use super::selection::About;
-use super::{Filter, bracket, of_this_release, publisher};
+use super::{Candidates, Filter, bracket, each_of_this_release, publisher};
 use crate::bundle::Entry;
 use crate::host::BTF_VARIABLE;
 use crate::{Bundle, BundleError, Host};
 
 /// Why [`select`](super::select) has no answer. `{:#}` prints what is known of
 /// the host as well.
-#[derive(Debug)]
 #[non_exhaustive]
 pub enum SelectError {
     /// The bundle has nothing for this kernel.
@@ -64,14 +62,13 @@ pub struct Ambiguous {
 
 impl NotFound {
     pub(super) fn explain(bundle: &Bundle<'_>, host: &Host) -> Result<Self, BundleError> {
-        let filter = Filter::new(host, of_this_release(bundle, host))?;
+        let filter = Filter::of_release(bundle, host)?;
         let mut ruled_out = Vec::new();
-        for entry in of_this_release(bundle, host) {
-            let entry = entry?;
-            if let Some(why) = filter.contradiction(&entry) {
-                ruled_out.push((entry.kernel().to_string(), why.to_string()));
+        each_of_this_release(bundle, host, &mut |entry| {
+            if let Some(why) = filter.contradiction(entry) {
+                ruled_out.push((name(entry), format!("{why}")));
             }
-        }
+        })?;
         Ok(Self {
             nearest: nearest(bundle, host)?,
             host: host.clone(),
@@ -81,55 +78,70 @@ impl NotFound {
     }
 }
 
+/// What an error calls an entry. (`to_string` is compiled wherever it is used,
+/// what `format!` calls is in std.)
+fn name(entry: &Entry<'_>) -> String {
+    format!("{}", entry.kernel())
+}
+
 /// The neighbours in the series that the host's kernel may be of.
 fn nearest(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>, BundleError> {
     let all = bracket::nearest(bundle, host)?;
-    let filter = Filter::new(host, all.entries().map(Ok))?;
-    let mut nearest: Vec<_> = all.entries().collect();
-    nearest.retain(|entry| filter.contradiction(entry).is_none());
-    // Below stays before above.
-    nearest.sort_by(|a, b| {
-        let (a, b) = (a.kernel(), b.kernel());
-        (a.distro, a.version, a.arch).cmp(&(b.distro, b.version, b.arch))
-    });
-    Ok(nearest
-        .iter()
-        .map(|entry| entry.kernel().to_string())
-        .collect())
+    let filter = all.filter(host);
+    let mut nearest: Vec<&Entry<'_>> = Vec::new();
+    for entry in all.entries() {
+        if filter.contradiction(entry).is_none() {
+            // In its place among the few there are: to sort them takes code
+            // that is made for many. Below stays before above.
+            let at = nearest.partition_point(|before| bracket::order(before, entry).is_le());
+            nearest.insert(at, entry);
+        }
+    }
+    let mut names = Vec::new();
+    for entry in nearest {
+        names.push(name(entry));
+    }
+    Ok(names)
 }
 
 fn holdings(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<Holding>, BundleError> {
-    let mut own = BTreeMap::new();
-    let mut all = BTreeMap::new();
+    let mut holdings: Vec<Holding> = Vec::new();
+    let mut only_own = false;
     for entry in bundle.kernels() {
         let entry = entry?;
         let kernel = entry.kernel();
         if host.arch().is_some_and(|arch| arch != kernel.arch) {
             continue;
         }
-        let series = format!("{}/{}", kernel.distro, kernel.version);
         let is_own = host
             .os_release()
             .is_some_and(|os| publisher::names(os, kernel.distro));
-        if is_own {
-            *own.entry(series.clone()).or_insert(0) += 1;
+        if is_own && !only_own {
+            holdings.clear();
+            only_own = true;
         }
-        *all.entry(series).or_insert(0) += 1;
+        if only_own && !is_own {
+            continue;
+        }
+        let series = format!("{}/{}", kernel.distro, kernel.version);
+        match holdings.binary_search_by(|holding| holding.series.cmp(&series)) {
+            Ok(at) => holdings[at].kernels += 1,
+            Err(at) => holdings.insert(at, Holding { series, kernels: 1 }),
+        }
     }
-    let served = if own.is_empty() { all } else { own };
-    let holding = |(series, kernels)| Holding { series, kernels };
-    Ok(served.into_iter().map(holding).collect())
+    Ok(holdings)
 }
 
 impl Ambiguous {
-    pub(super) fn explain<'a>(
-        candidates: impl Iterator<Item = Result<Entry<'a>, BundleError>>,
+    pub(super) fn explain(
+        candidates: &Candidates<'_, '_>,
         host: &Host,
     ) -> Result<Self, BundleError> {
-        let names = candidates.map(|entry| Ok(entry?.kernel().to_string()));
+        let mut names = Vec::new();
+        candidates.each(&mut |entry| names.push(name(entry)))?;
         Ok(Self {
             host: host.clone(),
-            candidates: names.collect::<Result<_, _>>()?,
+            candidates: names,
         })
     }
 }
@@ -162,6 +174,13 @@ impl fmt::Display for SelectError {
     }
 }
 
+/// The text: what is printed when `main` returns it.
+impl fmt::Debug for SelectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
 impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no BTF in the bundle for {}", self.host)?;
@@ -169,11 +188,8 @@ impl fmt::Display for NotFound {
             write!(f, "; {kernel} is another kernel ({why})")?;
         }
         if !self.nearest.is_empty() {
-            write!(
-                f,
-                "; nearest, but other kernels: {}",
-                self.nearest.join(", ")
-            )?;
+            f.write_str("; nearest, but other kernels: ")?;
+            write_list(f, &self.nearest)?;
         }
         f.write_str("; the bundle serves ")?;
         if self.holdings.is_empty() {
@@ -190,15 +206,25 @@ impl fmt::Display for NotFound {
     }
 }
 
+/// `a, b, c`.
+fn write_list(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
+    for (i, name) in names.iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        write!(f, "{comma}{name}")?;
+    }
+    Ok(())
+}
+
 impl fmt::Display for Ambiguous {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
             "several distributions built {}, each with other types, and nothing says which of \
-             them runs here: {}; ",
-            self.host,
-            self.candidates.join(", ")
+             them runs here: ",
+            self.host
         )?;
+        write_list(f, &self.candidates)?;
+        f.write_str("; ")?;
         f.write_str(match self.host.os_release() {
             None => {
                 "in a container, mount the host's /etc/os-release as /host/etc/os-release or \

@@ -30,7 +30,8 @@ pub(super) struct Marks<'h> {
 struct Mark<'h> {
     text: &'h str,
     place: &'static str,
-    distros: &'static [&'static str],
+    /// With blanks between them.
+    distros: &'static str,
     version: Version<'h>,
 }
 
@@ -67,23 +68,10 @@ const UNAME_V: &str = "uname -v";
 const DEBIAN: &str = "Debian";
 
 /// The distributions whose kernels' marks are known.
-const KNOWN: [&str; 13] = [
-    "almalinux",
-    "amzn",
-    "centos",
-    "debian",
-    "fedora",
-    "kylin",
-    "ol",
-    "openEuler",
-    "opensuse-leap",
-    "rhel",
-    "rocky",
-    "sles",
-    "ubuntu",
-];
+const KNOWN: &str = "almalinux amzn centos debian fedora kylin ol openEuler opensuse-leap rhel \
+                     rocky sles ubuntu";
 /// Red Hat Enterprise Linux and what is rebuilt from its sources.
-const ENTERPRISE: &[&str] = &["almalinux", "centos", "ol", "rhel", "rocky"];
+const ENTERPRISE: &str = "almalinux centos ol rhel rocky";
 
 impl<'h> Marks<'h> {
     pub(super) fn of(release: &'h str, uname_v: &'h str) -> Self {
@@ -101,7 +89,7 @@ impl<'h> Marks<'h> {
                     .map(|text| Mark {
                         text,
                         place: UNAME_V,
-                        distros: &["debian"],
+                        distros: "debian",
                         version: Version::Any,
                     }),
             ],
@@ -115,19 +103,26 @@ impl<'h> Marks<'h> {
         kernel: &KernelId<'_>,
         newest_ubuntu: &str,
     ) -> Option<Contradiction<'h>> {
+        let is_known = is_one_of(KNOWN, kernel.distro);
         if let Some((text, build)) = self.ubuntu {
             let contradicts = match kernel.distro {
                 "ubuntu" => build.contradicts(self.release, kernel.version, newest_ubuntu),
-                other => is_one_of(&KNOWN, other),
+                _ => is_known,
             };
             if contradicts {
                 let place = UNAME_V;
                 return Some(Contradiction::Has { text, place });
             }
         }
-        let mut marks = self.others.iter().flatten();
-        if let Some(Mark { text, place, .. }) = marks.find(|mark| mark.rules_out(kernel)) {
-            return Some(Contradiction::Has { text, place });
+        for mark in self.others.iter().flatten() {
+            let Mark { text, place, .. } = *mark;
+            let contradicts = match is_one_of(mark.distros, kernel.distro) {
+                true => mark.version.contradicts(kernel),
+                false => is_known,
+            };
+            if contradicts {
+                return Some(Contradiction::Has { text, place });
+            }
         }
         let (text, lacks) = match kernel.distro {
             "debian" => (
@@ -149,16 +144,14 @@ impl<'h> Marks<'h> {
     }
 }
 
-impl Mark<'_> {
-    fn rules_out(&self, kernel: &KernelId<'_>) -> bool {
-        if !is_one_of(self.distros, kernel.distro) {
-            return is_one_of(&KNOWN, kernel.distro);
-        }
+impl Version<'_> {
+    /// Whether `kernel`, of a distribution with the mark, has another one.
+    fn contradicts(self, kernel: &KernelId<'_>) -> bool {
         let entry = major(number(kernel.distro, kernel.version));
-        match self.version {
-            Version::Any => false,
-            Version::Major(version) => entry != version,
-            Version::Amazon1 => matches!(entry, "2" | "2022" | "2023"),
+        match self {
+            Self::Any => false,
+            Self::Major(version) => entry != version,
+            Self::Amazon1 => matches!(entry, "2" | "2022" | "2023"),
         }
     }
 }
@@ -178,22 +171,23 @@ fn is_named_as_debians(release: &str) -> bool {
     ENDS.iter().any(|end| release.ends_with(end))
 }
 
-fn is_one_of(distros: &[&str], distro: &str) -> bool {
-    distros.iter().any(|name| name.eq_ignore_ascii_case(distro))
+fn is_one_of(distros: &str, distro: &str) -> bool {
+    let mut names = distros.split_ascii_whitespace();
+    names.any(|name| name.eq_ignore_ascii_case(distro))
 }
 
 /// The distribution tag in the release of an RPM (`.el8_5`, `.amzn2`, `.fc32`).
 fn rpm_mark(release: &str) -> Option<Mark<'_>> {
     release.split('.').find_map(|text| {
         let (letters, digits, rest) = letters_digits(text)?;
-        let (distros, version): (&[&str], _) = match letters {
-            "el" if rest.ends_with("uek") => (&["ol"], Version::Major(digits)),
+        let (distros, version) = match letters {
+            "el" if rest.ends_with("uek") => ("ol", Version::Major(digits)),
             "el" => (ENTERPRISE, Version::Major(digits)),
-            "amzn" if digits == "1" => (&["amzn"], Version::Amazon1),
-            "amzn" => (&["amzn"], Version::Major(digits)),
-            "fc" => (&["fedora"], Version::Major(digits)),
-            "oe" => (&["openEuler"], Version::Any),
-            "ky" => (&["kylin"], Version::Any),
+            "amzn" if digits == "1" => ("amzn", Version::Amazon1),
+            "amzn" => ("amzn", Version::Major(digits)),
+            "fc" => ("fedora", Version::Major(digits)),
+            "oe" => ("openEuler", Version::Any),
+            "ky" => ("kylin", Version::Any),
             _ => return None,
         };
         Some(Mark {
@@ -214,7 +208,7 @@ fn debian_mark<'h>(text: &'h str, place: &'static str) -> Option<Mark<'h>> {
         matches!(letters, "deb" | "bpo").then_some(Mark {
             text,
             place,
-            distros: &["debian"],
+            distros: "debian",
             version: Version::Major(digits),
         })
     })
@@ -222,10 +216,10 @@ fn debian_mark<'h>(text: &'h str, place: &'static str) -> Option<Mark<'h>> {
 
 /// `el`, `8` and `_5` of `el8_5`.
 fn letters_digits(text: &str) -> Option<(&str, &str, &str)> {
-    let (letters, rest) = text.split_at_checked(text.find(|c: char| c.is_ascii_digit())?)?;
-    let end = rest
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(rest.len());
+    let start = text.bytes().position(|byte| byte.is_ascii_digit())?;
+    let (letters, rest) = text.split_at_checked(start)?;
+    let end = rest.bytes().position(|byte| !byte.is_ascii_digit());
+    let end = end.unwrap_or(rest.len());
     let (digits, rest) = rest.split_at_checked(end)?;
     Some((letters, digits, rest))
 }

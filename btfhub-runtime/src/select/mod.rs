@@ -10,11 +10,10 @@ mod series;
 mod ubuntu;
 
 use core::cmp::Ordering;
-use std::borrow::Cow;
 
 pub use error::{Ambiguous, Holding, NotFound, SelectError};
 use marks::{Contradiction, Marks};
-use publisher::Name;
+use publisher::{Name, Rank};
 pub(crate) use selection::Choice;
 use selection::Reason;
 pub use selection::Selection;
@@ -99,23 +98,40 @@ pub fn select<'a>(
     host: &'a Host,
     policy: Policy,
 ) -> Result<Selection<'a>, SelectError> {
-    select_for(bundle, Cow::Borrowed(host), policy)
+    let infer: Option<Infer> = match policy.bracketed {
+        true => Some(bracket::infer),
+        false => None,
+    };
+    select_for(bundle, host.clone(), policy.source, infer)
 }
 
-pub(crate) fn select_for<'a>(
+/// By the default [`Policy`].
+pub(crate) fn select_by_default<'a>(
     bundle: &Bundle<'a>,
-    host: Cow<'a, Host>,
-    policy: Policy,
+    host: Host,
+) -> Result<Selection<'a>, SelectError> {
+    select_for(bundle, host, Source::default(), None)
+}
+
+/// [`bracket::infer`]. Given by who wants it, so that a program that never
+/// does is without it.
+type Infer = for<'a> fn(&Bundle<'a>, &Host) -> Result<Option<bracket::Pair<'a>>, BundleError>;
+
+fn select_for<'a>(
+    bundle: &Bundle<'a>,
+    host: Host,
+    source: Source,
+    infer: Option<Infer>,
 ) -> Result<Selection<'a>, SelectError> {
     let kernels_own = host.kernel_btf().is_some();
     let choice = if host.operator_btf().is_some() {
         Choice::Operator
-    } else if kernels_own && policy.source == Source::PreferKernel {
+    } else if kernels_own && source == Source::PreferKernel {
         Choice::Kernel
     } else {
-        match embedded(bundle, &host, policy) {
+        match embedded(bundle, &host, infer) {
             Ok(choice) => choice,
-            Err(error) if kernels_own && policy.source == Source::PreferEmbedded => match error {
+            Err(error) if kernels_own && source == Source::PreferEmbedded => match error {
                 SelectError::NotFound(_) | SelectError::Ambiguous(_) => Choice::Kernel,
                 damaged => return Err(damaged),
             },
@@ -128,99 +144,108 @@ pub(crate) fn select_for<'a>(
 fn embedded<'a>(
     bundle: &Bundle<'a>,
     host: &Host,
-    policy: Policy,
+    infer: Option<Infer>,
 ) -> Result<Choice<'a>, SelectError> {
     if host.release().is_empty() {
         return Err(SelectError::UnknownRelease);
     }
-    let filter = Filter::new(host, of_this_release(bundle, host))?;
-    let candidates = filter.apply(of_this_release(bundle, host));
-    if let Some((entry, reason)) = decide(candidates, host)? {
+    let filter = Filter::of_release(bundle, host)?;
+    let candidates = Candidates {
+        bundle,
+        host,
+        filter: &filter,
+    };
+    if let Some((entry, reason)) = decide(&candidates, host)? {
         return Ok(Choice::Embedded { entry, reason });
     }
-    if policy.bracketed {
-        if let Some((below, above)) = bracket::infer(bundle, host)? {
+    if let Some(infer) = infer {
+        if let Some((below, above)) = infer(bundle, host)? {
             return Ok(Choice::Inferred { below, above });
         }
     }
     Err(NotFound::explain(bundle, host)?.into())
 }
 
-fn same(a: &Entry<'_>, b: &Entry<'_>) -> bool {
-    a.kernel() == b.kernel()
-}
-
-/// The bundle's entries of the host's release, and of its architecture if that
-/// is known.
-fn of_this_release<'a>(
+/// Shows the bundle's entries of the host's release, and of its architecture if
+/// that is known.
+// Not inlined: finding them is long, and done in several places.
+#[inline(never)]
+fn each_of_this_release<'a>(
     bundle: &Bundle<'a>,
     host: &Host,
-) -> impl Iterator<Item = Result<Entry<'a>, BundleError>> + Clone {
-    let release = host.release();
-    let of_arch = host.arch().map(|arch| bundle.lookup(arch, release));
-    let of_any = host.arch().is_none().then(|| bundle.kernels());
-    let of_any = of_any.into_iter().flatten().filter(move |entry| {
-        entry
-            .as_ref()
-            .map_or(true, |entry| entry.kernel().release == release)
-    });
-    of_arch.into_iter().flatten().chain(of_any)
+    visit: &mut dyn FnMut(&Entry<'a>),
+) -> Result<(), BundleError> {
+    for entry in bundle.entries_of(host.arch(), host.release()) {
+        visit(&entry?);
+    }
+    Ok(())
 }
 
 /// Rules out the entries that the kernel itself contradicts.
 struct Filter<'a, 'h> {
     marks: Marks<'h>,
-    newest_ubuntu: Option<Entry<'a>>,
+    /// The newest Ubuntu version of the entries; empty when there is none.
+    newest_ubuntu: &'a str,
 }
 
 impl<'a, 'h> Filter<'a, 'h> {
-    /// `entries` are all that there are of the host's release.
-    fn new(
-        host: &'h Host,
-        entries: impl Iterator<Item = Result<Entry<'a>, BundleError>>,
-    ) -> Result<Self, BundleError> {
-        fn version<'e>(entry: &'e Entry<'_>) -> &'e str {
-            number("ubuntu", entry.kernel().version)
-        }
-        let mut newest: Option<Entry<'a>> = None;
-        for entry in entries {
-            let entry = entry?;
-            let newer = newest.is_none_or(|old| {
-                order::numeric(version(&entry), version(&old)) == Ordering::Greater
-            });
-            if entry.kernel().distro == "ubuntu" && newer {
-                newest = Some(entry);
-            }
-        }
-        Ok(Self {
+    /// For the entries of the host's release.
+    fn of_release(bundle: &Bundle<'a>, host: &'h Host) -> Result<Self, BundleError> {
+        let mut filter = Self::new(host);
+        each_of_this_release(bundle, host, &mut |entry| filter.know(entry))?;
+        Ok(filter)
+    }
+
+    /// All entries that there are have to be made [known](Self::know) to it.
+    fn new(host: &'h Host) -> Self {
+        Self {
             marks: Marks::of(host.release(), host.version()),
-            newest_ubuntu: newest,
-        })
+            newest_ubuntu: "",
+        }
+    }
+
+    fn know(&mut self, entry: &Entry<'a>) {
+        let version = number("ubuntu", entry.version());
+        if entry.kernel().distro == "ubuntu"
+            && order::numeric(version, self.newest_ubuntu) == Ordering::Greater
+        {
+            self.newest_ubuntu = version;
+        }
     }
 
     fn contradiction(&self, entry: &Entry<'_>) -> Option<Contradiction<'h>> {
-        let newest = self.newest_ubuntu.as_ref();
-        let newest = newest.map_or("", |newest| number("ubuntu", newest.kernel().version));
-        self.marks.contradict(&entry.kernel(), newest)
+        (self.marks).contradict(&entry.kernel(), self.newest_ubuntu)
     }
+}
 
-    fn apply(
-        &self,
-        entries: impl Iterator<Item = Result<Entry<'a>, BundleError>> + Clone,
-    ) -> impl Iterator<Item = Result<Entry<'a>, BundleError>> + Clone {
-        entries.filter(|entry| match entry {
-            Ok(entry) => self.contradiction(entry).is_none(),
-            Err(_) => true,
+/// The entries of the host's release that the kernel does not contradict.
+struct Candidates<'a, 'f> {
+    bundle: &'f Bundle<'a>,
+    host: &'f Host,
+    filter: &'f Filter<'a, 'f>,
+}
+
+impl<'a> Candidates<'a, '_> {
+    fn each(&self, visit: &mut dyn FnMut(&Entry<'a>)) -> Result<(), BundleError> {
+        each_of_this_release(self.bundle, self.host, &mut |entry| {
+            if self.filter.contradiction(entry).is_none() {
+                visit(entry);
+            }
         })
     }
 }
 
 /// The candidate to take; none when there is no candidate.
 fn decide<'a>(
-    candidates: impl Iterator<Item = Result<Entry<'a>, BundleError>> + Clone,
+    candidates: &Candidates<'a, '_>,
     host: &Host,
 ) -> Result<Option<(Entry<'a>, Reason)>, SelectError> {
-    let Some(all) = Agreement::of(candidates.clone())? else {
+    let mut all: Option<Agreement<'a>> = None;
+    candidates.each(&mut |entry| match &mut all {
+        None => all = Some(Agreement::of_one(entry)),
+        Some(all) => all.add(entry),
+    })?;
+    let Some(all) = all else {
         return Ok(None);
     };
     if all.unanimous {
@@ -232,7 +257,7 @@ fn decide<'a>(
     }
     let mut named: Option<(Entry<'a>, Name)> = None;
     for os in host.hosts_os_releases() {
-        let Some(choice) = named_by(os, candidates.clone())? else {
+        let Some(choice) = named_by(os, candidates)? else {
             continue;
         };
         match named {
@@ -240,7 +265,8 @@ fn decide<'a>(
             Some((before, _)) if before.class() != choice.0.class() => {
                 return Err(Ambiguous::explain(candidates, host)?.into());
             }
-            _ => named = named.or(Some(choice)),
+            Some(_) => {}
+            None => named = Some(choice),
         }
     }
     match named {
@@ -256,24 +282,23 @@ fn decide<'a>(
 /// of one class, and which of its names that was.
 fn named_by<'a>(
     os: &OsRelease,
-    candidates: impl Iterator<Item = Result<Entry<'a>, BundleError>> + Clone,
+    candidates: &Candidates<'a, '_>,
 ) -> Result<Option<(Entry<'a>, Name)>, BundleError> {
-    let mut best = None;
-    for candidate in candidates.clone() {
-        let rank = publisher::rank(os, &candidate?.kernel());
-        best = best.into_iter().chain(rank).min();
+    let mut best: Option<(Rank, Agreement<'a>)> = None;
+    candidates.each(&mut |entry| {
+        let Some(rank) = publisher::rank(os, &entry.kernel()) else {
+            return;
+        };
+        match &mut best {
+            Some((known, named)) if *known == rank => named.add(entry),
+            Some((known, _)) if *known < rank => {}
+            _ => best = Some((rank, Agreement::of_one(entry))),
+        }
+    })?;
+    match best {
+        Some(((name, _), named)) if named.unanimous => Ok(Some((named.first, name))),
+        _ => Ok(None),
     }
-    let Some(best) = best else {
-        return Ok(None);
-    };
-    let named = candidates.filter(|candidate| match candidate {
-        Ok(candidate) => publisher::rank(os, &candidate.kernel()) == Some(best),
-        Err(_) => true,
-    });
-    let named = Agreement::of(named)?;
-    Ok(named
-        .filter(|named| named.unanimous)
-        .map(|named| (named.first, best.0)))
 }
 
 /// Whether entries are of one class.
@@ -284,20 +309,16 @@ struct Agreement<'a> {
 }
 
 impl<'a> Agreement<'a> {
-    fn of(
-        entries: impl Iterator<Item = Result<Entry<'a>, BundleError>>,
-    ) -> Result<Option<Self>, BundleError> {
-        let mut agreement: Option<Self> = None;
-        for entry in entries {
-            let entry = entry?;
-            let all = agreement.get_or_insert(Self {
-                first: entry,
-                count: 0,
-                unanimous: true,
-            });
-            all.count += 1;
-            all.unanimous &= all.first.class() == entry.class();
+    fn of_one(entry: &Entry<'a>) -> Self {
+        Self {
+            first: *entry,
+            count: 1,
+            unanimous: true,
         }
-        Ok(agreement)
+    }
+
+    fn add(&mut self, entry: &Entry<'a>) {
+        self.count += 1;
+        self.unanimous &= self.first.class() == entry.class();
     }
 }

@@ -54,7 +54,7 @@ fn compare_runs(a: &str, b: &str) -> Ordering {
 }
 
 fn is_number(run: &str) -> bool {
-    run.starts_with(|c: char| c.is_ascii_digit())
+    run.as_bytes().first().is_some_and(u8::is_ascii_digit)
 }
 
 /// Alternating runs of digits and of anything else.
@@ -65,9 +65,9 @@ impl<'a> Iterator for Runs<'a> {
 
     fn next(&mut self) -> Option<&'a str> {
         let number = is_number(self.0);
-        let end = self
-            .0
-            .find(|c: char| c.is_ascii_digit() != number)
+        let mut bytes = self.0.bytes();
+        let end = bytes
+            .position(|byte| byte.is_ascii_digit() != number)
             .unwrap_or(self.0.len());
         let (run, rest) = self.0.split_at_checked(end)?;
         self.0 = rest;

@@ -13,20 +13,30 @@ pub(crate) enum Name {
     Like(usize),
 }
 
-/// How well `os` names the entry `kernel`; the smaller the better, none when
-/// it does not. `ID` goes before `ID_LIKE`, an exact version before a major one.
-pub(super) fn rank(os: &OsRelease, kernel: &KernelId<'_>) -> Option<(Name, VersionFit)> {
-    let entry = canonical(kernel.distro);
-    let names = os.id().into_iter().chain(os.id_like());
-    let (place, distro) = names
-        .map(canonical)
-        .enumerate()
-        .find(|(_, name)| name.eq_ignore_ascii_case(entry))?;
-    let name = match (place, os.id()) {
-        (0, Some(_)) => Name::Id,
-        _ => Name::Like(place),
-    };
+/// How well an os-release names an entry; the smaller the better. `ID` goes
+/// before `ID_LIKE`, an exact version before a major one.
+pub(super) type Rank = (Name, VersionFit);
+
+/// How well `os` names the entry `kernel`; none when it does not.
+pub(super) fn rank(os: &OsRelease, kernel: &KernelId<'_>) -> Option<Rank> {
+    let (name, distro) = name_of(os, kernel.distro)?;
     Some((name, fit(os, distro, kernel.version)?))
+}
+
+/// Which of its names `os` has for a distribution, and that name.
+fn name_of<'o>(os: &'o OsRelease, distro: &str) -> Option<(Name, &'o str)> {
+    let distro = canonical(distro);
+    let is = |name: &str| name.eq_ignore_ascii_case(distro);
+    if let Some(id) = os.id().map(canonical).filter(|id| is(id)) {
+        return Some((Name::Id, id));
+    }
+    for (place, like) in os.id_like().enumerate() {
+        let like = canonical(like);
+        if is(like) {
+            return Some((Name::Like(place), like));
+        }
+    }
+    None
 }
 
 /// How a version directory was found.
@@ -77,6 +87,5 @@ fn canonical(id: &str) -> &str {
 
 /// Whether `os` is of this distribution, whatever its version.
 pub(super) fn names(os: &OsRelease, distro: &str) -> bool {
-    let mut names = os.id().into_iter().chain(os.id_like()).map(canonical);
-    names.any(|name| name.eq_ignore_ascii_case(canonical(distro)))
+    name_of(os, distro).is_some()
 }

@@ -1,10 +1,9 @@
 //! The decision, and its reasons.
 
 use core::fmt;
-use std::borrow::Cow;
 
 use super::publisher::Name;
-use super::{Filter, bracket, of_this_release, same};
+use super::{Filter, bracket, each_of_this_release};
 use crate::bundle::Entry;
 use crate::{Bundle, ClassId, Host, KernelId};
 
@@ -15,7 +14,7 @@ use crate::{Bundle, ClassId, Host, KernelId};
 #[derive(Clone, Debug)]
 pub struct Selection<'a> {
     bundle: Bundle<'a>,
-    host: Cow<'a, Host>,
+    host: Host,
     choice: Choice<'a>,
 }
 
@@ -47,7 +46,7 @@ pub(crate) enum Reason {
 }
 
 impl<'a> Selection<'a> {
-    pub(super) fn new(bundle: Bundle<'a>, host: Cow<'a, Host>, choice: Choice<'a>) -> Self {
+    pub(super) fn new(bundle: Bundle<'a>, host: Host, choice: Choice<'a>) -> Self {
         Self {
             bundle,
             host,
@@ -210,23 +209,26 @@ impl Selection<'_> {
         let Some(taken) = self.entry() else {
             return Ok(());
         };
-        let Ok(filter) = Filter::new(&self.host, of_this_release(&self.bundle, &self.host)) else {
+        let Ok(filter) = Filter::of_release(&self.bundle, &self.host) else {
             return Ok(());
         };
-        for entry in of_this_release(&self.bundle, &self.host).map_while(Result::ok) {
-            write!(
-                f,
-                "\n  entry {} (class {}): ",
-                entry.kernel(),
-                entry.class()
-            )?;
-            match filter.contradiction(&entry) {
-                Some(why) => write!(f, "ruled out, {why}")?,
-                None if same(&entry, taken) => f.write_str("taken")?,
-                None if entry.class() == taken.class() => f.write_str("agrees")?,
-                None => f.write_str("not named by os-release")?,
+        let mut written = Ok(());
+        let mut write_entry = |entry: &Entry<'_>| {
+            let (kernel, class) = (entry.kernel(), entry.class());
+            write!(f, "\n  entry {kernel} (class {class}): ")?;
+            match filter.contradiction(entry) {
+                Some(why) => write!(f, "ruled out, {why}"),
+                None if kernel == taken.kernel() => f.write_str("taken"),
+                None if class == taken.class() => f.write_str("agrees"),
+                None => f.write_str("not named by os-release"),
             }
-        }
+        };
+        let _ = each_of_this_release(&self.bundle, &self.host, &mut |entry| {
+            if written.is_ok() {
+                written = write_entry(entry);
+            }
+        });
+        written?;
         if self.is_inferred() {
             let Ok(nearest) = bracket::nearest(&self.bundle, &self.host) else {
                 return Ok(());

@@ -61,52 +61,59 @@ fn series_of_tag(tag: &str) -> Option<&str> {
         .flatten()
 }
 
-/// Which series a kernel version belongs to: (kernel, Ubuntu).
-const NATIVE: [(&str, &str); 20] = [
-    ("4.4", "16.04"),
-    ("4.8", "16.10"),
-    ("4.10", "17.04"),
-    ("4.13", "17.10"),
-    ("4.15", "18.04"),
-    ("4.18", "18.10"),
-    ("5.0", "19.04"),
-    ("5.3", "19.10"),
-    ("5.4", "20.04"),
-    ("5.8", "20.10"),
-    ("5.11", "21.04"),
-    ("5.13", "21.10"),
-    ("5.15", "22.04"),
-    ("5.19", "22.10"),
-    ("6.2", "23.04"),
-    ("6.5", "23.10"),
-    ("6.8", "24.04"),
-    ("6.11", "24.10"),
-    ("6.14", "25.04"),
-    ("6.17", "25.10"),
-];
+/// Which series a kernel version belongs to.
+fn series_of_kernel(major: &str, minor: &str) -> Option<&'static str> {
+    Some(match (major, minor) {
+        ("4", "4") => "16.04",
+        ("4", "8") => "16.10",
+        ("4", "10") => "17.04",
+        ("4", "13") => "17.10",
+        ("4", "15") => "18.04",
+        ("4", "18") => "18.10",
+        ("5", "0") => "19.04",
+        ("5", "3") => "19.10",
+        ("5", "4") => "20.04",
+        ("5", "8") => "20.10",
+        ("5", "11") => "21.04",
+        ("5", "13") => "21.10",
+        ("5", "15") => "22.04",
+        ("5", "19") => "22.10",
+        ("6", "2") => "23.04",
+        ("6", "5") => "23.10",
+        ("6", "8") => "24.04",
+        ("6", "11") => "24.10",
+        ("6", "14") => "25.04",
+        ("6", "17") => "25.10",
+        _ => return None,
+    })
+}
 
 /// The flavours that follow the table from the first kernel on. Before 4.15 the
 /// clouds' kernels of 16.04 were newer than that series' own, and carried no tag.
-const STOCK: [&str; 5] = [
-    "generic",
-    "generic-lpae",
-    "generic-64k",
-    "lowlatency",
-    "lowlatency-64k",
-];
+fn is_stock(flavour: &str) -> bool {
+    matches!(
+        flavour,
+        "generic" | "generic-lpae" | "generic-64k" | "lowlatency" | "lowlatency-64k"
+    )
+}
+
 /// Flavours that live in one series with the kernel of another, without a tag.
 /// There is no other build of their releases.
-const APART: [&str; 3] = ["oem", "oem-osp1", "intel"];
+fn is_apart(flavour: &str) -> bool {
+    matches!(flavour, "oem" | "oem-osp1" | "intel")
+}
 
 /// Flavours that the clouds are given.
-const CLOUD: [&str; 8] = [
-    "aws", "azure", "gcp", "gke", "gkeop", "ibm", "kvm", "oracle",
-];
+fn is_clouds(flavour: &str) -> bool {
+    matches!(
+        flavour,
+        "aws" | "azure" | "gcp" | "gke" | "gkeop" | "ibm" | "kvm" | "oracle"
+    )
+}
 
 /// Whether a release is like those that Ubuntu gives its own builds.
 pub(super) fn is_named_as_theirs(release: &str) -> bool {
-    let mut flavours = STOCK.iter().chain(&APART).chain(&CLOUD);
-    flavour(release).is_some_and(|flavour| flavours.any(|theirs| *theirs == flavour))
+    flavour(release).is_some_and(|name| is_stock(name) || is_apart(name) || is_clouds(name))
 }
 
 /// `generic` of `5.4.0-80-generic`.
@@ -125,14 +132,12 @@ fn flavour(release: &str) -> Option<&str> {
 /// not given that of its namesake for an older series.
 fn native_series(release: &str) -> Option<&'static str> {
     let flavour = flavour(release)?;
-    let (kernel, series) = NATIVE.iter().find(|(kernel, _)| {
-        release
-            .strip_prefix(kernel)
-            .is_some_and(|rest| rest.starts_with('.'))
-    })?;
-    let since_4_15 = numeric(kernel, "4.15") != Ordering::Less;
-    let certain = STOCK.contains(&flavour) || since_4_15 && !APART.contains(&flavour);
-    certain.then_some(*series)
+    let (major, rest) = release.split_once('.')?;
+    let (minor, _) = rest.split_once('.')?;
+    let series = series_of_kernel(major, minor)?;
+    let since_4_15 = numeric(release, "4.15") != Ordering::Less;
+    let certain = is_stock(flavour) || since_4_15 && !is_apart(flavour);
+    certain.then_some(series)
 }
 
 #[cfg(test)]

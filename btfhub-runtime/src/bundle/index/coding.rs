@@ -34,7 +34,7 @@ struct Publisher {
 }
 
 /// What is known from the entries before, in one block.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(super) struct Coding {
     model: SmallModel,
     strings: u32,
@@ -52,6 +52,8 @@ pub(super) struct Coding {
 
 impl Coding {
     /// A block's coding from its start. `strings` is how many there are.
+    // Not inlined: it fills 13 KB, in two places.
+    #[inline(never)]
     pub(super) fn new(strings: u32, next_class: u32) -> Self {
         Self {
             model: SmallModel::small(),
@@ -74,6 +76,7 @@ impl Coding {
 
     /// Codes the next entry. Nothing when it breaks a bound of the format.
     pub(super) fn entry<C: Coder>(&mut self, c: &mut C, wanted: Option<&Coded>) -> Option<Coded> {
+        let wanted = C::wanted(wanted);
         let changed = self.release(c, wanted)?;
         self.publisher(c, wanted, changed)?;
         self.class(c, wanted, changed)?;
@@ -89,7 +92,7 @@ impl Coding {
             w.arch == self.last.arch && w.pattern.text() == old.text() && old.count() > 0
         });
         let w_numbers = wanted.map_or([0; super::pattern::NUMBERS], |w| w.pattern.numbers);
-        if !self.model.bit(c, Set::Series, &[hash(1, 0)], 0, same) {
+        if !(self.model).bit(c, Set::Series, &[(1, 0)], 0, same) {
             self.series(c, wanted)?;
             let fields = self.last.pattern.count();
             for (i, w) in w_numbers.iter().enumerate().take(fields) {
@@ -110,14 +113,14 @@ impl Coding {
             let value = if changed.is_some() {
                 self.number(c, i, expected, *w)
             } else {
-                let contexts = [hash(2, field), hash(3, hash(field, old.numbers[0]))];
+                let contexts = [(2, field), (3, hash(field, old.numbers[0]))];
                 if !(self.model).bit(c, Set::Number, &contexts, 0, *w != expected) {
                     continue;
                 }
                 changed = Some(count(i));
-                let contexts = [hash(4, field), hash(5, count(fields - i))];
+                let contexts = [(4, field), (5, count(fields - i))];
                 let step = w.wrapping_sub(expected).wrapping_sub(1);
-                let step = self.model.number(c, Set::Number, &contexts, step);
+                let step = (self.model).number(c, Set::Number, &contexts, step);
                 expected.wrapping_add(step).wrapping_add(1)
             };
             *self.last.pattern.numbers.get_mut(i)? = value;
@@ -128,23 +131,23 @@ impl Coding {
     /// Codes a number that probably is `expected`.
     fn number<C: Coder>(&mut self, c: &mut C, field: usize, expected: u32, wanted: u32) -> u32 {
         let field = count(field);
-        let contexts = [hash(6, field), hash(7, hash(field, expected))];
+        let contexts = [(6, field), (7, hash(field, expected))];
         if (self.model).bit(c, Set::Number, &contexts, 0, wanted == expected) {
             return expected;
         }
-        let contexts = [hash(8, field), hash(9, expected.leading_zeros())];
-        self.model.number(c, Set::Number, &contexts, wanted)
+        let contexts = [(8, field), (9, expected.leading_zeros())];
+        (self.model).number(c, Set::Number, &contexts, wanted)
     }
 
     /// Codes architecture and pattern, by what it shares with the last one.
     fn series<C: Coder>(&mut self, c: &mut C, wanted: Option<&Coded>) -> Option<()> {
         let arch = wanted.map_or(0, |w| w.arch);
-        let contexts = [hash(20, self.last.arch)];
+        let contexts = [(20, self.last.arch)];
         self.last.arch = (self.model).choice(c, Set::Series, &contexts, self.strings, arch);
         let text = wanted.map_or(&[][..], |w| w.pattern.text());
         let old = self.last.pattern.text();
         let shared = text.iter().zip(old).take_while(|(a, b)| a == b).count();
-        let shared = (self.model).number(c, Set::Series, &[hash(21, 0)], count(shared));
+        let shared = (self.model).number(c, Set::Series, &[(21, 0)], count(shared));
         self.last.pattern.truncate(place(shared));
         let mut history = History::default();
         for byte in self.last.pattern.text() {
@@ -152,12 +155,12 @@ impl Coding {
         }
         let mut at = place(shared);
         while at <= RELEASE_MAX && !c.overrun() {
-            let next = text.get(at).copied();
-            let symbol = history.code_symbol(c, &mut self.model, history.symbol(next));
+            let next = C::wanted(text.get(at).copied());
+            let symbol = history.code_symbol(c, &mut self.model.mixer(), history.symbol(next));
             if symbol == END {
                 return Some(());
             }
-            if let Some(byte) = history.byte(c, &mut self.model, symbol, next) {
+            if let Some(byte) = history.byte(c, &mut self.model.mixer(), symbol, next) {
                 history.push(byte);
                 self.last.pattern.push(byte)?;
                 at += 1;
@@ -179,12 +182,9 @@ impl Coding {
         let known = self.publishers.get(..self.publisher_count)?;
         let same = known.get(self.publisher).is_some_and(is);
         let at = known.iter().position(is).unwrap_or(known.len());
-        let contexts = [
-            hash(30, changed),
-            hash(31, hash(series, count(self.publisher))),
-        ];
+        let contexts = [(30, changed), (31, hash(series, count(self.publisher)))];
         if !(self.model).bit(c, Set::Publisher, &contexts, 0, same) {
-            let contexts = [hash(32, 0), hash(33, series)];
+            let contexts = [(32, 0), (33, series)];
             let choices = count(self.publisher_count) + 1;
             let at = (self.model).choice(c, Set::Publisher, &contexts, choices, count(at));
             self.publisher = place(at);
@@ -192,7 +192,7 @@ impl Coding {
                 let (distro, version) = wanted.map_or((0, 0), |w| (w.distro, w.version));
                 let strings = self.strings;
                 let mut text = |seed, wanted| {
-                    let contexts = [hash(34, seed)];
+                    let contexts = [(34, seed)];
                     (self.model).choice(c, Set::Publisher, &contexts, strings, wanted)
                 };
                 let new = Publisher {
@@ -227,9 +227,9 @@ impl Coding {
         };
         let mut is = |seed, wanted| {
             let contexts = [
-                hash(seed, how),
-                hash(seed + 1, how << 8 | changed),
-                hash(seed + 2, count(self.publisher)),
+                (seed, how),
+                (seed + 1, how << 8 | changed),
+                (seed + 2, count(self.publisher)),
             ];
             (self.model).bit(c, Set::Serves, &contexts, 0, wanted)
         };
@@ -244,7 +244,7 @@ impl Coding {
             self.next_class
         } else {
             let back = self.next_class.wrapping_sub(wanted).wrapping_sub(1);
-            let back = self.model.number(c, Set::Serves, &[hash(49, 0)], back);
+            let back = (self.model).number(c, Set::Serves, &[(49, 0)], back);
             self.next_class.checked_sub(back.checked_add(1)?)?
         };
         self.next_class = self.next_class.max(class.checked_add(1)?);

@@ -52,6 +52,9 @@ impl<'a> Entry<'a> {
     }
 
     /// The kernel.
+    // Not inlined: entries are looked at in many places, and the check of the
+    // release's UTF-8 is long.
+    #[inline(never)]
     pub fn kernel(&self) -> KernelId<'_> {
         KernelId {
             arch: self.arch,
@@ -59,6 +62,11 @@ impl<'a> Entry<'a> {
             distro: self.distro,
             version: self.version,
         }
+    }
+
+    /// The version directory, as long as the bundle lives.
+    pub(crate) fn version(&self) -> &'a str {
+        self.version
     }
 
     /// The class that serves it.

@@ -29,20 +29,25 @@ pub struct Kernels<'a> {
     state: Result<Reading<'a>, Option<BundleError>>,
 }
 
-/// A reading position in the section.
-#[derive(Clone)]
+/// A reading position in the section. Copied as it is, for there is much of it.
+#[derive(Clone, Copy)]
 struct Reading<'a> {
-    strings: Strings<'a>,
-    /// The directory from the next block on.
-    blocks: Cursor<'a>,
-    blocks_left: u32,
-    is_first: bool,
+    directory: Directory<'a>,
     /// The bytes of the next block and those behind it.
     bytes: Cursor<'a>,
     classes: u32,
     decoder: Decoder<'a>,
     coding: Coding,
     kernels_left: u32,
+}
+
+/// The directory from the next block on.
+#[derive(Clone, Copy)]
+struct Directory<'a> {
+    strings: Strings<'a>,
+    blocks: Cursor<'a>,
+    blocks_left: u32,
+    is_first: bool,
 }
 
 /// A block's entry in the directory.
@@ -61,6 +66,8 @@ struct Strings<'a> {
 }
 
 impl<'a> Strings<'a> {
+    // Not inlined: each entry has three of them.
+    #[inline(never)]
     fn get(&self, number: u32) -> Result<&'a str, BundleError> {
         let mut from = self.all;
         if number >= self.count {
@@ -82,63 +89,39 @@ impl<'a> Reading<'a> {
             from.text()?;
         }
         let blocks_left = from.varint()?;
-        let mut reading = Self {
+        let directory = Directory {
             strings,
             blocks: from,
             blocks_left,
             is_first: true,
-            bytes: from,
+        };
+        // The bytes begin where the directory ends.
+        let mut ahead = directory;
+        while ahead.next_block()?.is_some() {}
+        Ok(Self {
+            directory,
+            bytes: ahead.blocks,
             classes,
             decoder: Decoder::new(&[]),
             coding: Coding::new(count, 0),
             kernels_left: 0,
-        };
-        // The bytes begin where the directory ends.
-        let mut directory = reading.clone();
-        while directory.next_block()?.is_some() {}
-        reading.bytes = directory.blocks;
-        Ok(reading)
-    }
-
-    fn next_block(&mut self) -> Result<Option<Block<'a>>, BundleError> {
-        let Some(left) = self.blocks_left.checked_sub(1) else {
-            return Ok(None);
-        };
-        self.blocks_left = left;
-        let kernels = self.blocks.varint()?;
-        let next_class = self.blocks.varint()?;
-        let len = self.blocks.length()?;
-        let first = if self.is_first {
-            None
-        } else {
-            Some((
-                self.strings.get(self.blocks.varint()?)?,
-                self.blocks.text()?,
-            ))
-        };
-        self.is_first = false;
-        Ok(Some(Block {
-            kernels,
-            next_class,
-            len,
-            first,
-        }))
+        })
     }
 
     /// Goes on with the next block. False when there is none.
     fn enter(&mut self) -> Result<bool, BundleError> {
-        let Some(block) = self.next_block()? else {
+        let Some(block) = self.directory.next_block()? else {
             return Ok(false);
         };
         self.decoder = Decoder::new(self.bytes.take(block.len)?);
-        self.coding = Coding::new(self.strings.count, block.next_class);
+        self.coding = Coding::new(self.directory.strings.count, block.next_class);
         self.kernels_left = block.kernels;
         Ok(true)
     }
 
     /// Skips the blocks that end before (`arch`, `pattern`).
     fn seek(&mut self, arch: Arch<'_>, pattern: &Pattern) -> Result<(), BundleError> {
-        let mut ahead = self.clone();
+        let mut ahead = self.directory;
         let mut skipped = None;
         while let Some(block) = ahead.next_block()? {
             if let Some((first_arch, release)) = block.first {
@@ -149,7 +132,7 @@ impl<'a> Reading<'a> {
                     break;
                 }
                 if let Some(before) = skipped {
-                    self.next_block()?;
+                    self.directory.next_block()?;
                     self.bytes.take(before)?;
                 }
             }
@@ -179,13 +162,41 @@ impl<'a> Reading<'a> {
     fn entry(&self, coded: &Coded) -> Result<Entry<'a>, BundleError> {
         let release = Release::of(&coded.pattern)
             .ok_or_else(|| self.bytes.malformed("a release that is none"))?;
+        let strings = self.directory.strings;
         Ok(Entry::new(
-            Arch::new(self.strings.get(coded.arch)?),
-            self.strings.get(coded.distro)?,
-            self.strings.get(coded.version)?,
+            Arch::new(strings.get(coded.arch)?),
+            strings.get(coded.distro)?,
+            strings.get(coded.version)?,
             release,
             ClassId(coded.class),
         ))
+    }
+}
+
+impl<'a> Directory<'a> {
+    fn next_block(&mut self) -> Result<Option<Block<'a>>, BundleError> {
+        let Some(left) = self.blocks_left.checked_sub(1) else {
+            return Ok(None);
+        };
+        self.blocks_left = left;
+        let kernels = self.blocks.varint()?;
+        let next_class = self.blocks.varint()?;
+        let len = self.blocks.length()?;
+        let first = if self.is_first {
+            None
+        } else {
+            Some((
+                self.strings.get(self.blocks.varint()?)?,
+                self.blocks.text()?,
+            ))
+        };
+        self.is_first = false;
+        Ok(Some(Block {
+            kernels,
+            next_class,
+            len,
+            first,
+        }))
     }
 }
 
@@ -203,7 +214,7 @@ impl<'a> Kernels<'a> {
     /// (less), take it (equal) or stop (greater).
     fn find(
         &mut self,
-        wanted: impl Fn(&Reading<'a>, &Coded) -> Result<Ordering, BundleError>,
+        wanted: &dyn Fn(&Reading<'a>, &Coded) -> Result<Ordering, BundleError>,
     ) -> Option<Result<Entry<'a>, BundleError>> {
         let reading = match &mut self.state {
             Ok(reading) => reading,
@@ -231,7 +242,7 @@ impl<'a> Iterator for Kernels<'a> {
     type Item = Result<Entry<'a>, BundleError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        self.find(|_, _| Ok(Ordering::Equal))
+        self.find(&|_, _| Ok(Ordering::Equal))
     }
 }
 
@@ -246,14 +257,15 @@ impl fmt::Debug for Kernels<'_> {
 #[derive(Clone, Debug)]
 pub struct Lookup<'a, 'q> {
     kernels: Kernels<'a>,
-    arch: Arch<'q>,
+    /// None for all of them.
+    arch: Option<Arch<'q>>,
     release: &'q str,
 }
 
 impl<'a, 'q> Lookup<'a, 'q> {
-    pub(super) fn new(mut kernels: Kernels<'a>, arch: Arch<'q>, release: &'q str) -> Self {
-        let sought = match (&mut kernels.state, Pattern::of(release)) {
-            (Ok(reading), Some(pattern)) => reading.seek(arch, &pattern),
+    pub(super) fn new(mut kernels: Kernels<'a>, arch: Option<Arch<'q>>, release: &'q str) -> Self {
+        let sought = match (&mut kernels.state, arch, Pattern::of(release)) {
+            (Ok(reading), Some(arch), Some(pattern)) => reading.seek(arch, &pattern),
             _ => Ok(()),
         };
         if let Err(error) = sought {
@@ -271,11 +283,21 @@ impl<'a> Iterator for Lookup<'a, '_> {
     type Item = Result<Entry<'a>, BundleError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let arch = self.arch.as_str();
+        let arch = self.arch;
         let pattern = Pattern::of(self.release)?;
-        self.kernels.find(|reading, coded| {
-            let order = reading.strings.get(coded.arch)?.cmp(arch);
-            Ok(order.then_with(|| coded.pattern.order(&pattern)))
+        self.kernels.find(&|reading, coded| {
+            let order = coded.pattern.order(&pattern);
+            Ok(match arch {
+                Some(arch) => (reading
+                    .directory
+                    .strings
+                    .get(coded.arch)?
+                    .cmp(arch.as_str()))
+                .then(order),
+                None if order == Ordering::Equal => order,
+                // Another architecture may have it.
+                None => Ordering::Less,
+            })
         })
     }
 }
@@ -302,8 +324,8 @@ impl<'a> Iterator for Arches<'a> {
 
     fn next(&mut self) -> Option<Self::Item> {
         let last = self.last;
-        let next = self.kernels.find(|reading, coded| {
-            let arch = Arch::new(reading.strings.get(coded.arch)?);
+        let next = self.kernels.find(&|reading, coded| {
+            let arch = Arch::new(reading.directory.strings.get(coded.arch)?);
             Ok(if Some(arch) == last {
                 Ordering::Less
             } else {
