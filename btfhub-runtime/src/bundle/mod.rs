@@ -39,8 +39,10 @@
 //! (Since then the canonical form has become coarser: 16 and 20 classes, 285 and
 //! 1,154 bytes.) Of the latter, names take 54 %, definitions 38 %, the classes'
 //! sets 7 %. General codecs decode faster and weigh double; they would also be a
-//! dependency, and this is none. A bit takes the coder some 30 ns, which is what
-//! bounds a block (20,000 bits, root included). The counters take 256 KiB of
+//! dependency, and this is none. A bit takes the coder some 40 ns (30 when it is
+//! compiled once for each number of contexts, which doubles the code that programs
+//! carry), which is what bounds a block (14,000 bits, root included: 20,000 would save
+//! an eighth of the largest bundle below, and take a quarter longer). The counters take 256 KiB of
 //! heap while a class is rebuilt; a quarter of that would cost 1.5 % in size.
 //! A reader gives up on a block after 2^21 steps (bits, and what it had to look
 //! at to know their meaning): bits that were expected cost next to nothing, so
@@ -52,16 +54,16 @@
 //! | | kernels | bpftool: files, bytes, tar.xz | outcomes | classes | bundle | of the tar.xz |
 //! |---|---|---|---|---|---|---|
 //! | x86_64, execwatch | 45 | 21, 20,678, 2,048 | 16 | 16 | 664 | 0.32 |
-//! | x86_64, libbpf-tools | 45 | 38, 163,060, 8,344 | 20 | 20 | 2,033 | 0.24 |
+//! | x86_64, libbpf-tools | 45 | 38, 163,060, 8,344 | 20 | 20 | 2,032 | 0.24 |
 //! | arm64, execwatch | 16 | 13, 12,840, 2,056 | 10 | 10 | 618 | 0.30 |
-//! | arm64, libbpf-tools | 16 | 15, 62,611, 7,992 | 12 | 12 | 1,964 | 0.25 |
+//! | arm64, libbpf-tools | 16 | 15, 62,611, 7,992 | 12 | 12 | 1,906 | 0.24 |
 //!
 //! And for 5,000 kernels derived from real ones:
 //!
 //! | | classes | bundle | index | a kernel | finding and rebuilding one class, median | heap |
 //! |---|---|---|---|---|---|---|
-//! | execwatch | 68 | 4,937 | 4,318 | 0.86 | 0.3 ms | 316 KiB |
-//! | libbpf-tools | 454 | 8,704 | 4,600 | 0.92 | 0.9 ms | 444 KiB |
+//! | execwatch | 68 | 4,937 | 4,318 | 0.86 | 0.4 ms | 317 KiB |
+//! | libbpf-tools | 454 | 9,784 | 4,600 | 0.92 | 0.9 ms | 361 KiB |
 //!
 //! Embedding costs the time to hash the file, in unoptimised code. Seconds
 //! of CPU to build an edited program, by `cargo run -p btfhub-tests --bin embedding`:

@@ -13,8 +13,8 @@ use super::model::count;
 use super::parse::Numbers;
 
 /// Bits to be decoded for one class, root and block together; a bit takes some
-/// 30 ns.
-const CLASS_BITS: usize = 20_000;
+/// 40 ns.
+const CLASS_BITS: usize = 14_000;
 /// Of these, what the root may take when there are other blocks.
 const ROOT_BITS: usize = CLASS_BITS / 2;
 
