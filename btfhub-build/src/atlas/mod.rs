@@ -8,8 +8,7 @@
 //! collect     definitions of many kernels, each once
 //! write       canonical numbers → the file (encode, delta, kernels, pack)
 //! read        the file → definitions, when asked for (decode, holdings)
-//! scope       what some names reach; narrow: what of it is read;
-//!             project: definitions → BTF
+//! scope       what some names reach; project: definitions → BTF
 //! build       archives → an atlas, and back again (base)
 //! text, diff  definitions to read, and what changed
 //! ```
@@ -39,7 +38,6 @@ mod hash;
 mod holdings;
 mod kernels;
 mod names;
-mod narrow;
 mod pack;
 mod project;
 mod read;

@@ -110,7 +110,11 @@ impl<'a> Projection<'a> {
             return Ok(());
         };
         let group = self.scope.atlas.group_of(first)?;
-        if let Some((place, reached)) = self.scope.groups.get(group) {
+        let found = self.scope.groups.get(group);
+        // One order a group is all that counts, whatever the file says.
+        if let Some((place, reached)) =
+            found.filter(|(place, _)| !self.rearranged.contains_key(place))
+        {
             let count = reached.group.variants.len();
             let candidates = self.holding.candidates(reached.first_definition, count);
             self.rearranged.insert(place, candidates);

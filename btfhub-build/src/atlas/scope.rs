@@ -5,7 +5,6 @@ use super::decode::Group;
 use super::definition::{Element, body_len, elements, inline_kind, shape, split, type_len};
 use super::error::{AtlasError, Part};
 use super::holdings::Holding;
-use super::narrow::Narrow;
 use super::project::project;
 use super::read::Atlas;
 use crate::btf::Kind;
@@ -96,35 +95,7 @@ pub(super) struct Reached {
     pub(super) number: u32,
     pub(super) group: Group,
     pub(super) first_definition: u32,
-    /// For each variant the first one that equals it, as far as it is read.
-    firsts: Vec<u32>,
     value: bool,
-}
-
-impl Reached {
-    /// A group of which everything counts.
-    fn whole(atlas: &Atlas, number: u32, value: bool) -> Result<Self, AtlasError> {
-        let group = atlas.group(number)?;
-        Ok(Self {
-            number,
-            first_definition: atlas.first_definition(number)?,
-            firsts: (0..).take(group.variants.len()).collect(),
-            group,
-            value,
-        })
-    }
-
-    /// Adds what its variants refer to.
-    fn visit(&self, reach: Reach, open: &mut Vec<(u32, Reach)>) {
-        for ((variant, first), number) in self.group.variants.iter().zip(&self.firsts).zip(0..) {
-            if *first == number {
-                let body = self.group.body(variant);
-                visit_body(variant.kind, body, reach, &mut |group, _, reach| {
-                    open.push((group, reach));
-                });
-            }
-        }
-    }
 }
 
 impl Atlas {
@@ -137,13 +108,33 @@ impl Atlas {
         &self,
         names: impl IntoIterator<Item = (Kind, &'n [u8])>,
     ) -> Result<Scope<'_>, AtlasError> {
-        self.scope_of_names(names, None)
+        let mut roots = Vec::new();
+        for (kind, name) in names {
+            roots.extend(self.find(kind, name)?);
+        }
+        roots.sort_unstable();
+        roots.dedup();
+        let groups = self.reached(&roots)?;
+        let mut relevant = vec![false; self.definition_count() as usize];
+        for reached in groups.list() {
+            let first = reached.first_definition as usize;
+            let last = first.saturating_add(reached.group.variants.len());
+            for slot in relevant.get_mut(first..last).unwrap_or_default() {
+                *slot = true;
+            }
+        }
+        let (holdings, of_kernels) = self.holdings(&relevant);
+        Ok(Scope {
+            atlas: self,
+            roots,
+            groups,
+            holdings,
+            of_kernels,
+        })
     }
 
     /// What some relocations can ask for: libbpf and aya-obj look for candidates
-    /// by kind and essential name, and in them for members and enumerators by
-    /// name. Kernels that are equal in that have one BTF, in which these
-    /// relocations, and no others, come to the same as in the full one.
+    /// by kind and essential name.
     ///
     /// # Errors
     /// When the atlas is damaged.
@@ -154,38 +145,7 @@ impl Atlas {
             let names = of_aya.into_iter().chain([relocation.root.name.as_slice()]);
             names.map(move |name| (kind, name))
         });
-        let read = relocations.names_read();
-        self.scope_of_names(names, read.map(|names| Narrow::new(self, names)))
-    }
-
-    fn scope_of_names<'n>(
-        &self,
-        names: impl IntoIterator<Item = (Kind, &'n [u8])>,
-        narrow: Option<Narrow<'_>>,
-    ) -> Result<Scope<'_>, AtlasError> {
-        let mut roots = Vec::new();
-        for (kind, name) in names {
-            roots.extend(self.find(kind, name)?);
-        }
-        roots.sort_unstable();
-        roots.dedup();
-        let groups = self.reached(&roots, narrow)?;
-        let mut standing = vec![None; self.definition_count() as usize];
-        for reached in groups.list() {
-            let first = reached.first_definition;
-            let slots = standing.get_mut(first as usize..).unwrap_or_default();
-            for (slot, variant) in slots.iter_mut().zip(&reached.firsts) {
-                *slot = first.checked_add(*variant);
-            }
-        }
-        let (holdings, of_kernels) = self.holdings(&standing);
-        Ok(Scope {
-            atlas: self,
-            roots,
-            groups,
-            holdings,
-            of_kernels,
-        })
+        self.scope(names)
     }
 
     /// A complete BTF of one kernel's types: what any relocation can ask for.
@@ -198,12 +158,14 @@ impl Atlas {
         let roots: Vec<u32> = (0..self.group_count()).collect();
         let mut groups = Groups::new(self);
         for &number in &roots {
-            let reached = Reached::whole(self, number, true)?;
-            let count = reached.group.variants.len();
-            if !holding
-                .candidates(reached.first_definition, count)
-                .is_empty()
-            {
+            let reached = Reached {
+                number,
+                group: self.group(number)?,
+                first_definition: self.first_definition(number)?,
+                value: true,
+            };
+            let (first, count) = (reached.first_definition, reached.group.variants.len());
+            if !holding.candidates(first, count).is_empty() {
                 groups.insert(reached);
             }
         }
@@ -219,67 +181,42 @@ impl Atlas {
 
     /// Groups that `roots` reach in any kernel, and those of the types that
     /// every BTF has here.
-    fn reached(&self, roots: &[u32], mut narrow: Option<Narrow<'_>>) -> Result<Groups, AtlasError> {
+    fn reached(&self, roots: &[u32]) -> Result<Groups, AtlasError> {
         let mut groups = Groups::new(self);
         let mut open: Vec<(u32, Reach)> = roots.iter().map(|&root| (root, Reach::Value)).collect();
         for number in self.common_types() {
             open.push((self.group_of(number)?, Reach::Value));
         }
-        // By definition the group that was narrowed since it was last asked
-        // which kernels have several of it.
-        let mut narrowed = Vec::new();
-        if narrow.is_some() {
-            narrowed.resize(self.definition_count() as usize, None);
-        }
-        loop {
-            while let Some((number, reach)) = open.pop() {
-                let value = reach == Reach::Value;
-                if let Some(known) = groups.get_mut(number) {
-                    if known.value || !value {
-                        continue;
-                    }
-                    known.value = true;
-                } else {
-                    let (kind, _) = self.title(number)?;
-                    if kind.is_composite() && !value {
-                        // Kind and name are all that counts.
-                        continue;
-                    }
-                    let mut reached = Reached::whole(self, number, value)?;
-                    if let Some(narrow) = &mut narrow {
-                        (reached.group, reached.firsts) = narrow.group(&reached.group)?;
-                        let slots = narrowed.get_mut(reached.first_definition as usize..);
-                        let slots = slots.unwrap_or_default().iter_mut();
-                        for (slot, _) in slots.zip(&reached.firsts) {
-                            *slot = Some(number);
-                        }
-                    }
-                    groups.insert(reached);
+        while let Some((number, reach)) = open.pop() {
+            let value = reach == Reach::Value;
+            if let Some(known) = groups.get_mut(number) {
+                if known.value || !value {
+                    continue;
                 }
-                if let Some((_, reached)) = groups.get(number) {
-                    reached.visit(reach, &mut open);
+                known.value = true;
+            } else {
+                let (kind, _) = self.title(number)?;
+                if kind.is_composite() && !value {
+                    // Kind and name are all that counts.
+                    continue;
                 }
+                groups.insert(Reached {
+                    number,
+                    group: self.group(number)?,
+                    first_definition: self.first_definition(number)?,
+                    value,
+                });
             }
-            if narrow.is_none() {
-                return Ok(groups.complete());
-            }
-            let crowded = self.crowded(&narrowed);
-            if crowded.is_empty() {
-                return Ok(groups.complete());
-            }
-            narrowed.fill(None);
-            for number in crowded {
-                if let Some(known) = groups.get_mut(number) {
-                    *known = Reached::whole(self, number, known.value)?;
-                    let reach = if known.value {
-                        Reach::Value
-                    } else {
-                        Reach::Pointer
-                    };
-                    known.visit(reach, &mut open);
+            if let Some((_, reached)) = groups.get(number) {
+                for variant in &reached.group.variants {
+                    let body = reached.group.body(variant);
+                    visit_body(variant.kind, body, reach, &mut |group, _, reach| {
+                        open.push((group, reach));
+                    });
                 }
             }
         }
+        Ok(groups.complete())
     }
 
     /// Definitions that tell pointer sizes and index types.

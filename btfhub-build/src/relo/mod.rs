@@ -36,7 +36,6 @@ mod value;
 
 pub use kind::{Errno, ReloKind};
 pub use local::{Accessor, LocalValue, Relocation, Root, Spec};
-pub(crate) use relocations::NamesRead;
 pub use relocations::{RecordMeaning, Relocations};
 pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, resolve};
 pub(crate) use resolve::{TracedCandidate, TracedGroup, essential, trace_groups};

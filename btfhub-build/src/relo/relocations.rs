@@ -1,6 +1,6 @@
 //! The distinct relocations of a set of objects, and their fingerprint.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::BTreeSet;
 
 use sha2::{Digest as _, Sha256};
 
@@ -22,15 +22,6 @@ pub struct Relocations {
     relocations: Vec<Relocation>,
     /// How their candidates are found.
     search: Search,
-}
-
-/// The names that relocations look for inside of types.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
-pub(crate) struct NamesRead<'a> {
-    /// Of members.
-    pub(crate) members: HashSet<&'a [u8]>,
-    /// Of enumerators, without flavor.
-    pub(crate) enumerators: HashSet<&'a [u8]>,
 }
 
 /// What one record of an object comes to before any kernel is looked at.
@@ -110,29 +101,6 @@ impl Relocations {
         self.relocations
             .iter()
             .any(|relocation| relocation.kind == ReloKind::TypeMatches)
-    }
-
-    /// The names that are looked for inside of types; `None` where a `TypeMatches`
-    /// reads all of them.
-    pub(crate) fn names_read(&self) -> Option<NamesRead<'_>> {
-        let mut names = NamesRead::default();
-        for relocation in &self.relocations {
-            match &relocation.spec {
-                Spec::Field(accessors) => {
-                    for accessor in accessors {
-                        if let Accessor::Member { name, .. } = accessor {
-                            names.members.insert(name);
-                        }
-                    }
-                }
-                Spec::Enumerator(name) => {
-                    names.enumerators.insert(name);
-                }
-                Spec::Type(_) => {}
-                Spec::TypeMatch(_) => return None,
-            }
-        }
-        Some(names)
     }
 
     /// SHA-256 over all of it: equal for equal relocations, whatever else

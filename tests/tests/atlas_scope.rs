@@ -1,0 +1,211 @@
+//! Kernels that differ in little, in one atlas: each is tailored as from its full
+//! BTF, and only those that differ in nothing that is reached are one.
+
+use btfhub_build::archive::Digest;
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::btf::Btf;
+use btfhub_build::object::Object;
+use btfhub_build::relo::Relocations;
+use btfhub_build::tailor::tailor;
+use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, Member, kind, member};
+use btfhub_tests::elf_builder::{self, Relo};
+
+const BYTE_OFFSET: u32 = 0;
+const FIELD_EXISTS: u32 = 2;
+const ENUM_VALUE: u32 = 11;
+
+/// What may differ from kernel to kernel.
+#[derive(Clone, Copy)]
+struct Kernel {
+    /// Members of `task` behind the array without length.
+    behind: &'static [&'static str],
+    /// The name and type of a member that nobody asks for.
+    other: (&'static str, Other),
+    /// A second `task`, with this member more.
+    second: Option<&'static str>,
+    /// An enumerator that nobody asks for.
+    enumerator: &'static str,
+    /// Bytes of `struct place`, which is asked for its size by an index.
+    place: u32,
+}
+
+#[derive(Clone, Copy)]
+enum Other {
+    Int,
+    Pointer,
+    Struct(&'static str),
+}
+
+const BASE: Kernel = Kernel {
+    behind: &[],
+    other: ("other", Other::Int),
+    second: None,
+    enumerator: "NOBODY_ASKS",
+    place: 8,
+};
+
+fn btf(kernel: Kernel) -> Vec<u8> {
+    let mut btf = BtfBuilder::new();
+    let int = btf.int("int", 4, INT_SIGNED);
+    let long = btf.int("long", 8, INT_SIGNED);
+    let values = [(kernel.enumerator, 7), ("ASKED", 3)];
+    let state = btf.enumeration("state", 4, false, &values);
+    let place = [member("x", int, 0), member("y", int, 4)];
+    let place = btf.structure("place", kernel.place, &place);
+    let tail = btf.array(place, int, 0);
+    let inner = btf.composite(
+        kind::UNION,
+        "",
+        8,
+        &[member("a", int, 0), member("c", long, 0)],
+    );
+    let other = match kernel.other.1 {
+        Other::Int => int,
+        Other::Pointer => btf.pointer(int),
+        Other::Struct(name) => btf.structure("thing", 8, &[member(name, long, 0)]),
+    };
+    let mut members = vec![
+        member("b", int, 0),
+        member(kernel.other.0, other, 8),
+        member("state", state, 16),
+        member("", inner, 24),
+        member("tail", tail, 32),
+    ];
+    members.extend(kernel.behind.iter().map(|name| member(name, int, 32)));
+    btf.structure("task", 64, &members);
+    if let Some(name) = kernel.second {
+        members.push(member(name, int, 48));
+        btf.structure("task", 64, &members);
+    }
+    btf.finish()
+}
+
+fn relocations() -> Relocations {
+    let mut local = BtfBuilder::new();
+    let int = local.int("int", 4, INT_SIGNED);
+    let place = local.structure("place", 8, &[member("x", int, 0), member("y", int, 4)]);
+    let tail = local.array(place, int, 8);
+    let state = local.enumeration("state", 4, false, &[("ASKED", 0)]);
+    let members: [Member<'_>; 4] = [
+        member("b", int, 0),
+        member("a", int, 4),
+        member("gone", int, 8),
+        member("tail", tail, 16),
+    ];
+    let task = local.structure("task", 80, &members);
+    let asked = [
+        (task, "0:0", BYTE_OFFSET),
+        (task, "0:1", BYTE_OFFSET),
+        (task, "0:2", FIELD_EXISTS),
+        // tail[2].y
+        (task, "0:3:2:1", BYTE_OFFSET),
+        (state, "0", ENUM_VALUE),
+    ];
+    let relos = asked.map(|(type_id, access, kind)| Relo {
+        program: 0,
+        type_id,
+        access: access.to_owned(),
+        kind,
+    });
+    let elf = elf_builder::object(&local, &relos, false);
+    let object = Object::parse("made-up.bpf.o", &elf).expect("an eBPF object");
+    Relocations::from_objects([&object])
+}
+
+#[test]
+fn each_is_tailored_as_from_its_full_btf() {
+    let kernels = [
+        BASE,
+        Kernel {
+            other: ("renamed", Other::Int),
+            ..BASE
+        },
+        Kernel {
+            other: ("other", Other::Pointer),
+            ..BASE
+        },
+        Kernel {
+            other: ("other", Other::Struct("v")),
+            ..BASE
+        },
+        Kernel {
+            other: ("other", Other::Struct("w")),
+            ..BASE
+        },
+        Kernel {
+            enumerator: "NEW",
+            ..BASE
+        },
+        // The array is no longer the last member: none of it is beyond its end.
+        Kernel {
+            behind: &["more"],
+            ..BASE
+        },
+        Kernel {
+            behind: &["gone"],
+            ..BASE
+        },
+        Kernel { place: 16, ..BASE },
+        Kernel {
+            second: Some("more"),
+            ..BASE
+        },
+        Kernel {
+            second: Some("less"),
+            ..BASE
+        },
+        Kernel {
+            second: Some("gone"),
+            ..BASE
+        },
+        Kernel {
+            second: Some("more"),
+            other: ("renamed", Other::Int),
+            ..BASE
+        },
+    ];
+    let kernels: Vec<Vec<u8>> = kernels.into_iter().map(btf).collect();
+    let mut writer = AtlasWriter::new();
+    let releases: Vec<String> = (0..kernels.len())
+        .map(|number| format!("{number:02}"))
+        .collect();
+    let id = |release| KernelId {
+        arch: Arch::new("x86_64"),
+        release,
+        distro: "made-up",
+        version: "1",
+    };
+    for (release, bytes) in releases.iter().zip(&kernels) {
+        let btf = Btf::parse(bytes).expect("a BTF");
+        let survey = writer.surveyor().survey(&btf).expect("sane types");
+        let source = Source {
+            path: format!("{release}.btf"),
+            digest: Digest::of(bytes),
+        };
+        writer
+            .insert(id(release), source, &survey)
+            .expect("the same types");
+    }
+    let (_, file) = writer.finish(Effort::Fast, 1).expect("an atlas");
+    let atlas = Atlas::parse(file).expect("what was written can be read");
+
+    let relocations = relocations();
+    let scope = atlas.scope_of(&relocations).expect("a whole atlas");
+    let mut parts = Vec::new();
+    for (release, bytes) in releases.iter().zip(&kernels) {
+        let kernel = atlas.kernel(id(release)).expect("it is in there");
+        let part = scope.of_kernels()[kernel];
+        parts.push(part);
+        let part = scope.btf(part).expect("a whole atlas");
+        let [full, part] = [bytes, &part].map(|bytes| {
+            let btf = Btf::parse(bytes).expect("a BTF");
+            tailor(&relocations, &btf).expect("not too complex")
+        });
+        assert_eq!(full.outcome, part.outcome, "kernel {release}");
+        assert!(full.btf == part.btf, "kernel {release}: other bytes");
+    }
+    parts.sort_unstable();
+    parts.dedup();
+    assert_eq!(parts.len(), kernels.len(), "all differ in what is reached");
+}
