@@ -11,7 +11,7 @@ use super::definition::{
 use super::error::{AtlasError, Part};
 use super::hash::{Hash, HashKey};
 use super::read::Atlas;
-use super::survey::kind_hash;
+use super::survey::{kind_hash, named_hash};
 use crate::btf::{Kind, essential_name};
 
 impl AtlasWriter {
@@ -158,12 +158,12 @@ impl Taking<'_> {
         self.writer.key
     }
 
-    fn name(&mut self, string: u32, hash: &mut Hash) -> Result<(), AtlasError> {
+    /// The hash of a name, which is copied.
+    fn name(&mut self, string: u32) -> Result<u64, AtlasError> {
         let text = self.base.string(string)?;
-        hash.add(self.writer.key.bytes(text));
         let number = self.writer.strings.number(text);
         self.out.push(number);
-        Ok(())
+        Ok(self.writer.key.bytes(text))
     }
 
     fn body(&mut self, kind: Kind, body: &[u32], hash: &mut Hash) -> Result<(), AtlasError> {
@@ -172,27 +172,16 @@ impl Taking<'_> {
         let head = u64::from(kind.number()) << 32;
         match kind {
             Kind::Typedef => {
-                hash.add(head);
                 let target = self.ty(body)?;
-                hash.add(target);
+                hash.add_two(head, target);
                 return Ok(());
             }
             Kind::Enum | Kind::Enum64 => {
-                hash.add(head | first >> 1 | (first & 1) << 31);
-                hash.add(second);
+                hash.add_two(head | first >> 1 | (first & 1) << 31, second);
             }
-            Kind::Struct | Kind::Union => {
-                hash.add(head | first);
-                hash.add(second);
-            }
-            Kind::Int => {
-                hash.add(head);
-                hash.add(first << 32 | second);
-            }
-            Kind::Float => {
-                hash.add(head);
-                hash.add(first);
-            }
+            Kind::Struct | Kind::Union => hash.add_two(head | first, second),
+            Kind::Int => hash.add_two(head, first << 32 | second),
+            Kind::Float => hash.add_two(head, first),
             _ => hash.add(head | first << 31),
         }
         let heads = if matches!(kind, Kind::Float | Kind::Fwd) {
@@ -202,21 +191,21 @@ impl Taking<'_> {
         };
         self.out.extend(body.iter().take(heads));
         for element in elements(kind, body) {
-            self.name(element.name, hash)?;
+            let name = self.name(element.name)?;
             let [a, b, c, d, high @ ..] = element.place.to_le_bytes();
             let low = u32::from_le_bytes([a, b, c, d]);
             self.out.push(low);
             match kind {
-                Kind::Enum => hash.add(u64::from(low)),
+                Kind::Enum => hash.add_two(name, u64::from(low)),
                 Kind::Enum64 => {
                     self.out.push(u32::from_le_bytes(high));
-                    hash.add(element.place);
+                    hash.add_two(name, element.place);
                 }
                 _ => {
                     self.out.push(element.bits);
                     let ty = self.ty(element.ty)?;
-                    hash.add(u64::from(element.bits) << 32 | element.place);
-                    hash.add(ty);
+                    let place = u64::from(element.bits) << 32 | element.place;
+                    hash.add_member(name, place, ty);
                 }
             }
         }
@@ -240,16 +229,13 @@ impl Taking<'_> {
                 let place = argument as usize;
                 let number = self.numbers.get(place).copied().ok_or_else(absent)?;
                 let group = self.hashes.get(place).copied().ok_or_else(absent)?;
-                let ordinal = rest.first().copied().unwrap_or(0);
                 self.out.push(shape | number << 4);
-                hash.add(group);
+                let mut ordinal = 0;
                 if shape == shape::OTHER {
+                    ordinal = rest.first().copied().unwrap_or(0);
                     self.out.push(ordinal);
-                    hash.add(u64::from(ordinal));
-                } else {
-                    hash.add(0);
                 }
-                return Ok(hash.short());
+                return Ok(named_hash(self.key(), group, ordinal));
             }
             _ => {}
         }
@@ -257,32 +243,32 @@ impl Taking<'_> {
         self.out.push(first);
         match shape {
             shape::PTR => {
-                hash.add(u64::from(Kind::Ptr.number()) << 32);
                 let target = self.ty(rest)?;
-                hash.add(target);
+                hash.add_two(u64::from(Kind::Ptr.number()) << 32, target);
             }
             shape::ARRAY => {
                 let nelems = rest.first().copied().unwrap_or(0);
                 self.out.push(nelems);
-                hash.add(u64::from(Kind::Array.number()) << 32);
-                hash.add(u64::from(nelems));
+                let head = u64::from(Kind::Array.number()) << 32;
+                hash.add_two(head, u64::from(nelems));
                 let element = rest.get(1..).unwrap_or_default();
                 let target = self.ty(element)?;
-                hash.add(target);
                 let index = if argument == 0 {
                     0
                 } else {
                     self.ty(element.get(type_len(element)..).unwrap_or_default())?
                 };
-                hash.add(index);
+                hash.add_two(target, index);
             }
             shape::PROTO => {
-                hash.add(u64::from(Kind::FuncProto.number()) << 32 | u64::from(argument));
+                let head = u64::from(Kind::FuncProto.number()) << 32 | u64::from(argument);
+                let result = self.ty(rest)?;
+                hash.add_two(head, result);
                 let mut rest = rest;
-                for _ in 0..=argument {
+                for _ in 0..argument {
+                    rest = rest.get(type_len(rest)..).unwrap_or_default();
                     let target = self.ty(rest)?;
                     hash.add(target);
-                    rest = rest.get(type_len(rest)..).unwrap_or_default();
                 }
             }
             _ => {

@@ -34,6 +34,9 @@ pub struct AtlasWriter {
     pub(super) definitions: Vec<Stored>,
     /// The hashes of all definitions, by their numbers.
     hashes: Table<u128>,
+    /// By number of a definition: the one that followed it where it was met last,
+    /// and mostly does so again.
+    followers: Vec<u32>,
     /// The bodies of all definitions, with provisional numbers.
     pub(super) words: Vec<u32>,
     pub(super) kernels: Vec<Kernel>,
@@ -117,6 +120,7 @@ impl AtlasWriter {
             groups: Groups::default(),
             definitions: Vec::new(),
             hashes: Table::with_room(0),
+            followers: Vec::new(),
             words: Vec::new(),
             kernels: Vec::new(),
             chunks: Chunks::default(),
@@ -155,11 +159,16 @@ impl AtlasWriter {
         // Of the kernel's groups what is known of their numbers here.
         let mut numbers = vec![NO_GROUP; survey.group_count()];
         let mut steps = MAX_STEPS;
+        let mut before = 0;
         for entry in &survey.held {
-            let number = match self.hashes.get(entry.hash) {
+            let number = match self.number(entry.hash, before) {
                 Some(number) => number,
                 None => self.define(survey, entry.id, entry.hash, &mut numbers, &mut steps)?,
             };
+            if let Some(follower) = self.followers.get_mut(before as usize) {
+                *follower = number;
+            }
+            before = number;
             if survey.is_same(entry.id, survey.pointer_int) {
                 pointer_int = Some(number);
             }
@@ -181,6 +190,16 @@ impl AtlasWriter {
             index_type,
         });
         Ok(())
+    }
+
+    /// The number of a definition, which is met behind another. The table would
+    /// be fetched from memory anew for each kernel.
+    fn number(&self, hash: u128, before: u32) -> Option<u32> {
+        let guess = self.followers.get(before as usize).copied();
+        match guess.filter(|&guess| self.hashes.key(guess) == Some(hash)) {
+            None => self.hashes.get(hash),
+            guess => guess,
+        }
     }
 
     fn define(
@@ -233,6 +252,7 @@ impl AtlasWriter {
         if number as usize == self.definitions.len() {
             let body = start..self.words.len();
             self.definitions.push(Stored { title, body });
+            self.followers.push(number.saturating_add(1));
         } else {
             self.words.truncate(start);
         }

@@ -6,6 +6,8 @@
 
 use std::hash::{BuildHasher as _, RandomState};
 
+use crate::btf::first_nul;
+
 /// The random key of one process.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct HashKey([u64; 3]);
@@ -19,19 +21,53 @@ impl HashKey {
 
     /// Hash of a byte string.
     pub(super) fn bytes(self, bytes: &[u8]) -> u64 {
-        let mut hash = self.0[0] ^ bytes.len() as u64;
+        self.more_bytes(self.0[0], bytes, bytes.len())
+    }
+
+    /// The same of what is before the first NUL, and its length: found on the
+    /// way, since most strings are hashed only once.
+    pub(super) fn text(self, bytes: &[u8]) -> (u64, usize) {
+        let mut hash = self.0[0];
+        let mut rest = bytes;
+        let mut len = 0;
+        while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
+            let word = u64::from_le_bytes(*chunk);
+            if let Some(more) = first_nul(word) {
+                len += more;
+                let last = word & !(u64::MAX << (8 * more));
+                return (self.end(hash, last, len), len);
+            }
+            hash = fold(hash ^ word, self.0[1]);
+            len += 8;
+            rest = tail;
+        }
+        let mut more = 0;
+        while more < rest.len() && rest[more] != 0 {
+            more += 1;
+        }
+        len += more;
+        (self.more_bytes(hash, &rest[..more], len), len)
+    }
+
+    /// Ends a hash with the last bytes of so many.
+    fn more_bytes(self, mut hash: u64, bytes: &[u8], len: usize) -> u64 {
         let mut rest = bytes;
         while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
             hash = fold(hash ^ u64::from_le_bytes(*chunk), self.0[1]);
             rest = tail;
         }
         let mut last = 0;
-        let mut at = 0;
-        while at < rest.len() {
+        let mut at = rest.len();
+        while at > 0 {
+            at -= 1;
             last = last << 8 | u64::from(rest[at]);
-            at += 1;
         }
-        fold(hash ^ last, self.0[2])
+        self.end(hash, last, len)
+    }
+
+    #[inline(always)]
+    fn end(self, hash: u64, last: u64, len: usize) -> u64 {
+        fold(hash ^ last, self.0[2] ^ len as u64)
     }
 
     /// The start of a hash of words.
@@ -57,8 +93,21 @@ impl Hash {
     /// Adds a word.
     #[inline(always)]
     pub(super) fn add(&mut self, word: u64) {
-        self.low = fold(self.low ^ word, self.key.0[1]);
-        self.high = fold(self.high.rotate_left(29) ^ word, self.key.0[2]);
+        self.add_two(word, 0);
+    }
+
+    /// Adds two words, at the price of one.
+    #[inline(always)]
+    pub(super) fn add_two(&mut self, word: u64, other: u64) {
+        self.low = fold(self.low ^ word, self.key.0[1] ^ other);
+        self.high = fold(self.high.rotate_left(29) ^ word, self.key.0[2] ^ other);
+    }
+
+    /// Adds a member: its name, place and type, at the price of one. The place,
+    /// which alone of them is no hash, is spread over all bits.
+    #[inline(always)]
+    pub(super) fn add_member(&mut self, name: u64, place: u64, ty: u64) {
+        self.add_two(name, ty.wrapping_add(place.wrapping_mul(self.key.0[0])));
     }
 
     /// 64 bits of it, never 0.
@@ -82,5 +131,25 @@ fn fold(a: u64, b: u64) -> u64 {
     #[allow(clippy::cast_possible_truncation)]
     {
         product as u64 ^ (product >> 64) as u64
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::HashKey;
+
+    #[test]
+    fn a_string_has_one_hash_wherever_it_stands() {
+        let key = HashKey::random();
+        let name = b"a_name_of_twenty_bytes";
+        for len in 0..name.len() {
+            let hash = key.bytes(&name[..len]);
+            for more in 0..10 {
+                let mut bytes = name[..len].to_vec();
+                assert!(more == 0 || key.bytes(&[&bytes[..], &[0]].concat()) != hash);
+                bytes.resize(len + more, 0);
+                assert_eq!(key.text(&bytes), (hash, len));
+            }
+        }
     }
 }

@@ -11,7 +11,8 @@ pub(super) struct StringHashes<'a> {
     cache: Vec<(u32, u64)>,
 }
 
-const CACHED: usize = 1 << 15;
+/// So few that they stay in a processor's own cache.
+const CACHED: usize = 1 << 13;
 
 impl<'a> StringHashes<'a> {
     pub(super) fn new(btf: &'a Btf, key: HashKey) -> Self {
@@ -24,24 +25,34 @@ impl<'a> StringHashes<'a> {
 
     #[inline(always)]
     pub(super) fn plain(&mut self, offset: u32) -> u64 {
-        let slot = (offset as usize ^ (offset as usize >> 15)) % CACHED;
+        let slot = slot(offset);
         let (known, hash) = self.cache[slot];
         if known == offset {
             return hash;
         }
-        let hash = self.key.bytes(self.btf.string(StrOffset(offset)));
+        let (hash, _) = self.key.text(self.btf.string_tail(StrOffset(offset)));
         self.cache[slot] = (offset, hash);
         hash
     }
 
-    pub(super) fn essential(&self, offset: u32) -> u64 {
-        let name = self.btf.string(StrOffset(offset));
+    /// The hash of a name without its flavor.
+    pub(super) fn essential(&mut self, offset: u32) -> u64 {
+        let tail = self.btf.string_tail(StrOffset(offset));
+        let (hash, len) = self.key.text(tail);
+        self.cache[slot(offset)] = (offset, hash);
+        let name = &tail[..len];
         if may_have_flavor(name) {
             self.key.bytes(essential_name(name))
         } else {
-            self.key.bytes(name)
+            hash
         }
     }
+}
+
+/// Where the string at an offset is in the cache.
+#[inline(always)]
+fn slot(offset: u32) -> usize {
+    (offset as usize ^ (offset as usize >> 13)) % CACHED
 }
 
 /// Whether three underscores stand in a row somewhere.

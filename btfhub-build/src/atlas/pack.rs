@@ -123,7 +123,8 @@ fn compress(raw: &[u8], effort: Effort) -> Result<Vec<u8>, AtlasError> {
     if effort == Effort::Fast {
         options
             .mode(Mode::Fast)
-            .match_finder(MatchFinder::HashChain4);
+            .match_finder(MatchFinder::HashChain3)
+            .depth(4);
     }
     let mut filters = Filters::new();
     filters.lzma2(&options);

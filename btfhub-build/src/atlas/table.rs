@@ -50,6 +50,12 @@ impl<K: Hashed> Table<K> {
         self.slots[self.slot(key)].checked_sub(1)
     }
 
+    /// The key with a number.
+    #[inline]
+    pub(super) fn key(&self, number: u32) -> Option<K> {
+        self.keys.get(number as usize).copied()
+    }
+
     /// The number of a key, a new one where it had none.
     pub(super) fn number(&mut self, key: K) -> u32 {
         let slot = self.slot(key);

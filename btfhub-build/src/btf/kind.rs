@@ -128,6 +128,11 @@ pub(super) static ELEMENT_WORDS: [usize; KNOWN_KINDS] =
 /// Kinds 0 … 19.
 pub(super) const KNOWN_KINDS: usize = 20;
 
+/// Bit *n* for kind number *n*: the kinds whose types are found by name, of which
+/// [`Btf`](super::Btf) keeps a list. Half of a kernel's types are functions and
+/// pointers.
+pub(super) const LISTED_KINDS: u32 = 1 << 1 | 0b1_1111 << 4 | 1 << 16 | 1 << 19;
+
 #[cfg(test)]
 mod tests {
     use super::*;

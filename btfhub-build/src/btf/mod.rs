@@ -35,6 +35,7 @@ pub use read::Btf;
 pub(crate) use read::NameFilter;
 pub use size::SizeError;
 pub use strings::essential_name;
+pub(crate) use strings::first_nul;
 pub use types::{Array, Enumerator, IntEncoding, Member, Param, Type};
 pub use write::{BtfWriter, TypeRecord, WriteError};
 

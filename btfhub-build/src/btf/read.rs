@@ -11,7 +11,9 @@ use super::TypeId;
 use super::check::Highest;
 use super::error::{BtfError, BtfErrorKind};
 use super::header::{Endian, Header};
-use super::kind::{BASE_WORDS, ELEMENT_WORDS, FIXED_WORDS, KIND_MASK, KNOWN_KINDS, VLEN_MASK};
+use super::kind::{
+    BASE_WORDS, ELEMENT_WORDS, FIXED_WORDS, KIND_MASK, KNOWN_KINDS, LISTED_KINDS, VLEN_MASK,
+};
 use super::strings::check_strings;
 use super::types::Type;
 
@@ -26,6 +28,9 @@ pub struct Btf {
     types_end: usize,
     /// The word at which each type begins.
     index: Vec<u32>,
+    /// The types with a name whose kinds are in [`LISTED_KINDS`], as places in
+    /// `index`.
+    listed: Vec<u32>,
     /// The layout section, or its base's: the sizes of kinds unknown here.
     layout: Vec<u8>,
     endian: Endian,
@@ -34,6 +39,13 @@ pub struct Btf {
     pub(super) first_id: u32,
     pub(super) first_string: u32,
     pub(super) pointer_size: OnceLock<Option<u32>>,
+}
+
+/// What one walk over the type section finds.
+struct Indexed {
+    index: Vec<u32>,
+    listed: Vec<u32>,
+    highest: Highest,
 }
 
 impl Btf {
@@ -110,6 +122,7 @@ impl Btf {
             strings,
             types_end: end,
             index: Vec::new(),
+            listed: Vec::new(),
             layout,
             endian,
             base,
@@ -117,8 +130,9 @@ impl Btf {
             first_string,
             pointer_size: OnceLock::new(),
         };
-        let (index, highest) = btf.index_types(start, types.len(), file_offset)?;
-        btf.index = index;
+        let indexed = btf.index_types(start, types.len(), file_offset)?;
+        let Indexed { highest, .. } = indexed;
+        (btf.index, btf.listed) = (indexed.index, indexed.listed);
         if !highest.are_sound(&btf) {
             btf.check(file_offset, start)?;
         }
@@ -132,7 +146,7 @@ impl Btf {
         start: usize,
         byte_len: usize,
         file_offset: u64,
-    ) -> Result<(Vec<u32>, Highest), BtfError> {
+    ) -> Result<Indexed, BtfError> {
         let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
         let end = words.len();
         let error = |pos: usize, kind| {
@@ -141,6 +155,7 @@ impl Btf {
         };
         let mut index = vec![0u32; end.saturating_sub(start) / BASE_WORDS];
         let slots: &mut [u32] = &mut index;
+        let mut listed = Vec::new();
         let mut count = 0;
         let mut pos = start;
         let mut highest = Highest::default();
@@ -186,6 +201,9 @@ impl Btf {
             #[allow(clippy::cast_possible_truncation)]
             {
                 slots[count] = pos as u32;
+                if kind < 32 && LISTED_KINDS & (1 << kind) != 0 && record[0] != 0 {
+                    listed.push(count as u32);
+                }
             }
             count += 1;
             pos = next;
@@ -197,7 +215,11 @@ impl Btf {
             return Err(error(pos, BtfErrorKind::TypeOverrun { id }));
         }
         index.truncate(count);
-        Ok((index, highest))
+        Ok(Indexed {
+            index,
+            listed,
+            highest,
+        })
     }
 
     /// The type with number `id`; `None` beyond the last.
@@ -212,6 +234,12 @@ impl Btf {
                 self.words.get(start..self.types_end).map(Type::new)
             }
         }
+    }
+
+    /// Which of [`Btf::records`] may be meant by name: the types with a name that
+    /// are INT, FLOAT, TYPEDEF, STRUCT, UNION, ENUM, ENUM64 or FWD.
+    pub(crate) fn listed(&self) -> &[u32] {
+        &self.listed
     }
 
     /// The words of the file up to the end of the type section, and the word
@@ -238,8 +266,8 @@ impl Btf {
     }
 
     /// The types of the kinds in `kinds` (bit *n* for kind number *n*) whose
-    /// name may be one of `names`. In id order. The one loop that looks at every
-    /// type of a kernel, hence over plain words.
+    /// name may be one of `names`. In id order. A loop that looks at many types of
+    /// a kernel, hence over plain words.
     pub(crate) fn find_named(&self, kinds: u32, names: &NameFilter, found: &mut Vec<TypeId>) {
         if let Some(base) = &self.base {
             base.find_named(kinds, names, found);
@@ -248,8 +276,15 @@ impl Btf {
         let index: &[u32] = &self.index;
         let strings = self.strings();
         let (short, long): (&[bool], &[bool]) = (&names.short, &names.long);
-        let mut number = 0;
-        while number < index.len() {
+        let listed: Option<&[u32]> = (kinds & !LISTED_KINDS == 0).then_some(&self.listed);
+        let count = listed.map_or(index.len(), <[u32]>::len);
+        let mut next = 0;
+        while next < count {
+            let number = match listed {
+                Some(listed) => listed[next] as usize,
+                None => next,
+            };
+            next += 1;
             let pos = index[number] as usize;
             let kind = (words[pos + 1] >> 24) & KIND_MASK;
             if kind < 32 && kinds & (1 << kind) != 0 {
@@ -271,7 +306,6 @@ impl Btf {
                     found.push(TypeId(self.first_id + number as u32));
                 }
             }
-            number += 1;
         }
     }
 

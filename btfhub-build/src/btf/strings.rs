@@ -30,9 +30,18 @@ impl Btf {
     }
 }
 
-/// What is before the first NUL. Plain indexing, as in [`essential_name`].
+/// What is before the first NUL: eight bytes at a time as long as there are.
+/// Plain indexing, as in [`essential_name`].
 fn until_nul(bytes: &[u8]) -> Option<&[u8]> {
     let mut end = 0;
+    let mut rest = bytes;
+    while let Some((chunk, tail)) = rest.split_first_chunk() {
+        if let Some(more) = first_nul(u64::from_le_bytes(*chunk)) {
+            return bytes.get(..end + more);
+        }
+        end += 8;
+        rest = tail;
+    }
     while end < bytes.len() {
         if bytes[end] == 0 {
             return Some(&bytes[..end]);
@@ -40,6 +49,16 @@ fn until_nul(bytes: &[u8]) -> Option<&[u8]> {
         end += 1;
     }
     None
+}
+
+/// Which of eight bytes, of which the first is the lowest, is the first NUL.
+#[inline(always)]
+pub(crate) fn first_nul(bytes: u64) -> Option<usize> {
+    const LOWEST: u64 = 0x0101_0101_0101_0101;
+    // A byte borrows from its highest bit where it is 0, or where a lower one
+    // did so: the lowest that did is right.
+    let nuls = bytes.wrapping_sub(LOWEST) & !bytes & LOWEST << 7;
+    (nuls != 0).then_some(nuls.trailing_zeros() as usize / 8)
 }
 
 /// libbpf's `btf_parse_str_sec`.
@@ -89,7 +108,24 @@ pub fn essential_name(name: &[u8]) -> &[u8] {
 
 #[cfg(test)]
 mod tests {
-    use super::essential_name;
+    use super::{essential_name, until_nul};
+
+    #[test]
+    fn strings_end_at_the_first_nul() {
+        // Bytes that a subtraction may take for a NUL beside one.
+        for byte in [1, 0x7f, 0x80, 0x81, 0xff] {
+            for len in 0..20 {
+                for nul in 0..len {
+                    let mut bytes = vec![byte; len];
+                    bytes[nul] = 0;
+                    assert_eq!(until_nul(&bytes), Some(&vec![byte; nul][..]));
+                    bytes[len - 1] = 0;
+                    assert_eq!(until_nul(&bytes), Some(&vec![byte; nul][..]));
+                }
+                assert_eq!(until_nul(&vec![byte; len]), None);
+            }
+        }
+    }
 
     #[test]
     fn flavors_are_cut_as_libbpf_cuts_them() {

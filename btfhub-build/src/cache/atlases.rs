@@ -21,8 +21,9 @@ use crate::output;
 /// What a kernel is called in an atlas: another way, another number.
 const HEAD: &[u8] = b"btfhub cached atlas 1\n";
 
-/// Kernels not yet written that a killed build may lose.
-const UNWRITTEN: usize = 64;
+/// Kernels not yet written that a killed build may lose: some ten seconds' work.
+/// What they have in common is written once.
+const UNWRITTEN: usize = 200;
 
 /// With more files than this some are made one.
 const MANY_FILES: usize = 4;

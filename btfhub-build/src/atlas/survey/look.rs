@@ -41,49 +41,38 @@ impl Surveyor<'_> {
         }
         match kind {
             INT => {
-                hash.add(plain);
-                hash.add(size << 32 | u64::from(self.words[at + 3]));
+                hash.add_two(plain, size << 32 | u64::from(self.words[at + 3]));
             }
-            FLOAT => {
-                hash.add(plain);
-                hash.add(size);
-            }
+            FLOAT => hash.add_two(plain, size),
             FWD => hash.add(plain | flag << 31),
             TYPEDEF => {
-                hash.add(plain);
                 let target = self.reference(self.words[at + 2], look, depth + 1)?;
-                hash.add(target);
+                hash.add_two(plain, target);
             }
             ENUM => {
-                hash.add(head | flag << 31);
-                hash.add(size);
+                hash.add_two(head | flag << 31, size);
                 let mut element = at + 3;
                 let end = element + 2 * vlen;
                 while element < end {
                     let name = self.strings.plain(self.words[element]);
-                    hash.add(name);
-                    hash.add(u64::from(self.words[element + 1]));
+                    hash.add_two(name, u64::from(self.words[element + 1]));
                     element += 2;
                 }
             }
             ENUM64 => {
-                hash.add(head | flag << 31);
-                hash.add(size);
+                hash.add_two(head | flag << 31, size);
                 let mut element = at + 3;
                 let end = element + 3 * vlen;
                 while element < end {
                     let name = self.strings.plain(self.words[element]);
-                    hash.add(name);
-                    hash.add(
-                        u64::from(self.words[element + 1])
-                            | u64::from(self.words[element + 2]) << 32,
-                    );
+                    let value = u64::from(self.words[element + 1])
+                        | u64::from(self.words[element + 2]) << 32;
+                    hash.add_two(name, value);
                     element += 3;
                 }
             }
             STRUCT | UNION => {
-                hash.add(head);
-                hash.add(size);
+                hash.add_two(head, size);
                 let mut element = at + 3;
                 let end = element + 3 * vlen;
                 while element < end {
@@ -97,33 +86,30 @@ impl Surveyor<'_> {
                         u64::from(offset)
                     };
                     let ty = self.reference(self.words[element + 1], look, depth + 1)?;
-                    hash.add(name);
-                    hash.add(place);
-                    hash.add(ty);
+                    hash.add_member(name, place, ty);
                     element += 3;
                 }
             }
             PTR => {
-                hash.add(plain);
                 let look = look.through_pointer();
                 let target = self.reference(self.words[at + 2], look, depth + 1)?;
-                hash.add(target);
+                hash.add_two(plain, target);
             }
             ARRAY => {
-                hash.add(plain);
-                hash.add(u64::from(self.words[at + 5]));
+                hash.add_two(plain, u64::from(self.words[at + 5]));
                 let element = self.reference(self.words[at + 3], look, depth + 1)?;
-                hash.add(element);
+                let mut index = 0;
                 if look == Look::ByName {
-                    let usual = self.reference(self.index_type, look, depth + 1)?;
-                    let index = self.reference(self.words[at + 4], look, depth + 1)?;
-                    hash.add(if index == usual { 0 } else { index });
+                    index = self.reference(self.words[at + 4], look, depth + 1)?;
+                    if index == self.reference(self.index_type, look, depth + 1)? {
+                        index = 0;
+                    }
                 }
+                hash.add_two(element, index);
             }
             FUNC_PROTO => {
-                hash.add(head);
                 let result = self.reference(self.words[at + 2], look, depth + 1)?;
-                hash.add(result);
+                hash.add_two(head, result);
                 let mut element = at + 3;
                 let end = element + 2 * vlen;
                 while element < end {
@@ -137,8 +123,8 @@ impl Surveyor<'_> {
         Ok(())
     }
 
-    /// What a type that is referred to comes to.
-    #[inline]
+    /// What a type that is referred to comes to: mostly that is known.
+    #[inline(always)]
     pub(super) fn reference(
         &mut self,
         id: u32,
@@ -153,6 +139,12 @@ impl Surveyor<'_> {
         if known != 0 {
             return Ok(known);
         }
+        self.follow(id, look, depth)
+    }
+
+    /// The same where it is not known yet.
+    #[inline(never)]
+    fn follow(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         let target = skip(self.words, self.index, id, look != Look::ByName)?;
         let hash = if target == id {
             self.target(id, look, depth)?
@@ -167,26 +159,20 @@ impl Surveyor<'_> {
         Ok(hash)
     }
 
-    /// The same for one that nothing is to be skipped of.
+    /// The same for one that nothing is to be skipped of; what definitions come to
+    /// by name is known before.
     pub(super) fn target(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         if id == 0 {
             return Ok(2);
         }
-        let slot = id as usize;
-        let group = self.groups[slot];
+        let at = self.at(id);
+        let kind = (self.words[at + 1] >> 24) & 0x7f;
         let mut hash = self.key.start(3);
-        if look == Look::ByName && group != 0 {
-            hash.add(self.list[group as usize - 1].hash);
-            hash.add(u64::from(self.ordinals[slot]));
+        hash.add(self.strings.plain(self.words[at]));
+        if look == Look::BehindPointer && (kind == STRUCT || kind == UNION) {
+            hash.add(u64::from(kind));
         } else {
-            let at = self.at(id);
-            let kind = (self.words[at + 1] >> 24) & 0x7f;
-            hash.add(self.strings.plain(self.words[at]));
-            if look == Look::BehindPointer && (kind == STRUCT || kind == UNION) {
-                hash.add(u64::from(kind));
-            } else {
-                self.record(id, look, &mut hash, depth)?;
-            }
+            self.record(id, look, &mut hash, depth)?;
         }
         Ok(hash.short())
     }

@@ -48,12 +48,10 @@ pub struct Survey<'a> {
     pub(super) index_type: TypeId,
     /// The INT from which libbpf takes the size of pointers.
     pub(super) pointer_int: Option<TypeId>,
-    /// By type id: 1 + the number of its candidate group, 0 for types that
-    /// are no definitions.
-    groups: Vec<u32>,
+    /// By type id: 1 + its place in `listed`, 0 for types that are no definitions.
+    places: Vec<u32>,
+    listed: Vec<Listed>,
     group_count: usize,
-    /// By type id: which definition of its group it is.
-    ordinals: Vec<u32>,
 }
 
 impl Survey<'_> {
@@ -80,16 +78,16 @@ impl Survey<'_> {
         let Some(other) = other else {
             return false;
         };
-        let group = |id: TypeId| self.groups.get(id.0 as usize).copied().unwrap_or(0);
-        group(definition) != 0
-            && group(definition) == group(other)
-            && self.ordinal(definition) == self.ordinal(other)
+        match (self.listed(definition), self.listed(other)) {
+            (Some(a), Some(b)) => a.group == b.group && a.ordinal == b.ordinal,
+            _ => false,
+        }
     }
 
     /// The number of a type's candidate group in this kernel, from 0; none for a
     /// type that is no definition.
     pub(super) fn group(&self, id: TypeId) -> Option<usize> {
-        (*self.groups.get(id.0 as usize)? as usize).checked_sub(1)
+        Some(self.listed(id)?.group as usize)
     }
 
     /// How many candidate groups there are.
@@ -100,18 +98,38 @@ impl Survey<'_> {
     /// Which of the definitions with its kind and essential name a type is.
     /// `None` for a type that is no definition.
     pub(super) fn ordinal(&self, id: TypeId) -> Option<u32> {
-        let id = id.0 as usize;
-        (self.groups.get(id).copied()? != 0).then(|| self.ordinals.get(id).copied())?
+        Some(self.listed(id)?.ordinal)
+    }
+
+    fn listed(&self, id: TypeId) -> Option<&Listed> {
+        let place = (*self.places.get(id.0 as usize)?).checked_sub(1)?;
+        self.listed.get(place as usize)
     }
 }
 
-/// A group of candidates: types of one kind and essential name.
+/// A type that is a definition.
+#[derive(Clone, Copy, Debug)]
+struct Listed {
+    id: u32,
+    /// The number of its candidate group.
+    group: u32,
+    /// 1 + the place of the next one of its group, 0 for the last.
+    next: u32,
+    /// Which definition of its group it is.
+    ordinal: u32,
+    /// The first type with this definition, where it is the second: 0 where it is
+    /// the first itself.
+    first: u32,
+    /// Whether there are two before it already.
+    spare: bool,
+}
+
+/// A group of candidates: types of one kind and essential name, by their places.
 #[derive(Clone, Copy)]
 struct Group {
     hash: u64,
     first: u32,
     last: u32,
-    several: bool,
 }
 
 /// Surveys a kernel.
@@ -126,18 +144,19 @@ pub(super) fn survey(btf: &Btf, key: HashKey) -> Result<Survey<'_>, SurveyError>
         return Err(SurveyError::new(base.type_count(), what));
     }
     let mut surveyor = Surveyor::new(btf, key);
-    surveyor.find_groups()?;
+    surveyor.find_groups(btf.listed());
     surveyor.find_index_type()?;
     surveyor.tell_apart()?;
+    surveyor.name_all();
     surveyor.hash_all()?;
     Ok(Survey {
         btf,
         index_type: TypeId(surveyor.index_type),
         pointer_int: btf.long(),
         held: surveyor.held,
-        groups: surveyor.groups,
-        group_count: surveyor.list.len(),
-        ordinals: surveyor.ordinals,
+        places: surveyor.places,
+        listed: surveyor.listed,
+        group_count: surveyor.groups.len(),
     })
 }
 
@@ -147,11 +166,10 @@ struct Surveyor<'a> {
     key: HashKey,
     held: Vec<Held>,
     index_type: u32,
-    groups: Vec<u32>,
-    ordinals: Vec<u32>,
-    list: Vec<Group>,
-    /// By type id: the next type of the same group, or 0.
-    next: Vec<u32>,
+    /// By type id: 1 + its place in `listed`.
+    places: Vec<u32>,
+    listed: Vec<Listed>,
+    groups: Vec<Group>,
     /// By type id: what has been hashed, 0 where not yet.
     by_name: Vec<u64>,
     by_value: Vec<u64>,
@@ -169,10 +187,9 @@ impl<'a> Surveyor<'a> {
             key,
             held: Vec::new(),
             index_type: 0,
-            groups: vec![0; types],
-            ordinals: vec![0; types],
-            list: Vec::new(),
-            next: vec![0; types],
+            places: vec![0; types],
+            listed: Vec::with_capacity(btf.listed().len()),
+            groups: Vec::with_capacity(btf.listed().len()),
             by_name: vec![0; types],
             by_value: Vec::new(),
             behind_pointer: Vec::new(),
@@ -186,42 +203,42 @@ impl<'a> Surveyor<'a> {
         self.index[id as usize - 1] as usize
     }
 
-    fn find_groups(&mut self) -> Result<(), SurveyError> {
-        let mut named = Vec::with_capacity(self.index.len() / 8);
-        let mut id = 1;
-        while id <= self.index.len() {
-            let at = self.index[id - 1] as usize;
-            let kind = (self.words[at + 1] >> 24) & 0x7f;
-            if self.words[at] != 0 && is_definition(kind) {
-                named.push(u32::try_from(id).map_err(|_| SurveyError::new(0, "has no number"))?);
-            }
-            id += 1;
-        }
-        let mut table: Table<u64> = Table::with_room(named.len());
-        let mut next = 0;
-        while next < named.len() {
-            let id = named[next];
-            next += 1;
+    /// Puts the definitions together that may be candidates for one name.
+    fn find_groups(&mut self, records: &[u32]) {
+        let mut table: Table<u64> = Table::with_room(records.len());
+        let mut place = 0;
+        while place < records.len() {
+            let record = records[place];
+            // A file of less than 2^32 bytes has not so many types.
+            let id = record + 1;
             let at = self.at(id);
             let kind = (self.words[at + 1] >> 24) & 0x7f;
             let hash = self.group_hash(kind, self.words[at]);
             let group = table.number(hash);
-            self.groups[id as usize] = group + 1;
-            if group as usize == self.list.len() {
-                self.list.push(Group {
+            #[allow(clippy::cast_possible_truncation)] // as many as types
+            let number = place as u32;
+            place += 1;
+            self.places[id as usize] = number + 1;
+            self.listed.push(Listed {
+                id,
+                group,
+                next: 0,
+                ordinal: 0,
+                first: 0,
+                spare: false,
+            });
+            if group as usize == self.groups.len() {
+                self.groups.push(Group {
                     hash,
-                    first: id,
-                    last: id,
-                    several: false,
+                    first: number,
+                    last: number,
                 });
             } else {
-                let known = &mut self.list[group as usize];
-                self.next[known.last as usize] = id;
-                known.last = id;
-                known.several = true;
+                let known = &mut self.groups[group as usize];
+                self.listed[known.last as usize].next = number + 1;
+                known.last = number;
             }
         }
-        Ok(())
     }
 
     /// The index type of the first ARRAY: in real kernels all have the same.
@@ -247,91 +264,82 @@ impl<'a> Surveyor<'a> {
     /// comes to the same in every relocation get the same one; the first two
     /// of them are kept.
     fn tell_apart(&mut self) -> Result<(), SurveyError> {
-        // The type, and the first that it cannot be told from: the first ones of
-        // all groups, which come in order, and others.
-        let mut kept: Vec<(u32, u32)> = Vec::with_capacity(self.list.len());
-        let mut others: Vec<(u32, u32)> = Vec::new();
         // By group and what a type comes to: its ordinal, the first such type,
         // and whether there was a second. One table for all groups: nothing
         // stops a kernel from having a million different types of one name.
         let mut table: Table<u128> = Table::with_room(0);
         let mut seen: Vec<(u32, u32, bool)> = Vec::new();
-        let mut group = 0;
-        while group < self.list.len() {
-            let Group {
-                first: group_first,
-                several,
-                ..
-            } = self.list[group];
-            group += 1;
-            if !several {
-                kept.push((group_first, group_first));
+        let mut number = 0;
+        while number < self.groups.len() {
+            let group = self.groups[number];
+            number += 1;
+            if group.first == group.last {
                 continue;
             }
             if self.by_value.is_empty() {
-                self.by_value = vec![0; self.groups.len()];
-                self.behind_pointer = vec![0; self.groups.len()];
+                self.by_value = vec![0; self.by_name.len()];
+                self.behind_pointer = vec![0; self.by_name.len()];
             }
-            let mut id = group_first;
+            let mut place = group.first as usize + 1;
             let mut next = 0;
-            while id != 0 {
+            while place != 0 {
+                let id = self.listed[place - 1].id;
                 let hash = self.candidate(id)?;
                 // Short hashes are odd.
-                let key = u128::from(group_first) << 64 | u128::from(hash >> 1);
-                let number = table.number(key) as usize;
-                if number == seen.len() {
+                let key = u128::from(group.first) << 64 | u128::from(hash >> 1);
+                let known = table.number(key) as usize;
+                if known == seen.len() {
                     seen.push((next, id, false));
                     next += 1;
-                    let list = if id == group_first {
-                        &mut kept
-                    } else {
-                        &mut others
-                    };
-                    list.push((id, id));
                 }
-                let (ordinal, first, again) = &mut seen[number];
-                self.ordinals[id as usize] = *ordinal;
-                if *first != id && !*again {
+                let (ordinal, first, again) = &mut seen[known];
+                let listed = &mut self.listed[place - 1];
+                listed.ordinal = *ordinal;
+                if *first != id {
+                    listed.first = *first;
+                    listed.spare = *again;
                     *again = true;
-                    others.push((id, *first));
                 }
-                id = self.next[id as usize];
+                place = listed.next as usize;
             }
-        }
-        others.sort_unstable();
-        self.held.reserve(kept.len() + others.len());
-        let (mut next, mut other) = (0, 0);
-        while next < kept.len() || other < others.len() {
-            let is_other = match (kept.get(next), others.get(other)) {
-                (Some(kept), Some(other)) => other < kept,
-                (kept, _) => kept.is_none(),
-            };
-            let (id, first) = if is_other { others[other] } else { kept[next] };
-            if is_other {
-                other += 1;
-            } else {
-                next += 1;
-            }
-            self.held.push(Held {
-                hash: 0,
-                group: self.list[self.groups[id as usize] as usize - 1].hash,
-                id: TypeId(first),
-                second: id != first,
-            });
         }
         Ok(())
     }
 
+    /// Says what references to definitions come to, before any is followed.
+    fn name_all(&mut self) {
+        let mut place = 0;
+        while place < self.listed.len() {
+            let Listed {
+                id, group, ordinal, ..
+            } = self.listed[place];
+            place += 1;
+            let group = self.groups[group as usize].hash;
+            self.by_name[id as usize] = named_hash(self.key, group, ordinal);
+        }
+    }
+
     fn hash_all(&mut self) -> Result<(), SurveyError> {
-        let mut number = 0;
-        while number < self.held.len() {
-            let id = self.held[number].id.0;
+        self.held.reserve(self.listed.len());
+        let mut place = 0;
+        while place < self.listed.len() {
+            let listed = self.listed[place];
+            place += 1;
+            if listed.spare {
+                continue;
+            }
+            let second = listed.first != 0;
+            let id = if second { listed.first } else { listed.id };
             let at = self.at(id);
             let mut hash = self.key.start(0);
             hash.add(self.strings.plain(self.words[at]));
             self.record(id, Look::ByName, &mut hash, 0)?;
-            self.held[number].hash = hash.long();
-            number += 1;
+            self.held.push(Held {
+                hash: hash.long(),
+                group: self.groups[listed.group as usize].hash,
+                id: TypeId(id),
+                second,
+            });
         }
         Ok(())
     }
@@ -357,12 +365,12 @@ pub(super) fn kind_hash(key: HashKey, kind: Kind, name: u64) -> u64 {
     group_hash(key, u32::from(kind.number()), name)
 }
 
-/// Whether named types of a kind are definitions.
-fn is_definition(kind: u32) -> bool {
-    matches!(
-        kind,
-        INT | STRUCT | UNION | ENUM | FWD | TYPEDEF | FLOAT | ENUM64
-    )
+/// What a reference to a definition comes to by name.
+#[inline(always)]
+pub(super) fn named_hash(key: HashKey, group: u64, ordinal: u32) -> u64 {
+    let mut hash = key.start(3);
+    hash.add_two(group, u64::from(ordinal));
+    hash.short()
 }
 
 /// Kinds that are candidates for each other (libbpf's `btf_kind_core_compat`)
