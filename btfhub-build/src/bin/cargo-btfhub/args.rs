@@ -492,7 +492,7 @@ pub(crate) struct AtlasBuild {
     /// The result is the same as without it.
     #[arg(long, value_name = "OLD")]
     pub(crate) base: Option<PathBuf>,
-    /// Compress quickly, to a file some 8% larger
+    /// Compress quickly, to a file some 10% larger
     #[arg(long)]
     pub(crate) fast: bool,
 }

@@ -88,8 +88,7 @@ pub(crate) const ATLAS: &str = "\
 Examples:
   cargo btfhub atlas build --archive btfhub-archive --out kernels.atlas
   cargo btfhub atlas inspect kernels.atlas
-  cargo btfhub bundle --atlas kernels.atlas --object probe.bpf.o --out probe.btfhub
-  cargo btfhub help atlas build";
+  cargo btfhub bundle --atlas kernels.atlas --object probe.bpf.o --out probe.btfhub";
 
 pub(crate) const ATLAS_BUILD: &str = "\
 Examples:
@@ -182,6 +181,6 @@ mod tests {
                 tried += 1;
             }
         }
-        assert!(tried >= 40, "{tried} examples");
+        assert!(tried >= 38, "{tried} examples");
     }
 }
