@@ -345,6 +345,36 @@ fn endless_types_are_refused() {
     assert!(surveyor.survey(&parsed).is_err());
 }
 
+/// Found by fuzzing: libbpf divides by the word that tells an enum's size, and in a
+/// pointer what it points at. No compiler writes it.
+#[test]
+fn a_bitfield_has_a_size() {
+    let surveyor = AtlasWriter::new().surveyor();
+    let told = |of: fn(&mut BtfBuilder) -> u32| {
+        let mut btf = BtfBuilder::new();
+        let ty = of(&mut btf);
+        let ty = btf.typedef("alias", ty);
+        btf.structure("s", 8, &[bitfield("low", ty, 0, 3)]);
+        let btf = Btf::parse(&btf.finish()).expect("BTF that libbpf reads");
+        let survey = surveyor.survey(&btf).map(|_| ());
+        survey.map_err(|error| error.to_string())
+    };
+    for of in [
+        (|btf| btf.pointer(0)) as fn(&mut BtfBuilder) -> u32,
+        |btf| btf.forward("elsewhere", false),
+        |btf| {
+            let int = btf.int("int", 4, 0);
+            btf.array(int, int, 2)
+        },
+        |_| 0,
+    ] {
+        let why = told(of).expect_err("no size");
+        assert!(why.ends_with("is a bitfield's, and has no size"), "{why}");
+    }
+    told(|btf| btf.int("int", 4, 0)).expect("a size");
+    told(|btf| btf.enumeration("e", 4, false, &[])).expect("a size");
+}
+
 #[test]
 fn a_kernel_twice_is_an_error() {
     let mut entries = entries();

@@ -81,6 +81,9 @@ impl Surveyor<'_> {
                     // (bits, offset): equal with and without `kind_flag` for
                     // a struct that has no bitfield.
                     let place = if flag != 0 {
+                        if offset >> 24 != 0 {
+                            self.holds_bits(self.words[element + 1])?;
+                        }
                         u64::from(offset >> 24) << 32 | u64::from(offset & 0x00ff_ffff)
                     } else {
                         u64::from(offset)
@@ -121,6 +124,21 @@ impl Surveyor<'_> {
             _ => return Err(SurveyError::no_value(id)),
         }
         Ok(())
+    }
+
+    /// libbpf takes the size of a bitfield's type from a word that has another
+    /// meaning in a pointer, say: a type's id, which is another in every BTF
+    /// (`bpf_core_calc_field_relo`). The kernel refuses such a BTF.
+    fn holds_bits(&self, id: u32) -> Result<(), SurveyError> {
+        let target = skip(self.words, self.index, id, true)?;
+        let kind = match target {
+            0 => 0,
+            _ => (self.words[self.at(target) + 1] >> 24) & 0x7f,
+        };
+        if matches!(kind, INT | ENUM | ENUM64 | STRUCT | UNION | FLOAT) {
+            return Ok(());
+        }
+        Err(SurveyError::new(id, "is a bitfield's, and has no size"))
     }
 
     /// What a type that is referred to comes to: mostly that is known.
