@@ -210,6 +210,19 @@ fn a_crate_to_publish() {
     assert!(!listed.stdout.contains("archive/"), "{}", listed.stdout);
 }
 
+/// cargo tags a target directory that it makes. In one that was there before, a
+/// volume of a container say, the cache has its place as well.
+#[test]
+fn a_target_directory_without_a_tag_has_the_cache() {
+    let app = App::new();
+    app.configure("archive = \"archive\"\nobjects = \"probe.o\"\n");
+    let target = app.path("volume");
+    fs::create_dir(&target).unwrap();
+    assert!(app.script_ran(&[("CARGO_TARGET_DIR", target.to_str().unwrap())]));
+    assert!(!target.join("CACHEDIR.TAG").exists(), "cargo makes it now");
+    assert!(target.join("btfhub/atlas").is_dir());
+}
+
 /// `[package.metadata.btfhub]` means the same to the build script and to the
 /// command line.
 #[test]

@@ -74,9 +74,15 @@ impl Environment {
     }
 
     /// The directory that `cargo clean` removes: the nearest one above
-    /// `OUT_DIR` that is tagged as a cache, as cargo tags its target directory.
+    /// `OUT_DIR` that is tagged as a cache, as cargo tags a target directory that
+    /// it makes. One that was there before, a volume of a container say, has no
+    /// tag: then the one above the profile's, in which cargo keeps its lock.
     pub(super) fn target_dir(&self) -> Option<&Path> {
-        (self.out_dir.ancestors()).find(|directory| directory.join("CACHEDIR.TAG").is_file())
+        let holds = |name: &'static str| {
+            let mut above = self.out_dir.ancestors();
+            above.find(|directory| directory.join(name).is_file())
+        };
+        holds("CACHEDIR.TAG").or_else(|| holds(".cargo-lock")?.parent())
     }
 }
 
