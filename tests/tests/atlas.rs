@@ -345,6 +345,34 @@ fn endless_types_are_refused() {
     assert!(surveyor.survey(&parsed).is_err());
 }
 
+/// Found by fuzzing: two typedefs of one name that come to the same, the first of
+/// them of the second. Kept once, it must not be of itself.
+#[test]
+fn a_typedef_of_its_equal_ends() {
+    for between in [&[][..], &["u32"], &["u32", "word"]] {
+        let mut btf = BtfBuilder::new();
+        let first = btf.next_id();
+        let mut next = first + 1;
+        for name in ["u64"].iter().chain(between) {
+            assert_eq!(btf.typedef(name, next), next - 1);
+            next += 1;
+        }
+        assert_eq!(btf.typedef("u64", next), next - 1);
+        let long = btf.int("long", 8, 0);
+        btf.structure("s", 16, &[member("a", first, 0), member("b", long, 8)]);
+        let bytes = btf.finish();
+        let extracted = extract(&atlas_of(&[("1", &bytes)]), "1");
+        assert_eq!(named(&extracted, "u64").len(), 2);
+        let all = extracted.ids().filter_map(|id| extracted.ty(id));
+        let s = all
+            .into_iter()
+            .find(|ty| ty.kind() == Kind::Struct)
+            .expect("s");
+        let a = s.member(0).expect("a").ty;
+        assert_eq!(extracted.resolve_size(a), Ok(8), "{between:?}");
+    }
+}
+
 /// Found by fuzzing: libbpf divides by the word that tells an enum's size, and in a
 /// pointer what it points at. No compiler writes it.
 #[test]

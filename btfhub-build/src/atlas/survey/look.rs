@@ -12,7 +12,7 @@ use crate::atlas::hash::Hash;
 const MAX_NESTING: u32 = 128;
 /// libbpf's `MAX_RESOLVE_DEPTH`: a longer chain of typedefs and qualifiers has
 /// no size for it, so that shortening it would change a result.
-const MAX_CHAIN: u32 = 31;
+pub(super) const MAX_CHAIN: u32 = 31;
 
 impl Surveyor<'_> {
     /// Adds kind, sizes and elements of a record, but not its name.
@@ -217,6 +217,12 @@ impl Look {
     }
 }
 
+/// VOLATILE, CONST, RESTRICT and TYPE_TAG.
+#[inline(always)]
+pub(super) fn is_qualifier(kind: u32) -> bool {
+    matches!(kind, 9..=11 | TYPE_TAG)
+}
+
 /// Steps over what libbpf's `skip_mods_and_typedefs` steps over, typedefs only
 /// on demand; a typedef without a name, of which nothing refers by name,
 /// always.
@@ -231,7 +237,7 @@ pub(super) fn skip(
         let at = index[id as usize - 1] as usize;
         let kind = (words[at + 1] >> 24) & 0x7f;
         let step = match kind {
-            9..=11 | TYPE_TAG => true,
+            _ if is_qualifier(kind) => true,
             TYPEDEF => typedefs || words[at] == 0,
             _ => false,
         };

@@ -3,7 +3,7 @@
 
 mod look;
 
-use self::look::{Look, skip};
+use self::look::{Look, MAX_CHAIN, is_qualifier, skip};
 use super::error::SurveyError;
 use super::hash::HashKey;
 use super::names::StringHashes;
@@ -122,6 +122,10 @@ struct Listed {
     first: u32,
     /// Whether there are two before it already.
     spare: bool,
+    /// The one by which they are described: this one, or of equal typedefs the one
+    /// with the fewest behind it. (A typedef may be of an equal one of its name,
+    /// and would be of itself.)
+    described: u32,
 }
 
 /// A group of candidates: types of one kind and essential name, by their places.
@@ -226,6 +230,7 @@ impl<'a> Surveyor<'a> {
                 ordinal: 0,
                 first: 0,
                 spare: false,
+                described: id,
             });
             if group as usize == self.groups.len() {
                 self.groups.push(Group {
@@ -295,15 +300,36 @@ impl<'a> Surveyor<'a> {
                 let (ordinal, first, again) = &mut seen[known];
                 let listed = &mut self.listed[place - 1];
                 listed.ordinal = *ordinal;
+                place = listed.next as usize;
                 if *first != id {
                     listed.first = *first;
                     listed.spare = *again;
                     *again = true;
+                    let first = self.places[*first as usize] as usize - 1;
+                    let described = self.listed[first].described;
+                    if self.chain(id) < self.chain(described) {
+                        self.listed[first].described = id;
+                    }
                 }
-                place = listed.next as usize;
             }
         }
         Ok(())
+    }
+
+    /// How many typedefs and qualifiers lie before what a type is of: at most as
+    /// many as were followed before.
+    fn chain(&self, mut id: u32) -> u32 {
+        let mut steps = 0;
+        while id != 0 && steps <= MAX_CHAIN {
+            let at = self.at(id);
+            let kind = (self.words[at + 1] >> 24) & 0x7f;
+            if kind != TYPEDEF && !is_qualifier(kind) {
+                break;
+            }
+            id = self.words[at + 2];
+            steps += 1;
+        }
+        steps
     }
 
     /// Says what references to definitions come to, before any is followed.
@@ -329,7 +355,11 @@ impl<'a> Surveyor<'a> {
                 continue;
             }
             let second = listed.first != 0;
-            let id = if second { listed.first } else { listed.id };
+            let id = if second {
+                self.listed[self.places[listed.first as usize] as usize - 1].described
+            } else {
+                listed.described
+            };
             let at = self.at(id);
             let mut hash = self.key.start(0);
             hash.add(self.strings.plain(self.words[at]));
