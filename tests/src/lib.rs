@@ -2,6 +2,7 @@
 
 pub mod agents;
 pub mod app;
+pub mod atlases;
 pub mod browser;
 pub mod btf_builder;
 pub mod cli;

@@ -6,10 +6,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use btfhub_build::Builder;
-use btfhub_build::archive::{Archive, Digest, Entry};
-use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, Source, diff};
+use btfhub_build::archive::{Archive, Entry};
+use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, diff};
 use btfhub_build::btf::{Btf, Kind};
-use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::atlases::{atlas_of, id};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, bitfield, kind, member};
 use btfhub_tests::cli::Dir;
 use btfhub_tests::cli_test;
@@ -29,33 +29,6 @@ fn build(entries: &[Entry]) -> Vec<u8> {
         .effort(Effort::Fast)
         .build(entries, |_, _| ());
     built.expect("an atlas").file
-}
-
-fn id(release: &str) -> KernelId<'_> {
-    KernelId {
-        arch: Arch::new("x86_64"),
-        release,
-        distro: "made-up",
-        version: "1",
-    }
-}
-
-/// An atlas of BTF made by hand, by release.
-fn atlas_of(kernels: &[(&str, &[u8])]) -> Atlas {
-    let mut writer = AtlasWriter::new();
-    for (release, bytes) in kernels {
-        let btf = Btf::parse(bytes).expect("a BTF");
-        let survey = writer.surveyor().survey(&btf).expect("sane types");
-        let source = Source {
-            path: format!("{release}.btf"),
-            digest: Digest::of(bytes),
-        };
-        writer
-            .insert(id(release), source, &survey)
-            .expect("the same types");
-    }
-    let (_, file) = writer.finish(Effort::Best, 1).expect("an atlas");
-    Atlas::parse(file).expect("what was written can be read")
 }
 
 fn extract(atlas: &Atlas, release: &str) -> Btf {

@@ -1,13 +1,11 @@
 //! Kernels that differ in little, in one atlas: each is tailored as from its full
 //! BTF, and only those that differ in nothing that is reached are one.
 
-use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
 use btfhub_build::tailor::tailor;
-use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::atlases::{atlas_of, id};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, Member, kind, member};
 use btfhub_tests::elf_builder::{self, Relo};
 
@@ -166,29 +164,12 @@ fn each_is_tailored_as_from_its_full_btf() {
         },
     ];
     let kernels: Vec<Vec<u8>> = kernels.into_iter().map(btf).collect();
-    let mut writer = AtlasWriter::new();
     let releases: Vec<String> = (0..kernels.len())
         .map(|number| format!("{number:02}"))
         .collect();
-    let id = |release| KernelId {
-        arch: Arch::new("x86_64"),
-        release,
-        distro: "made-up",
-        version: "1",
-    };
-    for (release, bytes) in releases.iter().zip(&kernels) {
-        let btf = Btf::parse(bytes).expect("a BTF");
-        let survey = writer.surveyor().survey(&btf).expect("sane types");
-        let source = Source {
-            path: format!("{release}.btf"),
-            digest: Digest::of(bytes),
-        };
-        writer
-            .insert(id(release), source, &survey)
-            .expect("the same types");
-    }
-    let (_, file) = writer.finish(Effort::Fast, 1).expect("an atlas");
-    let atlas = Atlas::parse(file).expect("what was written can be read");
+    let named = releases.iter().map(String::as_str);
+    let all: Vec<(&str, &[u8])> = named.zip(kernels.iter().map(Vec::as_slice)).collect();
+    let atlas = atlas_of(&all);
 
     let relocations = relocations();
     let scope = atlas.scope_of(&relocations).expect("a whole atlas");

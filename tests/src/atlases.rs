@@ -1,0 +1,39 @@
+//! Atlases of kernels made by hand.
+
+use btfhub_build::archive::Digest;
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::btf::Btf;
+use btfhub_runtime::{Arch, KernelId};
+
+/// A kernel of this release.
+#[must_use]
+pub fn id(release: &str) -> KernelId<'_> {
+    KernelId {
+        arch: Arch::new("x86_64"),
+        release,
+        distro: "made-up",
+        version: "1",
+    }
+}
+
+/// An atlas of BTF made by hand, by release.
+///
+/// # Panics
+/// If what was written can't be read.
+#[must_use]
+pub fn atlas_of(kernels: &[(&str, &[u8])]) -> Atlas {
+    let mut writer = AtlasWriter::new();
+    for (release, bytes) in kernels {
+        let btf = Btf::parse(bytes).expect("a BTF");
+        let survey = writer.surveyor().survey(&btf).expect("sane types");
+        let source = Source {
+            path: format!("{release}.btf"),
+            digest: Digest::of(bytes),
+        };
+        writer
+            .insert(id(release), source, &survey)
+            .expect("the same types");
+    }
+    let (_, file) = writer.finish(Effort::Best, 1).expect("an atlas");
+    Atlas::parse(file).expect("what was written can be read")
+}
