@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use btfhub_build::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use crate::atlas::args::Atlas;
 use crate::examples;
 
 const EXAMPLES_AND_EXIT_STATUS: &str = "\
@@ -452,114 +453,4 @@ pub(crate) struct Man {
     /// Write cargo-btfhub.1, cargo-btfhub-list.1, ... into this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-}
-
-/// The whole archive in a few megabytes: each type definition kept once for all kernels
-///
-/// `bundle`, `tailor` and `report` take it with --atlas, build scripts with
-/// `Builder::atlas`; it is pinned by its digest, and no entry is decoded again.
-#[derive(Args, Debug)]
-#[command(after_long_help = examples::ATLAS)]
-pub(crate) struct Atlas {
-    #[command(subcommand)]
-    pub(crate) command: AtlasCommand,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum AtlasCommand {
-    Build(AtlasBuild),
-    Inspect(AtlasInspect),
-    Extract(AtlasExtract),
-    Verify(AtlasVerify),
-    Diff(AtlasDiff),
-}
-
-/// Write an atlas of the kernels of archives
-#[derive(Args, Debug)]
-#[command(after_long_help = examples::ATLAS_BUILD)]
-pub(crate) struct AtlasBuild {
-    #[command(flatten)]
-    pub(crate) archive: ArchiveArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
-    pub(crate) jobs: JobArgs,
-    /// The file to write
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: PathBuf,
-    /// An older atlas: entries that it was made from are not decoded again
-    ///
-    /// The result is the same as without it.
-    #[arg(long, value_name = "OLD")]
-    pub(crate) base: Option<PathBuf>,
-    /// Compress quickly, to a file some 10% larger
-    #[arg(long)]
-    pub(crate) fast: bool,
-}
-
-/// Show an atlas: its digest, what it holds, what its bytes are made of
-#[derive(Args, Debug)]
-#[command(after_long_help = examples::ATLAS_INSPECT)]
-pub(crate) struct AtlasInspect {
-    /// The atlas
-    pub(crate) file: PathBuf,
-    /// Every kernel on a line of its own
-    #[arg(long)]
-    pub(crate) kernels: bool,
-    /// The definitions with this name (task_struct), as C
-    #[arg(long = "type", value_name = "NAME", num_args = 1..)]
-    pub(crate) types: Vec<String>,
-    /// Only those of this kernel, DISTRO/VERSION/ARCH/RELEASE
-    #[arg(long, value_name = "KERNEL", requires = "types")]
-    pub(crate) kernel: Option<String>,
-}
-
-/// Write a complete BTF of one kernel's types
-///
-/// What any CO-RE relocation can ask for comes to the same in it as in the kernel's own.
-/// Functions, variables, sections, qualifiers and tags are not in it.
-#[derive(Args, Debug)]
-#[command(after_long_help = examples::ATLAS_EXTRACT)]
-pub(crate) struct AtlasExtract {
-    /// The atlas
-    #[arg(long, value_name = "FILE")]
-    pub(crate) atlas: PathBuf,
-    /// The kernel, DISTRO/VERSION/ARCH/RELEASE
-    pub(crate) kernel: String,
-    /// The file to write
-    #[arg(long, value_name = "BTF")]
-    pub(crate) out: PathBuf,
-}
-
-/// Check an atlas against the archive it was made from
-///
-/// Expands all of it, decodes every entry again, and compares the definitions.
-#[derive(Args, Debug)]
-#[command(after_long_help = examples::ATLAS_VERIFY)]
-pub(crate) struct AtlasVerify {
-    /// The atlas
-    pub(crate) file: PathBuf,
-    #[command(flatten)]
-    pub(crate) archive: ArchiveArgs,
-    #[command(flatten)]
-    pub(crate) filter: FilterArgs,
-    #[command(flatten)]
-    pub(crate) jobs: JobArgs,
-}
-
-/// Show which kernels and definitions came, went and changed
-///
-/// A and B are atlases, or kernels of them: FILE:DISTRO/VERSION/ARCH/RELEASE.
-#[derive(Args, Debug)]
-#[command(after_long_help = examples::ATLAS_DIFF)]
-pub(crate) struct AtlasDiff {
-    /// Before
-    #[arg(value_name = "A")]
-    pub(crate) before: String,
-    /// After
-    #[arg(value_name = "B")]
-    pub(crate) after: String,
-    /// Only definitions with this name (task_struct), line by line
-    #[arg(long = "type", value_name = "NAME", num_args = 1..)]
-    pub(crate) types: Vec<String>,
 }

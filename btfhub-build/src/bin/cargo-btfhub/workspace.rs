@@ -7,7 +7,8 @@ use btfhub_build::archive::Pin;
 use btfhub_build::{Builder, OnBadEntry};
 use cargo_metadata::MetadataCommand;
 
-use crate::args::{ArchiveArgs, AtlasCommand, Command, FilterArgs, ObjectArgs, SourceArgs};
+use crate::args::{ArchiveArgs, Command, FilterArgs, ObjectArgs, SourceArgs};
+use crate::atlas::args::AtlasCommand;
 use crate::build::failure;
 use crate::failure::{Context, Failure};
 

@@ -1,5 +1,6 @@
 //! `atlas`: the whole archive in a few megabytes.
 
+pub(crate) mod args;
 mod build;
 mod diff;
 mod extract;
@@ -10,7 +11,7 @@ use std::path::Path;
 
 use btfhub_build::atlas::Atlas;
 
-use crate::args::{self, AtlasCommand};
+use self::args::AtlasCommand;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 
