@@ -152,3 +152,88 @@ fn of_pointees_only_the_name_is_left() {
     };
     assert_eq!(tailored.ids().filter(named_foo).count(), 1);
 }
+
+/// Equal types without a name are one where a BTF is deduplicated, and one for each
+/// use where it is not: what is read of one use says nothing of the others.
+#[test]
+fn nameless_types_are_part_of_what_holds_them() {
+    const BYTE_OFFSET: u32 = 0;
+    const TYPE_EXISTS: u32 = 8;
+
+    let kernel = |deduplicated: bool| {
+        let mut btf = BtfBuilder::new();
+        let int = btf.int("int", 4, INT_SIGNED);
+        let place = [member("a", int, 0), member("b", int, 4)];
+        let (x, pointer) = (btf.structure("", 8, &place), btf.pointer(int));
+        let (y, other) = if deduplicated {
+            (x, pointer)
+        } else {
+            (btf.structure("", 8, &place), btf.pointer(int))
+        };
+        btf.typedef("handle", pointer);
+        let members = [
+            member("p", other, 0),
+            member("x", x, 8),
+            member("y", y, 16),
+            member("", y, 24),
+        ];
+        btf.structure("task", 32, &members);
+        Btf::parse(&btf.finish()).expect("a BTF")
+    };
+    let mut local = BtfBuilder::new();
+    let int = local.int("int", 4, INT_SIGNED);
+    let pointer = local.pointer(int);
+    let handle = local.typedef("handle", pointer);
+    let x = local.structure("", 4, &[member("a", int, 0)]);
+    let y = local.structure("", 4, &[]);
+    let members = [
+        member("p", pointer, 0),
+        member("x", x, 8),
+        member("y", y, 12),
+        member("b", int, 16),
+    ];
+    let task = local.structure("task", 24, &members);
+    let asked = [
+        (handle, "0", TYPE_EXISTS),
+        (task, "0:0", BYTE_OFFSET),
+        (task, "0:1:0", BYTE_OFFSET),
+        (task, "0:2", BYTE_OFFSET),
+        (task, "0:3", BYTE_OFFSET),
+    ];
+    let asked = asked.map(|(type_id, access, kind)| Relo {
+        program: 0,
+        type_id,
+        access: access.to_owned(),
+        kind,
+    });
+    let elf = object(&local, &asked, false);
+    let object = Object::parse("local", &elf).expect("an object");
+    let relocations = Relocations::from_objects([&object]);
+    let [once, twice] = [true, false].map(|deduplicated| {
+        let tailored = tailor(&relocations, &kernel(deduplicated));
+        let tailored = tailored.expect("not too complex");
+        assert!(!tailored.verbatim);
+        Btf::parse(&tailored.btf).expect("a BTF")
+    });
+    assert_eq!(once.to_bytes(), twice.to_bytes());
+    // Of x what was read there, of y nothing, and b in the place of the struct
+    // without a name around it.
+    let task = once.ids().find_map(|id| {
+        let ty = once.ty(id).expect("a type");
+        (once.string(ty.name()) == b"task").then_some(ty)
+    });
+    let of = |id| {
+        let members = once.ty(id).expect("a type").members();
+        members
+            .map(|inner| String::from_utf8_lossy(once.string(inner.name)))
+            .collect::<Vec<_>>()
+            .join(" ")
+    };
+    let members = task.expect("the task").members();
+    let shown = members.map(|member| {
+        let name = String::from_utf8_lossy(once.string(member.name));
+        format!("{name} {} [{}]", member.bit_offset / 8, of(member.ty))
+    });
+    let shown: Vec<String> = shown.collect();
+    assert_eq!(shown, ["p 0 []", "x 8 [a]", "y 16 []", "b 28 []"]);
+}

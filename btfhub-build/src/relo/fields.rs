@@ -3,6 +3,7 @@
 use super::access::SPEC_MAX_LEN;
 use super::kind::{Errno, ReloKind};
 use super::local::{Accessor, Relocation, bits, is_last_member};
+use super::place::{At, Place, Step};
 use super::resolve::Matcher;
 use super::shape::FieldShape;
 use super::trace::{Halt, Mark, MemberUse};
@@ -14,7 +15,7 @@ struct TargetSpec {
     end: FieldEnd,
     raw_len: usize,
     /// The named member that the accessors since belong to.
-    named: Option<(TypeId, u32)>,
+    named: Option<(Place, u32)>,
 }
 
 impl Matcher<'_> {
@@ -56,7 +57,7 @@ impl Matcher<'_> {
             Ok(None) => {}
             // An error stops libbpf: all that led to it must stay.
             Err(_) => {
-                self.trace.mark(Mark::Size(candidate));
+                self.trace.mark(Mark::Size(Place::Named(candidate)));
                 for mark in self.trace.marks_since(from) {
                     if let Mark::Member { how, .. } = mark {
                         *how = MemberUse::ALL;
@@ -73,14 +74,14 @@ impl Matcher<'_> {
         candidate: TypeId,
         spec: &mut TargetSpec,
     ) -> Result<bool, Halt> {
-        let mut id = candidate;
+        let mut at = At::candidate(candidate);
         for (position, accessor) in accessors.iter().enumerate() {
-            let (skipped, ty) = self.skip(id)?;
-            id = skipped;
+            let (skipped, ty) = self.skip(at)?;
+            at = skipped;
             match accessor {
                 Accessor::Member { name, shape } => {
-                    match self.find_member(name, shape, id, spec)? {
-                        Some(next) => id = next,
+                    match self.find_member(name, shape, at, spec)? {
+                        Some(next) => at = next,
                         None => return Ok(false),
                     }
                 }
@@ -99,15 +100,19 @@ impl Matcher<'_> {
                         if !flexible && *index >= array.nelems {
                             return Ok(false);
                         }
-                        id = self.skip(array.element)?.0;
+                        let element = At {
+                            id: array.element,
+                            ..at
+                        };
+                        at = self.skip(element)?.0;
                     }
                     if spec.raw_len == SPEC_MAX_LEN {
                         return Err(Errno::TooBig.into());
                     }
                     spec.raw_len += 1;
-                    spec.end.type_id = id;
+                    spec.end.type_id = at.id;
                     spec.end.member = None;
-                    let size = self.btf.resolve_size(id).map_err(Errno::from)?;
+                    let size = self.btf.resolve_size(at.id).map_err(Errno::from)?;
                     // libbpf holds it in an `int` and takes it for an error.
                     if i32::try_from(size).is_err() {
                         return Err(Errno::Invalid.into());
@@ -132,10 +137,10 @@ impl Matcher<'_> {
         &mut self,
         name: &[u8],
         shape: &FieldShape,
-        id: TypeId,
+        at: At,
         spec: &mut TargetSpec,
-    ) -> Result<Option<TypeId>, Halt> {
-        let (owner, ty) = self.skip(id)?;
+    ) -> Result<Option<At>, Halt> {
+        let (at, ty) = self.skip(at)?;
         if !ty.kind().is_composite() {
             return Ok(None);
         }
@@ -143,6 +148,7 @@ impl Matcher<'_> {
         while index < ty.vlen() {
             self.trace.step()?;
             if spec.raw_len == SPEC_MAX_LEN {
+                let owner = self.trace.place(at.way);
                 self.trace.mark(Mark::AtLeast {
                     owner,
                     elements: index + 1,
@@ -161,13 +167,15 @@ impl Matcher<'_> {
             spec.end.bit_offset = spec.end.bit_offset.wrapping_add(member.bit_offset);
             spec.raw_len += 1;
             let before = self.trace.position();
+            let owner = self.trace.place(at.way);
             self.trace.mark(Mark::Member {
                 owner,
                 index,
                 how: MemberUse::default(),
             });
+            let inner = At::step(owner, Step::Member(index), member.ty);
             if anonymous {
-                let found = self.find_member(name, shape, member.ty, spec)?;
+                let found = self.find_member(name, shape, inner, spec)?;
                 if found.is_some() {
                     return Ok(found);
                 }
@@ -175,13 +183,13 @@ impl Matcher<'_> {
                     self.trace.roll_back(before);
                 }
             } else {
-                if !self.fits(shape, member.ty)? {
+                if !self.fits(shape, inner)? {
                     return Ok(None);
                 }
-                spec.end.type_id = owner;
+                spec.end.type_id = at.id;
                 spec.end.member = Some(index);
                 spec.named = Some((owner, index));
-                return Ok(Some(member.ty));
+                return Ok(Some(inner));
             }
             spec.end.bit_offset = spec.end.bit_offset.wrapping_sub(member.bit_offset);
             spec.raw_len -= 1;
@@ -191,12 +199,12 @@ impl Matcher<'_> {
     }
 
     /// `bpf_core_fields_are_compat`.
-    fn fits(&mut self, shape: &FieldShape, id: TypeId) -> Result<bool, Halt> {
+    fn fits(&mut self, shape: &FieldShape, at: At) -> Result<bool, Halt> {
         let mut shape = shape;
-        let mut id = id;
+        let mut at = at;
         loop {
             self.trace.step()?;
-            let (_, ty) = self.skip(id)?;
+            let (_, ty) = self.skip(at)?;
             let target = match shape {
                 FieldShape::Fwd(_) | FieldShape::Enum(_) => self.essential(ty.name())?,
                 _ => b"",
@@ -211,7 +219,7 @@ impl Matcher<'_> {
                 | (FieldShape::Enum(local), Kind::Enum | Kind::Enum64) => name_fits(local),
                 (FieldShape::Array(element), Kind::Array) => {
                     shape = element;
-                    id = ty.array().element;
+                    at.id = ty.array().element;
                     continue;
                 }
                 _ => false,
@@ -251,7 +259,7 @@ impl Matcher<'_> {
             let how = MemberUse { offset, size, sign };
             self.trace.mark(Mark::Member { owner, index, how });
         } else {
-            self.trace.mark(Mark::Size(candidate));
+            self.trace.mark(Mark::Size(Place::Named(candidate)));
         }
     }
 
@@ -267,7 +275,7 @@ impl Matcher<'_> {
                     ..MemberUse::default()
                 },
             },
-            None => Mark::Size(candidate),
+            None => Mark::Size(Place::Named(candidate)),
         });
     }
 
@@ -279,7 +287,7 @@ impl Matcher<'_> {
         name: &[u8],
         candidate: TypeId,
     ) -> Result<Option<u64>, Halt> {
-        let (owner, ty) = self.skip(candidate)?;
+        let (at, ty) = self.skip(At::candidate(candidate))?;
         if !ty.kind().is_any_enum() {
             return Ok(None);
         }
@@ -287,6 +295,7 @@ impl Matcher<'_> {
             self.trace.step()?;
             if self.essential(enumerator.name)? == name {
                 let value = kind == ReloKind::EnumvalValue;
+                let owner = self.trace.place(at.way);
                 self.trace.mark(Mark::Enumerator {
                     owner,
                     index,

@@ -13,6 +13,7 @@
 //! shape       what compatibility checks read of a local type
 //! local       record → Relocation (bpf_core_parse_spec)
 //! relocations the distinct relocations of all objects, and their fingerprint
+//! place       where in a target something was read
 //! trace       what a match read of the target
 //! fields      matching fields (bpf_core_match_member, …_fields_are_compat)
 //! types       matching types (bpf_core_types_are_compat, …_types_match)
@@ -26,6 +27,7 @@ mod candidates;
 mod fields;
 mod kind;
 mod local;
+mod place;
 mod relocations;
 mod resolve;
 mod shape;
@@ -36,9 +38,10 @@ mod value;
 
 pub use kind::{Errno, ReloKind};
 pub use local::{Accessor, LocalValue, Relocation, Root, Spec};
+pub(crate) use place::{Place, Places, Step, has_name};
 pub use relocations::{RecordMeaning, Relocations};
 pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, resolve};
-pub(crate) use resolve::{TracedCandidate, TracedGroup, essential, trace_groups};
+pub(crate) use resolve::{Traced, TracedCandidate, TracedGroup, essential, trace_groups};
 pub use shape::{CompatShape, FieldShape, MatchBody, MatchMember, MatchShape};
 pub(crate) use trace::{Mark, MemberUse};
 pub(crate) use twins::Twins;

@@ -6,6 +6,7 @@ use std::ops::Range;
 
 use super::kind::{Errno, ReloKind};
 use super::local::{Relocation, Spec};
+use super::place::{At, Place, Places};
 use super::relocations::Relocations;
 use super::trace::{Halt, Mark, Trace};
 use super::twins::Twins;
@@ -101,8 +102,17 @@ impl std::error::Error for TooComplex {}
 /// # Errors
 /// [`TooComplex`].
 pub fn resolve(relocations: &Relocations, btf: &Btf) -> Result<Outcome, TooComplex> {
-    let (groups, _) = trace_groups(relocations, btf, &Twins::default())?;
-    Ok(Outcome::new(relocations, &groups))
+    let traced = trace_groups(relocations, btf, &Twins::default())?;
+    Ok(Outcome::new(relocations, &traced.groups))
+}
+
+/// What was read of one target.
+#[derive(Debug)]
+pub(crate) struct Traced {
+    pub(crate) groups: Vec<TracedGroup>,
+    pub(crate) places: Places,
+    /// Array members into which an index was tried.
+    pub(crate) indexed: Vec<(Place, u32)>,
 }
 
 /// A group with everything its matches read. Candidates that no relocation
@@ -124,14 +134,12 @@ pub(crate) struct TracedCandidate {
 }
 
 /// Resolves relocations and keeps what was read: of the `twins` of a type that
-/// another one refers to, the first is looked at. Second: array members into
-/// which an index was tried.
-#[allow(clippy::type_complexity)] // two lists
+/// another one refers to, the first is looked at.
 pub(crate) fn trace_groups(
     relocations: &Relocations,
     btf: &Btf,
     twins: &Twins,
-) -> Result<(Vec<TracedGroup>, Vec<(TypeId, u32)>), TooComplex> {
+) -> Result<Traced, TooComplex> {
     let list = relocations.list();
     let search = relocations.search();
     let mut trace = Trace::default();
@@ -156,7 +164,12 @@ pub(crate) fn trace_groups(
             relocations: range.clone(),
         });
     }
-    Ok((groups, matcher.trace.take_indexed()))
+    let (places, indexed) = matcher.trace.end();
+    Ok(Traced {
+        groups,
+        places,
+        indexed,
+    })
 }
 
 /// Matches relocations against candidates of one target.
@@ -169,19 +182,19 @@ pub(super) struct Matcher<'a> {
 }
 
 impl<'a> Matcher<'a> {
-    /// [`Btf::skip_modifiers`], with the way counted.
-    pub(super) fn skip(&mut self, id: TypeId) -> Result<(TypeId, Type<'a>), Halt> {
-        let (found, modifiers) = self.btf.skip_counting(id);
+    /// [`Btf::skip_modifiers`], with the steps counted.
+    pub(super) fn skip(&mut self, at: At) -> Result<(At, Type<'a>), Halt> {
+        let (found, modifiers) = self.btf.skip_counting(at.id);
         if modifiers > 0 {
             self.trace.skipped(modifiers)?;
         }
         let (id, ty) = found.ok_or(Halt::Errno(Errno::Invalid))?;
         let first = self.twins.of(id);
         if first == id || id == self.candidate {
-            return Ok((id, ty));
+            return Ok((at.leads_to(id, ty, self.btf), ty));
         }
         let ty = self.btf.ty(first).ok_or(Halt::Errno(Errno::Invalid))?;
-        Ok((first, ty))
+        Ok((at.leads_to(first, ty, self.btf), ty))
     }
 
     /// The essential name at an offset, with its length counted.
@@ -246,14 +259,17 @@ impl<'a> Matcher<'a> {
                 }))
             }
             Spec::Enumerator(name) => Ok(self.enumerator(relocation.kind, name, id)?.map(plain)),
-            Spec::TypeMatch(shape) => Ok(self.matches(shape, id)?.then(|| plain(1))),
+            Spec::TypeMatch(shape) => {
+                let matches = self.matches(shape, At::candidate(id))?;
+                Ok(matches.then(|| plain(1)))
+            }
             Spec::Type(shape) => {
-                if !self.is_compatible(shape, id)? {
+                if !self.is_compatible(shape, At::candidate(id))? {
                     return Ok(None);
                 }
                 Ok(Some(match relocation.kind {
                     ReloKind::TypeSize => {
-                        self.trace.mark(Mark::Size(id));
+                        self.trace.mark(Mark::Size(Place::Named(id)));
                         plain(u64::from(
                             self.btf.resolve_size(id).map_err(|_| Errno::Invalid)?,
                         ))

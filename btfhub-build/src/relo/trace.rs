@@ -2,7 +2,7 @@
 //! for the match to come out the same.
 
 use super::kind::Errno;
-use crate::btf::TypeId;
+use super::place::{Place, Places, Way};
 
 /// One fact. Whatever is not named by a mark may be changed or dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,18 +11,18 @@ pub(crate) enum Mark {
     /// the others, and the kind of its type.
     Member {
         /// The struct or union.
-        owner: TypeId,
+        owner: Place,
         /// Which member.
         index: u32,
         /// What else of it counts.
         how: MemberUse,
     },
     /// The size of this type.
-    Size(TypeId),
+    Size(Place),
     /// This enumerator's name.
     Enumerator {
         /// The enum.
-        owner: TypeId,
+        owner: Place,
         /// Which enumerator.
         index: u32,
         /// Whether its value counts.
@@ -31,12 +31,12 @@ pub(crate) enum Mark {
     /// That the struct, union or enum has at least so many elements.
     AtLeast {
         /// The type.
-        owner: TypeId,
+        owner: Place,
         /// Members or enumerators.
         elements: u32,
     },
     /// What this pointer or function prototype refers to.
-    Referenced(TypeId),
+    Referenced(Place),
 }
 
 /// What of a member counts beyond its presence.
@@ -63,9 +63,10 @@ impl MemberUse {
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     marks: Vec<Mark>,
+    places: Places,
     /// Array members into which an index was tried. Never taken back: an index
     /// that found nothing must find nothing in the tailored type either.
-    indexed: Vec<(TypeId, u32)>,
+    indexed: Vec<(Place, u32)>,
     steps: u64,
 }
 
@@ -101,7 +102,12 @@ impl Trace {
         self.marks.push(mark);
     }
 
-    pub(super) fn index_tried(&mut self, owner: TypeId, member: u32) {
+    /// The place of a type of which something is to be marked.
+    pub(super) fn place(&mut self, way: Way) -> Place {
+        self.places.enter(way, self.marks.len())
+    }
+
+    pub(super) fn index_tried(&mut self, owner: Place, member: u32) {
         self.indexed.push((owner, member));
     }
 
@@ -140,6 +146,7 @@ impl Trace {
     /// Takes back the marks from `position` on.
     pub(super) fn roll_back(&mut self, position: usize) {
         self.marks.truncate(position);
+        self.places.roll_back(position);
     }
 
     /// The marks from `position` on.
@@ -149,10 +156,12 @@ impl Trace {
 
     /// Takes out the marks made so far.
     pub(super) fn take_marks(&mut self) -> Vec<Mark> {
+        self.places.settle();
         std::mem::take(&mut self.marks)
     }
 
-    pub(super) fn take_indexed(&mut self) -> Vec<(TypeId, u32)> {
-        std::mem::take(&mut self.indexed)
+    /// All places, and array members into which an index was tried.
+    pub(super) fn end(self) -> (Places, Vec<(Place, u32)>) {
+        (self.places, self.indexed)
     }
 }

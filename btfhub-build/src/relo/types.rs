@@ -1,53 +1,68 @@
 //! Matching whole types against a candidate.
 
 use super::kind::Errno;
+use super::place::{At, Place, Step};
 use super::resolve::Matcher;
 use super::shape::{CompatShape, MatchBody, MatchMember, MatchShape};
 use super::trace::{Halt, Mark, MemberUse};
-use crate::btf::{Kind, Type, TypeId};
+use crate::btf::{Kind, Type};
 
 impl Matcher<'_> {
     /// `bpf_core_types_are_compat`.
-    pub(super) fn is_compatible(&mut self, shape: &CompatShape, id: TypeId) -> Result<bool, Halt> {
+    pub(super) fn is_compatible(&mut self, shape: &CompatShape, at: At) -> Result<bool, Halt> {
         self.trace.step()?;
         if *shape == CompatShape::TooDeep {
             return Err(Errno::Invalid.into());
         }
-        let (id, ty) = self.skip(id)?;
+        let (at, ty) = self.skip(at)?;
         Ok(match (shape, ty.kind()) {
             (CompatShape::Leaf(local), kind) => *local == kind.number(),
             (CompatShape::Enum, kind) => kind.is_any_enum(),
             (CompatShape::Int { plain }, Kind::Int) => *plain && ty.int().offset() == 0,
             (CompatShape::Ptr(inner), Kind::Ptr) => {
-                self.trace.mark(Mark::Referenced(id));
-                return self.is_compatible(inner, ty.referenced());
+                let place = self.refers(at);
+                let pointee = At::step(place, Step::Pointee, ty.referenced());
+                return self.is_compatible(inner, pointee);
             }
             (CompatShape::Array(inner), Kind::Array) => {
-                return self.is_compatible(inner, ty.array().element);
+                let element = At {
+                    id: ty.array().element,
+                    ..at
+                };
+                return self.is_compatible(inner, element);
             }
             (CompatShape::FuncProto { params, result }, Kind::FuncProto) => {
                 if params.len() != ty.vlen() as usize {
                     return Ok(false);
                 }
-                self.trace.mark(Mark::Referenced(id));
-                for (local, target) in params.iter().zip(ty.params()) {
-                    if !self.is_compatible(local, target.ty)? {
+                let place = self.refers(at);
+                for ((local, target), number) in params.iter().zip(ty.params()).zip(0..) {
+                    let param = At::step(place, Step::Param(number), target.ty);
+                    if !self.is_compatible(local, param)? {
                         return Ok(false);
                     }
                 }
-                return self.is_compatible(result, ty.referenced());
+                let returned = At::step(place, Step::Result, ty.referenced());
+                return self.is_compatible(result, returned);
             }
             _ => false,
         })
     }
 
+    /// Marks that it counts what a pointer or prototype refers to.
+    fn refers(&mut self, at: At) -> Place {
+        let place = self.trace.place(at.way);
+        self.trace.mark(Mark::Referenced(place));
+        place
+    }
+
     /// `__bpf_core_types_match`.
-    pub(super) fn matches(&mut self, shape: &MatchShape, id: TypeId) -> Result<bool, Halt> {
+    pub(super) fn matches(&mut self, shape: &MatchShape, at: At) -> Result<bool, Halt> {
         self.trace.step()?;
         if shape.body == MatchBody::TooDeep {
             return Err(Errno::Invalid.into());
         }
-        let (id, ty) = self.skip(id)?;
+        let (at, ty) = self.skip(at)?;
         if self.essential(ty.name())? != shape.name {
             return Ok(false);
         }
@@ -68,12 +83,12 @@ impl Matcher<'_> {
             },
             MatchBody::Composite { union, members } => {
                 let wanted = if *union { Kind::Union } else { Kind::Struct };
-                return Ok(kind == wanted && self.members_match(members, id, ty)?);
+                return Ok(kind == wanted && self.members_match(members, at, ty)?);
             }
             MatchBody::Enum { size, names } => {
                 return Ok(kind.is_any_enum()
                     && *size == ty.size()
-                    && self.enumerators_match(names, id, ty)?);
+                    && self.enumerators_match(names, at, ty)?);
             }
             MatchBody::Int { size, signed } => {
                 kind == Kind::Int && *size == ty.size() && *signed == ty.int().is_signed()
@@ -82,26 +97,33 @@ impl Matcher<'_> {
                 if kind != Kind::Ptr {
                     return Ok(false);
                 }
-                self.trace.mark(Mark::Referenced(id));
-                return self.matches(inner, ty.referenced());
+                let place = self.refers(at);
+                let pointee = At::step(place, Step::Pointee, ty.referenced());
+                return self.matches(inner, pointee);
             }
             MatchBody::Array { nelems, element } => {
                 let array = ty.array();
+                let inner = At {
+                    id: array.element,
+                    ..at
+                };
                 return Ok(kind == Kind::Array
                     && *nelems == array.nelems
-                    && self.matches(element, array.element)?);
+                    && self.matches(element, inner)?);
             }
             MatchBody::FuncProto { params, result } => {
                 if kind != Kind::FuncProto || params.len() != ty.vlen() as usize {
                     return Ok(false);
                 }
-                self.trace.mark(Mark::Referenced(id));
-                for (local, target) in params.iter().zip(ty.params()) {
-                    if !self.matches(local, target.ty)? {
+                let place = self.refers(at);
+                for ((local, target), number) in params.iter().zip(ty.params()).zip(0..) {
+                    let param = At::step(place, Step::Param(number), target.ty);
+                    if !self.matches(local, param)? {
                         return Ok(false);
                     }
                 }
-                return self.matches(result, ty.referenced());
+                let returned = At::step(place, Step::Result, ty.referenced());
+                return self.matches(result, returned);
             }
             MatchBody::Other | MatchBody::TooDeep => false,
         })
@@ -111,12 +133,13 @@ impl Matcher<'_> {
     fn members_match(
         &mut self,
         members: &[MatchMember],
-        owner: TypeId,
+        at: At,
         ty: Type<'_>,
     ) -> Result<bool, Halt> {
         let Some(elements) = at_most(members.len(), ty.vlen()) else {
             return Ok(false);
         };
+        let owner = self.trace.place(at.way);
         self.trace.mark(Mark::AtLeast { owner, elements });
         for local in members {
             let mut matched = false;
@@ -131,7 +154,8 @@ impl Matcher<'_> {
                     index,
                     how: MemberUse::default(),
                 });
-                if self.matches(&local.shape, target.ty)? {
+                let inner = At::step(owner, Step::Member(index), target.ty);
+                if self.matches(&local.shape, inner)? {
                     matched = true;
                     break;
                 }
@@ -145,15 +169,11 @@ impl Matcher<'_> {
     }
 
     /// `bpf_core_enums_match` but for the size.
-    fn enumerators_match(
-        &mut self,
-        names: &[Vec<u8>],
-        owner: TypeId,
-        ty: Type<'_>,
-    ) -> Result<bool, Halt> {
+    fn enumerators_match(&mut self, names: &[Vec<u8>], at: At, ty: Type<'_>) -> Result<bool, Halt> {
         let Some(elements) = at_most(names.len(), ty.vlen()) else {
             return Ok(false);
         };
+        let owner = self.trace.place(at.way);
         self.trace.mark(Mark::Size(owner));
         self.trace.mark(Mark::AtLeast { owner, elements });
         for local in names {

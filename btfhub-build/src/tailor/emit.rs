@@ -8,10 +8,10 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::keep::{Keep, Long};
+use super::keep::{Keep, Long, Spot};
 use super::nesting::{self, KeptMember, MAX_NESTING, is_empty_array};
 use crate::btf::{Btf, BtfWriter, Kind, Type, TypeId, TypeRecord, essential_name};
-use crate::relo::{MemberUse, Twins};
+use crate::relo::{MemberUse, Step, Twins};
 
 /// `None` for types nested deeper than any compiler nests them.
 pub(super) fn emit(btf: &Btf, keep: &Keep, twins: &Twins) -> Option<Vec<u8>> {
@@ -99,7 +99,10 @@ fn emit_without(
                 size_or_type: bytes,
                 body: Body::Words(vec![int_data(1, 0, bytes)]),
             },
-            Source::Type(id, ty) => emitter.record(id, ty, named.name, 0)?,
+            Source::Type(id, ty) => {
+                let spot = Spot::named(id);
+                emitter.record(spot, ty, named.name, keep.is_sized(spot), 0)?
+            }
         });
     }
     records.append(&mut emitter.anonymous);
@@ -216,16 +219,16 @@ struct Emitter<'a> {
     keep: &'a Keep,
     twins: &'a Twins,
     replaced: &'a Replaced,
-    /// New ids of named types, and of nameless structs and enums once written.
+    /// New ids of named types.
     ids: HashMap<TypeId, TypeId>,
     anonymous: Vec<Record<'a>>,
     known: HashMap<Record<'a>, TypeId>,
     /// What was referred to before: types lead to others in exponentially many
     /// ways.
-    references: HashMap<(TypeId, MemberUse, bool), TypeId>,
+    references: HashMap<(Spot, MemberUse, bool), TypeId>,
     /// Nameless types that are being written: one inside itself is no
     /// compiler's.
-    open: HashSet<TypeId>,
+    open: HashSet<Spot>,
     /// Types that another one refers to.
     referred: HashSet<TypeId>,
     first_anonymous: u32,
@@ -250,16 +253,16 @@ impl<'a> Emitter<'a> {
     /// what of it counts, `length` whether the length of an array does.
     fn reference(
         &mut self,
-        id: TypeId,
+        spot: Spot,
         how: MemberUse,
         length: bool,
         depth: u32,
     ) -> Option<TypeId> {
-        let asked = (id, how, length);
+        let asked = (spot, how, length);
         if let Some(&new) = self.references.get(&asked) {
             return Some(new);
         }
-        let new = self.new_reference(id, how, length, depth)?;
+        let new = self.new_reference(spot, how, length, depth)?;
         self.references.insert(asked, new);
         Some(new)
     }
@@ -267,18 +270,21 @@ impl<'a> Emitter<'a> {
     /// [`Emitter::reference`] for the first time.
     fn new_reference(
         &mut self,
-        id: TypeId,
+        spot: Spot,
         how: MemberUse,
         length: bool,
         depth: u32,
     ) -> Option<TypeId> {
         let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
-        let mut id = self.twins.of(self.btf.skip_modifiers(id)?.0);
+        let (mut spot, mut ty) = spot.skip_modifiers(self.btf, self.twins)?;
         // One that was replaced may itself have been replaced later.
-        while let Some(&Some(first)) = self.replaced.get(&id) {
-            id = first;
+        while let Some(&Some(first)) = self.replaced.get(&spot.id) {
+            spot = Spot::named(first);
+            ty = self.btf.ty(first)?;
         }
-        let ty = self.btf.ty(id)?;
+        let keep = self.keep;
+        let step = |step, id| keep.step(spot, step, id);
+        let whole = MemberUse::default();
         let plain = |kind: Kind, size_or_type: u32, words: Vec<u32>| Record {
             name: b"",
             kind,
@@ -289,8 +295,8 @@ impl<'a> Emitter<'a> {
         match ty.kind() {
             Kind::Void => Some(TypeId::VOID),
             Kind::Int if self.keep.exact => {
-                self.referred.insert(id);
-                self.ids.get(&id).copied()
+                self.referred.insert(spot.id);
+                self.ids.get(&spot.id).copied()
             }
             Kind::Int => {
                 let size = if how.size { ty.size() } else { 4 };
@@ -306,8 +312,8 @@ impl<'a> Emitter<'a> {
                 self.anonymous(plain(Kind::Float, size, Vec::new()))
             }
             Kind::Ptr => {
-                let target = if self.keep.follows(id) {
-                    self.reference(ty.referenced(), MemberUse::default(), true, depth)?
+                let target = if keep.follows(spot) {
+                    self.reference(step(Step::Pointee, ty.referenced()), whole, true, depth)?
                 } else {
                     TypeId::VOID
                 };
@@ -315,7 +321,7 @@ impl<'a> Emitter<'a> {
             }
             Kind::Array => {
                 let array = ty.array();
-                let element = self.reference(array.element, how, length, depth)?;
+                let element = self.reference(spot.of(array.element), how, length, depth)?;
                 let counts = length || how.size || self.keep.exact;
                 let nelems = if counts { array.nelems } else { 1 };
                 self.anonymous(plain(Kind::Array, 0, vec![element.0, 0, nelems]))
@@ -323,28 +329,28 @@ impl<'a> Emitter<'a> {
             Kind::FuncProto => {
                 let mut words = Vec::new();
                 let mut result = TypeId::VOID;
-                if self.keep.follows(id) {
-                    for param in ty.params() {
-                        let param = self.reference(param.ty, MemberUse::default(), true, depth)?;
-                        words.extend([0, param.0]);
+                if keep.follows(spot) {
+                    for (number, param) in (0..).zip(ty.params()) {
+                        let param = step(Step::Param(number), param.ty);
+                        words.extend([0, self.reference(param, whole, true, depth)?.0]);
                     }
-                    result = self.reference(ty.referenced(), MemberUse::default(), true, depth)?;
+                    let returned = step(Step::Result, ty.referenced());
+                    result = self.reference(returned, whole, true, depth)?;
                 }
                 self.anonymous(plain(Kind::FuncProto, result.0, words))
             }
             Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
-                self.referred.insert(id);
-                if let Some(&id) = self.ids.get(&id) {
-                    return Some(id);
+                if spot.is_named() {
+                    self.referred.insert(spot.id);
+                    return self.ids.get(&spot.id).copied();
                 }
-                if !self.open.insert(id) {
+                if !self.open.insert(spot) {
                     return None;
                 }
-                let record = self.record(id, ty, b"", depth)?;
-                self.open.remove(&id);
-                let new = self.anonymous(record)?;
-                self.ids.insert(id, new);
-                Some(new)
+                let sized = how.size || keep.is_sized(spot);
+                let record = self.record(spot, ty, b"", sized, depth)?;
+                self.open.remove(&spot);
+                self.anonymous(record)
             }
             _ => None,
         }
@@ -354,17 +360,17 @@ impl<'a> Emitter<'a> {
     /// candidate of another kind.
     fn record(
         &mut self,
-        id: TypeId,
+        spot: Spot,
         ty: Type<'a>,
         name: &'a [u8],
+        sized: bool,
         depth: u32,
     ) -> Option<Record<'a>> {
-        let sized = self.keep.is_sized(id);
         let kind = ty.kind();
         let mut kind_flag = ty.kind_flag();
         let (size_or_type, body) = match kind {
             Kind::Struct | Kind::Union => {
-                let members = self.members(id, ty, depth)?;
+                let members = self.members(spot, ty, depth)?;
                 kind_flag = members.iter().any(|member| member.bits > 0);
                 if kind_flag && members.iter().any(|member| member.offset >= 1 << 24) {
                     return None;
@@ -376,16 +382,13 @@ impl<'a> Emitter<'a> {
                 (if sized { ty.size() } else { 0 }, Body::Members(members))
             }
             Kind::Enum | Kind::Enum64 => {
-                let enumerators = self
-                    .keep
-                    .enumerators_of(id, ty)
-                    .into_iter()
-                    .filter_map(|(index, counts)| {
-                        let enumerator = ty.enumerator(index)?;
-                        let value = if counts { enumerator.value } else { 0 };
-                        Some((self.btf.string(enumerator.name), value))
-                    })
-                    .collect();
+                let kept = self.keep.enumerators_of(spot, ty);
+                let enumerators = kept.iter().filter_map(|(&index, &counts)| {
+                    let enumerator = ty.enumerator(index)?;
+                    let value = if counts { enumerator.value } else { 0 };
+                    Some((self.btf.string(enumerator.name), value))
+                });
+                let enumerators = enumerators.collect();
                 let unmeasured = if kind == Kind::Enum { 4 } else { 8 };
                 let counts = sized || self.keep.exact;
                 let size = if counts { ty.size() } else { unmeasured };
@@ -398,7 +401,7 @@ impl<'a> Emitter<'a> {
                     sign: sized,
                     offset: false,
                 };
-                let target = self.reference(ty.referenced(), how, true, depth)?;
+                let target = self.reference(spot.of(ty.referenced()), how, true, depth)?;
                 (target.0, Body::Words(Vec::new()))
             }
             Kind::Int => (ty.size(), Body::Words(vec![ty.int().0])),
@@ -415,8 +418,8 @@ impl<'a> Emitter<'a> {
     }
 
     /// The members to write.
-    fn members(&mut self, id: TypeId, ty: Type<'a>, depth: u32) -> Option<Vec<NewMember<'a>>> {
-        let kept = nesting::members(self.btf, self.keep, self.twins, id, ty);
+    fn members(&mut self, spot: Spot, ty: Type<'a>, depth: u32) -> Option<Vec<NewMember<'a>>> {
+        let kept = nesting::members(self.btf, self.keep, self.twins, spot, ty);
         let mut members = Vec::new();
         let mut may_become_flexible = false;
         for kept in kept {
@@ -426,10 +429,11 @@ impl<'a> Emitter<'a> {
                 base,
                 how,
             } = kept;
-            let vlen = self.btf.ty(owner)?.vlen();
-            let member = self.btf.ty(owner)?.member(index)?;
-            let indexed = self.keep.indexed.contains(&(owner, index));
-            let ty = self.reference(member.ty, how, indexed, depth)?;
+            let vlen = self.btf.ty(owner.id)?.vlen();
+            let member = self.btf.ty(owner.id)?.member(index)?;
+            let indexed = self.keep.is_indexed(owner, index);
+            let ty = self.keep.step(owner, Step::Member(index), member.ty);
+            let ty = self.reference(ty, how, indexed, depth)?;
             let (offset, bits) = if how.offset {
                 (base.checked_add(member.bit_offset)?, member.bitfield_size)
             } else {

@@ -1,10 +1,12 @@
 //! Marks → what is kept, and what of it counts.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::relo::{
-    Mark, MemberUse, ReloKind, Relocations, TracedCandidate, TracedGroup, Twins, essential,
+    Mark, MemberUse, Place, Places, ReloKind, Relocations, Step, Traced, TracedCandidate,
+    TracedGroup, Twins, essential, has_name,
 };
 
 /// What is kept of a kernel. Ids are the kernel's.
@@ -13,17 +15,18 @@ pub(super) struct Keep {
     /// Candidates.
     pub(super) roots: BTreeSet<TypeId>,
     /// Structs, unions, enums, forward declarations (and with `exact` integers)
-    /// that are kept, candidates or not.
+    /// with a name that are kept, candidates or not.
     pub(super) types: BTreeSet<TypeId>,
-    members: BTreeMap<TypeId, BTreeMap<u32, MemberUse>>,
-    enumerators: BTreeMap<TypeId, BTreeMap<u32, bool>>,
-    at_least: BTreeMap<TypeId, u32>,
+    places: Places,
+    members: HashMap<Place, BTreeMap<u32, MemberUse>>,
+    enumerators: HashMap<Place, BTreeMap<u32, bool>>,
+    at_least: HashMap<Place, u32>,
     /// Types whose size counts.
-    sized: HashSet<TypeId>,
+    sized: HashSet<Place>,
     /// Pointers and prototypes of which it counts what they refer to.
-    referenced: HashSet<TypeId>,
+    referenced: HashSet<Place>,
     /// Array members into which an index was tried.
-    pub(super) indexed: HashSet<(TypeId, u32)>,
+    indexed: HashSet<(Place, u32)>,
     /// Names and sizes of integers and what pointers point at are kept
     /// everywhere.
     pub(super) exact: bool,
@@ -32,6 +35,51 @@ pub(super) struct Keep {
     pub(super) flatten: bool,
     /// The `long` that tells the pointer size, if that counts.
     pub(super) long: Option<Long>,
+}
+
+/// A type and its place; none where nothing was read there or beyond, up to the
+/// next type with a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Spot {
+    pub(super) id: TypeId,
+    pub(super) place: Option<Place>,
+}
+
+impl Spot {
+    /// A type with a name, or a candidate.
+    pub(super) fn named(id: TypeId) -> Self {
+        Self {
+            id,
+            place: Some(Place::Named(id)),
+        }
+    }
+
+    /// Whether it is known by its name.
+    pub(super) fn is_named(self) -> bool {
+        self.place == Some(Place::Named(self.id))
+    }
+
+    /// What an array or a typedef at this spot is of.
+    pub(super) fn of(self, id: TypeId) -> Self {
+        Self { id, ..self }
+    }
+
+    /// The type behind typedefs and qualifiers, the first of its twins.
+    pub(super) fn skip_modifiers<'b>(
+        self,
+        btf: &'b Btf,
+        twins: &Twins,
+    ) -> Option<(Self, Type<'b>)> {
+        let (id, ty) = btf.skip_modifiers(self.id)?;
+        let first = twins.of(id);
+        let ty = if first == id { ty } else { btf.ty(first)? };
+        let spot = if has_name(btf, ty) {
+            Self::named(first)
+        } else {
+            self.of(first)
+        };
+        Some((spot, ty))
+    }
 }
 
 /// Rounds in which spare candidates come back one after another; real kernels
@@ -52,11 +100,15 @@ impl Keep {
     /// `None` where a type is kept of a kind that no relocation can use.
     pub(super) fn new(
         relocations: &Relocations,
-        groups: &[TracedGroup],
-        indexed: Vec<(TypeId, u32)>,
+        traced: Traced,
         btf: &Btf,
         twins: &Twins,
     ) -> Option<Self> {
+        let Traced {
+            groups,
+            places,
+            indexed,
+        } = traced;
         let exact = relocations.has_type_matches();
         // Nesting can make libbpf stop with an error, which then must stay.
         let refused = groups
@@ -71,6 +123,7 @@ impl Keep {
         let mut keep = Self {
             exact,
             flatten: !exact && !refused,
+            places,
             indexed: indexed.into_iter().collect(),
             ..Self::default()
         };
@@ -181,68 +234,75 @@ impl Keep {
     /// size of a pointer counts.
     fn reach(&mut self, btf: &Btf, twins: &Twins) -> Option<bool> {
         let mut pointers_measured = false;
-        let target = |id| Some(twins.of(btf.skip_modifiers(id)?.0));
-        let mut open: Vec<(TypeId, bool)> = Vec::new();
+        let mut open: Vec<(Spot, bool)> = Vec::new();
         for &root in &self.roots {
             let ty = btf.ty(root)?;
-            let sized = self.sized.contains(&root);
+            let spot = Spot::named(root);
+            let sized = self.is_sized(spot);
             match ty.kind() {
-                Kind::Typedef => open.push((target(ty.referenced())?, sized)),
+                Kind::Typedef => {
+                    let target = spot.of(ty.referenced());
+                    open.push((target.skip_modifiers(btf, twins)?.0, sized));
+                }
                 Kind::Int | Kind::Float => {}
                 Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
-                    open.push((root, sized));
+                    open.push((spot, sized));
                 }
                 _ => return None,
             }
         }
         // A type that is found to be measured only later is walked once more.
-        let mut walked: HashSet<(TypeId, bool)> = HashSet::new();
-        while let Some((id, sized)) = open.pop() {
-            let ty = btf.ty(id)?;
-            if !walked.insert((id, sized)) {
+        let mut walked: HashSet<(Spot, bool)> = HashSet::new();
+        while let Some((spot, sized)) = open.pop() {
+            let ty = btf.ty(spot.id)?;
+            if !walked.insert((spot, sized)) {
                 continue;
             }
+            let mut refer = |spot: Spot, sized| {
+                open.push((spot.skip_modifiers(btf, twins)?.0, sized));
+                Some(())
+            };
             match ty.kind() {
-                Kind::Void | Kind::Float => {}
-                Kind::Int => {
-                    if self.exact {
-                        self.types.insert(id);
-                    }
-                }
+                Kind::Void | Kind::Float => continue,
+                Kind::Int if !self.exact => continue,
+                Kind::Int | Kind::Enum | Kind::Enum64 | Kind::Fwd => {}
                 Kind::Ptr => {
                     pointers_measured |= sized;
-                    if self.follows(id) {
-                        open.push((target(ty.referenced())?, false));
+                    if self.follows(spot) {
+                        refer(self.step(spot, Step::Pointee, ty.referenced()), false)?;
                     }
                 }
-                Kind::Array => open.push((target(ty.array().element)?, sized)),
+                Kind::Array => refer(spot.of(ty.array().element), sized)?,
                 Kind::FuncProto => {
-                    if self.follows(id) {
-                        open.push((target(ty.referenced())?, false));
-                        for param in ty.params() {
-                            open.push((target(param.ty)?, false));
+                    if self.follows(spot) {
+                        refer(self.step(spot, Step::Result, ty.referenced()), false)?;
+                        for (number, param) in (0..).zip(ty.params()) {
+                            refer(self.step(spot, Step::Param(number), param.ty), false)?;
                         }
                     }
                 }
                 Kind::Struct | Kind::Union => {
-                    if sized {
-                        self.sized.insert(id);
+                    for (&index, how) in &*self.members_of(spot, ty) {
+                        let member = ty.member(index)?;
+                        refer(self.step(spot, Step::Member(index), member.ty), how.size)?;
                     }
-                    self.types.insert(id);
-                    for (index, how) in self.members_of(id, ty) {
-                        open.push((target(ty.member(index)?.ty)?, how.size));
-                    }
-                }
-                Kind::Enum | Kind::Enum64 | Kind::Fwd => {
-                    if sized {
-                        self.sized.insert(id);
-                    }
-                    self.types.insert(id);
                 }
                 _ => return None,
             }
+            if spot.is_named() {
+                self.types.insert(spot.id);
+                if sized {
+                    self.sized.insert(Place::Named(spot.id));
+                }
+            }
         }
         Some(pointers_measured)
+    }
+
+    /// What the type at a spot refers to.
+    pub(super) fn step(&self, from: Spot, step: Step, id: TypeId) -> Spot {
+        let place = from.place.and_then(|place| self.places.step(place, step));
+        Spot { id, place }
     }
 
     fn tell_pointer_size(&mut self, relocations: &Relocations, btf: &Btf) {
@@ -258,7 +318,7 @@ impl Keep {
         };
     }
 
-    /// All that is kept but for what has no name.
+    /// All that is kept but for what has no name, and the candidates.
     pub(super) fn ids(&self) -> impl Iterator<Item = TypeId> {
         let long = match self.long {
             Some(Long::Kernels(id)) => Some(id),
@@ -269,39 +329,55 @@ impl Keep {
     }
 
     /// Whether it counts what this pointer or prototype refers to.
-    pub(super) fn follows(&self, id: TypeId) -> bool {
-        self.exact || self.referenced.contains(&id)
+    pub(super) fn follows(&self, spot: Spot) -> bool {
+        let is_read = |place| self.referenced.contains(&place);
+        self.exact || spot.place.is_some_and(is_read)
     }
 
-    /// Whether the size of this type counts.
-    pub(super) fn is_sized(&self, id: TypeId) -> bool {
-        self.sized.contains(&id)
+    /// Whether the size of this type counts. That of one without a name also does
+    /// where the size of what is of it does.
+    pub(super) fn is_sized(&self, spot: Spot) -> bool {
+        spot.place.is_some_and(|place| self.sized.contains(&place))
+    }
+
+    /// Whether an index was tried into this member.
+    pub(super) fn is_indexed(&self, owner: Spot, index: u32) -> bool {
+        let is_tried = |place| self.indexed.contains(&(place, index));
+        owner.place.is_some_and(is_tried)
     }
 
     /// The members to keep of a struct or union, in order.
-    pub(super) fn members_of(&self, id: TypeId, ty: Type<'_>) -> BTreeMap<u32, MemberUse> {
-        let mut members = self.members.get(&id).cloned().unwrap_or_default();
-        self.fill(id, ty, &mut members);
-        members
+    pub(super) fn members_of(&self, spot: Spot, ty: Type<'_>) -> Cow<'_, BTreeMap<u32, MemberUse>> {
+        self.elements(&self.members, spot, ty)
     }
 
     /// The enumerators to keep of an enum, in order, and whether the value of
     /// each counts.
-    pub(super) fn enumerators_of(&self, id: TypeId, ty: Type<'_>) -> BTreeMap<u32, bool> {
-        let mut enumerators = self.enumerators.get(&id).cloned().unwrap_or_default();
-        self.fill(id, ty, &mut enumerators);
-        enumerators
+    pub(super) fn enumerators_of(&self, spot: Spot, ty: Type<'_>) -> Cow<'_, BTreeMap<u32, bool>> {
+        self.elements(&self.enumerators, spot, ty)
     }
 
-    /// Adds the first elements that are not kept until there are as many as a
-    /// comparison of lengths needs.
-    fn fill<T: Default>(&self, id: TypeId, ty: Type<'_>, kept: &mut BTreeMap<u32, T>) {
-        let least = self.at_least.get(&id).map_or(0, |&least| least as usize);
-        let mut index = 0;
-        while kept.len() < least && index < ty.vlen() {
-            kept.entry(index).or_default();
-            index += 1;
+    /// What is kept of the elements of a type, and the first others until there
+    /// are as many as a comparison of lengths needs.
+    fn elements<'k, T: Clone + Default>(
+        &'k self,
+        kept: &'k HashMap<Place, BTreeMap<u32, T>>,
+        spot: Spot,
+        ty: Type<'_>,
+    ) -> Cow<'k, BTreeMap<u32, T>> {
+        let Some(place) = spot.place else {
+            return Cow::Owned(BTreeMap::new());
+        };
+        let kept = kept.get(&place);
+        let mut elements = kept.map_or_else(|| Cow::Owned(BTreeMap::new()), Cow::Borrowed);
+        if let Some(&least) = self.at_least.get(&place) {
+            let mut index = 0;
+            while elements.len() < least as usize && index < ty.vlen() {
+                elements.to_mut().entry(index).or_default();
+                index += 1;
+            }
         }
+        elements
     }
 }
 

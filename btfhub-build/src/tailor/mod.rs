@@ -31,6 +31,7 @@
 //! | signedness (`kind_flag`) of an enum, ENUM or ENUM64 | always | – |
 //! | an index tried into an array of no elements that is not the last member | a nameless `void` member behind it keeps it from becoming a flexible one (`is_flex_arr`) | – |
 //! | which of several equal types another one refers to | never: the first (`relo::twins`) | – |
+//! | what is read of a type without a name | of that use of it alone (`relo::place`) | dropped |
 //! | functions, variables, sections, tags | never: no relocation matches them | dropped |
 //!
 //! With a `TypeMatches` among the relocations, integers keep name, size and
@@ -113,12 +114,12 @@ impl<'a> Tailor<'a> {
     /// As [`tailor`](fn@tailor).
     pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TooComplex> {
         let mut twins = Twins::default();
-        let (mut groups, mut indexed) = trace_groups(self.relocations, btf, &twins)?;
+        let mut traced = trace_groups(self.relocations, btf, &twins)?;
         // Before any twin stands for another: what is proven against it later
         // proves the twins as well.
-        let outcome = Outcome::new(self.relocations, &groups);
+        let outcome = Outcome::new(self.relocations, &traced.groups);
         let keep = loop {
-            let keep = Keep::new(self.relocations, &groups, indexed, btf, &twins);
+            let keep = Keep::new(self.relocations, traced, btf, &twins);
             // What is read of equal types is to be marked on one of them. Each
             // round searches names that no earlier one did.
             if !keep
@@ -127,7 +128,7 @@ impl<'a> Tailor<'a> {
             {
                 break keep;
             }
-            (groups, indexed) = trace_groups(self.relocations, btf, &twins)?;
+            traced = trace_groups(self.relocations, btf, &twins)?;
         };
         let canonical = keep
             .and_then(|keep| emit::emit(btf, &keep, &twins))

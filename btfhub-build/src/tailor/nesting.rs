@@ -3,16 +3,16 @@
 
 use std::collections::HashSet;
 
-use super::keep::Keep;
+use super::keep::{Keep, Spot};
 use crate::btf::{Btf, Kind, Type, TypeId};
-use crate::relo::{MemberUse, Twins};
+use crate::relo::{MemberUse, Step, Twins};
 
 /// Types nested deeper than this are no compiler's.
 pub(super) const MAX_NESTING: u32 = 512;
 
 /// A member of the kernel that is kept.
 pub(super) struct KeptMember {
-    pub(super) owner: TypeId,
+    pub(super) owner: Spot,
     pub(super) index: u32,
     /// Bits to add to its offset: where the anonymous struct around it begins.
     pub(super) base: u32,
@@ -24,15 +24,15 @@ pub(super) fn members(
     btf: &Btf,
     keep: &Keep,
     twins: &Twins,
-    id: TypeId,
+    owner: Spot,
     ty: Type<'_>,
 ) -> Vec<KeptMember> {
     let flat = if keep.flatten {
-        flat(btf, keep, twins, id, ty)
+        flat(btf, keep, twins, owner, ty)
     } else {
         None
     };
-    flat.unwrap_or_else(|| own(keep, id, ty))
+    flat.unwrap_or_else(|| own(keep, owner, ty))
 }
 
 /// Whether a type is an array of no elements.
@@ -42,16 +42,15 @@ pub(super) fn is_empty_array(btf: &Btf, id: TypeId) -> Option<bool> {
 }
 
 /// The members to keep as the kernel nests them.
-fn own(keep: &Keep, owner: TypeId, ty: Type<'_>) -> Vec<KeptMember> {
-    let members = keep.members_of(owner, ty).into_iter();
-    members
-        .map(|(index, how)| KeptMember {
-            owner,
-            index,
-            base: 0,
-            how,
-        })
-        .collect()
+fn own(keep: &Keep, owner: Spot, ty: Type<'_>) -> Vec<KeptMember> {
+    let members = keep.members_of(owner, ty);
+    let members = members.iter().map(|(&index, &how)| KeptMember {
+        owner,
+        index,
+        base: 0,
+        how,
+    });
+    members.collect()
 }
 
 /// The members to keep with those of anonymous structs and unions in their
@@ -62,15 +61,15 @@ fn flat(
     btf: &Btf,
     keep: &Keep,
     twins: &Twins,
-    id: TypeId,
+    owner: Spot,
     ty: Type<'_>,
 ) -> Option<Vec<KeptMember>> {
     let mut flat = Vec::new();
-    flatten_into(btf, keep, twins, (id, ty), 0, 0, &mut flat)?;
+    flatten_into(btf, keep, twins, (owner, ty), 0, 0, &mut flat)?;
     let mut names = HashSet::new();
     for kept in &flat {
-        let member = btf.ty(kept.owner)?.member(kept.index)?;
-        let moved = kept.owner != id;
+        let member = btf.ty(kept.owner.id)?.member(kept.index)?;
+        let moved = kept.owner != owner;
         let far = kept.base.checked_add(member.bit_offset)? >= 1 << 24;
         if !names.insert(btf.string(member.name))
             || (moved && is_empty_array(btf, member.ty)?)
@@ -86,13 +85,13 @@ fn flatten_into(
     btf: &Btf,
     keep: &Keep,
     twins: &Twins,
-    (owner, ty): (TypeId, Type<'_>),
+    (owner, ty): (Spot, Type<'_>),
     base: u32,
     depth: u32,
     flat: &mut Vec<KeptMember>,
 ) -> Option<()> {
     let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
-    for (index, how) in keep.members_of(owner, ty) {
+    for (&index, &how) in &*keep.members_of(owner, ty) {
         let member = ty.member(index)?;
         if !btf.string(member.name).is_empty() {
             flat.push(KeptMember {
@@ -103,8 +102,8 @@ fn flatten_into(
             });
             continue;
         }
-        let inner = twins.of(btf.skip_modifiers(member.ty)?.0);
-        let inner = (inner, btf.ty(inner)?);
+        let inner = keep.step(owner, Step::Member(index), member.ty);
+        let inner = inner.skip_modifiers(btf, twins)?;
         if !inner.1.kind().is_composite() {
             return None;
         }
