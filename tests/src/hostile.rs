@@ -121,7 +121,7 @@ pub fn proven(relocations: &Relocations, kernel: &Btf) {
     let again = Btf::parse(&tailored.btf).expect("tailored BTF is BTF");
     assert_eq!(
         resolve(relocations, &again).as_ref(),
-        Ok(&tailored.outcome),
+        Ok(&*tailored.outcome),
         "the tailored BTF comes out otherwise"
     );
     for index in 0..relocations.list().len() {

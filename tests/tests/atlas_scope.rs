@@ -1,5 +1,5 @@
 //! Kernels that differ in little, in one atlas: each is tailored as from its full
-//! BTF, and only those that differ in nothing that is reached are one.
+//! BTF, and those that differ in nothing that is read are one.
 
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
@@ -26,6 +26,8 @@ struct Kernel {
     enumerator: &'static str,
     /// Bytes of `struct place`, which is asked for its size by an index.
     place: u32,
+    /// Bytes of `struct task`, for which nobody asks.
+    size: u32,
 }
 
 #[derive(Clone, Copy)]
@@ -41,6 +43,7 @@ const BASE: Kernel = Kernel {
     second: None,
     enumerator: "NOBODY_ASKS",
     place: 8,
+    size: 64,
 };
 
 fn btf(kernel: Kernel) -> Vec<u8> {
@@ -71,10 +74,10 @@ fn btf(kernel: Kernel) -> Vec<u8> {
         member("tail", tail, 32),
     ];
     members.extend(kernel.behind.iter().map(|name| member(name, int, 32)));
-    btf.structure("task", 64, &members);
+    btf.structure("task", kernel.size, &members);
     if let Some(name) = kernel.second {
         members.push(member(name, int, 48));
-        btf.structure("task", 64, &members);
+        btf.structure("task", kernel.size, &members);
     }
     btf.finish()
 }
@@ -111,59 +114,10 @@ fn relocations() -> Relocations {
     Relocations::from_objects([&object])
 }
 
-#[test]
-fn each_is_tailored_as_from_its_full_btf() {
-    let kernels = [
-        BASE,
-        Kernel {
-            other: ("renamed", Other::Int),
-            ..BASE
-        },
-        Kernel {
-            other: ("other", Other::Pointer),
-            ..BASE
-        },
-        Kernel {
-            other: ("other", Other::Struct("v")),
-            ..BASE
-        },
-        Kernel {
-            other: ("other", Other::Struct("w")),
-            ..BASE
-        },
-        Kernel {
-            enumerator: "NEW",
-            ..BASE
-        },
-        // The array is no longer the last member: none of it is beyond its end.
-        Kernel {
-            behind: &["more"],
-            ..BASE
-        },
-        Kernel {
-            behind: &["gone"],
-            ..BASE
-        },
-        Kernel { place: 16, ..BASE },
-        Kernel {
-            second: Some("more"),
-            ..BASE
-        },
-        Kernel {
-            second: Some("less"),
-            ..BASE
-        },
-        Kernel {
-            second: Some("gone"),
-            ..BASE
-        },
-        Kernel {
-            second: Some("more"),
-            other: ("renamed", Other::Int),
-            ..BASE
-        },
-    ];
-    let kernels: Vec<Vec<u8>> = kernels.into_iter().map(btf).collect();
+/// Puts kernels into an atlas, compares what they are tailored to, and tells which
+/// of them are one: for each the number of the first one that it is.
+fn firsts(kernels: &[Kernel]) -> Vec<usize> {
+    let kernels: Vec<Vec<u8>> = kernels.iter().copied().map(btf).collect();
     let releases: Vec<String> = (0..kernels.len())
         .map(|number| format!("{number:02}"))
         .collect();
@@ -186,7 +140,66 @@ fn each_is_tailored_as_from_its_full_btf() {
         assert_eq!(full.outcome, part.outcome, "kernel {release}");
         assert!(full.btf == part.btf, "kernel {release}: other bytes");
     }
-    parts.sort_unstable();
-    parts.dedup();
-    assert_eq!(parts.len(), kernels.len(), "all differ in what is reached");
+    let first = |part| parts.iter().position(|other| other == part);
+    parts.iter().filter_map(first).collect()
+}
+
+/// Kernels that differ from the first in nothing that is asked, and others.
+const KERNELS: [Kernel; 10] = [
+    BASE,
+    Kernel {
+        other: ("renamed", Other::Int),
+        ..BASE
+    },
+    Kernel {
+        other: ("other", Other::Pointer),
+        ..BASE
+    },
+    Kernel {
+        other: ("other", Other::Struct("v")),
+        ..BASE
+    },
+    Kernel {
+        other: ("other", Other::Struct("w")),
+        ..BASE
+    },
+    Kernel {
+        enumerator: "NEW",
+        ..BASE
+    },
+    Kernel { size: 72, ..BASE },
+    // The array is no longer the last member: none of it is beyond its end.
+    Kernel {
+        behind: &["more"],
+        ..BASE
+    },
+    Kernel {
+        behind: &["gone"],
+        ..BASE
+    },
+    Kernel { place: 16, ..BASE },
+];
+
+#[test]
+fn those_that_differ_in_nothing_that_is_read_are_one() {
+    assert_eq!(firsts(&KERNELS), [0, 0, 0, 0, 0, 0, 0, 7, 8, 9]);
+}
+
+/// Whether two structs of one name are equal is decided by all of them.
+#[test]
+fn of_several_of_one_name_everything_counts() {
+    let second = |second, other| Kernel {
+        second: Some(second),
+        other: (other, Other::Int),
+        ..BASE
+    };
+    let mut kernels = KERNELS.to_vec();
+    kernels.extend([
+        second("more", "other"),
+        second("less", "other"),
+        second("gone", "other"),
+        second("more", "renamed"),
+    ]);
+    let firsts = firsts(&kernels);
+    assert_eq!(firsts[10..], [10, 11, 12, 13]);
 }

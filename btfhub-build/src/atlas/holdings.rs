@@ -1,6 +1,9 @@
 //! What kernels hold, out of what changes from one to another.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::BTreeSet;
+use std::rc::Rc;
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::error::{AtlasError, Part};
 use super::kernels::KernelEntry;
@@ -99,7 +102,9 @@ impl Atlas {
         }
         let mut holding: Option<Holding> = None;
         for entry in line.into_iter().rev() {
-            holding = Some(follow(holding.as_ref(), entry, |_| true));
+            holding = Some(follow(holding.as_ref(), entry, entry.held.clone(), |_| {
+                true
+            }));
         }
         holding
     }
@@ -134,7 +139,7 @@ impl Atlas {
         let mut needed: HashMap<usize, Holding> = HashMap::new();
         for (number, entry) in entries.iter().enumerate() {
             let parent = entry.parent.and_then(|parent| needed.get(&parent));
-            let holding = follow(parent, entry, |_| true);
+            let holding = follow(parent, entry, entry.held.clone(), |_| true);
             visit(number, &holding)?;
             if let Some(parent) = entry.parent.filter(|&parent| is_last(parent, number)) {
                 needed.remove(&parent);
@@ -146,10 +151,12 @@ impl Atlas {
         Ok(())
     }
 
-    /// What each kernel holds of the `relevant` definitions, by number: each
-    /// distinct holding once, and for each kernel which it is.
-    pub(super) fn holdings(&self, relevant: &[bool]) -> (Vec<Holding>, Vec<usize>) {
-        let is_relevant = |number: u32| relevant.get(number as usize).copied().unwrap_or(false);
+    /// What each kernel holds of some definitions, by number: each distinct
+    /// holding once, and for each kernel which it is. `standing` tells for each
+    /// definition the one that stands for it, if it counts. Where several of one
+    /// group are held by a kernel, each must stand for itself.
+    pub(super) fn holdings(&self, standing: &[Option<u32>]) -> (Vec<Holding>, Vec<usize>) {
+        let stands = |number: u32| standing.get(number as usize).copied().flatten();
         let mut distinct: Vec<Holding> = Vec::new();
         let mut numbers: HashMap<Holding, usize> = HashMap::new();
         let mut of_kernels: Vec<usize> = Vec::new();
@@ -158,19 +165,28 @@ impl Atlas {
                 .parent
                 .and_then(|parent| of_kernels.get(parent).copied());
             let parent = parent.and_then(|parent| Some((parent, distinct.get(parent)?)));
+            let held = standing_for(&entry.held, stands);
+            let common = [entry.pointer_int, entry.index_type];
+            let common = common.map(|number| number.map(|number| stands(number).unwrap_or(number)));
+            let [pointer_int, index_type] = common;
             if let Some((number, parent)) = parent {
-                let unchanged = !entry.held.iter().any(|&number| is_relevant(number))
-                    && !entry.twice.iter().any(|&number| is_relevant(number))
+                let unchanged = held.is_empty()
+                    && !entry.twice.iter().any(|&number| stands(number).is_some())
                     && entry.orders.is_none()
                     && entry.endian == parent.endian
-                    && entry.pointer_int == parent.pointer_int
-                    && entry.index_type == parent.index_type;
+                    && pointer_int == parent.pointer_int
+                    && index_type == parent.index_type;
                 if unchanged {
                     of_kernels.push(number);
                     continue;
                 }
             }
-            let holding = follow(parent.map(|(_, parent)| parent), entry, is_relevant);
+            let parent = parent.map(|(_, parent)| parent);
+            let holding = Holding {
+                pointer_int,
+                index_type,
+                ..follow(parent, entry, held, |number| stands(number).is_some())
+            };
             let number = *numbers.entry(holding).or_insert_with_key(|holding| {
                 distinct.push(holding.clone());
                 distinct.len() - 1
@@ -179,19 +195,95 @@ impl Atlas {
         }
         (distinct, of_kernels)
     }
+
+    /// The groups of which some kernel holds several definitions, or one twice.
+    /// `groups` tells for each definition its group, if that is asked about.
+    pub(super) fn crowded(&self, groups: &[Option<u32>]) -> BTreeSet<u32> {
+        let group = |number: u32| groups.get(number as usize).copied().flatten();
+        let mut crowded = BTreeSet::new();
+        let entries = self.entries();
+        let mut last_child = vec![0; entries.len()];
+        for (number, entry) in entries.iter().enumerate() {
+            if let Some(last) = entry.parent.and_then(|parent| last_child.get_mut(parent)) {
+                *last = number;
+            }
+        }
+        // What kernels hold from which later ones go out.
+        let mut needed: HashMap<usize, Rc<Vec<u32>>> = HashMap::new();
+        for (number, entry) in entries.iter().enumerate() {
+            crowded.extend(entry.twice.iter().filter_map(|&number| group(number)));
+            let parent = entry.parent.and_then(|parent| {
+                if last_child.get(parent) == Some(&number) {
+                    needed.remove(&parent)
+                } else {
+                    needed.get(&parent).cloned()
+                }
+            });
+            let changed = entry.held.iter().copied();
+            let changed: Vec<u32> = changed.filter(|&number| group(number).is_some()).collect();
+            let parent = parent.unwrap_or_default();
+            let held = if changed.is_empty() {
+                parent
+            } else {
+                Rc::new(super::kernels::changes(&parent, &changed))
+            };
+            for &number in &changed {
+                let at = held.partition_point(|&held| held < number);
+                let around = held.get(at.saturating_sub(1)..).unwrap_or_default();
+                let around = around
+                    .iter()
+                    .take(3)
+                    .filter(|&&held| group(held) == group(number));
+                if around.count() > 1 {
+                    crowded.extend(group(number));
+                }
+            }
+            if last_child.get(number).is_some_and(|&last| last > 0) {
+                needed.insert(number, held);
+            }
+        }
+        crowded
+    }
 }
 
-/// What a kernel holds of what is `relevant`, from what its parent does.
+/// The definitions that stand for these, ascending. Of two that one stands for
+/// one came and one went: no change.
+fn standing_for(numbers: &[u32], stands: impl Fn(u32) -> Option<u32>) -> Vec<u32> {
+    let mut out: Vec<u32> = numbers
+        .iter()
+        .filter_map(|&number| stands(number))
+        .collect();
+    out.sort_unstable();
+    let mut kept = 0;
+    let mut at = 0;
+    while at < out.len() {
+        let run = out[at..]
+            .iter()
+            .take_while(|&&other| other == out[at])
+            .count();
+        if run % 2 == 1 {
+            out[kept] = out[at];
+            kept += 1;
+        }
+        at += run;
+    }
+    out.truncate(kept);
+    out
+}
+
+/// What a kernel holds of what is `relevant`, from what its parent does and the
+/// changes to what is held.
 fn follow(
     parent: Option<&Holding>,
     entry: &KernelEntry,
+    held: Vec<u32>,
     relevant: impl Fn(u32) -> bool,
 ) -> Holding {
     let filter = |numbers: &[u32]| -> Vec<u32> {
         let relevant = |number: &u32| relevant(*number);
         numbers.iter().copied().filter(relevant).collect()
     };
-    let (held, twice) = (filter(&entry.held), filter(&entry.twice));
+    let twice = filter(&entry.twice);
     let orders = entry.orders.as_ref().map(|orders| {
         let is_relevant = |order: &&Vec<u32>| order.iter().any(|&number| relevant(number));
         orders.iter().filter(is_relevant).cloned().collect()

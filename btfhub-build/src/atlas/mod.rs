@@ -8,7 +8,8 @@
 //! collect     definitions of many kernels, each once
 //! write       canonical numbers → the file (encode, delta, kernels, pack)
 //! read        the file → definitions, when asked for (decode, holdings)
-//! scope       what some names reach; project: definitions → BTF
+//! scope       what some names reach; demand: the names that relocations look
+//!             for; narrow: what is read; project: definitions → BTF
 //! build       archives → an atlas, and back again (base)
 //! text, diff  definitions to read, and what changed
 //! ```
@@ -29,6 +30,7 @@ mod columns;
 mod decode;
 mod definition;
 mod delta;
+mod demand;
 mod describe;
 mod diff;
 mod encode;
@@ -38,6 +40,7 @@ mod hash;
 mod holdings;
 mod kernels;
 mod names;
+mod narrow;
 mod pack;
 mod project;
 mod read;

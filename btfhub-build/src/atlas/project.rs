@@ -5,8 +5,10 @@
 //! has two that can't be told apart. Types without a name stand behind them,
 //! equal ones once.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::ops::Range;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
@@ -110,11 +112,7 @@ impl<'a> Projection<'a> {
             return Ok(());
         };
         let group = self.scope.atlas.group_of(first)?;
-        let found = self.scope.groups.get(group);
-        // One order a group is all that counts, whatever the file says.
-        if let Some((place, reached)) =
-            found.filter(|(place, _)| !self.rearranged.contains_key(place))
-        {
+        if let Some((place, reached)) = self.scope.groups.get(group) {
             let count = reached.group.variants.len();
             let candidates = self.holding.candidates(reached.first_definition, count);
             self.rearranged.insert(place, candidates);

@@ -3,12 +3,14 @@
 
 use super::decode::Group;
 use super::definition::{Element, body_len, elements, inline_kind, shape, split, type_len};
+use super::demand::Demand;
 use super::error::{AtlasError, Part};
 use super::holdings::Holding;
+use super::narrow::Narrow;
 use super::project::project;
 use super::read::Atlas;
 use crate::btf::Kind;
-use crate::relo::Relocations;
+use crate::relo::{Relocation, Relocations};
 
 /// How a definition is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -95,7 +97,52 @@ pub(super) struct Reached {
     pub(super) number: u32,
     pub(super) group: Group,
     pub(super) first_definition: u32,
+    /// For each variant the first one that equals it, as far as it is read.
+    firsts: Vec<u32>,
     value: bool,
+}
+
+impl Reached {
+    /// A group of which everything counts.
+    fn whole(atlas: &Atlas, number: u32, value: bool) -> Result<Self, AtlasError> {
+        let group = atlas.group(number)?;
+        Ok(Self {
+            number,
+            first_definition: atlas.first_definition(number)?,
+            firsts: (0..).take(group.variants.len()).collect(),
+            group,
+            value,
+        })
+    }
+
+    /// A group of which counts what can be read.
+    fn narrowed(
+        atlas: &Atlas,
+        number: u32,
+        value: bool,
+        narrow: &mut Narrow<'_>,
+    ) -> Result<Self, AtlasError> {
+        let (group, firsts) = narrow.group(atlas, number)?;
+        Ok(Self {
+            number,
+            first_definition: atlas.first_definition(number)?,
+            firsts,
+            group,
+            value,
+        })
+    }
+
+    /// Adds what its variants refer to.
+    fn visit(&self, reach: Reach, open: &mut Vec<(u32, Reach)>) {
+        for ((variant, first), number) in self.group.variants.iter().zip(&self.firsts).zip(0..) {
+            if *first == number {
+                let body = self.group.body(variant);
+                visit_body(variant.kind, body, reach, &mut |group, _, reach| {
+                    open.push((group, reach));
+                });
+            }
+        }
+    }
 }
 
 impl Atlas {
@@ -112,18 +159,56 @@ impl Atlas {
         for (kind, name) in names {
             roots.extend(self.find(kind, name)?);
         }
+        self.scope_of_roots(roots, None)
+    }
+
+    /// What some relocations can ask for: libbpf and aya-obj look for candidates
+    /// by kind and essential name, and in them for members and enumerators by
+    /// name. Kernels that are equal in that have one BTF, in which these
+    /// relocations, and no others, come to the same as in the full one.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub fn scope_of(&self, relocations: &Relocations) -> Result<Scope<'_>, AtlasError> {
+        let mut roots = Vec::new();
+        for relocation in relocations.list() {
+            roots.extend(self.candidates(relocation)?.into_iter().flatten());
+        }
+        let demand = Demand::new(self, relocations)?;
+        self.scope_of_roots(roots, demand.map(Narrow::new))
+    }
+
+    /// The groups of a relocation's candidates: libbpf's, and those that only
+    /// aya-obj looks for.
+    pub(super) fn candidates(
+        &self,
+        relocation: &Relocation,
+    ) -> Result<[Option<u32>; 2], AtlasError> {
+        let kind = Kind::from_number(relocation.root.kind);
+        let of_aya = match &relocation.aya_name {
+            Some(name) => self.find(kind, name)?,
+            None => None,
+        };
+        Ok([self.find(kind, &relocation.root.name)?, of_aya])
+    }
+
+    fn scope_of_roots(
+        &self,
+        mut roots: Vec<u32>,
+        narrow: Option<Narrow<'_>>,
+    ) -> Result<Scope<'_>, AtlasError> {
         roots.sort_unstable();
         roots.dedup();
-        let groups = self.reached(&roots)?;
-        let mut relevant = vec![false; self.definition_count() as usize];
+        let groups = self.reached(&roots, narrow)?;
+        let mut standing = vec![None; self.definition_count() as usize];
         for reached in groups.list() {
-            let first = reached.first_definition as usize;
-            let last = first.saturating_add(reached.group.variants.len());
-            for slot in relevant.get_mut(first..last).unwrap_or_default() {
-                *slot = true;
+            let first = reached.first_definition;
+            let slots = standing.get_mut(first as usize..).unwrap_or_default();
+            for (slot, variant) in slots.iter_mut().zip(&reached.firsts) {
+                *slot = first.checked_add(*variant);
             }
         }
-        let (holdings, of_kernels) = self.holdings(&relevant);
+        let (holdings, of_kernels) = self.holdings(&standing);
         Ok(Scope {
             atlas: self,
             roots,
@@ -131,21 +216,6 @@ impl Atlas {
             holdings,
             of_kernels,
         })
-    }
-
-    /// What some relocations can ask for: libbpf and aya-obj look for candidates
-    /// by kind and essential name.
-    ///
-    /// # Errors
-    /// When the atlas is damaged.
-    pub fn scope_of(&self, relocations: &Relocations) -> Result<Scope<'_>, AtlasError> {
-        let names = relocations.list().iter().flat_map(|relocation| {
-            let kind = Kind::from_number(relocation.root.kind);
-            let of_aya = relocation.aya_name.as_deref();
-            let names = of_aya.into_iter().chain([relocation.root.name.as_slice()]);
-            names.map(move |name| (kind, name))
-        });
-        self.scope(names)
     }
 
     /// A complete BTF of one kernel's types: what any relocation can ask for.
@@ -158,14 +228,12 @@ impl Atlas {
         let roots: Vec<u32> = (0..self.group_count()).collect();
         let mut groups = Groups::new(self);
         for &number in &roots {
-            let reached = Reached {
-                number,
-                group: self.group(number)?,
-                first_definition: self.first_definition(number)?,
-                value: true,
-            };
-            let (first, count) = (reached.first_definition, reached.group.variants.len());
-            if !holding.candidates(first, count).is_empty() {
+            let reached = Reached::whole(self, number, true)?;
+            let count = reached.group.variants.len();
+            if !holding
+                .candidates(reached.first_definition, count)
+                .is_empty()
+            {
                 groups.insert(reached);
             }
         }
@@ -181,42 +249,69 @@ impl Atlas {
 
     /// Groups that `roots` reach in any kernel, and those of the types that
     /// every BTF has here.
-    fn reached(&self, roots: &[u32]) -> Result<Groups, AtlasError> {
+    fn reached(&self, roots: &[u32], mut narrow: Option<Narrow<'_>>) -> Result<Groups, AtlasError> {
         let mut groups = Groups::new(self);
         let mut open: Vec<(u32, Reach)> = roots.iter().map(|&root| (root, Reach::Value)).collect();
         for number in self.common_types() {
             open.push((self.group_of(number)?, Reach::Value));
         }
-        while let Some((number, reach)) = open.pop() {
-            let value = reach == Reach::Value;
-            if let Some(known) = groups.get_mut(number) {
-                if known.value || !value {
-                    continue;
-                }
-                known.value = true;
-            } else {
-                let (kind, _) = self.title(number)?;
-                if kind.is_composite() && !value {
-                    // Kind and name are all that counts.
-                    continue;
-                }
-                groups.insert(Reached {
-                    number,
-                    group: self.group(number)?,
-                    first_definition: self.first_definition(number)?,
-                    value,
-                });
-            }
-            if let Some((_, reached)) = groups.get(number) {
-                for variant in &reached.group.variants {
-                    let body = reached.group.body(variant);
-                    visit_body(variant.kind, body, reach, &mut |group, _, reach| {
-                        open.push((group, reach));
+        // By definition the group that was narrowed since it was last asked
+        // which kernels have several of it.
+        let mut narrowed = Vec::new();
+        if narrow.is_some() {
+            narrowed.resize(self.definition_count() as usize, None);
+        }
+        loop {
+            while let Some((number, reach)) = open.pop() {
+                let value = reach == Reach::Value;
+                if let Some(known) = groups.get_mut(number) {
+                    if known.value || !value {
+                        continue;
+                    }
+                    known.value = true;
+                } else {
+                    let (kind, _) = self.title(number)?;
+                    if kind.is_composite() && !value {
+                        // Kind and name are all that counts.
+                        continue;
+                    }
+                    groups.insert(match &mut narrow {
+                        Some(narrow) => {
+                            let reached = Reached::narrowed(self, number, value, narrow)?;
+                            let slots = narrowed.get_mut(reached.first_definition as usize..);
+                            let slots = slots.unwrap_or_default().iter_mut();
+                            for (slot, _) in slots.zip(&reached.firsts) {
+                                *slot = Some(number);
+                            }
+                            reached
+                        }
+                        None => Reached::whole(self, number, value)?,
                     });
+                }
+                if let Some((_, reached)) = groups.get(number) {
+                    reached.visit(reach, &mut open);
+                }
+            }
+            if narrow.is_none() {
+                return Ok(groups.complete());
+            }
+            let crowded = self.crowded(&narrowed);
+            if crowded.is_empty() {
+                return Ok(groups.complete());
+            }
+            narrowed.fill(None);
+            for number in crowded {
+                if let Some(known) = groups.get_mut(number) {
+                    *known = Reached::whole(self, number, known.value)?;
+                    let reach = if known.value {
+                        Reach::Value
+                    } else {
+                        Reach::Pointer
+                    };
+                    known.visit(reach, &mut open);
                 }
             }
         }
-        Ok(groups.complete())
     }
 
     /// Definitions that tell pointer sizes and index types.

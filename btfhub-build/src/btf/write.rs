@@ -1,6 +1,6 @@
 //! Type records → bytes.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use super::header::{Endian, LAYOUT_HEADER, MAGIC, SHORT_HEADER};
 use super::kind::{ELEMENT_WORDS, FIXED_WORDS, KNOWN_KINDS, Kind, VLEN_MASK};
@@ -99,7 +99,7 @@ impl BtfWriter {
             words: Vec::new(),
             types: 0,
             strings: vec![0],
-            offsets: HashMap::from([(Vec::new(), StrOffset(0))]),
+            offsets: HashMap::from_iter([(Vec::new(), StrOffset(0))]),
         }
     }
 

@@ -2,7 +2,6 @@
 //! once.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 
 use super::kernels::InAtlas;
 use crate::archive::{Digest, Pin};
@@ -76,8 +75,8 @@ impl<'a> Parts<'a> {
         let btf = Btf::parse(&btf).map_err(unusable)?;
         let tailored = tailor.tailor(&btf).map_err(unusable)?;
         Ok(Known {
-            btf: tailored.btf.into(),
-            outcome: Arc::new(tailored.outcome),
+            btf: tailored.btf,
+            outcome: tailored.outcome,
         })
     }
 }

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
-use std::sync::Arc;
 use std::thread;
 
 use super::generate::{BadEntry, Progress};
@@ -276,8 +275,8 @@ impl Work<'_> {
         Ok(Came::Fresh(
             read.digest,
             Known {
-                btf: tailored.btf.into(),
-                outcome: Arc::new(tailored.outcome),
+                btf: tailored.btf,
+                outcome: tailored.outcome,
             },
         ))
     }

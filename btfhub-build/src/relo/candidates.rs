@@ -1,7 +1,9 @@
 //! Target types that a local type may mean (`bpf_core_add_cands`).
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::Range;
+
+use foldhash::HashMap;
 
 use super::local::{Relocation, candidate_kind};
 use super::trace::{Halt, Trace};

@@ -55,14 +55,14 @@ impl Matcher<'_> {
                 self.mark_use(kind, sign, candidate, &spec, from);
             }
             Ok(None) => {}
-            // An error stops libbpf: all that led to it must stay.
+            // An error stops libbpf: what led to it must stay.
             Err(_) => {
-                self.trace.mark(Mark::Size(Place::Named(candidate)));
                 for mark in self.trace.marks_since(from) {
                     if let Mark::Member { how, .. } = mark {
-                        *how = MemberUse::ALL;
+                        how.offset = true;
                     }
                 }
+                self.mark_end(candidate, &spec, MemberUse::ALL);
             }
         }
         result
@@ -119,7 +119,11 @@ impl Matcher<'_> {
                     }
                     spec.end.bit_offset = spec.end.bit_offset.wrapping_add(bits(*index, size));
                     if *index != 0 {
-                        self.mark_size(candidate, spec);
+                        let how = MemberUse {
+                            size: true,
+                            ..MemberUse::default()
+                        };
+                        self.mark_end(candidate, spec, how);
                     }
                 }
             }
@@ -254,27 +258,15 @@ impl Matcher<'_> {
                 }
             }
         }
-        if let Some((owner, index)) = spec.named {
-            let size = bitfield || kind != ReloKind::FieldSigned;
-            let how = MemberUse { offset, size, sign };
-            self.trace.mark(Mark::Member { owner, index, how });
-        } else {
-            self.trace.mark(Mark::Size(Place::Named(candidate)));
-        }
+        let size = bitfield || kind != ReloKind::FieldSigned;
+        self.mark_end(candidate, spec, MemberUse { offset, size, sign });
     }
 
-    /// Marks that the size of the type that the access stands on counts: that
-    /// of the last named member's type, or of the candidate before any.
-    fn mark_size(&mut self, candidate: TypeId, spec: &TargetSpec) {
+    /// Marks what counts of the last named member, or before any the size of the
+    /// candidate.
+    fn mark_end(&mut self, candidate: TypeId, spec: &TargetSpec, how: MemberUse) {
         self.trace.mark(match spec.named {
-            Some((owner, index)) => Mark::Member {
-                owner,
-                index,
-                how: MemberUse {
-                    size: true,
-                    ..MemberUse::default()
-                },
-            },
+            Some((owner, index)) => Mark::Member { owner, index, how },
             None => Mark::Size(Place::Named(candidate)),
         });
     }

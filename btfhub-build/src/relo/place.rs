@@ -7,7 +7,7 @@
 //! have one each where it is not. So it is known by the way that leads to it from
 //! the last type with a name.
 
-use std::collections::HashMap;
+use foldhash::HashMap;
 
 use crate::btf::{Btf, Kind, Type, TypeId};
 

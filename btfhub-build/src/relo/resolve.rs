@@ -1,8 +1,9 @@
 //! Relocations × target → [`Outcome`].
 
-use std::collections::HashMap;
 use std::fmt;
 use std::ops::Range;
+
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::kind::{Errno, ReloKind};
 use super::local::{Relocation, Spec};

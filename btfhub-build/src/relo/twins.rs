@@ -5,7 +5,9 @@
 //! stand for each other; which of them another type refers to is an accident,
 //! and a tailored BTF must not depend on it.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::BTreeMap;
+
+use foldhash::{HashMap, HashMapExt as _, HashSet};
 
 use super::local::candidate_kind;
 use crate::btf::{Btf, Kind, NameFilter, Type, TypeId, essential_name};

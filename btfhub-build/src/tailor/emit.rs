@@ -6,7 +6,7 @@
 //! over the named ones completes them, equal ones once. Strings stand in order
 //! of first use.
 
-use std::collections::{HashMap, HashSet};
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::keep::{Keep, Long, Spot};
 use super::nesting::{self, KeptMember, MAX_NESTING, is_empty_array};

@@ -1,7 +1,9 @@
 //! Marks → what is kept, and what of it counts.
 
 use std::borrow::Cow;
-use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet};
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::relo::{

@@ -42,8 +42,9 @@ mod emit;
 mod keep;
 mod nesting;
 
-use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use foldhash::HashMap;
 
 use self::keep::Keep;
 use crate::btf::Btf;
@@ -55,9 +56,9 @@ use crate::relo::{Outcome, Relocations, TooComplex, Twins, resolve, trace_groups
 pub struct Tailored {
     /// A complete BTF file in the kernel's byte order. Kernels with equal bytes
     /// are one class.
-    pub btf: Vec<u8>,
+    pub btf: Arc<[u8]>,
     /// What the relocations come to, with this BTF as with the full one.
-    pub outcome: Outcome,
+    pub outcome: Arc<Outcome>,
     /// Whether the canonical form would have changed an answer, so that `btf` is
     /// the kernel's whole BTF. No BTF that a compiler wrote is known to need it.
     pub verbatim: bool,
@@ -91,7 +92,7 @@ pub struct Tailor<'a> {
     relocations: &'a Relocations,
     /// What relocations come to with each tailored BTF so far; `None` for bytes
     /// that can't be read or resolved.
-    resolved: Mutex<HashMap<Vec<u8>, Option<Outcome>>>,
+    resolved: Mutex<HashMap<Arc<[u8]>, Option<Arc<Outcome>>>>,
 }
 
 impl<'a> Tailor<'a> {
@@ -130,34 +131,36 @@ impl<'a> Tailor<'a> {
             }
             traced = trace_groups(self.relocations, btf, &twins)?;
         };
-        let canonical = keep
-            .and_then(|keep| emit::emit(btf, &keep, &twins))
-            .filter(|bytes| self.proves(bytes, &outcome));
-        Ok(match canonical {
-            Some(btf) => Tailored {
-                btf,
-                outcome,
-                verbatim: false,
-            },
-            None => Tailored {
-                btf: btf.to_bytes(),
-                outcome,
-                verbatim: true,
-            },
-        })
+        let canonical = keep.and_then(|keep| emit::emit(btf, &keep, &twins));
+        let proven = canonical.and_then(|bytes| self.proven(bytes, &outcome));
+        Ok(proven.unwrap_or_else(|| Tailored {
+            btf: btf.to_bytes().into(),
+            outcome: outcome.into(),
+            verbatim: true,
+        }))
     }
 
-    /// Whether `bytes` give the outcome that the full BTF gives.
-    fn proves(&self, bytes: &[u8], outcome: &Outcome) -> bool {
+    /// `bytes`, if they give the outcome that the full BTF gives. What was proven
+    /// before is handed out again, and so is held once.
+    fn proven(&self, bytes: Vec<u8>, outcome: &Outcome) -> Option<Tailored> {
         let resolved = || self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(again) = resolved().get(bytes) {
-            return again.as_ref() == Some(outcome);
+        let known = |btf: &Arc<[u8]>, again: &Option<Arc<Outcome>>| {
+            let again = again.as_ref().filter(|again| ***again == *outcome)?;
+            Some(Tailored {
+                btf: Arc::clone(btf),
+                outcome: Arc::clone(again),
+                verbatim: false,
+            })
+        };
+        if let Some((btf, again)) = resolved().get_key_value(bytes.as_slice()) {
+            return known(btf, again);
         }
-        let again = Btf::parse(bytes)
+        let again = Btf::parse(&bytes)
             .ok()
             .and_then(|btf| resolve(self.relocations, &btf).ok());
-        let proves = again.as_ref() == Some(outcome);
-        resolved().insert(bytes.to_vec(), again);
-        proves
+        let (btf, again) = (bytes.into(), again.map(Arc::new));
+        let proven = known(&btf, &again);
+        resolved().insert(btf, again);
+        proven
     }
 }

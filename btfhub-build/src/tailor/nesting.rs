@@ -1,7 +1,7 @@
 //! Which of the kept members stand in a struct: its own, and those of the
 //! anonymous structs and unions in it where nobody looks at how they nest.
 
-use std::collections::HashSet;
+use foldhash::{HashSet, HashSetExt as _};
 
 use super::keep::{Keep, Spot};
 use crate::btf::{Btf, Kind, Type, TypeId};

@@ -7,6 +7,7 @@
 //! ```
 
 use std::path::Path;
+use std::sync::Arc;
 
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
@@ -43,7 +44,7 @@ fn main() {
     for number in 0.. {
         let base = &bases[number * 7 % bases.len()];
         let mut series = Series::new(base.btf(), number as u64);
-        let mut current: Option<Vec<u8>> = None;
+        let mut current: Option<Arc<[u8]>> = None;
         for name in Names::new(number).take(STEPS) {
             if written == wanted {
                 return;
