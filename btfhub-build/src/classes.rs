@@ -1,7 +1,7 @@
 //! Kernels → classes → a bundle, and the proof that it gives every kernel what
 //! its full BTF gives.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use btfhub_runtime::bundle::Provenance;
@@ -88,7 +88,25 @@ impl Classes {
     }
 }
 
-/// Writes the bundle of these kernels.
+/// The bundle of these kernels, and the proof of it.
+///
+/// # Errors
+/// As [`bundle`], and where the proof fails.
+pub(crate) fn proven(
+    entries: &[Entry],
+    classes: &Ordered,
+    provenance: Provenance,
+    relocations: &Relocations,
+) -> Result<Vec<u8>, Error> {
+    let mut proof = Proof::new(classes, relocations);
+    let bundle = write(entries, classes, provenance, |class, btf| {
+        proof.class(class, btf);
+    })?;
+    proof.finish(&bundle, entries)?;
+    Ok(bundle)
+}
+
+/// The bundle of these kernels.
 ///
 /// # Errors
 /// When two entries of one archive give one kernel different BTF.
@@ -96,6 +114,16 @@ pub(crate) fn bundle(
     entries: &[Entry],
     classes: &Ordered,
     provenance: Provenance,
+) -> Result<Vec<u8>, Error> {
+    write(entries, classes, provenance, |_, _| ())
+}
+
+/// Writes the bundle, showing each class as the finished file gives it.
+fn write(
+    entries: &[Entry],
+    classes: &Ordered,
+    provenance: Provenance,
+    show: impl FnMut(ClassId, &[u8]),
 ) -> Result<Vec<u8>, Error> {
     let kernels = || entries.iter().zip(&classes.places);
     for ((first, a), (second, b)) in kernels().zip(kernels().skip(1)) {
@@ -113,67 +141,101 @@ pub(crate) fn bundle(
     let mut writer = Writer::new(provenance);
     for (entry, place) in kernels() {
         if let Some(btf) = classes.btfs.get(place.class) {
-            writer.add_kernel(entry.kernel(), btf).map_err(failed)?;
+            writer.add_kernel(entry.kernel(), &**btf).map_err(failed)?;
         }
     }
-    writer.finish().map_err(failed)
+    writer.finish_with(show).map_err(failed)
 }
 
-/// Reads a finished bundle back through the runtime crate, resolves the
-/// relocations again on what it gives for every kernel, and compares with what
-/// the kernel's full BTF gave. Kernels that share both are proven together.
-///
-/// # Errors
-/// A difference: a bug, and nothing that may be shipped.
-pub(crate) fn prove(
-    bundle: &[u8],
-    entries: &[Entry],
-    classes: &Ordered,
-    relocations: &Relocations,
-) -> Result<(), Error> {
-    let wrong = |kernel: KernelId<'_>, why: String| {
-        Error::new(
-            ErrorKind::Proof,
-            format!("the finished bundle fails its proof for {kernel}: {why}"),
-        )
-        .help("this is a bug of btfhub; please report it with the kernel and your object")
-    };
-    let unreadable = |error| {
-        Error::new(ErrorKind::Proof, "the finished bundle cannot be read back").because(error)
-    };
-    let parsed = Bundle::parse(bundle).map_err(unreadable)?;
-    let mut class_of: HashMap<String, ClassId> = HashMap::new();
-    for entry in parsed.kernels() {
-        let entry = entry.map_err(unreadable)?;
-        class_of.insert(entry.kernel().to_string(), entry.class());
-    }
-    let btfs = parsed.all_btf().map_err(unreadable)?;
-    let mut resolved: HashMap<u32, Outcome> = HashMap::new();
-    let mut proven: HashMap<(u32, usize), ()> = HashMap::new();
-    for (entry, place) in entries.iter().zip(&classes.places) {
-        let kernel = entry.kernel();
-        let class = *class_of
-            .get(&kernel.to_string())
-            .ok_or_else(|| wrong(kernel, "it is not there".to_owned()))?;
-        if proven.insert((class.0, place.outcome), ()).is_some() {
-            continue;
+/// The proof that a finished bundle gives every kernel what its full BTF gives:
+/// resolves the relocations again on what the runtime crate reads of each class,
+/// and compares, for every kernel that it finds there, with what came before.
+#[derive(Debug)]
+struct Proof<'a> {
+    classes: &'a Ordered,
+    relocations: &'a Relocations,
+    outcomes: HashSet<&'a Outcome>,
+    /// What the relocations come to with the bundle's classes.
+    again: HashMap<ClassId, Result<Again<'a>, String>>,
+}
+
+/// An outcome of what a bundle gives; held once where a full BTF had the same.
+#[derive(Debug)]
+enum Again<'a> {
+    Same(&'a Outcome),
+    Other(Outcome),
+}
+
+impl<'a> Proof<'a> {
+    /// For kernels of these classes.
+    fn new(classes: &'a Ordered, relocations: &'a Relocations) -> Self {
+        Self {
+            outcomes: classes.outcomes.iter().map(AsRef::as_ref).collect(),
+            again: HashMap::new(),
+            classes,
+            relocations,
         }
-        let again = match resolved.entry(class.0) {
-            std::collections::hash_map::Entry::Occupied(there) => there.into_mut(),
-            std::collections::hash_map::Entry::Vacant(vacant) => {
-                let btf = usize::try_from(class.0).ok().and_then(|at| btfs.get(at));
-                let btf = btf.ok_or_else(|| wrong(kernel, "its class is not there".to_owned()))?;
-                let btf = Btf::parse(btf).map_err(|error| wrong(kernel, error.to_string()))?;
-                let outcome = relo::resolve(relocations, &btf);
-                vacant.insert(outcome.map_err(|error| wrong(kernel, error.to_string()))?)
-            }
+    }
+
+    /// Takes in what the bundle gives for a class.
+    fn class(&mut self, class: ClassId, btf: &[u8]) {
+        let outcome = Btf::parse(btf)
+            .map_err(|error| error.to_string())
+            .and_then(|btf| {
+                relo::resolve(self.relocations, &btf).map_err(|error| error.to_string())
+            });
+        let again = outcome.map(|outcome| match self.outcomes.get(&outcome) {
+            Some(same) => Again::Same(same),
+            None => Again::Other(outcome),
+        });
+        self.again.insert(class, again);
+    }
+
+    /// Looks every kernel up in the bundle, all of whose classes were taken in.
+    /// Kernels that share class and outcome are proven together.
+    ///
+    /// # Errors
+    /// A difference: a bug, and nothing that may be shipped.
+    fn finish(&self, bundle: &[u8], entries: &[Entry]) -> Result<(), Error> {
+        let wrong = |kernel: KernelId<'_>, why: &str| {
+            Error::new(
+                ErrorKind::Proof,
+                format!("the finished bundle fails its proof for {kernel}: {why}"),
+            )
+            .help("this is a bug of btfhub; please report it with the kernel and your object")
         };
-        let full = classes.outcomes.get(place.outcome).map(AsRef::as_ref);
-        if full != Some(again) {
-            return Err(wrong(kernel, difference(full, again, relocations)));
+        let unreadable = |error| {
+            Error::new(ErrorKind::Proof, "the finished bundle cannot be read back").because(error)
+        };
+        let parsed = Bundle::parse(bundle).map_err(unreadable)?;
+        let mut class_of: HashMap<String, ClassId> = HashMap::new();
+        for entry in parsed.kernels() {
+            let entry = entry.map_err(unreadable)?;
+            class_of.insert(entry.kernel().to_string(), entry.class());
         }
+        let mut proven: HashSet<(ClassId, usize)> = HashSet::new();
+        for (entry, place) in entries.iter().zip(&self.classes.places) {
+            let kernel = entry.kernel();
+            let class = *class_of
+                .get(&kernel.to_string())
+                .ok_or_else(|| wrong(kernel, "it is not there"))?;
+            if !proven.insert((class, place.outcome)) {
+                continue;
+            }
+            let again = match self.again.get(&class) {
+                Some(Ok(Again::Same(outcome))) => *outcome,
+                Some(Ok(Again::Other(outcome))) => outcome,
+                Some(Err(error)) => return Err(wrong(kernel, error)),
+                None => return Err(wrong(kernel, "its class is not there")),
+            };
+            let full = self.classes.outcomes.get(place.outcome);
+            let full = full.map(AsRef::as_ref);
+            if full != Some(again) {
+                return Err(wrong(kernel, &difference(full, again, self.relocations)));
+            }
+        }
+        Ok(())
     }
-    Ok(())
 }
 
 /// Names the first relocation that two outcomes disagree on.

@@ -358,7 +358,7 @@ pub fn small_bundle() -> Vec<u8> {
             &[crate::btf_builder::member("pid", int, at % 12)],
         );
         writer
-            .add_kernel(kernel, &types.finish())
+            .add_kernel(kernel, types.finish())
             .expect("a sound kernel");
     }
     writer.finish().expect("a sound bundle")

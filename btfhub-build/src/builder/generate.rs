@@ -223,8 +223,7 @@ impl Builder {
         });
         let pins = archive::lines(&chosen.pins(), used);
         let provenance = self.provenance(&objects, &relocations, pins);
-        let bundle = classes::bundle(&entries, &classes, provenance)?;
-        classes::prove(&bundle, &entries, &classes, &relocations)?;
+        let bundle = classes::proven(&entries, &classes, provenance, &relocations)?;
         let kernels = (entries.into_iter().zip(&classes.places))
             .map(|(entry, place)| Kernel {
                 entry,

@@ -54,8 +54,7 @@ impl Builder {
         let entries = chosen.used(&kernels);
         let mut provenance = self.provenance(&objects, &relocations, Vec::new());
         provenance.partial = true;
-        let bundle = classes::bundle(&entries, &classes, provenance)?;
-        classes::prove(&bundle, &entries, &classes, &relocations)?;
+        let bundle = classes::proven(&entries, &classes, provenance, &relocations)?;
 
         let mut used = kernels.into_iter().peekable();
         let mut bad = bad.iter();

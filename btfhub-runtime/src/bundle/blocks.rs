@@ -49,34 +49,55 @@ pub(super) fn read(section: Cursor<'_>, class: u32) -> Result<Vec<u8>, BundleErr
 
 /// The BTF of all `count` classes, each block decoded once.
 pub(super) fn read_all(section: Cursor<'_>, count: u32) -> Result<Vec<Vec<u8>>, BundleError> {
+    let mut all = Vec::new();
+    read_each(section, count, |class, image| all.push((class, image)))?;
+    all.sort_unstable_by_key(|(class, _)| *class);
+    Ok(all.into_iter().map(|(_, image)| image).collect())
+}
+
+/// Gives number and BTF of each of `count` classes, one at a time: those of the
+/// root, then the others.
+pub(super) fn read_each(
+    section: Cursor<'_>,
+    count: u32,
+    mut give: impl FnMut(u32, Vec<u8>),
+) -> Result<(), BundleError> {
     let (stride, root, mut others) = directory(section)?;
+    let mut given = 0;
     let mut library = Library::new();
-    let images = |library: &mut Library, block: Block<'_>| {
+    let mut coder = Decoder::new(root.bytes);
+    check(&section, root)?;
+    for at in 0..root.classes {
+        next(&section, &mut library, &mut coder)?;
+        let image = last_image(&section, &library)?;
+        if let Some(class) = at.checked_mul(stride).filter(|class| *class < count) {
+            give(class, image);
+            given += 1;
+        }
+    }
+    let of_root = |class: u32| class % stride == 0 && class / stride < root.classes;
+    let mut class = 0;
+    while let Some(block) = others.next()? {
+        let mut library = library.clone();
         let mut coder = Decoder::new(block.bytes);
         check(&section, block)?;
-        let mut images = Vec::new();
         for _ in 0..block.classes {
-            next(&section, library, &mut coder)?;
-            images.push(last_image(&section, library)?);
+            next(&section, &mut library, &mut coder)?;
+            let image = last_image(&section, &library)?;
+            while class < count && of_root(class) {
+                class += 1;
+            }
+            if class < count {
+                give(class, image);
+                given += 1;
+                class += 1;
+            }
         }
-        Ok(images)
-    };
-    let mut of_root = images(&mut library, root)?.into_iter();
-    let mut of_others = Vec::new();
-    while let Some(block) = others.next()? {
-        of_others.extend(images(&mut library.clone(), block)?);
     }
-    let mut of_others = of_others.into_iter();
-    let mut all = Vec::new();
-    for class in 0..count {
-        let from_root = class % stride == 0 && class / stride < root.classes;
-        let image = match from_root {
-            true => of_root.next(),
-            false => of_others.next(),
-        };
-        all.push(image.ok_or_else(|| section.malformed("a class that is in no block"))?);
+    if given != count {
+        return Err(section.malformed("a class that is in no block"));
     }
-    Ok(all)
+    Ok(())
 }
 
 /// The BTF of the class that was decoded last.

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::coder::Coder;
 use super::definition::{Definition, SymbolId};
-use super::library::{Class, Library};
+use super::library::{Class, Library, Variant};
 use super::model::{Set, count, hash, place};
 
 /// A class that is to be coded, in the writer's numbers.
@@ -14,7 +14,7 @@ pub(super) enum WantedClass {
     Definitions {
         big_endian: bool,
         /// For type ids 1, 2, …
-        members: Vec<(SymbolId, Definition)>,
+        members: Vec<(SymbolId, Arc<Definition>)>,
     },
     Bytes(Vec<u8>),
 }
@@ -105,11 +105,13 @@ impl Library {
         while members.len() < MEMBERS_MAX && !c.overrun() {
             let next = rest.first();
             let member = if let Some((&(symbol, definition), later)) = old.split_first() {
-                let comes = |n: &(SymbolId, Definition)| self.known_symbol(n.0) == Some(symbol);
+                let comes =
+                    |n: &(SymbolId, Arc<Definition>)| self.known_symbol(n.0) == Some(symbol);
                 let same_symbol = next.is_some_and(comes);
                 let known = self.definitions.get(definition);
                 let keep = same_symbol
-                    && (next.zip(known)).is_some_and(|(n, k)| self.same_definition(&n.1, k));
+                    && (next.zip(known))
+                        .is_some_and(|(n, k)| self.same_definition(&n.1, &k.definition));
                 let op = match () {
                     () if same_symbol => CHANGE,
                     () if C::WRITES && rest.iter().any(comes) => INSERT_BEFORE,
@@ -130,7 +132,7 @@ impl Library {
                     match (self.model).tree(c, Set::Class, &contexts, 2, op) {
                         CHANGE => {
                             old = later;
-                            let wanted = next.map(|n| &n.1);
+                            let wanted = next.map(|n| &*n.1);
                             (symbol, self.variant(c, symbol, wanted, Some(definition)))
                         }
                         DROP => {
@@ -166,7 +168,7 @@ impl Library {
     fn inserted<C: Coder>(
         &mut self,
         c: &mut C,
-        wanted: Option<&(SymbolId, Definition)>,
+        wanted: Option<&(SymbolId, Arc<Definition>)>,
         members: &[(SymbolId, usize)],
         there: &mut Vec<bool>,
     ) -> (SymbolId, usize) {
@@ -201,7 +203,7 @@ impl Library {
                 _ => self.symbol(c, 1, id),
             }
         };
-        (symbol, self.variant(c, symbol, wanted.map(|w| &w.1), None))
+        (symbol, self.variant(c, symbol, wanted.map(|w| &*w.1), None))
     }
 
     /// Codes which definition a symbol has: one of its variants or a new one.
@@ -216,17 +218,19 @@ impl Library {
         let Some(known) = self.symbols.get(place(symbol)) else {
             return 0;
         };
-        c.spend(known.variants.len() / 32);
+        c.spend(known.variants / 32);
         let blank = Definition::new(known.kind, known.name);
         let mut variants = Vec::new();
-        for variant in known.variants.iter().rev() {
-            if Some(*variant) != old {
-                variants.push(*variant);
+        let mut next = known.latest;
+        while let Some(variant) = next {
+            if next != old {
+                variants.push(variant);
             }
+            next = self.definitions.get(variant).and_then(|v| v.earlier);
         }
         if !variants.is_empty() {
             let is = |v: &usize| match (wanted, self.definitions.get(*v)) {
-                (Some(wanted), Some(known)) => self.same_definition(wanted, known),
+                (Some(wanted), Some(known)) => self.same_definition(wanted, &known.definition),
                 _ => false,
             };
             let choice = variants.iter().position(is).map_or(0, |at| count(at) + 1);
@@ -238,13 +242,19 @@ impl Library {
             }
         }
         let reference = old.or(variants.first().copied());
-        let reference = reference.and_then(|at| self.definitions.get(at)).cloned();
+        let reference = reference.and_then(|at| self.definitions.get(at));
+        let reference = reference.map(|variant| Arc::clone(&variant.definition));
         let definition = self.definition(c, blank, 0, wanted, reference.as_deref(), 0);
         let id = self.definitions.len();
-        self.definitions.push(Arc::new(definition));
+        let mut earlier = None;
         if let Some(symbol) = self.symbols.get_mut(place(symbol)) {
-            symbol.variants.push(id);
+            earlier = symbol.latest.replace(id);
+            symbol.variants += 1;
         }
+        self.definitions.push(Variant {
+            definition: Arc::new(definition),
+            earlier,
+        });
         id
     }
 }

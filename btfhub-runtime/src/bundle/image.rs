@@ -26,7 +26,8 @@ pub(super) fn emit(
         inlines: vec![0; library.inlines.len()],
     };
     for (symbol, definition) in members {
-        walk.order.push(library.definitions.get(*definition)?);
+        walk.order
+            .push(&library.definitions.get(*definition)?.definition);
         let id = walk.last_id()?;
         let slot = walk.symbols.get_mut(place(*symbol))?;
         if *slot != 0 {

@@ -21,12 +21,22 @@ use super::names::Names;
 pub(super) const DEPTH_MAX: u32 = 24;
 
 /// A named type as references see it.
-#[derive(Clone, Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Symbol {
     pub(super) kind: u8,
     pub(super) name: NameId,
-    /// Its definitions so far: places in the library's `definitions`.
-    pub(super) variants: Vec<usize>,
+    /// How many definitions it has so far.
+    pub(super) variants: usize,
+    /// The latest of them: a place in the library's `definitions`.
+    pub(super) latest: Option<usize>,
+}
+
+/// A definition of a symbol.
+#[derive(Clone, Debug)]
+pub(super) struct Variant {
+    pub(super) definition: Arc<Definition>,
+    /// The one that the symbol had before.
+    pub(super) earlier: Option<usize>,
 }
 
 /// A class: its definitions in the order of its type ids, or, where these do
@@ -45,23 +55,31 @@ pub(super) enum Class {
 /// numbers of its own, and the library's numbers of those coded so far.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Wanted {
-    pub(super) names: Vec<Vec<u8>>,
-    /// Kind, name, and which of the class's types with both, in class order.
-    pub(super) symbols: Vec<(u8, NameId, u32)>,
-    pub(super) inlines: Vec<Definition>,
+    /// Nothing while reading.
+    pub(super) given: Option<Arc<Given>>,
     pub(super) known_names: Vec<Option<u32>>,
     pub(super) known_symbols: Vec<Option<u32>>,
     pub(super) known_inlines: Vec<Option<u32>>,
 }
 
-/// See the module.
+/// What a [`Wanted`] names by numbers.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Given {
+    pub(super) names: Vec<Vec<u8>>,
+    /// Kind, name, and which of the class's types with both, in class order.
+    pub(super) symbols: Vec<(u8, NameId, u32)>,
+    pub(super) inlines: Vec<Definition>,
+}
+
+/// See the module. Each block goes on from a copy of one, so that what is large
+/// in it is shared.
 #[derive(Clone, Debug)]
 pub(super) struct Library {
     pub(super) model: LargeModel,
     pub(super) names: Names,
     pub(super) symbols: Vec<Symbol>,
     pub(super) inlines: Vec<Arc<Definition>>,
-    pub(super) definitions: Vec<Arc<Definition>>,
+    pub(super) definitions: Vec<Variant>,
     pub(super) classes: Vec<Class>,
     pub(super) wanted: Wanted,
     /// How far the item coded last had moved against its reference.
@@ -137,7 +155,8 @@ impl Library {
         wanted: NameId,
     ) -> NameId {
         let known = C::wanted(self.known_name(wanted));
-        let text = C::wanted(self.wanted.names.get(place(wanted)));
+        let given = C::wanted(self.wanted.given.as_deref());
+        let text = given.and_then(|given| given.names.get(place(wanted)));
         let text = text.map_or(&[][..], |text| text);
         let id = self
             .names
@@ -166,7 +185,8 @@ impl Library {
         near: u32,
         wanted: SymbolId,
     ) -> SymbolId {
-        let (kind, name) = match C::wanted(self.wanted.symbols.get(place(wanted))) {
+        let given = C::wanted(self.wanted.given.as_deref());
+        let (kind, name) = match given.and_then(|given| given.symbols.get(place(wanted))) {
             Some((kind, name, _)) => (*kind, *name),
             None => (0, 0),
         };
@@ -178,7 +198,8 @@ impl Library {
         self.symbols.push(Symbol {
             kind: u8::try_from(kind).unwrap_or(0),
             name,
-            variants: Vec::new(),
+            variants: 0,
+            latest: None,
         });
         learn::<C>(&mut self.wanted.known_symbols, wanted, id);
         id
@@ -205,7 +226,9 @@ impl Library {
             }
         }
         let inner = match wanted {
-            Type::Inline(id) => self.wanted.inlines.get(place(id)).cloned(),
+            Type::Inline(id) => C::wanted(self.wanted.given.as_deref())
+                .and_then(|given| given.inlines.get(place(id)))
+                .cloned(),
             _ => None,
         };
         let form = match (wanted, known, &inner) {

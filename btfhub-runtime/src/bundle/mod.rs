@@ -41,8 +41,10 @@
 //! sets 7 %. General codecs decode faster and weigh double; they would also be a
 //! dependency, and this is none. A bit takes the coder some 40 ns (30 when it is
 //! compiled once for each number of contexts, which doubles the code that programs
-//! carry), which is what bounds a block (14,000 bits, root included: 20,000 would save
-//! an eighth of the largest bundle below, and take a quarter longer). The counters take 256 KiB of
+//! carry), which is what bounds a block of classes (14,000 bits, root included, of which
+//! one class of the largest bundle below takes 10,000; 13,000 would add 7 % to it) and a
+//! block of the index (4,000; with 512 kernels whatever their bits, that bundle would have
+//! 9,784 bytes, and its worst kernel take a third longer). The counters take 256 KiB of
 //! heap while a class is rebuilt; a quarter of that would cost 1.5 % in size.
 //! A reader gives up on a block after 2^21 steps (bits, and what it had to look
 //! at to know their meaning): bits that were expected cost next to nothing, so
@@ -60,10 +62,10 @@
 //!
 //! And for 5,000 kernels derived from real ones:
 //!
-//! | | classes | bundle | index | a kernel | finding and rebuilding one class, median | heap |
+//! | | classes | bundle | index | a kernel | finding and rebuilding one class: median, worst | heap |
 //! |---|---|---|---|---|---|---|
-//! | execwatch | 68 | 4,937 | 4,318 | 0.86 | 0.4 ms | 317 KiB |
-//! | libbpf-tools | 454 | 9,784 | 4,600 | 0.92 | 0.9 ms | 361 KiB |
+//! | execwatch | 68 | 5,650 | 5,031 | 1.01 | 0.3 ms, 0.5 ms | 317 KiB |
+//! | libbpf-tools | 454 | 10,487 | 5,303 | 1.06 | 0.8 ms, 0.95 ms | 349 KiB |
 //!
 //! Embedding costs the time to hash the file, in unoptimised code. Seconds
 //! of CPU to build an edited program, by `cargo run -p btfhub-tests --bin embedding`:

@@ -227,14 +227,13 @@ static RATE: [i32; 64] = {
 };
 
 /// How much the opinion of a counter that has seen `n` bits counts, in 1/256.
-fn confidence(n: usize) -> i32 {
-    match n {
-        0 => 0,
-        1 => 300,
-        3 => 230,
-        _ => 256,
-    }
-}
+static CONFIDENCE: [i32; 64] = {
+    let mut table = [256; 64];
+    table[0] = 0;
+    table[1] = 300;
+    table[3] = 230;
+    table
+};
 
 /// What each opinion weighs at first.
 // Not inlined: there are two kinds of models.
@@ -313,11 +312,17 @@ impl Mixer<'_> {
         self.node(coder, set, &Contexts::of(contexts), node, bit)
     }
 
+    /// Codes one bit.
+    // Nearly all time is spent here. Unoptimised, whatever is a function is a call:
+    // hence operators, and casts.
     #[allow(
+        clippy::cast_lossless,
         clippy::cast_possible_truncation,
         clippy::cast_possible_wrap,
-        clippy::cast_sign_loss
+        clippy::cast_sign_loss,
+        clippy::manual_clamp
     )] // all in ranges that the shifts and clamps beside them give
+    #[inline(never)]
     fn node<C: Coder>(
         &mut self,
         coder: &mut C,
@@ -326,15 +331,17 @@ impl Mixer<'_> {
         node: u32,
         bit: bool,
     ) -> bool {
-        let inputs = &mut *self.inputs;
-        let count = contexts.count;
-        let mut known = 0;
-        let node = node.wrapping_mul(0x9e37_79b1);
+        // Opaque, or the loops would be unrolled.
+        let count = core::hint::black_box(contexts.count);
+        let hashes = &contexts.hashes[..count];
+        let inputs = &mut self.inputs[..count];
         let table = &mut *self.slots;
         let mask = table.len() - 1;
+        let node = (node as u64 * 0x9e37_79b1) as u32;
+        let mut known = 0;
         let mut i = 0;
         while i < count {
-            let h = (contexts.hashes[i] ^ node).wrapping_mul(0x85eb_ca6b);
+            let h = ((hashes[i] ^ node) as u64 * 0x85eb_ca6b) as u32;
             let at = (h >> 16) as usize & mask;
             let check = h & CHECK;
             let mut slot = table[at];
@@ -343,10 +350,10 @@ impl Mixer<'_> {
             }
             let p = (slot >> 16) ^ 0x8000;
             let n = (slot >> CHECK_BITS & COUNT_LIMIT) as usize;
-            let opinion =
-                (i32::from(STRETCH[(p >> 4) as usize].load(Relaxed)) * confidence(n)) >> 8;
+            let stretched = STRETCH[(p >> 4) as usize].load(Relaxed) as i32;
+            let opinion = (stretched * CONFIDENCE[n]) >> 8;
             inputs[i] = Input { at, slot, opinion };
-            known += usize::from(n > 0);
+            known += (n > 0) as usize;
             i += 1;
         }
         let row = set as usize * WEIGHTS + known * CONTEXTS;
@@ -361,18 +368,36 @@ impl Mixer<'_> {
         coder.next_is(set);
         let bit = coder.bit((p * 16) as u16, bit);
 
-        let error = ((i32::from(bit) << 12) - p) * 8;
-        let target = if bit { 65535 } else { 0 };
+        let error = (((bit as i32) << 12) - p) * 8;
+        // What a probability is to be seen from, and the sign of its way there.
+        let (target, sign) = if bit {
+            (0x8000 ^ 0xffff, 0)
+        } else {
+            (0x8000, -1)
+        };
         i = 0;
         while i < count {
             let Input { at, slot, opinion } = inputs[i];
-            weights[i] = (weights[i] + ((opinion * error) >> 15)).clamp(-4 * ONE, 4 * ONE);
-            let p = ((slot >> 16) ^ 0x8000) as i32;
+            let mut weight = weights[i] + ((opinion * error) >> 15);
+            if weight > 4 * ONE {
+                weight = 4 * ONE;
+            } else if weight < -4 * ONE {
+                weight = -4 * ONE;
+            }
+            weights[i] = weight;
             let n = slot >> CHECK_BITS & COUNT_LIMIT;
-            let p = p + (((target - p) / 2 * RATE[n as usize]) >> 15);
-            let p = (p.clamp(16, 65519) as u32) ^ 0x8000;
-            let n = (n + 1).min(COUNT_LIMIT);
-            table[at] = p << 16 | n << CHECK_BITS | slot & CHECK;
+            let way = (((slot >> 16) ^ target) >> 1) as i32 * RATE[n as usize];
+            let mut p = ((slot >> 16) ^ 0x8000) as i32 + (((way ^ sign) - sign) >> 15);
+            if p > 65519 {
+                p = 65519;
+            } else if p < 16 {
+                p = 16;
+            }
+            let mut counted = slot & 0xffff;
+            if n < COUNT_LIMIT {
+                counted += 1 << CHECK_BITS;
+            }
+            table[at] = (p as u32 ^ 0x8000) << 16 | counted;
             i += 1;
         }
         bit

@@ -4,11 +4,12 @@
 //! kept as bytes: nothing here needs to be refused, and nothing is trusted, for
 //! the writer compares what the finished bundle gives back.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::class::WantedClass;
 use super::definition::{ARRAY, Definition, FUNC, Item, ItemShape, Shape, TYPE_TAG, Type};
-use super::library::{DEPTH_MAX, Wanted};
+use super::library::{DEPTH_MAX, Given, Wanted};
 use super::model::{count, place};
 
 const HEADER_LEN: usize = 24;
@@ -18,55 +19,77 @@ const TYPES_MAX: usize = 1 << 14;
 /// The writer's numbers of names, symbols and inlined types, over all classes.
 #[derive(Debug)]
 pub(super) struct Numbers {
-    pub(super) wanted: Wanted,
+    given: Given,
     names: HashMap<Vec<u8>, u32>,
     symbols: HashMap<(u8, u32, u32), u32>,
     inlines: HashMap<Definition, u32>,
+    /// The definitions of all members: equal ones are one.
+    definitions: HashSet<Arc<Definition>>,
 }
 
 impl Numbers {
     pub(super) fn new() -> Self {
         let mut numbers = Self {
-            wanted: Wanted::default(),
+            given: Given::default(),
             names: HashMap::new(),
             symbols: HashMap::new(),
             inlines: HashMap::new(),
+            definitions: HashSet::new(),
         };
         numbers.name(b"");
-        numbers.wanted.known_names = vec![Some(0)];
         numbers
+    }
+
+    /// What is to be coded, of which nothing is known yet but the empty name.
+    pub(super) fn wanted(self) -> Wanted {
+        let mut known_names = vec![None; self.given.names.len()];
+        if let Some(empty) = known_names.first_mut() {
+            *empty = Some(0);
+        }
+        Wanted {
+            known_names,
+            known_symbols: vec![None; self.given.symbols.len()],
+            known_inlines: vec![None; self.given.inlines.len()],
+            given: Some(Arc::new(self.given)),
+        }
     }
 
     fn name(&mut self, text: &[u8]) -> u32 {
         if let Some(id) = self.names.get(text) {
             return *id;
         }
-        let id = count(self.wanted.names.len());
+        let id = count(self.given.names.len());
         self.names.insert(text.to_vec(), id);
-        self.wanted.names.push(text.to_vec());
-        self.wanted.known_names.push(None);
+        self.given.names.push(text.to_vec());
         id
     }
 
     fn symbol(&mut self, key: (u8, u32, u32)) -> u32 {
-        let next = count(self.wanted.symbols.len());
+        let next = count(self.given.symbols.len());
         let id = *self.symbols.entry(key).or_insert(next);
         if id == next {
-            self.wanted.symbols.push(key);
-            self.wanted.known_symbols.push(None);
+            self.given.symbols.push(key);
         }
         id
     }
 
     fn inline(&mut self, definition: Definition) -> u32 {
-        let next = count(self.wanted.inlines.len());
+        let next = count(self.given.inlines.len());
         if let Some(id) = self.inlines.get(&definition) {
             return *id;
         }
         self.inlines.insert(definition.clone(), next);
-        self.wanted.inlines.push(definition);
-        self.wanted.known_inlines.push(None);
+        self.given.inlines.push(definition);
         next
+    }
+
+    fn member(&mut self, definition: Definition) -> Arc<Definition> {
+        if let Some(known) = self.definitions.get(&definition) {
+            return Arc::clone(known);
+        }
+        let definition = Arc::new(definition);
+        self.definitions.insert(Arc::clone(&definition));
+        definition
     }
 
     /// The class of a BTF image.
@@ -186,7 +209,8 @@ impl Image {
         }
         let mut members = Vec::new();
         for (at, symbol) in self.symbols.clone().into_iter().enumerate() {
-            members.push((symbol, self.definition(at, 0, numbers)?));
+            let definition = self.definition(at, 0, numbers)?;
+            members.push((symbol, numbers.member(definition)));
         }
         Some(WantedClass::Definitions {
             big_endian: self.big_endian,

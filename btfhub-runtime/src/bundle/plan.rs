@@ -1,6 +1,7 @@
 //! Writing the classes' section: which class in which block, against which.
 
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::checksum::crc32;
 use super::class::WantedClass;
@@ -8,7 +9,7 @@ use super::coder::Encoder;
 use super::cursor::put_varint;
 use super::definition::Definition;
 use super::image;
-use super::library::{Class, Library};
+use super::library::{Class, Library, Wanted};
 use super::model::count;
 use super::parse::Numbers;
 
@@ -22,8 +23,9 @@ const ROOT_BITS: usize = CLASS_BITS / 2;
 pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
     let mut numbers = Numbers::new();
     let mut classes: Vec<WantedClass> = btfs.iter().map(|btf| numbers.class(btf)).collect();
+    let wanted = numbers.wanted();
     loop {
-        let plan = Plan::new(btfs, &classes, &numbers);
+        let plan = Plan::new(btfs, &classes, &wanted);
         let mut others = Vec::new();
         let (stride, root) = plan.root();
         let rest = (0..btfs.len()).filter(|at| !root.classes.contains(at));
@@ -80,14 +82,15 @@ fn assemble(stride: usize, blocks: &[Written]) -> Option<Vec<u8>> {
 struct Plan<'p> {
     btfs: &'p [&'p [u8]],
     classes: &'p [WantedClass],
-    numbers: &'p Numbers,
+    wanted: &'p Wanted,
     /// Per class: (symbol, number of the definition), sorted.
     contents: Vec<Vec<(u32, u32)>>,
 }
 
 impl<'p> Plan<'p> {
-    fn new(btfs: &'p [&'p [u8]], classes: &'p [WantedClass], numbers: &'p Numbers) -> Self {
-        let mut known: HashMap<&Definition, u32> = HashMap::new();
+    fn new(btfs: &'p [&'p [u8]], classes: &'p [WantedClass], wanted: &'p Wanted) -> Self {
+        // Equal definitions are one: see `Numbers`.
+        let mut known: HashMap<*const Definition, u32> = HashMap::new();
         let contents = classes.iter().map(|class| {
             let WantedClass::Definitions { members, .. } = class else {
                 return Vec::new();
@@ -95,7 +98,10 @@ impl<'p> Plan<'p> {
             let mut content = Vec::with_capacity(members.len());
             for (symbol, definition) in members {
                 let next = count(known.len());
-                content.push((*symbol, *known.entry(definition).or_insert(next)));
+                content.push((
+                    *symbol,
+                    *known.entry(Arc::as_ptr(definition)).or_insert(next),
+                ));
             }
             content.sort_unstable();
             content
@@ -104,7 +110,7 @@ impl<'p> Plan<'p> {
             contents: contents.collect(),
             btfs,
             classes,
-            numbers,
+            wanted,
         }
     }
 
@@ -131,7 +137,7 @@ impl<'p> Plan<'p> {
 
     fn library(&self) -> Library {
         let mut library = Library::new();
-        library.wanted = self.numbers.wanted.clone();
+        library.wanted = self.wanted.clone();
         library
     }
 

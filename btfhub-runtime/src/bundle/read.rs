@@ -205,6 +205,22 @@ impl<'a> Bundle<'a> {
         }
     }
 
+    /// Gives the tailored BTF of each class, one at a time, in no certain order.
+    #[cfg(feature = "write")]
+    pub(super) fn each_btf(
+        &self,
+        mut give: impl FnMut(ClassId, Vec<u8>),
+    ) -> Result<(), BundleError> {
+        match self.header()? {
+            Some(header) if header.classes > 0 => blocks::read_each(
+                header.class_blocks.unchecked(),
+                header.classes,
+                |class, btf| give(ClassId(class), btf),
+            ),
+            _ => Ok(()),
+        }
+    }
+
     /// Where the bytes go; decodes all of it to know. Nothing for
     /// [`Bundle::EMPTY`].
     ///

@@ -1,6 +1,7 @@
 //! Writing a bundle.
 
 use core::fmt;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::collections::btree_map;
 
@@ -18,12 +19,13 @@ pub const SHARD_MAGIC: [u8; 8] = format::SHARD_MAGIC;
 
 /// Collects kernels and their tailored BTF and makes a bundle of them.
 ///
-/// The order of adding leaves no trace in the result.
+/// The order of adding leaves no trace in the result. `'b` is how long BTF lives
+/// that is lent to it; what it is given to keep lives as long as itself.
 #[derive(Debug)]
-pub struct Writer {
+pub struct Writer<'b> {
     provenance: Provenance,
     /// Each distinct BTF with its number in order of arrival.
-    classes: BTreeMap<Vec<u8>, usize>,
+    classes: BTreeMap<Cow<'b, [u8]>, usize>,
     kernels: BTreeMap<OwnedKernel, usize>,
 }
 
@@ -120,7 +122,7 @@ impl core::error::Error for WriteError {
     }
 }
 
-impl Writer {
+impl<'b> Writer<'b> {
     /// A bundle without kernels so far.
     pub fn new(provenance: Provenance) -> Self {
         Self {
@@ -130,26 +132,24 @@ impl Writer {
         }
     }
 
-    /// Adds a kernel and its canonical tailored BTF. Adding the same again is
-    /// no error.
+    /// Adds a kernel and its canonical tailored BTF, lent or given. Adding the
+    /// same again is no error.
     ///
     /// # Errors
     /// When the kernel is there already with another BTF, or its release
     /// is longer than [`RELEASE_MAX`].
-    pub fn add_kernel(&mut self, kernel: KernelId<'_>, btf: &[u8]) -> Result<(), WriteError> {
+    pub fn add_kernel(
+        &mut self,
+        kernel: KernelId<'_>,
+        btf: impl Into<Cow<'b, [u8]>>,
+    ) -> Result<(), WriteError> {
         if !index::write::is_representable(kernel.release) {
             return Err(WriteError::NoRelease {
                 kernel: kernel.to_string(),
             });
         }
-        let class = match self.classes.get(btf) {
-            Some(class) => *class,
-            None => {
-                let class = self.classes.len();
-                self.classes.insert(btf.to_vec(), class);
-                class
-            }
-        };
+        let next = self.classes.len();
+        let class = *self.classes.entry(btf.into()).or_insert(next);
         let owned = OwnedKernel {
             arch: kernel.arch.as_str().to_owned(),
             release: kernel.release.to_owned(),
@@ -175,10 +175,20 @@ impl Writer {
     /// # Errors
     /// When it is too large, or (a bug) does not read back.
     pub fn finish(self) -> Result<Vec<u8>, WriteError> {
+        self.finish_with(|_, _| ())
+    }
+
+    /// As [`finish`](Self::finish), also showing what was read back: the BTF that
+    /// [`Bundle`] gives for each class of the finished file, in no certain order.
+    /// Whoever proves more of it need not decode it again.
+    ///
+    /// # Errors
+    /// As [`finish`](Self::finish).
+    pub fn finish_with(self, show: impl FnMut(ClassId, &[u8])) -> Result<Vec<u8>, WriteError> {
         // Classes are numbered in the order of their first kernel.
         let mut by_arrival = vec![&[][..]; self.classes.len()];
         for (btf, arrival) in &self.classes {
-            by_arrival[*arrival] = btf.as_slice();
+            by_arrival[*arrival] = btf;
         }
         let mut ordered: Vec<_> = self.kernels.iter().map(|(k, c)| (k.id(), c)).collect();
         ordered.sort_by(|a, b| index::write::order(&a.0, &b.0));
@@ -195,7 +205,7 @@ impl Writer {
             kernels.push((kernel, class));
         }
         let out = assemble(&self.provenance, &kernels, &btfs).ok_or(WriteError::TooLarge)?;
-        read_back(&out, &kernels, &btfs)?;
+        read_back(&out, &kernels, &btfs, show)?;
         Ok(out)
     }
 }
@@ -221,18 +231,22 @@ fn read_back(
     data: &[u8],
     kernels: &[(KernelId<'_>, u32)],
     btfs: &[&[u8]],
+    mut show: impl FnMut(ClassId, &[u8]),
 ) -> Result<(), WriteError> {
     let refused = |source| WriteError::Readback {
         kernel: None,
         source: Some(source),
     };
     let bundle = Bundle::parse(data).map_err(refused)?;
-    let all = bundle.all_btf().map_err(refused)?;
-    let right: Vec<bool> = all
-        .iter()
-        .zip(btfs)
-        .map(|(read, btf)| read == btf)
-        .collect();
+    let mut right = vec![false; btfs.len()];
+    let read = bundle.each_btf(|class, btf| {
+        let at = usize::try_from(class.0).unwrap_or(usize::MAX);
+        if let (Some(right), Some(wanted)) = (right.get_mut(at), btfs.get(at)) {
+            *right = btf == *wanted;
+        }
+        show(class, &btf);
+    });
+    read.map_err(refused)?;
     // One as the running program asks for it.
     if let (Some(last), Some(btf)) = (btfs.len().checked_sub(1), btfs.last()) {
         let class = u32::try_from(last).map_err(|_| WriteError::TooLarge)?;

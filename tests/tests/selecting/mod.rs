@@ -24,7 +24,7 @@ pub fn kernel<'a>(directory: &'a str, release: &'a str) -> KernelId<'a> {
 pub fn bundle<'a>(kernels: impl IntoIterator<Item = (KernelId<'a>, Vec<u8>)>) -> Vec<u8> {
     let mut writer = Writer::new(Provenance::default());
     for (kernel, btf) in kernels {
-        writer.add_kernel(kernel, &btf).expect("a sound kernel");
+        writer.add_kernel(kernel, btf).expect("a sound kernel");
     }
     writer.finish().expect("a sound bundle")
 }

@@ -10,6 +10,7 @@ mod pattern;
 #[cfg(feature = "write")]
 pub(super) mod write;
 
+use core::cell::Cell;
 use core::cmp::Ordering;
 use core::fmt;
 
@@ -285,15 +286,23 @@ impl<'a> Iterator for Lookup<'a, '_> {
     fn next(&mut self) -> Option<Self::Item> {
         let arch = self.arch;
         let pattern = Pattern::of(self.release)?;
+        // A string is found by reading those before it; most entries have the
+        // architecture of the one before.
+        let compared = Cell::new(None);
         self.kernels.find(&|reading, coded| {
             let order = coded.pattern.order(&pattern);
             Ok(match arch {
-                Some(arch) => (reading
-                    .directory
-                    .strings
-                    .get(coded.arch)?
-                    .cmp(arch.as_str()))
-                .then(order),
+                Some(arch) => {
+                    let order_of_arch = match compared.get() {
+                        Some((number, order)) if number == coded.arch => order,
+                        _ => {
+                            let name = reading.directory.strings.get(coded.arch)?;
+                            name.cmp(arch.as_str())
+                        }
+                    };
+                    compared.set(Some((coded.arch, order_of_arch)));
+                    order_of_arch.then(order)
+                }
                 None if order == Ordering::Equal => order,
                 // Another architecture may have it.
                 None => Ordering::Less,

@@ -10,9 +10,11 @@ use crate::KernelId;
 use crate::bundle::coder::Encoder;
 use crate::bundle::cursor::{put_bytes, put_varint};
 
-/// Most kernels of a block: finding one decodes half of them on average, at
-/// some ten bits each.
+/// Most kernels of a block.
 const BLOCK_KERNELS: usize = 512;
+/// Bits after which a block ends: finding a kernel decodes half of them on
+/// average, at some 20 a kernel.
+const BLOCK_BITS: usize = 4_000;
 
 /// The order of the index. Nothing when a release can't be in one.
 pub(in crate::bundle) fn order(a: &KernelId<'_>, b: &KernelId<'_>) -> Ordering {
@@ -43,16 +45,18 @@ pub(in crate::bundle) fn write(kernels: &[(KernelId<'_>, u32)]) -> Option<Vec<u8
     for text in &strings {
         put_bytes(&mut out, text.as_bytes())?;
     }
-    let blocks = split(kernels);
-    put_varint(&mut out, u32::try_from(blocks.len()).ok()?);
-    let mut bytes = Vec::new();
-    let mut next_class = 0;
-    for (at, block) in blocks.iter().enumerate() {
+    let (mut directory, mut bytes) = (Vec::new(), Vec::new());
+    let (mut blocks, mut next_class) = (0, 0);
+    let mut rest = kernels;
+    while let Some((first, _)) = rest.first() {
         let mut coding = Coding::new(u32::try_from(strings.len()).ok()?, next_class);
         let mut encoder = Encoder::new();
-        put_varint(&mut out, u32::try_from(block.len()).ok()?);
-        put_varint(&mut out, next_class);
-        for (kernel, class) in *block {
+        let class_at_start = next_class;
+        let mut len = 0;
+        for (kernel, class) in rest.iter().take(most(rest)) {
+            if encoder.bits() >= BLOCK_BITS {
+                break;
+            }
             let coded = Coded {
                 arch: number(kernel.arch.as_str())?,
                 pattern: Pattern::of(kernel.release)?,
@@ -62,38 +66,33 @@ pub(in crate::bundle) fn write(kernels: &[(KernelId<'_>, u32)]) -> Option<Vec<u8
             };
             coding.entry(&mut encoder, Some(&coded))?;
             next_class = next_class.max(class.checked_add(1)?);
+            len += 1;
         }
         let coded = encoder.finish();
-        put_varint(&mut out, u32::try_from(coded.len()).ok()?);
+        put_varint(&mut directory, u32::try_from(len).ok()?);
+        put_varint(&mut directory, class_at_start);
+        put_varint(&mut directory, u32::try_from(coded.len()).ok()?);
         bytes.extend(coded);
-        if at > 0 {
-            let (first, _) = block.first()?;
-            put_varint(&mut out, number(first.arch.as_str())?);
-            put_bytes(&mut out, first.release.as_bytes())?;
+        if blocks > 0 {
+            put_varint(&mut directory, number(first.arch.as_str())?);
+            put_bytes(&mut directory, first.release.as_bytes())?;
         }
+        blocks += 1;
+        rest = rest.get(len..)?;
     }
+    put_varint(&mut out, blocks);
+    out.extend(directory);
     out.extend(bytes);
     Some(out)
 }
 
-/// Cuts the kernels into blocks of a size and number of publishers that the
-/// reader can hold without allocating.
-fn split<'k, 's>(kernels: &'s [(KernelId<'k>, u32)]) -> Vec<&'s [(KernelId<'k>, u32)]> {
-    let mut blocks = Vec::new();
-    let mut rest = kernels;
-    while !rest.is_empty() {
-        let mut publishers = HashSet::new();
-        let len = rest
-            .iter()
-            .take(BLOCK_KERNELS)
-            .take_while(|(k, _)| {
-                publishers.insert((k.distro, k.version));
-                publishers.len() <= PUBLISHERS
-            })
-            .count();
-        let (block, later) = rest.split_at(len);
-        blocks.push(block);
-        rest = later;
-    }
-    blocks
+/// How many of the next kernels a reader can hold in one block without
+/// allocating.
+fn most(kernels: &[(KernelId<'_>, u32)]) -> usize {
+    let mut publishers = HashSet::new();
+    let fit = kernels.iter().take(BLOCK_KERNELS).take_while(|(k, _)| {
+        publishers.insert((k.distro, k.version));
+        publishers.len() <= PUBLISHERS
+    });
+    fit.count()
 }

@@ -23,7 +23,7 @@ struct Sums<'s> {
     distinct: BTreeMap<Vec<u8>, usize>,
     outcomes: HashSet<String>,
     ours: BTreeSet<Vec<u8>>,
-    writer: Writer,
+    writer: Writer<'static>,
 }
 
 pub(crate) fn measure(archive: &Path, arches: &[&str], subjects: &[Subject]) {
@@ -118,7 +118,9 @@ impl<'s> Sums<'s> {
         let parsed = Btf::parse(btf).expect("a BTF");
         let tailored = tailor(&self.subject.relocations, &parsed).expect("a tailored BTF");
         let id = kernel(name);
-        self.writer.add_kernel(id, &tailored.btf).expect("a kernel");
+        (self.writer)
+            .add_kernel(id, tailored.btf.clone())
+            .expect("a kernel");
         self.ours.insert(tailored.btf);
     }
 }

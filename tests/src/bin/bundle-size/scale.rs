@@ -19,7 +19,7 @@ pub(crate) fn measure(archive: &Path, wanted: usize, subjects: &[Subject]) {
     let bases: Vec<_> = (entries(archive).into_iter())
         .filter(|entry| entry.name.contains("/x86_64/"))
         .collect();
-    let mut writers: Vec<Writer> = (subjects.iter())
+    let mut writers: Vec<Writer<'_>> = (subjects.iter())
         .map(|subject| Writer::new(subject.provenance.clone()))
         .collect();
     let mut all: Vec<Name> = Vec::new();
@@ -47,7 +47,7 @@ pub(crate) fn measure(archive: &Path, wanted: usize, subjects: &[Subject]) {
             }
             if known.insert(name.clone()) {
                 for (writer, btf) in writers.iter_mut().zip(&current) {
-                    writer.add_kernel(id(&name), btf).expect("a kernel");
+                    writer.add_kernel(id(&name), btf.clone()).expect("a kernel");
                 }
                 all.push(name);
             }
