@@ -65,7 +65,10 @@ pub fn pairs() -> Vec<Pair> {
         let full = Btf::from_words(decoded.words, decoded.len).expect("BTF");
         pairs.push(Pair {
             name: path.display().to_string(),
-            kernel: tailor(&relocations, &full).expect("a real kernel").btf.to_vec(),
+            kernel: tailor(&relocations, &full)
+                .expect("a real kernel")
+                .btf
+                .to_vec(),
             relocations: relocations.clone(),
         });
     }

@@ -62,7 +62,7 @@ fn kernel(types: &BtfBuilder) -> Btf {
 fn tailored(relocations: &Relocations, kernel: &Btf) -> Result<Tailored, TooComplex> {
     let result = tailor(relocations, kernel)?;
     let again = Btf::parse(&result.btf).expect("tailored BTF");
-    assert_eq!(resolve(relocations, &again).as_ref(), Ok(&result.outcome));
+    assert_eq!(resolve(relocations, &again).as_ref(), Ok(&*result.outcome));
     Ok(result)
 }
 

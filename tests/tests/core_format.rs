@@ -299,7 +299,10 @@ fn references_to_unknown_kinds() {
     let relocations = Relocations::from_objects([&subject().ours]);
     let tailored = tailor(&relocations, &btf).expect("small");
     let again = Btf::parse(&tailored.btf).expect("read again");
-    assert_eq!(resolve(&relocations, &again), Ok(tailored.outcome));
+    assert_eq!(
+        resolve(&relocations, &again).as_ref(),
+        Ok(&*tailored.outcome)
+    );
 }
 
 /// Candidates of a kernel and of a module on top of it, as libbpf finds them

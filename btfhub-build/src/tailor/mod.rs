@@ -90,10 +90,12 @@ pub fn tailor(relocations: &Relocations, btf: &Btf) -> Result<Tailored, TooCompl
 #[derive(Debug)]
 pub struct Tailor<'a> {
     relocations: &'a Relocations,
-    /// What relocations come to with each tailored BTF so far; `None` for bytes
-    /// that can't be read or resolved.
-    resolved: Mutex<HashMap<Arc<[u8]>, Option<Arc<Outcome>>>>,
+    resolved: Mutex<Resolved>,
 }
+
+/// What relocations come to with each tailored BTF so far; `None` for bytes that
+/// can't be read or resolved.
+type Resolved = HashMap<Arc<[u8]>, Option<Arc<Outcome>>>;
 
 impl<'a> Tailor<'a> {
     /// For these relocations.

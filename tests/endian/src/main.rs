@@ -50,7 +50,7 @@ fn main() {
         print(&format!("{name}: tailored"), &tailored.btf);
         print_value(&format!("{name}: outcome"), &tailored.outcome);
         bundle
-            .add_kernel(id(name), tailored.btf.clone())
+            .add_kernel(id(name), tailored.btf.to_vec())
             .expect("a kernel");
         if let Ok(survey) = atlas.surveyor().survey(kernel) {
             let source = Source {
