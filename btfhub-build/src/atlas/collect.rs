@@ -123,7 +123,7 @@ impl AtlasWriter {
             followers: Vec::new(),
             words: Vec::new(),
             kernels: Vec::new(),
-            chunks: Chunks::default(),
+            chunks: Chunks::new(key),
         }
     }
 
