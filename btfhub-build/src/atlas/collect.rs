@@ -163,6 +163,8 @@ impl AtlasWriter {
         };
         let mut steps = MAX_STEPS;
         let mut before = 0;
+        let of_pointers = survey.pointer_int.and_then(|id| survey.described(id));
+        let of_indices = survey.described(survey.index_type);
         for entry in &survey.held {
             let number = match self.number(entry.hash, before) {
                 Some(number) => number,
@@ -172,10 +174,10 @@ impl AtlasWriter {
                 *follower = number;
             }
             before = number;
-            if survey.is_same(entry.id, survey.pointer_int) {
+            if Some(entry.id) == of_pointers {
                 pointer_int = Some(number);
             }
-            if survey.is_same(entry.id, Some(survey.index_type)) {
+            if Some(entry.id) == of_indices {
                 index_type = Some(number);
             }
             held.push(if entry.second { number | TWICE } else { number });
