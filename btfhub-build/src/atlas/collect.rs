@@ -166,9 +166,9 @@ impl AtlasWriter {
         let of_pointers = survey.pointer_int.and_then(|id| survey.described(id));
         let of_indices = survey.described(survey.index_type);
         for entry in &survey.held {
-            let number = match self.number(entry.hash, before) {
+            let number = match self.number(entry.hash(), before) {
                 Some(number) => number,
-                None => self.define(survey, entry.id, entry.hash, &mut known, &mut steps)?,
+                None => self.define(survey, entry.id, entry.hash(), &mut known, &mut steps)?,
             };
             if let Some(follower) = self.followers.get_mut(before as usize) {
                 *follower = number;

@@ -79,7 +79,7 @@ impl Order {
             let kind = GROUP_KINDS.iter().position(|&other| other == kind);
             (kind, writer.strings.get(name))
         };
-        groups.sort_by(|&a, &b| key(a).cmp(&key(b)));
+        groups.sort_by_cached_key(|&group| key(group));
         let mut group_numbers = vec![NONE; writer.groups.len()];
         // Where the next definition of a group goes: in the end, where they end.
         let mut ends = Vec::with_capacity(groups.len());

@@ -27,8 +27,8 @@ const ENUM64: u32 = 19;
 /// One definition that a kernel holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
-    /// Equal exactly when the definitions are, kernel by kernel.
-    pub(super) hash: u128,
+    /// The halves of [`Self::hash`]: a `u128` would make half as much of padding.
+    halves: [u64; 2],
     /// Of kind and essential name.
     group: u64,
     /// The type with this definition by which it is described.
@@ -37,6 +37,14 @@ pub(super) struct Held {
     /// a `TypeIdTarget` relocation is refused as ambiguous; more change
     /// nothing.
     pub(super) second: bool,
+}
+
+impl Held {
+    /// Equal exactly when the definitions are, kernel by kernel.
+    pub(super) fn hash(&self) -> u128 {
+        let [high, low] = self.halves;
+        u128::from(high) << 64 | u128::from(low)
+    }
 }
 
 /// The definitions of one kernel in the order of their types.
@@ -63,7 +71,7 @@ impl Survey<'_> {
             let mut held: Vec<(u64, u128, bool)> = survey
                 .held
                 .iter()
-                .map(|held| (held.group, held.hash, held.second))
+                .map(|held| (held.group, held.hash(), held.second))
                 .collect();
             held.sort_by_key(|&(group, ..)| group);
             held
@@ -369,7 +377,7 @@ impl<'a> Surveyor<'a> {
             hash.add(self.strings.plain(self.words[at]));
             self.record(id, Look::ByName, &mut hash, 0)?;
             self.held.push(Held {
-                hash: hash.long(),
+                halves: hash.halves(),
                 group: self.groups[listed.group as usize].hash,
                 id: TypeId(id),
                 second,
