@@ -1,17 +1,22 @@
 //! The lists of definitions of many kernels, most of which are the same from
 //! end to end: cut where the content says, each piece kept once.
 
-use std::collections::HashMap;
-use std::sync::Arc;
+use super::hash::HashKey;
+use super::table::Table;
 
 /// One of so many numbers ends a piece.
 const LENGTH: u32 = 64;
 
 /// Lists of numbers.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Chunks {
-    numbers: HashMap<Arc<[u32]>, u32>,
-    pieces: Vec<Arc<[u32]>>,
+    key: HashKey,
+    /// The hashes of the pieces, by their numbers.
+    hashes: Table<u128>,
+    /// Where each piece ends.
+    ends: Vec<usize>,
+    /// All pieces, one behind the other.
+    numbers: Vec<u32>,
 }
 
 /// A list in [`Chunks`].
@@ -19,6 +24,15 @@ pub(super) struct Chunks {
 pub(super) struct List(Vec<u32>);
 
 impl Chunks {
+    pub(super) fn new(key: HashKey) -> Self {
+        Self {
+            key,
+            hashes: Table::with_room(0),
+            ends: Vec::new(),
+            numbers: Vec::new(),
+        }
+    }
+
     /// Keeps a list.
     pub(super) fn keep(&mut self, list: &[u32]) -> List {
         let ends = |number: u32| number.wrapping_mul(0x9e37_79b1) < u32::MAX / LENGTH;
@@ -37,41 +51,78 @@ impl Chunks {
     }
 
     fn number(&mut self, piece: &[u32]) -> u32 {
-        if let Some(&number) = self.numbers.get(piece) {
-            return number;
+        let mut hash = self.key.start(piece.len() as u64);
+        let mut rest = piece;
+        while let [one, two, tail @ ..] = rest {
+            hash.add_two(u64::from(*one), u64::from(*two));
+            rest = tail;
         }
-        let number = u32::try_from(self.pieces.len()).unwrap_or(u32::MAX);
-        let piece: Arc<[u32]> = piece.into();
-        self.pieces.push(Arc::clone(&piece));
-        self.numbers.insert(piece, number);
+        if let [last] = rest {
+            hash.add(u64::from(*last));
+        }
+        let number = self.hashes.number(hash.long());
+        if number as usize == self.ends.len() {
+            self.numbers.extend_from_slice(piece);
+            self.ends.push(self.numbers.len());
+        }
         number
+    }
+
+    fn piece(&self, number: u32) -> &[u32] {
+        let number = number as usize;
+        let start = match number.checked_sub(1) {
+            Some(before) => self.ends.get(before).copied().unwrap_or(0),
+            None => 0,
+        };
+        let end = self.ends.get(number).copied().unwrap_or(start);
+        self.numbers.get(start..end).unwrap_or_default()
     }
 
     /// The numbers of a list.
     pub(super) fn get<'a>(&'a self, list: &'a List) -> impl Iterator<Item = u32> + 'a {
-        let pieces = list
-            .0
-            .iter()
-            .filter_map(|&piece| self.pieces.get(piece as usize));
+        let pieces = list.0.iter().map(|&piece| self.piece(piece));
         pieces.flat_map(|piece| piece.iter().copied())
+    }
+
+    /// For each piece, that none was seen.
+    pub(super) fn none_seen(&self) -> Vec<bool> {
+        vec![false; self.ends.len()]
+    }
+
+    /// The numbers of a list, without pieces that were `seen` before.
+    pub(super) fn get_unseen<'a>(
+        &'a self,
+        list: &'a List,
+        seen: &'a mut [bool],
+    ) -> impl Iterator<Item = u32> + 'a {
+        let unseen = list.0.iter().filter(|&&piece| {
+            let seen = seen.get_mut(piece as usize);
+            seen.is_none_or(|seen| !std::mem::replace(seen, true))
+        });
+        unseen.flat_map(|&piece| self.piece(piece).iter().copied())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::Chunks;
+    use crate::atlas::hash::HashKey;
 
     #[test]
     fn neighbours_share_what_is_equal() {
-        let mut chunks = Chunks::default();
+        let mut chunks = Chunks::new(HashKey::random());
         let first: Vec<u32> = (0..10_000).collect();
         let mut second = first.clone();
         second.insert(5_000, 77_777);
         let lists = [chunks.keep(&first), chunks.keep(&second), chunks.keep(&[])];
-        let pieces = chunks.pieces.len();
+        let pieces = chunks.ends.len();
         assert!(pieces < lists[0].0.len() + 4, "{pieces} pieces");
         assert!(chunks.get(&lists[0]).eq(first));
         assert!(chunks.get(&lists[1]).eq(second));
         assert_eq!(chunks.get(&lists[2]).count(), 0);
+        let mut seen = chunks.none_seen();
+        assert!(chunks.get_unseen(&lists[0], &mut seen).eq(0..10_000));
+        let fresh: Vec<u32> = chunks.get_unseen(&lists[1], &mut seen).collect();
+        assert!(fresh.contains(&77_777) && fresh.len() < 2_000);
     }
 }

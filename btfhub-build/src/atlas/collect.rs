@@ -11,10 +11,11 @@ use super::definition::{MAX_ARGUMENT, Title, group_kind};
 use super::describe::{MAX_STEPS, Names, describe};
 use super::error::{AtlasError, SurveyError, Why};
 use super::hash::HashKey;
+use super::names::Recent;
 use super::survey::{Survey, survey};
-use super::table::Table;
+use super::table::{Slots, Table};
 use crate::archive::Digest;
-use crate::btf::{Btf, Endian, Kind, TypeId, essential_name};
+use crate::btf::{Btf, Endian, Kind, StrOffset, TypeId, essential_name};
 
 /// The entry of an archive that a kernel was read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -123,7 +124,7 @@ impl AtlasWriter {
             followers: Vec::new(),
             words: Vec::new(),
             kernels: Vec::new(),
-            chunks: Chunks::default(),
+            chunks: Chunks::new(key),
         }
     }
 
@@ -156,23 +157,27 @@ impl AtlasWriter {
         let mut held = Vec::with_capacity(survey.held.len());
         let mut pointer_int = None;
         let mut index_type = None;
-        // Of the kernel's groups what is known of their numbers here.
-        let mut numbers = vec![NO_GROUP; survey.group_count()];
+        let mut known = Known {
+            groups: vec![NO_GROUP; survey.group_count()],
+            recent: Recent::new(0),
+        };
         let mut steps = MAX_STEPS;
         let mut before = 0;
+        let of_pointers = survey.pointer_int.and_then(|id| survey.described(id));
+        let of_indices = survey.described(survey.index_type);
         for entry in &survey.held {
-            let number = match self.number(entry.hash, before) {
+            let number = match self.number(entry.hash(), before) {
                 Some(number) => number,
-                None => self.define(survey, entry.id, entry.hash, &mut numbers, &mut steps)?,
+                None => self.define(survey, entry.id, entry.hash(), &mut known, &mut steps)?,
             };
             if let Some(follower) = self.followers.get_mut(before as usize) {
                 *follower = number;
             }
             before = number;
-            if survey.is_same(entry.id, survey.pointer_int) {
+            if Some(entry.id) == of_pointers {
                 pointer_int = Some(number);
             }
-            if survey.is_same(entry.id, Some(survey.index_type)) {
+            if Some(entry.id) == of_indices {
                 index_type = Some(number);
             }
             held.push(if entry.second { number | TWICE } else { number });
@@ -207,7 +212,7 @@ impl AtlasWriter {
         survey: &Survey<'_>,
         id: TypeId,
         hash: u128,
-        numbers: &mut [u32],
+        known: &mut Known,
         steps: &mut usize,
     ) -> Result<u32, SurveyError> {
         let start = self.words.len();
@@ -215,7 +220,7 @@ impl AtlasWriter {
             survey,
             strings: &mut self.strings,
             groups: &mut self.groups,
-            numbers,
+            known,
         };
         let Some(ty) = survey.btf.ty(id) else {
             return Err(SurveyError::new(id.0, "does not exist"));
@@ -225,7 +230,7 @@ impl AtlasWriter {
         let flavored = if essential_name(name) == name {
             0
         } else {
-            names.string(name)
+            names.string(ty.name())
         };
         let described = describe(survey, id, &mut names, steps, &mut self.words);
         if described.is_err() {
@@ -280,18 +285,30 @@ struct Numbers<'a, 'b> {
     survey: &'a Survey<'b>,
     strings: &'a mut Strings,
     groups: &'a mut Groups,
+    known: &'a mut Known,
+}
+
+/// What is known of the numbers here of what one kernel has.
+struct Known {
     /// By the number of a group in the kernel.
-    numbers: &'a mut [u32],
+    groups: Vec<u32>,
+    /// The strings that were met last.
+    recent: Recent<u32>,
 }
 
 impl Names for Numbers<'_, '_> {
-    fn string(&mut self, string: &[u8]) -> u32 {
-        self.strings.number(string)
+    fn string(&mut self, offset: StrOffset) -> u32 {
+        if let Some(number) = self.known.recent.get(offset.0) {
+            return number;
+        }
+        let number = self.strings.number(self.survey.btf.string(offset));
+        self.known.recent.put(offset.0, number);
+        number
     }
 
     fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> u32 {
         let known = self.survey.group(id);
-        let known = known.and_then(|group| self.numbers.get_mut(group));
+        let known = known.and_then(|group| self.known.groups.get_mut(group));
         match known {
             Some(&mut number) if number != NO_GROUP => return number,
             _ => {}
@@ -347,7 +364,12 @@ pub(super) struct Strings {
     key: HashKey,
     text: Vec<u8>,
     ends: Vec<usize>,
-    numbers: Table<u64>,
+    numbers: Slots,
+    /// By number: the one that was asked for behind it last, and mostly is again,
+    /// as the names of members come in one order in all variants of a struct.
+    followers: Vec<u32>,
+    /// The one that was asked for last.
+    last: u32,
 }
 
 impl Strings {
@@ -356,9 +378,11 @@ impl Strings {
             key,
             text: Vec::new(),
             ends: Vec::new(),
-            numbers: Table::with_room(0),
+            numbers: Slots::with_room(0),
+            followers: Vec::new(),
+            last: 0,
         };
-        strings.number(b"");
+        strings.find(b"");
         strings
     }
 
@@ -377,15 +401,29 @@ impl Strings {
     }
 
     pub(super) fn number(&mut self, string: &[u8]) -> u32 {
-        let mut hash = self.key.bytes(string);
-        while let Some(number) = self.numbers.get(hash) {
-            if self.get(number) == string {
-                return number;
-            }
-            hash = hash.wrapping_add(1);
+        if string.is_empty() {
+            return 0;
         }
+        let guess = self.followers.get(self.last as usize).copied();
+        let guess = guess.filter(|&guess| self.get(guess) == string);
+        let number = guess.unwrap_or_else(|| self.find(string));
+        if let Some(follower) = self.followers.get_mut(self.last as usize) {
+            *follower = number;
+        }
+        self.last = number;
+        number
+    }
+
+    fn find(&mut self, string: &[u8]) -> u32 {
+        let hash = self.key.bytes(string);
+        let slot = match self.numbers.find(hash, |number| self.get(number) == string) {
+            Ok(number) => return number,
+            Err(slot) => slot,
+        };
         self.text.extend_from_slice(string);
         self.ends.push(self.text.len());
-        self.numbers.number(hash)
+        let number = self.numbers.fill(slot, hash);
+        self.followers.push(number.saturating_add(1));
+        number
     }
 }

@@ -5,6 +5,10 @@ use std::collections::HashMap;
 use super::bytes::to_signed;
 use super::definition::Element;
 
+/// With so few pairs of elements each is compared with each; with more they are
+/// found by a hash.
+const FEW: usize = 1 << 10;
+
 /// One step: put in `insert` new elements, leave out `skip` of the base, then
 /// copy `copy` of it, each moved by what the last were and `shift` more.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -76,19 +80,29 @@ fn matches(base: &[Element<'_>], target: &[Element<'_>]) -> Vec<Option<usize>> {
     if start == base_end || start == target_end {
         return taken;
     }
+    let middle = base.get(start..base_end).unwrap_or_default();
+    let few = middle.len().saturating_mul(target_end - start) <= FEW;
     let mut places: HashMap<(u32, u32, &[u32]), usize> = HashMap::new();
-    for (number, element) in base.iter().enumerate().take(base_end).skip(start) {
+    for (number, element) in middle.iter().enumerate().filter(|_| !few) {
         places
             .entry((element.name, element.bits, element.ty))
             .or_insert(number);
     }
+    let first = |element: &Element<'_>| {
+        let place = if few {
+            middle.iter().position(|other| same(other, element))
+        } else {
+            let key = (element.name, element.bits, element.ty);
+            places.get(&key).copied()
+        };
+        place.map(|place| start + place)
+    };
     // Longest ascending subsequence by patience sorting.
     let mut piles: Vec<usize> = Vec::new(); // target numbers
     let mut below: Vec<Option<usize>> = vec![None; target.len()];
     let mut from: Vec<usize> = vec![0; target.len()];
     for number in start..target_end {
-        let element = &target[number];
-        let Some(&place) = places.get(&(element.name, element.bits, element.ty)) else {
+        let Some(place) = first(&target[number]) else {
             continue;
         };
         from[number] = place;

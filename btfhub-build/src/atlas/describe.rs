@@ -7,8 +7,8 @@ use crate::btf::{Kind, StrOffset, Type, TypeId};
 
 /// Where names become numbers.
 pub(super) trait Names {
-    /// The number of a string.
-    fn string(&mut self, string: &[u8]) -> u32;
+    /// The number of the string at an offset.
+    fn string(&mut self, offset: StrOffset) -> u32;
     /// The number of the candidate group of a definition.
     fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> u32;
 }
@@ -65,7 +65,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
     }
 
     fn name(&mut self, offset: StrOffset) {
-        let number = self.names.string(self.survey.btf.string(offset));
+        let number = self.names.string(offset);
         self.out.push(number);
     }
 

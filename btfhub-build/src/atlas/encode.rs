@@ -101,8 +101,9 @@ impl<'a> Encoder<'a> {
 
         let mut past: Vec<Past<'_>> = Vec::new();
         for variant in variants {
-            let now = Past::new(variant);
-            let base = now.base(&past);
+            // Most are alone: nothing goes out from them.
+            let now = (variants.len() > 1).then(|| Past::new(variant));
+            let base = now.as_ref().and_then(|now| now.base(&past));
             let distance = base.map_or(0, |base| past.len() - base);
             put_len(
                 &mut self.columns.heads,
@@ -117,11 +118,11 @@ impl<'a> Encoder<'a> {
                     usize::from(variant.kind == Kind::Enum64),
                 );
             }
-            match base.and_then(|base| past.get(base)) {
-                Some(base) => self.changed(variant, &now, base),
+            match now.as_ref().zip(base.and_then(|base| past.get(base))) {
+                Some((now, base)) => self.changed(variant, now, base),
                 None => self.body(variant.kind, variant.body),
             }
-            past.push(now);
+            past.extend(now);
         }
     }
 
@@ -247,7 +248,15 @@ struct Past<'a> {
 
 impl<'a> Past<'a> {
     fn new(variant: &Variant<'a>) -> Self {
-        let elements: Vec<_> = elements(variant.kind, variant.body).collect();
+        let count = match variant.body.first() {
+            Some(&head) if matches!(variant.kind, Kind::Enum | Kind::Enum64) => head >> 1,
+            Some(&head) if matches!(variant.kind, Kind::Struct | Kind::Union) => head,
+            _ => 0,
+        };
+        // In words that are there.
+        let count = variant.body.len().min(count as usize);
+        let mut elements = Vec::with_capacity(count);
+        elements.extend(self::elements(variant.kind, variant.body));
         let mut marks: Vec<u64> = elements.iter().map(mark).collect();
         marks.sort_unstable();
         Self {

@@ -116,7 +116,13 @@ impl Hash {
         (self.low ^ self.high.rotate_left(32)) | 1
     }
 
-    /// All of it.
+    /// All of it, the higher half first.
+    #[inline(always)]
+    pub(super) fn halves(self) -> [u64; 2] {
+        [self.low, self.high]
+    }
+
+    /// The same as one number.
     #[inline(always)]
     pub(super) fn long(self) -> u128 {
         u128::from(self.low) << 64 | u128::from(self.high)

@@ -26,13 +26,92 @@ impl Hashed for u128 {
     }
 }
 
+/// Numbers from 0, each found by a part of a hash. What a number stands for is
+/// elsewhere in memory, and looked at only where these 32 bits agree.
+#[derive(Clone, Debug)]
+pub(super) struct Slots {
+    /// The part of the hash, and 1 + the number; 0 is free. A power of two of
+    /// them, at most half of them taken.
+    slots: Vec<u64>,
+    taken: usize,
+}
+
+impl Slots {
+    /// With room for so many numbers.
+    pub(super) fn with_room(numbers: usize) -> Self {
+        Self {
+            slots: vec![0; (2 * numbers).next_power_of_two().max(16)],
+            taken: 0,
+        }
+    }
+
+    /// The number with a hash that `is_it`; or else the slot for it.
+    #[inline(always)]
+    pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Result<u32, usize> {
+        let mask = self.slots.len() - 1;
+        let part = part(hash);
+        let mut slot = part as usize & mask;
+        loop {
+            let taken = self.slots[slot];
+            if taken == 0 {
+                return Err(slot);
+            }
+            // The lower half.
+            #[allow(clippy::cast_possible_truncation)]
+            let number = (taken as u32).wrapping_sub(1);
+            if (taken >> 32) as u32 == part && is_it(number) {
+                return Ok(number);
+            }
+            slot = (slot + 1) & mask;
+        }
+    }
+
+    /// Gives the next number to a hash that was not found, of which this is the
+    /// slot.
+    pub(super) fn fill(&mut self, slot: usize, hash: u64) -> u32 {
+        let number = u32::try_from(self.taken).unwrap_or(u32::MAX);
+        self.slots[slot] = u64::from(part(hash)) << 32 | u64::from(number.saturating_add(1));
+        self.taken += 1;
+        if 2 * self.taken > self.slots.len() {
+            self.grow();
+        }
+        number
+    }
+
+    fn grow(&mut self) {
+        let mut slots = vec![0; 2 * self.slots.len()];
+        let mask = slots.len() - 1;
+        let mut at = 0;
+        while at < self.slots.len() {
+            let taken = self.slots[at];
+            at += 1;
+            if taken == 0 {
+                continue;
+            }
+            let mut slot = (taken >> 32) as usize & mask;
+            while slots[slot] != 0 {
+                slot = (slot + 1) & mask;
+            }
+            slots[slot] = taken;
+        }
+        self.slots = slots;
+    }
+}
+
+/// The part of a hash by which its slot is found.
+#[inline(always)]
+fn part(hash: u64) -> u32 {
+    #[allow(clippy::cast_possible_truncation)]
+    {
+        hash as u32
+    }
+}
+
 /// Keys, numbered from 0 in the order in which they came.
 #[derive(Clone, Debug)]
 pub(super) struct Table<K> {
     keys: Vec<K>,
-    /// 1 + the number of a key; 0 is free. A power of two of them, at most half
-    /// of them taken.
-    slots: Vec<u32>,
+    slots: Slots,
 }
 
 impl<K: Hashed> Table<K> {
@@ -40,14 +119,14 @@ impl<K: Hashed> Table<K> {
     pub(super) fn with_room(keys: usize) -> Self {
         Self {
             keys: Vec::with_capacity(keys),
-            slots: vec![0; (2 * keys).next_power_of_two().max(16)],
+            slots: Slots::with_room(keys),
         }
     }
 
     /// The number of a key.
     #[inline]
     pub(super) fn get(&self, key: K) -> Option<u32> {
-        self.slots[self.slot(key)].checked_sub(1)
+        self.find(key).ok()
     }
 
     /// The key with a number.
@@ -58,43 +137,19 @@ impl<K: Hashed> Table<K> {
 
     /// The number of a key, a new one where it had none.
     pub(super) fn number(&mut self, key: K) -> u32 {
-        let slot = self.slot(key);
-        if let Some(number) = self.slots[slot].checked_sub(1) {
-            return number;
-        }
-        let number = u32::try_from(self.keys.len()).unwrap_or(u32::MAX);
-        self.keys.push(key);
-        self.slots[slot] = number.saturating_add(1);
-        if 2 * self.keys.len() > self.slots.len() {
-            self.grow();
-        }
-        number
-    }
-
-    /// The slot of a key, or a free one for it.
-    #[inline]
-    fn slot(&self, key: K) -> usize {
-        let mask = self.slots.len() - 1;
-        // As many bits of it as there are slots.
-        #[allow(clippy::cast_possible_truncation)]
-        let mut slot = key.bits() as usize & mask;
-        loop {
-            let taken = self.slots[slot];
-            if taken == 0 || self.keys[taken as usize - 1] == key {
-                return slot;
+        match self.find(key) {
+            Ok(number) => number,
+            Err(slot) => {
+                self.keys.push(key);
+                self.slots.fill(slot, key.bits())
             }
-            slot = (slot + 1) & mask;
         }
     }
 
-    fn grow(&mut self) {
-        self.slots = vec![0; 2 * self.slots.len()];
-        let mut number = 0;
-        while number < self.keys.len() {
-            let slot = self.slot(self.keys[number]);
-            number += 1;
-            self.slots[slot] = u32::try_from(number).unwrap_or(u32::MAX);
-        }
+    #[inline(always)]
+    fn find(&self, key: K) -> Result<u32, usize> {
+        let is_it = |number: u32| self.keys[number as usize] == key;
+        self.slots.find(key.bits(), is_it)
     }
 }
 

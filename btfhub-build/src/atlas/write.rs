@@ -28,10 +28,19 @@ struct Order {
     groups: Vec<u32>,
     /// By provisional number of the group.
     group_numbers: Vec<u32>,
-    /// For each group in order: its definitions, by provisional number.
-    definitions: Vec<Vec<u32>>,
+    /// Definitions, in order, by provisional number.
+    definitions: Vec<u32>,
+    /// For each group in order: where its definitions end.
+    ends: Vec<usize>,
     /// By provisional number of the definition.
-    definition_numbers: Vec<u32>,
+    places: Vec<Place>,
+}
+
+/// A definition by canonical numbers. Both, so that memory is asked once.
+#[derive(Clone, Copy)]
+struct Place {
+    number: u32,
+    group: u32,
 }
 
 impl Order {
@@ -44,21 +53,25 @@ impl Order {
                 return Err(AtlasError(Why::Twice(a.id().to_string())));
             }
         }
-        // Definitions by provisional group, in the order of the kernels.
-        let mut by_group: Vec<Vec<u32>> = vec![Vec::new(); writer.groups.len()];
+        // Definitions in the order of the kernels, and how many a group has.
+        let mut met = Vec::with_capacity(writer.definitions.len());
+        let mut counts = vec![0; writer.groups.len()];
         let mut seen = vec![false; writer.definitions.len()];
+        let mut seen_pieces = writer.chunks.none_seen();
         for &kernel in &kernels {
-            for number in writer.chunks.get(&writer.kernels[kernel].held) {
+            let held = &writer.kernels[kernel].held;
+            for number in writer.chunks.get_unseen(held, &mut seen_pieces) {
                 let number = number & !TWICE;
                 let slot = number as usize;
                 if !seen[slot] {
                     seen[slot] = true;
-                    by_group[writer.definitions[slot].title.group as usize].push(number);
+                    met.push(number);
+                    counts[writer.definitions[slot].title.group as usize] += 1;
                 }
             }
         }
         let mut groups: Vec<u32> = (0..writer.groups.len())
-            .filter(|&group| !by_group[group].is_empty())
+            .filter(|&group| counts[group] > 0)
             .filter_map(|group| u32::try_from(group).ok())
             .collect();
         let key = |group: u32| {
@@ -66,27 +79,47 @@ impl Order {
             let kind = GROUP_KINDS.iter().position(|&other| other == kind);
             (kind, writer.strings.get(name))
         };
-        groups.sort_by(|&a, &b| key(a).cmp(&key(b)));
+        groups.sort_by_cached_key(|&group| key(group));
         let mut group_numbers = vec![NONE; writer.groups.len()];
-        let mut definition_numbers = vec![NONE; writer.definitions.len()];
-        let mut definitions = Vec::with_capacity(groups.len());
-        let mut next = 0;
+        // Where the next definition of a group goes: in the end, where they end.
+        let mut ends = Vec::with_capacity(groups.len());
+        let mut end = 0;
         for (number, &group) in (0..).zip(&groups) {
             group_numbers[group as usize] = number;
-            let list = std::mem::take(&mut by_group[group as usize]);
-            for &definition in &list {
-                definition_numbers[definition as usize] = next;
-                next += 1;
-            }
-            definitions.push(list);
+            ends.push(end);
+            end += counts[group as usize];
+        }
+        let none = Place {
+            number: NONE,
+            group: NONE,
+        };
+        let mut places = vec![none; writer.definitions.len()];
+        let mut definitions = vec![NONE; met.len()];
+        for definition in met {
+            let group = writer.definitions[definition as usize].title.group;
+            let group = group_numbers[group as usize];
+            let end = &mut ends[group as usize];
+            definitions[*end] = definition;
+            places[definition as usize] = Place {
+                number: u32::try_from(*end).unwrap_or(NONE),
+                group,
+            };
+            *end += 1;
         }
         Ok(Self {
             kernels,
             groups,
             group_numbers,
             definitions,
-            definition_numbers,
+            ends,
+            places,
         })
+    }
+
+    /// The definitions of a group, by provisional number.
+    fn of_group(&self, group: usize) -> &[u32] {
+        let start = group.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.definitions[start..self.ends[group]]
     }
 
     /// A kernel in canonical numbers; `counts` has a zero for each group.
@@ -96,34 +129,29 @@ impl Order {
         kernel: &'a Collected,
         counts: &mut [u8],
     ) -> Kernel<'a> {
-        let number = |definition: u32| self.definition_numbers[definition as usize];
-        let group_of = |definition: u32| {
-            let group = writer.definitions[definition as usize].title.group;
-            self.group_numbers[group as usize]
-        };
+        let place = |definition: u32| self.places[definition as usize];
         let mut held = Vec::new();
         let mut twice = Vec::new();
+        // Each with its group, and whether it is the second of two equal ones.
+        let mut all = Vec::new();
         for marked in writer.chunks.get(&kernel.held) {
             let definition = marked & !TWICE;
-            if marked == definition {
-                held.push(number(definition));
+            let Place { number, group } = place(definition);
+            let again = marked != definition;
+            if again {
+                twice.push(number);
             } else {
-                twice.push(number(definition));
+                held.push(number);
             }
-            let count = &mut counts[group_of(definition) as usize];
+            all.push((group, again, number));
+            let count = &mut counts[group as usize];
             *count = count.saturating_add(1);
         }
         // Candidates of groups that have several, which are few.
-        let mut grouped = Vec::new();
-        for marked in writer.chunks.get(&kernel.held) {
-            let definition = marked & !TWICE;
-            let group = group_of(definition);
-            if counts[group as usize] > 1 {
-                grouped.push((group, marked != definition, number(definition)));
-            }
-        }
-        for marked in writer.chunks.get(&kernel.held) {
-            counts[group_of(marked & !TWICE) as usize] = 0;
+        let several = |&&(group, ..): &&(u32, bool, u32)| counts[group as usize] > 1;
+        let mut grouped: Vec<_> = all.iter().filter(several).copied().collect();
+        for (group, ..) in all {
+            counts[group as usize] = 0;
         }
         sort(&mut held);
         sort(&mut twice);
@@ -141,8 +169,10 @@ impl Order {
             held,
             twice,
             orders,
-            pointer_int: kernel.pointer_int.map(number),
-            index_type: kernel.index_type.map(number),
+            pointer_int: kernel
+                .pointer_int
+                .map(|definition| place(definition).number),
+            index_type: kernel.index_type.map(|definition| place(definition).number),
         }
     }
 }
@@ -202,8 +232,7 @@ impl AtlasWriter {
                 })
                 .collect(),
         };
-        let definitions = order.definitions.iter().map(Vec::len).sum();
-        Ok((definitions, index.assemble(&packed, effort)?))
+        Ok((order.definitions.len(), index.assemble(&packed, effort)?))
     }
 
     fn blocks(&self, order: &Order) -> Vec<Block> {
@@ -217,7 +246,8 @@ impl AtlasWriter {
             let mut end = first;
             while end < order.groups.len() && encoder.columns.len() < BLOCK {
                 let (kind, name) = self.groups.get(order.groups[end]);
-                let variants: Vec<Variant<'_>> = order.definitions[end]
+                let variants: Vec<Variant<'_>> = order
+                    .of_group(end)
                     .iter()
                     .map(|&number| {
                         let definition = &self.definitions[number as usize];

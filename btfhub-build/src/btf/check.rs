@@ -9,6 +9,9 @@ use super::error::{BtfError, BtfErrorKind};
 use super::kind::{BASE_WORDS, KIND_MASK, VLEN_MASK};
 use super::{Btf, Kind, Type, TypeId};
 
+/// Bit *n* for kind number *n*: the kinds whose third word is a type.
+const REFERRING_KINDS: u32 = 1 << 2 | 0b1111 << 8 | 0b11 << 13 | 0b11 << 17;
+
 /// The highest numbers that records refer to. Where these lead somewhere, all
 /// do; where not, [`Btf::check`] finds out.
 #[derive(Clone, Copy, Debug, Default)]
@@ -27,17 +30,31 @@ impl Highest {
 
     /// Takes in a record; of a function, its name alone. Kinds are numbers, and
     /// lists taken apart by patterns: this is hot.
+    #[inline(always)]
     pub(super) fn look_at(&mut self, kind: usize, record: &[u32]) {
-        let (mut string, mut ty) = (self.string, self.ty);
         let [name, _, referenced, elements @ ..] = record else {
             return;
         };
-        if *name > string {
-            string = *name;
+        if *name > self.string {
+            self.string = *name;
         }
+        // A mask instead of a branch, which would be taken by chance. (Kinds above
+        // 31 may count as one of these: then `Btf::check` tells.)
+        let refers = (REFERRING_KINDS >> (kind & 31) & 1).wrapping_neg();
+        if *referenced & refers > self.ty {
+            self.ty = *referenced;
+        }
+        // Most have none.
+        if !elements.is_empty() {
+            self.look_into(kind, elements);
+        }
+    }
+
+    /// Takes in the elements of a record.
+    fn look_into(&mut self, kind: usize, elements: &[u32]) {
+        let (mut string, mut ty) = (self.string, self.ty);
         let mut rest = elements;
         match kind {
-            2 | 8..=11 | 14 | 17 | 18 => ty = ty.max(*referenced),
             3 => {
                 if let [element, index, ..] = elements {
                     ty = ty.max(*element).max(*index);
@@ -71,7 +88,6 @@ impl Highest {
                 }
             }
             13 => {
-                ty = ty.max(*referenced);
                 while let [name, of, tail @ ..] = rest {
                     if *name > string {
                         string = *name;

@@ -26,84 +26,82 @@ impl Surveyor<'_> {
         if depth > MAX_NESTING {
             return Err(SurveyError::new(id, "nests without end"));
         }
-        let at = self.at(id);
-        let info = self.words[at + 1];
+        let words = self.words;
+        let [name, info, third, body @ ..] = &words[self.at(id)..] else {
+            return Ok(());
+        };
         let kind = (info >> 24) & 0x7f;
         let vlen = (info & 0x00ff_ffff) as usize;
         let flag = u64::from(info >> 31);
-        let size = u64::from(self.words[at + 2]);
+        let size = u64::from(*third);
         let plain = u64::from(kind) << 32;
         let head = plain | vlen as u64;
         // `__bpf_core_types_match` compares names of these too, and a definition
         // has no place for them.
-        if matches!(kind, PTR | ARRAY | FUNC_PROTO) && self.words[at] != 0 {
+        if matches!(kind, PTR | ARRAY | FUNC_PROTO) && *name != 0 {
             return Err(SurveyError::new(id, "has a name, which its kind never has"));
         }
         match kind {
             INT => {
-                hash.add_two(plain, size << 32 | u64::from(self.words[at + 3]));
+                hash.add_two(plain, size << 32 | u64::from(body[0]));
             }
             FLOAT => hash.add_two(plain, size),
             FWD => hash.add(plain | flag << 31),
             TYPEDEF => {
-                let target = self.reference(self.words[at + 2], look, depth + 1)?;
+                let target = self.reference(*third, look, depth + 1)?;
                 hash.add_two(plain, target);
             }
             ENUM => {
                 hash.add_two(head | flag << 31, size);
-                let mut element = at + 3;
-                let end = element + 2 * vlen;
-                while element < end {
-                    let name = self.strings.plain(self.words[element]);
-                    hash.add_two(name, u64::from(self.words[element + 1]));
-                    element += 2;
+                let mut elements = &body[..2 * vlen];
+                while let [name, value, rest @ ..] = elements {
+                    hash.add_two(self.strings.plain(*name), u64::from(*value));
+                    elements = rest;
                 }
             }
             ENUM64 => {
                 hash.add_two(head | flag << 31, size);
-                let mut element = at + 3;
-                let end = element + 3 * vlen;
-                while element < end {
-                    let name = self.strings.plain(self.words[element]);
-                    let value = u64::from(self.words[element + 1])
-                        | u64::from(self.words[element + 2]) << 32;
-                    hash.add_two(name, value);
-                    element += 3;
+                let mut elements = &body[..3 * vlen];
+                while let [name, low, high, rest @ ..] = elements {
+                    let value = u64::from(*low) | u64::from(*high) << 32;
+                    hash.add_two(self.strings.plain(*name), value);
+                    elements = rest;
                 }
             }
             STRUCT | UNION => {
                 hash.add_two(head, size);
-                let mut element = at + 3;
-                let end = element + 3 * vlen;
-                while element < end {
-                    let name = self.strings.plain(self.words[element]);
-                    let offset = self.words[element + 2];
+                let mut elements = &body[..3 * vlen];
+                while let [name, ty, offset, rest @ ..] = elements {
+                    let name = self.strings.plain(*name);
                     // (bits, offset): equal with and without `kind_flag` for
                     // a struct that has no bitfield.
                     let place = if flag != 0 {
                         if offset >> 24 != 0 {
-                            self.holds_bits(self.words[element + 1])?;
+                            self.holds_bits(*ty)?;
                         }
                         u64::from(offset >> 24) << 32 | u64::from(offset & 0x00ff_ffff)
                     } else {
-                        u64::from(offset)
+                        u64::from(*offset)
                     };
-                    let ty = self.reference(self.words[element + 1], look, depth + 1)?;
+                    let ty = self.reference(*ty, look, depth + 1)?;
                     hash.add_member(name, place, ty);
-                    element += 3;
+                    elements = rest;
                 }
             }
             PTR => {
                 let look = look.through_pointer();
-                let target = self.reference(self.words[at + 2], look, depth + 1)?;
+                let target = self.reference(*third, look, depth + 1)?;
                 hash.add_two(plain, target);
             }
             ARRAY => {
-                hash.add_two(plain, u64::from(self.words[at + 5]));
-                let element = self.reference(self.words[at + 3], look, depth + 1)?;
+                let [element, index_type, nelems, ..] = body else {
+                    return Ok(());
+                };
+                hash.add_two(plain, u64::from(*nelems));
+                let element = self.reference(*element, look, depth + 1)?;
                 let mut index = 0;
                 if look == Look::ByName {
-                    index = self.reference(self.words[at + 4], look, depth + 1)?;
+                    index = self.reference(*index_type, look, depth + 1)?;
                     if index == self.reference(self.index_type, look, depth + 1)? {
                         index = 0;
                     }
@@ -111,14 +109,12 @@ impl Surveyor<'_> {
                 hash.add_two(element, index);
             }
             FUNC_PROTO => {
-                let result = self.reference(self.words[at + 2], look, depth + 1)?;
+                let result = self.reference(*third, look, depth + 1)?;
                 hash.add_two(head, result);
-                let mut element = at + 3;
-                let end = element + 2 * vlen;
-                while element < end {
-                    let ty = self.reference(self.words[element + 1], look, depth + 1)?;
-                    hash.add(ty);
-                    element += 2;
+                let mut elements = &body[..2 * vlen];
+                while let [_, ty, rest @ ..] = elements {
+                    hash.add(self.reference(*ty, look, depth + 1)?);
+                    elements = rest;
                 }
             }
             _ => return Err(SurveyError::no_value(id)),
@@ -150,8 +146,7 @@ impl Surveyor<'_> {
         depth: u32,
     ) -> Result<u64, SurveyError> {
         let known = match look {
-            Look::ByName => self.by_name[id as usize],
-            Look::ByValue => self.by_value[id as usize],
+            Look::ByName | Look::ByValue => self.known[id as usize],
             Look::BehindPointer => self.behind_pointer[id as usize],
         };
         if known != 0 {
@@ -170,8 +165,11 @@ impl Surveyor<'_> {
             self.reference(target, look, depth)?
         };
         match look {
-            Look::ByName => self.by_name[id as usize] = hash,
-            Look::ByValue => self.by_value[id as usize] = hash,
+            Look::ByName => self.known[id as usize] = hash,
+            Look::ByValue => {
+                self.known[id as usize] = hash;
+                self.by_value.push(id);
+            }
             Look::BehindPointer => self.behind_pointer[id as usize] = hash,
         }
         Ok(hash)

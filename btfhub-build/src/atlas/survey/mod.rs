@@ -27,16 +27,24 @@ const ENUM64: u32 = 19;
 /// One definition that a kernel holds.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
-    /// Equal exactly when the definitions are, kernel by kernel.
-    pub(super) hash: u128,
+    /// The halves of [`Self::hash`]: a `u128` would make half as much of padding.
+    halves: [u64; 2],
     /// Of kind and essential name.
     group: u64,
-    /// The first type with this definition.
+    /// The type with this definition by which it is described.
     pub(super) id: TypeId,
     /// Whether this stands for the second type that has it. With two of them
     /// a `TypeIdTarget` relocation is refused as ambiguous; more change
     /// nothing.
     pub(super) second: bool,
+}
+
+impl Held {
+    /// Equal exactly when the definitions are, kernel by kernel.
+    pub(super) fn hash(&self) -> u128 {
+        let [high, low] = self.halves;
+        u128::from(high) << 64 | u128::from(low)
+    }
 }
 
 /// The definitions of one kernel in the order of their types.
@@ -63,7 +71,7 @@ impl Survey<'_> {
             let mut held: Vec<(u64, u128, bool)> = survey
                 .held
                 .iter()
-                .map(|held| (held.group, held.hash, held.second))
+                .map(|held| (held.group, held.hash(), held.second))
                 .collect();
             held.sort_by_key(|&(group, ..)| group);
             held
@@ -73,15 +81,15 @@ impl Survey<'_> {
             && in_groups(self) == in_groups(other)
     }
 
-    /// Whether a type, where there is one, is the same definition as another.
-    pub(super) fn is_same(&self, definition: TypeId, other: Option<TypeId>) -> bool {
-        let Some(other) = other else {
-            return false;
+    /// The type by which the definition that a type is was [held](Held::id); none
+    /// for one that is no definition.
+    pub(super) fn described(&self, id: TypeId) -> Option<TypeId> {
+        let listed = self.listed(id)?;
+        let first = match listed.first {
+            0 => listed,
+            first => self.listed(TypeId(first))?,
         };
-        match (self.listed(definition), self.listed(other)) {
-            (Some(a), Some(b)) => a.group == b.group && a.ordinal == b.ordinal,
-            _ => false,
-        }
+        Some(TypeId(first.described))
     }
 
     /// The number of a type's candidate group in this kernel, from 0; none for a
@@ -174,10 +182,12 @@ struct Surveyor<'a> {
     places: Vec<u32>,
     listed: Vec<Listed>,
     groups: Vec<Group>,
-    /// By type id: what has been hashed, 0 where not yet.
-    by_name: Vec<u64>,
-    by_value: Vec<u64>,
+    /// By type id: what has been hashed, 0 where not yet. By value as long as types
+    /// are told apart, then by name.
+    known: Vec<u64>,
     behind_pointer: Vec<u64>,
+    /// What is known by value, mostly of few.
+    by_value: Vec<u32>,
     strings: StringHashes<'a>,
 }
 
@@ -194,9 +204,9 @@ impl<'a> Surveyor<'a> {
             places: vec![0; types],
             listed: Vec::with_capacity(btf.listed().len()),
             groups: Vec::with_capacity(btf.listed().len()),
-            by_name: vec![0; types],
-            by_value: Vec::new(),
+            known: vec![0; types],
             behind_pointer: Vec::new(),
+            by_value: Vec::new(),
             strings: StringHashes::new(btf, key),
         }
     }
@@ -281,9 +291,8 @@ impl<'a> Surveyor<'a> {
             if group.first == group.last {
                 continue;
             }
-            if self.by_value.is_empty() {
-                self.by_value = vec![0; self.by_name.len()];
-                self.behind_pointer = vec![0; self.by_name.len()];
+            if self.behind_pointer.is_empty() {
+                self.behind_pointer = vec![0; self.known.len()];
             }
             let mut place = group.first as usize + 1;
             let mut next = 0;
@@ -313,6 +322,9 @@ impl<'a> Surveyor<'a> {
                 }
             }
         }
+        for id in self.by_value.drain(..) {
+            self.known[id as usize] = 0;
+        }
         Ok(())
     }
 
@@ -341,7 +353,7 @@ impl<'a> Surveyor<'a> {
             } = self.listed[place];
             place += 1;
             let group = self.groups[group as usize].hash;
-            self.by_name[id as usize] = named_hash(self.key, group, ordinal);
+            self.known[id as usize] = named_hash(self.key, group, ordinal);
         }
     }
 
@@ -365,7 +377,7 @@ impl<'a> Surveyor<'a> {
             hash.add(self.strings.plain(self.words[at]));
             self.record(id, Look::ByName, &mut hash, 0)?;
             self.held.push(Held {
-                hash: hash.long(),
+                halves: hash.halves(),
                 group: self.groups[listed.group as usize].hash,
                 id: TypeId(id),
                 second,
