@@ -119,9 +119,9 @@ impl<'s> Sums<'s> {
         let tailored = tailor(&self.subject.relocations, &parsed).expect("a tailored BTF");
         let id = kernel(name);
         (self.writer)
-            .add_kernel(id, tailored.btf.clone())
+            .add_kernel(id, tailored.btf.to_vec())
             .expect("a kernel");
-        self.ours.insert(tailored.btf);
+        self.ours.insert(tailored.btf.to_vec());
     }
 }
 

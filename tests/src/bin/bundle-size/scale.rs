@@ -41,7 +41,7 @@ pub(crate) fn measure(archive: &Path, wanted: usize, subjects: &[Subject]) {
                 let btf = Btf::parse(series.btf()).expect("a BTF");
                 let tailored = subjects.iter().map(|subject| {
                     let tailored = tailor(&subject.relocations, &btf);
-                    tailored.expect("a tailored BTF").btf
+                    tailored.expect("a tailored BTF").btf.to_vec()
                 });
                 current = tailored.collect();
             }
