@@ -1,18 +1,20 @@
 //! Kernels → classes → a bundle, and the proof that it gives every kernel what
 //! its full BTF gives.
 
-use std::collections::{HashMap, HashSet};
+use std::cell::OnceCell;
 use std::sync::Arc;
 
 use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::Writer;
 use btfhub_runtime::{Bundle, ClassId, KernelId};
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use crate::archive::Entry;
 use crate::btf::Btf;
 use crate::cache::Known;
 use crate::error::{Error, ErrorKind};
 use crate::relo::{self, Outcome, Relocations};
+use crate::tailor::Tailor;
 
 /// Distinct tailored BTFs and distinct outcomes, numbered as they come in.
 ///
@@ -96,9 +98,9 @@ pub(crate) fn proven(
     entries: &[Entry],
     classes: &Ordered,
     provenance: Provenance,
-    relocations: &Relocations,
+    tailor: &Tailor<'_>,
 ) -> Result<Vec<u8>, Error> {
-    let mut proof = Proof::new(classes, relocations);
+    let mut proof = Proof::new(classes, tailor);
     let bundle = write(entries, classes, provenance, |class, btf| {
         proof.class(class, btf);
     })?;
@@ -153,42 +155,41 @@ fn write(
 #[derive(Debug)]
 struct Proof<'a> {
     classes: &'a Ordered,
-    relocations: &'a Relocations,
-    outcomes: HashSet<&'a Outcome>,
+    tailor: &'a Tailor<'a>,
+    /// Those of the full BTFs, for what is equal to be held once.
+    outcomes: OnceCell<HashSet<Arc<Outcome>>>,
     /// What the relocations come to with the bundle's classes.
-    again: HashMap<ClassId, Result<Again<'a>, String>>,
-}
-
-/// An outcome of what a bundle gives; held once where a full BTF had the same.
-#[derive(Debug)]
-enum Again<'a> {
-    Same(&'a Outcome),
-    Other(Outcome),
+    again: HashMap<ClassId, Result<Arc<Outcome>, String>>,
 }
 
 impl<'a> Proof<'a> {
     /// For kernels of these classes.
-    fn new(classes: &'a Ordered, relocations: &'a Relocations) -> Self {
+    fn new(classes: &'a Ordered, tailor: &'a Tailor<'a>) -> Self {
         Self {
-            outcomes: classes.outcomes.iter().map(AsRef::as_ref).collect(),
+            outcomes: OnceCell::new(),
             again: HashMap::new(),
             classes,
-            relocations,
+            tailor,
         }
     }
 
     /// Takes in what the bundle gives for a class.
     fn class(&mut self, class: ClassId, btf: &[u8]) {
-        let outcome = Btf::parse(btf)
-            .map_err(|error| error.to_string())
-            .and_then(|btf| {
-                relo::resolve(self.relocations, &btf).map_err(|error| error.to_string())
-            });
-        let again = outcome.map(|outcome| match self.outcomes.get(&outcome) {
-            Some(same) => Again::Same(same),
-            None => Again::Other(outcome),
-        });
+        // The same bytes may have been resolved in this run already.
+        let again = match self.tailor.resolved(btf) {
+            Some(outcome) => Ok(outcome),
+            None => self.resolve(btf),
+        };
         self.again.insert(class, again);
+    }
+
+    fn resolve(&self, btf: &[u8]) -> Result<Arc<Outcome>, String> {
+        let btf = Btf::parse(btf).map_err(|error| error.to_string())?;
+        let outcome = relo::resolve(self.tailor.relocations(), &btf);
+        let outcome = outcome.map_err(|error| error.to_string())?;
+        let known = || self.classes.outcomes.iter().cloned().collect();
+        let same = self.outcomes.get_or_init(known).get(&outcome).cloned();
+        Ok(same.unwrap_or_else(|| outcome.into()))
     }
 
     /// Looks every kernel up in the bundle, all of whose classes were taken in.
@@ -223,15 +224,15 @@ impl<'a> Proof<'a> {
                 continue;
             }
             let again = match self.again.get(&class) {
-                Some(Ok(Again::Same(outcome))) => *outcome,
-                Some(Ok(Again::Other(outcome))) => outcome,
+                Some(Ok(outcome)) => outcome,
                 Some(Err(error)) => return Err(wrong(kernel, error)),
                 None => return Err(wrong(kernel, "its class is not there")),
             };
             let full = self.classes.outcomes.get(place.outcome);
-            let full = full.map(AsRef::as_ref);
-            if full != Some(again) {
-                return Err(wrong(kernel, &difference(full, again, self.relocations)));
+            if full.is_none_or(|full| !Arc::ptr_eq(full, again) && full != again) {
+                let relocations = self.tailor.relocations();
+                let full = full.map(AsRef::as_ref);
+                return Err(wrong(kernel, &difference(full, again, relocations)));
             }
         }
         Ok(())

@@ -205,13 +205,14 @@ impl Builder {
     pub fn generate_with(&self, mut progress: impl FnMut(Progress)) -> Result<Generated, Error> {
         let objects = objects::load(&self.objects)?;
         let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
+        let tailor = Tailor::new(&relocations);
         let chosen = kernels::choose(self)?;
         let Worked {
             kernels,
             classes,
             bad,
             decoded,
-        } = self.work(&relocations, &chosen, &mut progress)?;
+        } = self.work(&tailor, &chosen, &mut progress)?;
         if kernels.is_empty() {
             return Err(bad_entries(&bad, chosen.entries.len()));
         }
@@ -223,7 +224,7 @@ impl Builder {
         });
         let pins = archive::lines(&chosen.pins(), used);
         let provenance = self.provenance(&objects, &relocations, pins);
-        let bundle = classes::proven(&entries, &classes, provenance, &relocations)?;
+        let bundle = classes::proven(&entries, &classes, provenance, &tailor)?;
         let kernels = (entries.into_iter().zip(&classes.places))
             .map(|(entry, place)| Kernel {
                 entry,
@@ -248,16 +249,17 @@ impl Builder {
     /// What the chosen entries come to, as far as the cache does not know it.
     pub(super) fn work(
         &self,
-        relocations: &Relocations,
+        tailor: &Tailor<'_>,
         chosen: &Chosen,
         progress: &mut dyn FnMut(Progress),
     ) -> Result<Worked, Error> {
         let cache = self.cache_dir.as_deref();
-        let (digests, results) = (Digests::open(cache), Results::open(cache, relocations));
+        let results = Results::open(cache, tailor.relocations());
+        let digests = Digests::open(cache);
         let atlases = Atlases::open(cache);
         let work = Work {
             builder: self,
-            tailor: Tailor::new(relocations),
+            tailor,
             chosen,
             digests: &digests,
             results: &results,

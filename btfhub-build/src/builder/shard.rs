@@ -7,6 +7,7 @@ use crate::classes;
 use crate::error::Error;
 use crate::relo::Relocations;
 use crate::shard::{List, Row, Shard, ShardFile};
+use crate::tailor::Tailor;
 
 impl Builder {
     /// Does a part of what [`generate`](Self::generate) does, for
@@ -40,6 +41,7 @@ impl Builder {
     ) -> Result<ShardFile, Error> {
         let objects = objects::load(&self.objects)?;
         let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
+        let tailor = Tailor::new(&relocations);
         let mut chosen = kernels::choose(self)?;
         let all = chosen.entries.iter();
         let list = List::of(all.map(|chosen| (chosen.archive, &chosen.entry, chosen.entry.size())));
@@ -50,11 +52,11 @@ impl Builder {
             classes,
             bad,
             ..
-        } = self.work(&relocations, &chosen, &mut progress)?;
+        } = self.work(&tailor, &chosen, &mut progress)?;
         let entries = chosen.used(&kernels);
         let mut provenance = self.provenance(&objects, &relocations, Vec::new());
         provenance.partial = true;
-        let bundle = classes::proven(&entries, &classes, provenance, &relocations)?;
+        let bundle = classes::proven(&entries, &classes, provenance, &tailor)?;
 
         let mut used = kernels.into_iter().peekable();
         let mut bad = bad.iter();

@@ -21,7 +21,7 @@ use crate::tailor::Tailor;
 #[derive(Debug)]
 pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
-    pub(super) tailor: Tailor<'a>,
+    pub(super) tailor: &'a Tailor<'a>,
     pub(super) chosen: &'a Chosen,
     pub(super) digests: &'a Digests,
     pub(super) results: &'a Results,
@@ -180,13 +180,13 @@ impl Work<'_> {
         kernels: &[(usize, InAtlas)],
         came: &mut Collected<'_>,
     ) -> Result<(), Error> {
-        let parts = Parts::new(atlas, &self.tailor, kernels)?;
+        let parts = Parts::new(atlas, self.tailor, kernels)?;
         queue::run(
             self.threads(),
             parts.list.len(),
             |number| {
                 let part = parts.list.get(number)?;
-                Some((part, parts.work(part, &self.tailor)))
+                Some((part, parts.work(part, self.tailor)))
             },
             |_, worked| {
                 let Some((part, known)) = worked else {

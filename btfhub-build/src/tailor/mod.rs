@@ -142,6 +142,12 @@ impl<'a> Tailor<'a> {
         }))
     }
 
+    /// What the relocations come to with a tailored BTF that was proven.
+    pub(crate) fn resolved(&self, btf: &[u8]) -> Option<Arc<Outcome>> {
+        let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
+        resolved.get(btf).cloned().flatten()
+    }
+
     /// `bytes`, if they give the outcome that the full BTF gives. What was proven
     /// before is handed out again, and so is held once.
     fn proven(&self, bytes: Vec<u8>, outcome: &Outcome) -> Option<Tailored> {

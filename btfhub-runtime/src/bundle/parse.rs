@@ -4,8 +4,9 @@
 //! kept as bytes: nothing here needs to be refused, and nothing is trusted, for
 //! the writer compares what the finished bundle gives back.
 
-use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
+
+use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::class::WantedClass;
 use super::definition::{ARRAY, Definition, FUNC, Item, ItemShape, Shape, TYPE_TAG, Type};
@@ -141,10 +142,16 @@ impl Image {
         };
         let types_end = HEADER_LEN.checked_add(place(word(12)?))?;
         let strings = btf.get(types_end..)?;
+        // By offset, once asked for: most are asked for again.
+        let mut names = vec![None; strings.len()];
         let mut name = |offset: u32| -> Option<u32> {
-            let tail = strings.get(place(offset)..)?;
-            let len = tail.iter().position(|b| *b == 0)?;
-            Some(numbers.name(tail.get(..len)?))
+            let known = names.get_mut(place(offset))?;
+            if known.is_none() {
+                let tail = strings.get(place(offset)..)?;
+                let len = tail.iter().position(|b| *b == 0)?;
+                *known = Some(numbers.name(tail.get(..len)?));
+            }
+            *known
         };
         let mut records = Vec::new();
         let mut at = HEADER_LEN;
