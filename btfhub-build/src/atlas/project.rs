@@ -7,6 +7,7 @@
 
 use std::collections::BTreeMap;
 use std::ops::Range;
+use std::rc::Rc;
 
 use foldhash::{HashMap, HashMapExt as _};
 
@@ -98,8 +99,8 @@ struct Projection<'a> {
     stubs: BTreeMap<Name, Option<TypeId>>,
     /// By number.
     strings: Vec<Option<StrOffset>>,
-    anonymous: Vec<TypeRecord>,
-    known: HashMap<TypeRecord, TypeId>,
+    anonymous: Vec<Rc<TypeRecord>>,
+    known: HashMap<Rc<TypeRecord>, TypeId>,
     first_anonymous: u32,
     index_type: TypeId,
     writer: BtfWriter,
@@ -347,7 +348,8 @@ impl<'a> Projection<'a> {
         }
         let count = u32::try_from(self.anonymous.len()).unwrap_or(u32::MAX);
         let id = TypeId(self.first_anonymous.saturating_add(count));
-        self.anonymous.push(record.clone());
+        let record = Rc::new(record);
+        self.anonymous.push(Rc::clone(&record));
         self.known.insert(record, id);
         id
     }

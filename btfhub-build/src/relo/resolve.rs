@@ -353,6 +353,13 @@ impl Outcome {
 /// Turns bit offsets into their ranks among the candidates of a group, for each
 /// relocation.
 fn rank_places(candidates: &mut [Candidate]) {
+    // Mostly there is one, which has none to agree with.
+    if let [only] = candidates {
+        for found in only.results.iter_mut().flatten().flatten() {
+            found.place = 0;
+        }
+        return;
+    }
     let count = candidates.first().map_or(0, |first| first.results.len());
     let mut seen: HashMap<u32, u32> = HashMap::new();
     for number in 0..count {

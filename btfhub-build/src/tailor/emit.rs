@@ -6,6 +6,8 @@
 //! over the named ones completes them, equal ones once. Strings stand in order
 //! of first use.
 
+use std::rc::Rc;
+
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::keep::{Keep, Long, Spot};
@@ -105,10 +107,10 @@ fn emit_without(
             }
         });
     }
-    records.append(&mut emitter.anonymous);
 
     let mut writer = BtfWriter::new(btf.endian());
-    for record in &records {
+    let anonymous = emitter.anonymous.iter().map(AsRef::as_ref);
+    for record in records.iter().chain(anonymous) {
         record.write(&mut writer);
     }
     let is_fixed = |id: &TypeId| keep.roots.contains(id) || keep.long == Some(Long::Kernels(*id));
@@ -221,8 +223,8 @@ struct Emitter<'a> {
     replaced: &'a Replaced,
     /// New ids of named types.
     ids: HashMap<TypeId, TypeId>,
-    anonymous: Vec<Record<'a>>,
-    known: HashMap<Record<'a>, TypeId>,
+    anonymous: Vec<Rc<Record<'a>>>,
+    known: HashMap<Rc<Record<'a>>, TypeId>,
     /// What was referred to before: types lead to others in exponentially many
     /// ways.
     references: HashMap<(Spot, MemberUse, bool), TypeId>,
@@ -244,7 +246,8 @@ impl<'a> Emitter<'a> {
             self.first_anonymous
                 .checked_add(u32::try_from(self.anonymous.len()).ok()?)?,
         );
-        self.known.insert(record.clone(), id);
+        let record = Rc::new(record);
+        self.known.insert(Rc::clone(&record), id);
         self.anonymous.push(record);
         Some(id)
     }

@@ -151,6 +151,9 @@ impl Keep {
                 }
                 *seen += 1;
             }
+            if wanted.len() == group.candidates.len() {
+                continue;
+            }
             let wanted: HashSet<TypeId> = wanted.iter().map(|candidate| candidate.id).collect();
             spare.extend(
                 group
