@@ -52,11 +52,13 @@ enum Node {
     Pointer(Option<usize>),
     Array {
         element: Option<usize>,
+        index: Option<usize>,
         len: u32,
     },
     Composite {
         union: bool,
         name: &'static str,
+        size: u32,
         members: Vec<Field>,
     },
     Enum {
@@ -89,8 +91,23 @@ struct Field {
 pub struct Graph(Vec<Node>);
 
 const NAMES: &[&str] = &["s", "t", "s___a", "s___b", "t___a___b", "", "___s", "s___"];
+/// Bytes of structs and unions; of the largest one four are too many for libbpf.
+const SIZES: &[u32] = &[24, 24, 8, 16, 1, 0, 0x4000_0000];
+/// One is too large: libbpf takes it for an error that has no name.
+const NO_SIZE: u32 = 0x8000_0000;
 const MEMBERS: &[&str] = &["x", "y", "", "z", "x___a"];
 const VALUES: &[&str] = &["A", "B", "A___1", "B___2", "C", ""];
+
+macro_rules! flavors {
+    ($($name:literal)*) => {
+        &[$([$name, concat!($name, "___1"), concat!($name, "___1___2")]),*]
+    };
+}
+
+/// Names that are told apart, each with flavors.
+const APART: &[[&str; 3]] = flavors!(
+    "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "u" "v"
+);
 const LINKS: &[u32] = &[
     kind::TYPEDEF,
     kind::CONST,
@@ -141,11 +158,13 @@ impl Graph {
             6 => Node::Pointer(any(choices)),
             7 | 8 => Node::Array {
                 element: choices.below(before + 1).checked_sub(1),
+                index: choices.below(before + 1).checked_sub(1),
                 len: choices.pick(&[0, 1, 2, 3, 0x4000_0000]),
             },
             9..=12 => Node::Composite {
                 union: choices.below(4) == 3,
                 name: choices.pick(NAMES),
+                size: choices.pick(SIZES),
                 members: (0..choices.below(5))
                     .map(|_| Field::any(choices, total))
                     .collect(),
@@ -201,6 +220,82 @@ impl Graph {
         graph
     }
 
+    /// With a struct of an array of structs: at its end or not, with or without
+    /// elements, through typedefs.
+    #[must_use]
+    pub fn with_array(mut self, choices: &mut Choices<'_>) -> Self {
+        let composite = |node: &Node| matches!(node, Node::Composite { .. });
+        let mut to = self.0.iter().rposition(composite);
+        for of_array in [false, true, choices.flag()] {
+            if choices.flag() {
+                self.0.push(Node::Link {
+                    of: kind::TYPEDEF,
+                    name: "t",
+                    to,
+                });
+                to = Some(self.0.len() - 1);
+            }
+            if of_array {
+                self.0.push(Node::Array {
+                    element: to,
+                    index: None,
+                    len: choices.pick(&[2, 0, 3, 1]),
+                });
+                to = Some(self.0.len() - 1);
+            }
+        }
+        let total = self.0.len();
+        let mut members: Vec<Field> = (0..choices.below(4))
+            .map(|_| Field::any(choices, total))
+            .collect();
+        let at = choices.below(members.len() + 1);
+        let array = Field {
+            ty: to,
+            bits: 0,
+            ..Field::any(choices, total)
+        };
+        members.insert(at, array);
+        self.0.push(Node::Composite {
+            union: false,
+            name: "s",
+            size: choices.pick(SIZES),
+            members,
+        });
+        self.settle_bitfields();
+        self
+    }
+
+    /// The same types, each with a name of its own where it has one.
+    #[must_use]
+    pub fn apart(mut self) -> Self {
+        for (node, names) in self.0.iter_mut().zip(APART.iter().cycle()) {
+            if let Node::Link { name, .. }
+            | Node::Composite { name, .. }
+            | Node::Enum { name, .. }
+            | Node::Forward { name, .. } = node
+            {
+                if !name.is_empty() {
+                    *name = names[name.matches("___").count().min(2)];
+                }
+            }
+        }
+        self
+    }
+
+    /// A graph that differs from this one in a few places at most.
+    #[must_use]
+    pub fn neighbour(&self, choices: &mut Choices<'_>) -> Self {
+        let mut graph = self.clone();
+        for _ in 0..1 + choices.below(3) {
+            let at = choices.below(graph.0.len());
+            match &mut graph.0[at] {
+                Node::Composite { size, .. } if choices.below(16) == 15 => *size = NO_SIZE,
+                _ => graph.change(choices, at),
+            }
+        }
+        graph
+    }
+
     fn change(&mut self, choices: &mut Choices<'_>, at: usize) {
         let total = self.0.len();
         match &mut self.0[at] {
@@ -208,7 +303,10 @@ impl Graph {
                 *size = choices.pick(&[8, 4, 2, 1]);
                 *encoding = choices.pick(&[0, 1, 2]);
             }
-            Node::Array { len, .. } => *len = choices.pick(&[0, 1, 2, 5]),
+            Node::Array { len, index, .. } => match choices.below(4) {
+                0 => *index = choices.below(total + 1).checked_sub(1),
+                _ => *len = choices.pick(&[0, 1, 2, 5]),
+            },
             Node::Pointer(to) => *to = choices.below(total + 1).checked_sub(1),
             Node::Forward { union, .. } => *union = !*union,
             Node::Enum {
@@ -232,7 +330,8 @@ impl Graph {
                 members,
                 union,
                 name,
-            } => match choices.below(10) {
+                size,
+            } => match choices.below(11) {
                 0 => members.insert(0, Field::any(choices, total)),
                 1 => members.reverse(),
                 2 => {
@@ -245,6 +344,7 @@ impl Graph {
                     let outer = Node::Composite {
                         union: choices.flag(),
                         name: std::mem::take(name),
+                        size: choices.pick(SIZES),
                         members: vec![
                             Field {
                                 name: "",
@@ -257,7 +357,8 @@ impl Graph {
                     };
                     self.0.push(outer);
                 }
-                5 | 6 => {
+                5 => *size = choices.pick(SIZES),
+                6 | 7 => {
                     let count = members.len();
                     if let Some(field) = members.get_mut(choices.below(count)) {
                         field.name = choices.pick(MEMBERS);
@@ -273,7 +374,8 @@ impl Graph {
                     }
                 }
             },
-            Node::Float(_) | Node::Link { .. } => {}
+            Node::Link { to, .. } => *to = choices.below(total + 1).checked_sub(1),
+            Node::Float(size) => *size = choices.pick(&[8, 4]),
         }
         self.settle_cycles();
         self.settle_bitfields();
@@ -302,6 +404,8 @@ impl Graph {
                     back(result);
                     params.iter_mut().for_each(back);
                 }
+                Node::Link { to, .. } => back(to),
+                Node::Array { index, .. } => back(index),
                 _ => {}
             }
         }
@@ -363,10 +467,15 @@ impl Graph {
                 Node::Float(size) => btf.float("float", *size),
                 Node::Link { of, name, to } => btf.reference(*of, name, id(*to)),
                 Node::Pointer(to) => btf.pointer(id(*to)),
-                Node::Array { element, len } => btf.array(id(*element), 0, *len),
+                Node::Array {
+                    element,
+                    index,
+                    len,
+                } => btf.array(id(*element), id(*index), *len),
                 Node::Composite {
                     union,
                     name,
+                    size,
                     members,
                 } => {
                     let members: Vec<Member<'_>> = members
@@ -377,7 +486,7 @@ impl Graph {
                         })
                         .collect();
                     let of = if *union { kind::UNION } else { kind::STRUCT };
-                    btf.composite(of, name, 24, &members)
+                    btf.composite(of, name, *size, &members)
                 }
                 Node::Enum {
                     wide: true,
@@ -472,7 +581,10 @@ impl Graph {
     fn root(&self, choices: &mut Choices<'_>) -> usize {
         let mut root = 0;
         for _ in 0..6 {
-            root = choices.below(self.0.len());
+            root = match choices.below(3) {
+                0 => self.0.len() - 1,
+                _ => choices.below(self.0.len()),
+            };
             let fits = match &self.0[root] {
                 Node::Composite { members, name, .. } => !members.is_empty() && !name.is_empty(),
                 node => !node.name().is_empty() && choices.below(3) == 0,
@@ -507,7 +619,7 @@ impl Graph {
                     named |= !members[step].name.is_empty();
                     (step, members[step].ty)
                 }
-                Some(Node::Array { element, len }) if !may_end => {
+                Some(Node::Array { element, len, .. }) if !may_end => {
                     let end = (*len as usize).clamp(1, 4);
                     (choices.below(end), *element)
                 }

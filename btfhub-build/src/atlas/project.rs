@@ -237,7 +237,15 @@ impl<'a> Projection<'a> {
         };
         let (kind, text) = scope.atlas.title(name.group)?;
         if fate.is_none_or(|fate| fate.extent == Some(Extent::Stub)) {
-            let offset = self.writer.string(text);
+            let flavored = match fate {
+                Some(_) => self.definition(name)?.1.flavored,
+                None => 0,
+            };
+            let offset = if flavored == 0 {
+                self.writer.string(text)
+            } else {
+                self.string(flavored)?
+            };
             return Ok(TypeRecord::new(kind, offset));
         }
         let (group, variant) = self.definition(name)?;

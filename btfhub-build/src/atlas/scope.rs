@@ -1,6 +1,8 @@
 //! The part of an atlas that some names reach, and the BTF of a kernel cut
 //! down to it.
 
+use foldhash::{HashSet, HashSetExt as _};
+
 use super::decode::Group;
 use super::definition::{Element, body_len, elements, inline_kind, shape, split, type_len};
 use super::demand::Demand;
@@ -255,6 +257,8 @@ impl Atlas {
         for number in self.common_types() {
             open.push((self.group_of(number)?, Reach::Value));
         }
+        // Groups whose name is all that was asked of them so far.
+        let mut plain = HashSet::new();
         // By definition the group that was narrowed since it was last asked
         // which kernels have several of it.
         let mut narrowed = Vec::new();
@@ -272,7 +276,15 @@ impl Atlas {
                 } else {
                     let (kind, _) = self.title(number)?;
                     if kind.is_composite() && !value {
-                        // Kind and name are all that counts.
+                        // Kind and name are all that counts; mostly that is the
+                        // group's.
+                        if plain.insert(number) {
+                            let whole = Reached::whole(self, number, value)?;
+                            let mut variants = whole.group.variants.iter();
+                            if variants.any(|variant| variant.flavored != 0) {
+                                groups.insert(whole);
+                            }
+                        }
                         continue;
                     }
                     groups.insert(match &mut narrow {

@@ -108,6 +108,8 @@ impl Trace {
     }
 
     pub(super) fn index_tried(&mut self, owner: Place, member: u32) {
+        // So its number must not be given to another place.
+        self.places.settle();
         self.indexed.push((owner, member));
     }
 
