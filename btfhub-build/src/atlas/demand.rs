@@ -19,8 +19,10 @@ use crate::relo::{Accessor, ReloKind, Relocation, Relocations, Spec};
 /// room for 64 steps, those through members without a name included: which member
 /// they fail at then depends on the members before it.
 const MAX_ACCESSORS: usize = 32;
-/// Elements looked at; all of libbpf-tools in 65 kernels take some 300,000.
-const MAX_STEPS: u64 = 1 << 26;
+/// Definitions and their elements looked at, and ways from one type to another.
+/// Beyond them all of a definition counts, which is right as well.
+const MAX_STEPS: u64 = 1 << 22;
+const MAX_WAYS: usize = 1 << 20;
 
 /// What is looked for in each group.
 #[derive(Debug)]
@@ -126,7 +128,7 @@ impl<'a> Demand<'a> {
             }
         }
         demand.follow()?;
-        Ok((demand.steps <= MAX_STEPS).then_some(demand))
+        Ok((!demand.is_too_much()).then_some(demand))
     }
 
     /// Whether any member of a group is looked for.
@@ -161,6 +163,10 @@ impl<'a> Demand<'a> {
         self.groups.remove(&number)
     }
 
+    fn is_too_much(&self) -> bool {
+        self.steps > MAX_STEPS || self.open.len() > MAX_WAYS
+    }
+
     fn name(&mut self, name: &'a [u8]) {
         let next = u32::try_from(self.names.len()).unwrap_or(u32::MAX);
         self.names.entry(name).or_insert(next);
@@ -188,7 +194,8 @@ impl<'a> Demand<'a> {
             if !seen.insert((number, rest)) {
                 continue;
             }
-            if self.steps > MAX_STEPS {
+            if self.is_too_much() || seen.len() > MAX_WAYS {
+                self.steps = u64::MAX;
                 break;
             }
             let group = match self.groups.remove(&number) {
@@ -196,6 +203,7 @@ impl<'a> Demand<'a> {
                 None => self.atlas.group(number)?,
             };
             for variant in &group.variants {
+                self.steps = self.steps.saturating_add(1);
                 let body = group.body(variant);
                 match variant.kind {
                     Kind::Typedef => {
@@ -285,6 +293,9 @@ impl<'a> Demand<'a> {
         };
         for member in elements(kind, body) {
             self.steps = self.steps.saturating_add(1);
+            if self.is_too_much() {
+                break;
+            }
             match self.know(member.name)? {
                 Known::Empty => self.ty(group, member.ty, rest)?,
                 Known::Name(found) if found == name => self.ty(group, member.ty, behind)?,

@@ -62,7 +62,11 @@ impl Matcher<'_> {
                         how.offset = true;
                     }
                 }
-                self.mark_end(candidate, &spec, MemberUse::ALL);
+                // Of the candidate the size, if it was that of which libbpf asked;
+                // not where it ran out of steps in structs without a name.
+                if spec.named.is_some() || spec.raw_len <= 1 {
+                    self.mark_end(candidate, &spec, MemberUse::ALL);
+                }
             }
         }
         result
@@ -152,11 +156,9 @@ impl Matcher<'_> {
         while index < ty.vlen() {
             self.trace.step()?;
             if spec.raw_len == SPEC_MAX_LEN {
+                // Whatever it is called: libbpf does not come to its name.
                 let owner = self.trace.place(at.way);
-                self.trace.mark(Mark::AtLeast {
-                    owner,
-                    elements: index + 1,
-                });
+                self.trace.mark(Mark::OneMore(owner));
                 return Err(Errno::TooBig.into());
             }
             let target_name = self.btf.string_tail(ty.member_name(index));

@@ -35,6 +35,8 @@ pub(crate) enum Mark {
         /// Members or enumerators.
         elements: u32,
     },
+    /// That the struct or union has another member behind those that are kept.
+    OneMore(Place),
     /// What this pointer or function prototype refers to.
     Referenced(Place),
 }

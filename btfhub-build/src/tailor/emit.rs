@@ -453,7 +453,8 @@ impl<'a> Emitter<'a> {
                 && index.checked_add(1) != Some(vlen)
                 && is_empty_array(self.btf, member.ty)?;
         }
-        if may_become_flexible {
+        // A nameless member of no type is never found.
+        if may_become_flexible || self.keep.has_one_more(spot) {
             members.push(NewMember {
                 name: b"",
                 ty: TypeId::VOID,

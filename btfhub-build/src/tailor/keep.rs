@@ -23,6 +23,8 @@ pub(super) struct Keep {
     members: HashMap<Place, BTreeMap<u32, MemberUse>>,
     enumerators: HashMap<Place, BTreeMap<u32, bool>>,
     at_least: HashMap<Place, u32>,
+    /// Structs and unions of which it counts that they have another member.
+    one_more: HashSet<Place>,
     /// Types whose size counts.
     sized: HashSet<Place>,
     /// Pointers and prototypes of which it counts what they refer to.
@@ -228,6 +230,9 @@ impl Keep {
                     let least = self.at_least.entry(owner).or_default();
                     *least = elements.max(*least);
                 }
+                Mark::OneMore(owner) => {
+                    self.one_more.insert(owner);
+                }
                 Mark::Referenced(id) => {
                     self.referenced.insert(id);
                 }
@@ -343,6 +348,12 @@ impl Keep {
     /// where the size of what is of it does.
     pub(super) fn is_sized(&self, spot: Spot) -> bool {
         spot.place.is_some_and(|place| self.sized.contains(&place))
+    }
+
+    /// Whether it counts that it has another member behind those that are kept.
+    pub(super) fn has_one_more(&self, spot: Spot) -> bool {
+        let has = |place| self.one_more.contains(&place);
+        spot.place.is_some_and(has)
     }
 
     /// Whether an index was tried into this member.

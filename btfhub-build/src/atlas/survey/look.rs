@@ -48,6 +48,7 @@ impl Surveyor<'_> {
             FLOAT => hash.add_two(plain, size),
             FWD => hash.add(plain | flag << 31),
             TYPEDEF => {
+                measurable(words, self.index, id)?;
                 let target = self.reference(*third, look, depth + 1)?;
                 hash.add_two(plain, target);
             }
@@ -227,9 +228,10 @@ pub(super) fn is_qualifier(kind: u32) -> bool {
 pub(super) fn skip(
     words: &[u32],
     index: &[u32],
-    mut id: u32,
+    first: u32,
     typedefs: bool,
 ) -> Result<u32, SurveyError> {
+    let mut id = first;
     let mut steps = 0;
     while id != 0 {
         let at = index[id as usize - 1] as usize;
@@ -240,16 +242,50 @@ pub(super) fn skip(
             _ => false,
         };
         if !step {
+            if steps > 0 && matches!(kind, TYPEDEF | ARRAY) {
+                measurable(words, index, first)?;
+            }
             return Ok(id);
         }
         id = words[at + 2];
         steps += 1;
         if steps > MAX_CHAIN {
-            return Err(SurveyError::new(
-                id,
-                "lies in a chain of more than 31 typedefs and qualifiers",
-            ));
+            return Err(too_long(id));
         }
     }
     Ok(0)
+}
+
+/// `btf__resolve_size` goes on through typedefs, qualifiers and arrays alike, so
+/// many steps and no more: without the qualifiers it might come to an end.
+fn measurable(words: &[u32], index: &[u32], first: u32) -> Result<(), SurveyError> {
+    let mut id = first;
+    let mut qualified = false;
+    for _ in 0..=MAX_CHAIN {
+        if id == 0 {
+            return Ok(());
+        }
+        let at = index[id as usize - 1] as usize;
+        let kind = (words[at + 1] >> 24) & 0x7f;
+        id = match kind {
+            ARRAY => words[at + 3],
+            TYPEDEF => words[at + 2],
+            _ if is_qualifier(kind) => {
+                qualified = true;
+                words[at + 2]
+            }
+            _ => return Ok(()),
+        };
+    }
+    if qualified {
+        return Err(too_long(first));
+    }
+    Ok(())
+}
+
+fn too_long(id: u32) -> SurveyError {
+    SurveyError::new(
+        id,
+        "lies in a chain of more than 31 typedefs, qualifiers and arrays",
+    )
 }
