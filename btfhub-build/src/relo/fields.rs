@@ -156,9 +156,21 @@ impl Matcher<'_> {
         while index < ty.vlen() {
             self.trace.step()?;
             if spec.raw_len == SPEC_MAX_LEN {
-                // Whatever it is called: libbpf does not come to its name.
+                // Whatever it is called: libbpf does not come to its name. aya-obj,
+                // which counts otherwise, may.
                 let owner = self.trace.place(at.way);
-                self.trace.mark(Mark::OneMore(owner));
+                while index < ty.vlen()
+                    && !is_string(self.btf.string_tail(ty.member_name(index)), name)
+                {
+                    self.trace.step()?;
+                    index += 1;
+                }
+                self.trace.mark(if index < ty.vlen() {
+                    let how = MemberUse::default();
+                    Mark::Member { owner, index, how }
+                } else {
+                    Mark::OneMore(owner)
+                });
                 return Err(Errno::TooBig.into());
             }
             let target_name = self.btf.string_tail(ty.member_name(index));
