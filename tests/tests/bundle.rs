@@ -5,7 +5,7 @@ mod bundling;
 use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::{WriteError, Writer};
 use btfhub_runtime::{Arch, Bundle, KernelId};
-use btfhub_tests::btf_builder::BtfBuilder;
+use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
 use bundling::{all_kinds, kernel, provenance, series, write};
 
 fn samples() -> Vec<(KernelId<'static>, Vec<u8>)> {
@@ -160,6 +160,50 @@ fn neighbours_cost_little() {
         ten - one < 9 * btf / 20,
         "{} bytes for nine neighbours",
         ten - one
+    );
+}
+
+/// Classes that are too large for a block of many: what they share is written
+/// once all the same.
+#[test]
+fn neighbours_of_a_large_class_cost_little() {
+    const TYPES: u32 = 1500;
+    const CHANGES: u32 = 6;
+    // Each its own of the changes.
+    let class = |changes: u32| {
+        let mut btf = BtfBuilder::new();
+        for i in 0..TYPES {
+            let moved = if i < CHANGES { changes >> i & 1 } else { 0 };
+            let name = format!("kernel_type_{i:04}");
+            btf.string(&name);
+            let members: Vec<String> = (0..4).map(|n| format!("field_{i}_{n}")).collect();
+            let members: Vec<_> = (members.iter().zip(0..))
+                .map(|(name, n)| member(name, TYPES + 1, 64 * (n + moved) + 8 * (i % 3)))
+                .collect();
+            btf.structure(&name, 0, &members);
+        }
+        btf.int("", 4, INT_SIGNED);
+        btf.finish()
+    };
+    let size = |classes: u32| {
+        let releases: Vec<String> = (0..classes).map(|i| format!("5.4.0-{i}")).collect();
+        let kernels: Vec<_> = (releases.iter().zip(0..))
+            .map(|(release, changes)| {
+                let id = KernelId {
+                    release,
+                    ..kernel("x86_64", "ubuntu", "20.04", "")
+                };
+                (id, class(changes))
+            })
+            .collect();
+        write(&kernels).len()
+    };
+    let (one, all) = (size(1), size(1 << CHANGES));
+    assert!(
+        all - one < 4 << CHANGES,
+        "{} bytes for {} neighbours",
+        all - one,
+        (1 << CHANGES) - 1
     );
 }
 

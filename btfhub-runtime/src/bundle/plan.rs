@@ -13,8 +13,8 @@ use super::library::{Class, Library, Wanted};
 use super::model::count;
 use super::parse::Numbers;
 
-/// Bits to be decoded for one class, root and block together; a bit takes some
-/// 40 ns.
+/// Bits to be decoded for one class, root and block together, unless a class alone
+/// takes more; a bit takes some 40 ns.
 const CLASS_BITS: usize = 14_000;
 /// Of these, what the root may take when there are other blocks.
 const ROOT_BITS: usize = CLASS_BITS / 2;
@@ -32,7 +32,7 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
         let mut block = root.child();
         for at in rest {
             block.push(&plan, at);
-            if root.bits + block.encoder.bits() >= CLASS_BITS {
+            if block.encoder.bits() >= root.room() {
                 let full = core::mem::replace(&mut block, root.child());
                 others.push(full.finish()?);
             }
@@ -268,6 +268,16 @@ impl Root {
             bits: block.encoder.bits(),
             classes: block.classes.iter().copied().collect(),
             block,
+        }
+    }
+
+    /// Bits for a block beside it. What classes share is coded once a block: where
+    /// one class takes more than all should, blocks of a few bits each would only
+    /// make the bundle many times as large.
+    fn room(&self) -> usize {
+        match CLASS_BITS.checked_sub(self.bits) {
+            Some(left) => left,
+            None => self.bits / 2,
         }
     }
 
