@@ -51,7 +51,8 @@ pub(super) fn project(scope: &Scope<'_>, holding: &Holding) -> Result<Vec<u8>, A
         rearranged: BTreeMap::new(),
         fates: vec![Fate::default(); holding.held.len()],
         stubs: BTreeMap::new(),
-        strings: vec![None; scope.atlas.string_count() as usize],
+        strings: vec![0; scope.atlas.string_count() as usize],
+        title: None,
         anonymous: Vec::new(),
         known: HashMap::new(),
         first_anonymous: 0,
@@ -97,8 +98,10 @@ struct Projection<'a> {
     fates: Vec<Fate>,
     /// Of those behind pointers that are in no group of the scope.
     stubs: BTreeMap<Name, Option<TypeId>>,
-    /// By number.
-    strings: Vec<Option<StrOffset>>,
+    /// Offsets by number; 0 of those that were not needed yet, and of the empty one.
+    strings: Vec<u32>,
+    /// The group that was named last, and where its name stands.
+    title: Option<(u32, StrOffset)>,
     anonymous: Vec<Rc<TypeRecord>>,
     known: HashMap<Rc<TypeRecord>, TypeId>,
     first_anonymous: u32,
@@ -171,14 +174,18 @@ impl<'a> Projection<'a> {
     }
 
     fn write(mut self) -> Result<Vec<u8>, AtlasError> {
-        let mut names: Vec<Name> = self.stubs.keys().copied().collect();
+        let mut names = Vec::new();
         for (reached, range) in self.scope.groups.list().zip(&self.ranges) {
             let fates = self.fates.get(range.clone()).unwrap_or_default();
             let written = (0..).zip(fates).filter(|(_, fate)| fate.extent.is_some());
             let group = reached.number;
             names.extend(written.map(|(ordinal, _)| Name { group, ordinal }));
         }
-        names.sort_unstable();
+        // They ascend by group, and ordinal.
+        if !self.stubs.is_empty() {
+            names.extend(self.stubs.keys());
+            names.sort_unstable();
+        }
         let pointer = match self.holding.pointer_int {
             Some(definition) => Some(self.name_of(definition)?.group),
             None => None,
@@ -242,7 +249,7 @@ impl<'a> Projection<'a> {
                 None => 0,
             };
             let offset = if flavored == 0 {
-                self.writer.string(text)
+                self.title(name.group, text)
             } else {
                 self.string(flavored)?
             };
@@ -250,7 +257,7 @@ impl<'a> Projection<'a> {
         }
         let (group, variant) = self.definition(name)?;
         let offset = if variant.flavored == 0 {
-            self.writer.string(text)
+            self.title(name.group, text)
         } else {
             self.string(variant.flavored)?
         };
@@ -362,9 +369,22 @@ impl<'a> Projection<'a> {
         id
     }
 
+    /// The name of a group, written for the first of its types.
+    fn title(&mut self, group: u32, text: &[u8]) -> StrOffset {
+        match self.title {
+            Some((known, offset)) if known == group => offset,
+            _ => {
+                let offset = self.writer.new_string(text);
+                self.title = Some((group, offset));
+                offset
+            }
+        }
+    }
+
     fn string(&mut self, number: u32) -> Result<StrOffset, AtlasError> {
-        if let Some(&Some(offset)) = self.strings.get(number as usize) {
-            return Ok(offset);
+        match self.strings.get(number as usize) {
+            None | Some(0) => {}
+            Some(&offset) => return Ok(StrOffset(offset)),
         }
         let string = self.scope.atlas.string(number)?;
         let offset = if string.is_empty() {
@@ -373,7 +393,7 @@ impl<'a> Projection<'a> {
             self.writer.new_string(string)
         };
         if let Some(slot) = self.strings.get_mut(number as usize) {
-            *slot = Some(offset);
+            *slot = offset.0;
         }
         Ok(offset)
     }
@@ -399,10 +419,16 @@ impl<'a> Projection<'a> {
     /// The candidates of a group in the kernel's order, some of them twice.
     fn sequence(&self, group: u32) -> Result<Vec<Name>, AtlasError> {
         let (place, reached) = self.scope.groups.get(group).ok_or_else(absent)?;
-        let candidates = self.candidates(place).iter().copied();
-        let ordinals: HashMap<u32, u32> = candidates.zip(0..).collect();
         let count = reached.group.variants.len();
         let sequence = self.holding.sequence(reached.first_definition, count);
+        let candidates = self.candidates(place);
+        if let ([only], [candidate]) = (&sequence[..], candidates) {
+            // As with nearly all.
+            if only == candidate {
+                return Ok(vec![Name { group, ordinal: 0 }]);
+            }
+        }
+        let ordinals: HashMap<u32, u32> = candidates.iter().copied().zip(0..).collect();
         let names = sequence.into_iter().map(|definition| {
             let ordinal = ordinals.get(&definition).copied();
             Ok(Name {

@@ -1,6 +1,9 @@
 //! Type records → bytes.
 
-use foldhash::HashMap;
+use std::hash::BuildHasher as _;
+
+use foldhash::fast::RandomState;
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::header::{Endian, LAYOUT_HEADER, MAGIC, SHORT_HEADER};
 use super::kind::{ELEMENT_WORDS, FIXED_WORDS, KNOWN_KINDS, Kind, VLEN_MASK};
@@ -23,7 +26,9 @@ pub struct BtfWriter {
     words: Vec<u32>,
     types: u32,
     strings: Vec<u8>,
-    offsets: HashMap<Vec<u8>, StrOffset>,
+    /// By hash; where another string has it, by the next number that is free.
+    offsets: HashMap<u64, StrOffset>,
+    hasher: RandomState,
 }
 
 /// One type to write: the words of `struct btf_type` and what follows.
@@ -99,18 +104,31 @@ impl BtfWriter {
             words: Vec::new(),
             types: 0,
             strings: vec![0],
-            offsets: HashMap::from_iter([(Vec::new(), StrOffset(0))]),
+            offsets: HashMap::new(),
+            hasher: RandomState::default(),
         }
     }
 
     /// The offset of a string, which is added where it is new.
     pub fn string(&mut self, string: &[u8]) -> StrOffset {
-        if let Some(&offset) = self.offsets.get(string) {
-            return offset;
+        if string.is_empty() {
+            return StrOffset(0);
+        }
+        let mut hash = self.hasher.hash_one(string);
+        while let Some(&offset) = self.offsets.get(&hash) {
+            if self.is_at(string, offset) {
+                return offset;
+            }
+            hash = hash.wrapping_add(1);
         }
         let offset = self.new_string(string);
-        self.offsets.insert(string.to_vec(), offset);
+        self.offsets.insert(hash, offset);
         offset
+    }
+
+    fn is_at(&self, string: &[u8], offset: StrOffset) -> bool {
+        let tail = self.strings.get(offset.0 as usize..).unwrap_or_default();
+        tail.strip_prefix(string).and_then(<[u8]>::first) == Some(&0)
     }
 
     /// The offset of a string that is added even where it is there already: for
@@ -164,6 +182,14 @@ pub(super) fn file(endian: Endian, types: &[u32], layout: &[u8], strings: &[u8])
         Endian::Little => word.to_le_bytes(),
         Endian::Big => word.to_be_bytes(),
     };
+    // The types at once, which is fast unoptimised too.
+    let swapped: Vec<u32>;
+    let types = if endian == Endian::NATIVE {
+        types
+    } else {
+        swapped = types.iter().map(|word| word.swap_bytes()).collect();
+        &swapped
+    };
     let magic = match endian {
         Endian::Little => MAGIC.to_le_bytes(),
         Endian::Big => MAGIC.to_be_bytes(),
@@ -187,9 +213,7 @@ pub(super) fn file(endian: Endian, types: &[u32], layout: &[u8], strings: &[u8])
     for field in header {
         out.extend(word(field));
     }
-    for &value in types {
-        out.extend(word(value));
-    }
+    out.extend_from_slice(bytemuck::cast_slice(types));
     out.extend_from_slice(layout);
     out.extend_from_slice(strings);
     out

@@ -186,14 +186,16 @@ enum Body<'a> {
 impl Record<'_> {
     fn write(&self, writer: &mut BtfWriter) {
         let name = writer.string(self.name);
-        let body = match &self.body {
-            Body::Words(words) => words.clone(),
-            Body::Members(members) => members
-                .iter()
-                .flat_map(|(name, ty, offset)| [writer.string(name).0, ty.0, *offset])
-                .collect(),
+        let mut words = Vec::new();
+        match &self.body {
+            Body::Words(plain) => words.extend_from_slice(plain),
+            Body::Members(members) => {
+                words.reserve(3 * members.len());
+                for (name, ty, offset) in members {
+                    words.extend_from_slice(&[writer.string(name).0, ty.0, *offset]);
+                }
+            }
             Body::Enumerators(enumerators) => {
-                let mut words = Vec::new();
                 for (name, value) in enumerators {
                     words.push(writer.string(name).0);
                     // The two halves of a value.
@@ -204,14 +206,13 @@ impl Record<'_> {
                         words.push((*value >> 32) as u32);
                     }
                 }
-                words
             }
-        };
+        }
         writer.push(
             &TypeRecord::new(self.kind, name)
                 .kind_flag(self.kind_flag)
                 .size(self.size_or_type)
-                .body(body),
+                .body(words),
         );
     }
 }

@@ -191,7 +191,7 @@ impl<'b> Writer<'b> {
             by_arrival[*arrival] = btf;
         }
         let mut ordered: Vec<_> = self.kernels.iter().map(|(k, c)| (k.id(), c)).collect();
-        ordered.sort_by(|a, b| index::write::order(&a.0, &b.0));
+        index::write::sort(&mut ordered);
         let mut number = BTreeMap::new();
         let mut btfs = Vec::new();
         let mut kernels = Vec::new();

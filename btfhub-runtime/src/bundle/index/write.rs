@@ -2,8 +2,6 @@
 
 use std::collections::{BTreeSet, HashSet};
 
-use core::cmp::Ordering;
-
 use super::coding::{Coded, Coding, PUBLISHERS};
 use super::pattern::Pattern;
 use crate::KernelId;
@@ -16,12 +14,20 @@ const BLOCK_KERNELS: usize = 512;
 /// average, at some 20 a kernel.
 const BLOCK_BITS: usize = 4_000;
 
-/// The order of the index. Nothing when a release can't be in one.
-pub(in crate::bundle) fn order(a: &KernelId<'_>, b: &KernelId<'_>) -> Ordering {
-    let pattern = |k: &KernelId<'_>| Pattern::of(k.release).unwrap_or(Pattern::EMPTY);
-    (a.arch.cmp(&b.arch))
-        .then_with(|| pattern(a).order(&pattern(b)))
-        .then_with(|| (a.distro, a.version).cmp(&(b.distro, b.version)))
+/// Puts kernels in the order of the index.
+pub(in crate::bundle) fn sort<T>(kernels: &mut Vec<(KernelId<'_>, T)>) {
+    let mut patterned: Vec<_> = (kernels.drain(..))
+        .map(|kernel| {
+            let pattern = Pattern::of(kernel.0.release);
+            (pattern.unwrap_or(Pattern::EMPTY), kernel)
+        })
+        .collect();
+    patterned.sort_by(|(pattern, (a, _)), (other, (b, _))| {
+        (a.arch.cmp(&b.arch))
+            .then_with(|| pattern.order(other))
+            .then_with(|| (a.distro, a.version).cmp(&(b.distro, b.version)))
+    });
+    kernels.extend(patterned.into_iter().map(|(_, kernel)| kernel));
 }
 
 /// Whether a release can be in an index.
@@ -29,7 +35,7 @@ pub(in crate::bundle) fn is_representable(release: &str) -> bool {
     Pattern::of(release).is_some()
 }
 
-/// The section for `kernels`, which are in their [`order`].
+/// The section for `kernels`, [sorted](sort).
 pub(in crate::bundle) fn write(kernels: &[(KernelId<'_>, u32)]) -> Option<Vec<u8>> {
     let strings: BTreeSet<&str> = kernels
         .iter()
