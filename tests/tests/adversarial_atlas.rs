@@ -263,6 +263,16 @@ cases! {
         }
     }
 
+    /// Its block is never looked at, unless for itself. (Found by fuzzing: it was
+    /// taken for a base.)
+    fn an_atlas_of_blocks_without_groups() {
+        let mut types = BtfBuilder::new();
+        types.int("int", 4, 1);
+        let mut open = hostile_atlas::open(&hostile_atlas::small_atlas([types.finish().as_slice()]));
+        open.extend(hostile_atlas::block([0, 0, 0, 0], b"", &[7; 10], b""));
+        hostile_atlas::atlas(&open);
+    }
+
     /// An atlas whose parts claim, one by one or together, to be larger than any
     /// real one's.
     fn an_atlas_that_expands_without_end() {

@@ -17,6 +17,8 @@ use crate::btf::{Kind, essential_name};
 impl AtlasWriter {
     /// Takes in all definitions of an atlas, and gives their numbers here.
     pub(crate) fn take_in(&mut self, base: &Atlas) -> Result<Vec<u32>, AtlasError> {
+        // Where the index tells of no group, none would be looked at.
+        base.check()?;
         // Groups may refer to later ones: their numbers first.
         let mut numbers = Vec::new();
         let mut hashes = Vec::new();
