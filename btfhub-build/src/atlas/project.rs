@@ -372,6 +372,7 @@ impl<'a> Projection<'a> {
     /// The name of a group, written for the first of its types.
     fn title(&mut self, group: u32, text: &[u8]) -> StrOffset {
         match self.title {
+            _ if text.is_empty() => StrOffset(0),
             Some((known, offset)) if known == group => offset,
             _ => {
                 let offset = self.writer.new_string(text);

@@ -32,6 +32,17 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
         let mut block = root.child();
         for at in rest {
             block.push(&plan, at);
+            if !block.encoder.is_readable() && block.classes.len() > 1 {
+                // The last one is too much for it.
+                block.classes.pop();
+                let mut full = root.child();
+                for at in block.classes {
+                    full.push(&plan, at);
+                }
+                others.push(full.finish()?);
+                block = root.child();
+                block.push(&plan, at);
+            }
             if block.encoder.bits() >= root.room() {
                 let full = core::mem::replace(&mut block, root.child());
                 others.push(full.finish()?);
