@@ -207,6 +207,36 @@ fn neighbours_of_a_large_class_cost_little() {
     );
 }
 
+/// Classes of few bits, two of which take more than a reader does for one block.
+#[test]
+fn blocks_are_no_more_than_is_read() {
+    let class = |number: u32| {
+        let mut btf = BtfBuilder::new();
+        for i in 0..14_500 {
+            let chance = (i ^ number.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
+            if i % 5 == 0 || chance >> 31 == 1 {
+                btf.forward(&format!("t{i:05}"), false);
+            }
+        }
+        btf.finish()
+    };
+    let releases = ["5.4.0-0", "5.4.0-1", "5.4.0-2"];
+    let kernels = [0, 1, 2].map(|number| {
+        let id = KernelId {
+            release: releases[number as usize],
+            ..kernel("x86_64", "ubuntu", "20.04", "")
+        };
+        (id, class(number))
+    });
+    let data = write(&kernels);
+    let bundle = Bundle::parse(&data).unwrap();
+    for (id, btf) in &kernels {
+        let mut found = bundle.lookup(id.arch, id.release).map(Result::unwrap);
+        let class = found.next().expect("the kernel").class();
+        assert_eq!(bundle.btf(class).unwrap(), *btf);
+    }
+}
+
 /// So many classes that they fill several blocks, and so many kernels that the
 /// index does.
 #[test]
