@@ -7,18 +7,17 @@
 //! is said once. Small bundles have the root alone, with stride 1.
 
 use super::checksum::crc32;
-use super::coder::{Coder, Decoder, Meter};
+use super::coder::{Coder, Decoder};
 use super::cursor::Cursor;
 use super::error::BundleError;
 use super::image;
 use super::library::{Class, Library};
-use super::model::Set;
 
 /// A block as the directory says it.
 #[derive(Clone, Copy)]
-struct Block<'a> {
-    classes: u32,
-    bytes: &'a [u8],
+pub(super) struct Block<'a> {
+    pub(super) classes: u32,
+    pub(super) bytes: &'a [u8],
     crc: u32,
 }
 
@@ -47,61 +46,8 @@ pub(super) fn read(section: Cursor<'_>, class: u32) -> Result<Vec<u8>, BundleErr
     Err(section.malformed("a class that is in no block"))
 }
 
-/// The BTF of all `count` classes, each block decoded once.
-pub(super) fn read_all(section: Cursor<'_>, count: u32) -> Result<Vec<Vec<u8>>, BundleError> {
-    let mut all = Vec::new();
-    read_each(section, count, |class, image| all.push((class, image)))?;
-    all.sort_unstable_by_key(|(class, _)| *class);
-    Ok(all.into_iter().map(|(_, image)| image).collect())
-}
-
-/// Gives number and BTF of each of `count` classes, one at a time: those of the
-/// root, then the others.
-pub(super) fn read_each(
-    section: Cursor<'_>,
-    count: u32,
-    mut give: impl FnMut(u32, Vec<u8>),
-) -> Result<(), BundleError> {
-    let (stride, root, mut others) = directory(section)?;
-    let mut given = 0;
-    let mut library = Library::new();
-    let mut coder = Decoder::new(root.bytes);
-    check(&section, root)?;
-    for at in 0..root.classes {
-        next(&section, &mut library, &mut coder)?;
-        let image = last_image(&section, &library)?;
-        if let Some(class) = at.checked_mul(stride).filter(|class| *class < count) {
-            give(class, image);
-            given += 1;
-        }
-    }
-    let of_root = |class: u32| class % stride == 0 && class / stride < root.classes;
-    let mut class = 0;
-    while let Some(block) = others.next()? {
-        let mut library = library.clone();
-        let mut coder = Decoder::new(block.bytes);
-        check(&section, block)?;
-        for _ in 0..block.classes {
-            next(&section, &mut library, &mut coder)?;
-            let image = last_image(&section, &library)?;
-            while class < count && of_root(class) {
-                class += 1;
-            }
-            if class < count {
-                give(class, image);
-                given += 1;
-                class += 1;
-            }
-        }
-    }
-    if given != count {
-        return Err(section.malformed("a class that is in no block"));
-    }
-    Ok(())
-}
-
 /// The BTF of the class that was decoded last.
-fn last_image(section: &Cursor<'_>, library: &Library) -> Result<Vec<u8>, BundleError> {
+pub(super) fn last_image(section: &Cursor<'_>, library: &Library) -> Result<Vec<u8>, BundleError> {
     match library.classes.last() {
         Some(Class::Bytes(bytes)) => Ok(bytes.clone()),
         Some(Class::Definitions {
@@ -113,79 +59,15 @@ fn last_image(section: &Cursor<'_>, library: &Library) -> Result<Vec<u8>, Bundle
     }
 }
 
-/// What the section's bytes are spent on.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Spent {
-    /// The blocks' directory, and what rounding leaves.
-    pub(super) directory: usize,
-    /// Names, each once.
-    pub(super) names: usize,
-    /// Definitions of types, each once.
-    pub(super) definitions: usize,
-    /// Which class has which definitions.
-    pub(super) classes: usize,
-    /// Classes that are kept as bytes.
-    pub(super) bytes: usize,
-}
-
-/// Adds up what the section's bytes are spent on: decodes all of it.
-pub(super) fn spent(section: Cursor<'_>) -> Result<Spent, BundleError> {
-    let total = section.rest().len();
-    let (_, root, mut others) = directory(section)?;
-    let mut library = Library::new();
-    let mut spent = [0; Set::COUNT];
-    meter(&section, &mut library, root, &mut spent)?;
-    while let Some(block) = others.next()? {
-        meter(&section, &mut library.clone(), block, &mut spent)?;
-    }
-    let sum = |sets: &[Set]| {
-        let sum: u64 = (sets.iter())
-            .filter_map(|set| spent.get(*set as usize))
-            .sum();
-        usize::try_from(sum / (8 * 256)).unwrap_or(usize::MAX)
-    };
-    let mut out = Spent {
-        directory: 0,
-        names: sum(&[Set::Char, Set::Guess, Set::Name]),
-        definitions: sum(&[
-            Set::Symbol,
-            Set::Type,
-            Set::Field,
-            Set::Item,
-            Set::Shift,
-            Set::Value,
-        ]),
-        classes: sum(&[Set::Class, Set::Variant]),
-        bytes: sum(&[Set::Bytes]),
-    };
-    let coded = out.names + out.definitions + out.classes + out.bytes;
-    out.directory = total.saturating_sub(coded);
-    Ok(out)
-}
-
-fn meter(
-    section: &Cursor<'_>,
-    library: &mut Library,
-    block: Block<'_>,
-    spent: &mut [u64; Set::COUNT],
-) -> Result<(), BundleError> {
-    let mut meter = Meter::new(block.bytes);
-    decode(section, library, block, u32::MAX, &mut meter)?;
-    for (sum, set) in spent.iter_mut().zip(meter.spent()) {
-        *sum += set;
-    }
-    Ok(())
-}
-
 /// The blocks after the root.
-struct Others<'a> {
+pub(super) struct Others<'a> {
     entries: Cursor<'a>,
     left: u32,
     bytes: Cursor<'a>,
 }
 
 impl<'a> Others<'a> {
-    fn next(&mut self) -> Result<Option<Block<'a>>, BundleError> {
+    pub(super) fn next(&mut self) -> Result<Option<Block<'a>>, BundleError> {
         let Some(left) = self.left.checked_sub(1) else {
             return Ok(None);
         };
@@ -203,7 +85,7 @@ impl<'a> Others<'a> {
 }
 
 /// Stride, root, and the other blocks.
-fn directory(section: Cursor<'_>) -> Result<(u32, Block<'_>, Others<'_>), BundleError> {
+pub(super) fn directory(section: Cursor<'_>) -> Result<(u32, Block<'_>, Others<'_>), BundleError> {
     let mut entries = section;
     let crc = u32::from_le_bytes(entries.array()?);
     let start = entries;
@@ -232,7 +114,7 @@ fn directory(section: Cursor<'_>) -> Result<(u32, Block<'_>, Others<'_>), Bundle
 
 /// Decodes the first classes of a block, up to number `last` (all of them when
 /// it has fewer).
-fn decode(
+pub(super) fn decode(
     section: &Cursor<'_>,
     library: &mut Library,
     block: Block<'_>,
@@ -246,7 +128,7 @@ fn decode(
     Ok(())
 }
 
-fn check(section: &Cursor<'_>, block: Block<'_>) -> Result<(), BundleError> {
+pub(super) fn check(section: &Cursor<'_>, block: Block<'_>) -> Result<(), BundleError> {
     if crc32(&[block.bytes]) != block.crc {
         return Err(section.damaged());
     }
@@ -254,7 +136,7 @@ fn check(section: &Cursor<'_>, block: Block<'_>) -> Result<(), BundleError> {
 }
 
 /// Decodes the next class.
-fn next(
+pub(super) fn next(
     section: &Cursor<'_>,
     library: &mut Library,
     coder: &mut impl Coder,

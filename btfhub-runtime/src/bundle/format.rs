@@ -31,8 +31,6 @@ pub(super) struct Header<'a> {
     pub(super) partial: bool,
     pub(super) kernels: u32,
     pub(super) classes: u32,
-    /// Length of the header.
-    pub(super) len: usize,
     /// The sections with their checksums, not yet checked.
     pub(super) provenance: Section<'a>,
     pub(super) index: Section<'a>,
@@ -84,7 +82,6 @@ impl<'a> Header<'a> {
         if flags & !FLAG_PARTIAL != 0 {
             return Err(before.malformed("an unknown flag is set"));
         }
-        let len = from.at();
         let mut section = |part, length| -> Result<Section<'a>, BundleError> {
             let at = from.at();
             let bytes = from.take(length)?;
@@ -101,7 +98,6 @@ impl<'a> Header<'a> {
             partial: flags & FLAG_PARTIAL != 0,
             kernels,
             classes,
-            len,
             provenance,
             index,
             class_blocks,

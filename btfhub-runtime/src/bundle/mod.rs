@@ -93,6 +93,8 @@ mod image;
 mod index;
 mod items;
 mod library;
+#[cfg(feature = "write")]
+mod meter;
 mod model;
 mod names;
 mod object;
@@ -104,10 +106,16 @@ mod provenance;
 mod read;
 mod text;
 #[cfg(feature = "write")]
+mod whole;
+#[cfg(feature = "write")]
 pub mod write;
 
 pub use error::BundleError;
 pub use index::{Arches, ClassId, Entry, Kernels, Lookup, RELEASE_MAX};
 pub use object::ObjectError;
-pub use provenance::{ObjectDigest, Provenance, objects_sha256};
-pub use read::{Bundle, PartSize};
+#[cfg(feature = "write")]
+pub use provenance::objects_sha256;
+pub use provenance::{ObjectDigest, Provenance};
+pub use read::Bundle;
+#[cfg(feature = "write")]
+pub use whole::PartSize;

@@ -4,7 +4,7 @@ use core::fmt;
 
 use super::checksum::sha256;
 use super::error::BundleError;
-use super::provenance::objects_sha256;
+use super::provenance::sorted_objects_sha256;
 use super::read::Bundle;
 
 /// An eBPF object is none of those that a bundle was made for.
@@ -38,7 +38,7 @@ impl Bundle<'_> {
             .map_err(|e| ObjectError(Cause::Bundle(e)))?;
         let digest = sha256(&[object]);
         let fits = match &provenance.objects[..] {
-            [only] => objects_sha256(&[(&only.name, digest)]) == provenance.objects_sha256,
+            [only] => sorted_objects_sha256(&[(&only.name, digest)]) == provenance.objects_sha256,
             several => several
                 .iter()
                 .any(|known| digest.starts_with(&known.sha256_start)),

@@ -28,7 +28,8 @@ pub struct Provenance {
     pub pins: Vec<String>,
     /// The objects whose relocations the tailored BTFs serve, by name.
     pub objects: Vec<ObjectDigest>,
-    /// SHA-256 over all objects; see [`objects_sha256`]. Zero without objects.
+    /// SHA-256 over all objects: of, for each in the order of names, the name, a
+    /// zero byte, and the SHA-256 of the file. Zero without objects.
     pub objects_sha256: [u8; 32],
     /// Fingerprint of the distinct relocations of all objects.
     pub relocations: [u8; 32],
@@ -41,19 +42,26 @@ pub struct Provenance {
 /// What [`Provenance::objects_sha256`] is for these objects, given by name and
 /// SHA-256 of the file: the SHA-256 of, for each in the order of names, the
 /// name, a zero byte, and the digest.
+#[cfg(feature = "write")]
 pub fn objects_sha256(objects: &[(&str, [u8; 32])]) -> [u8; 32] {
+    let mut sorted = objects.to_vec();
+    sorted.sort_unstable();
+    sorted_objects_sha256(&sorted)
+}
+
+/// The same of objects in the order of names.
+pub(super) fn sorted_objects_sha256(objects: &[(&str, [u8; 32])]) -> [u8; 32] {
     if objects.is_empty() {
         return [0; 32];
     }
-    let mut sorted = objects.to_vec();
-    sorted.sort_unstable();
-    let parts = sorted.iter();
+    let parts = objects.iter();
     let parts = parts.flat_map(|(name, digest)| [name.as_bytes(), b"\0", digest]);
     sha256(&parts.collect::<Vec<_>>())
 }
 
 impl Provenance {
     /// Sets the objects, given by name and SHA-256 of the file.
+    #[cfg(feature = "write")]
     #[must_use]
     pub fn with_objects(mut self, objects: &[(&str, [u8; 32])]) -> Self {
         self.objects_sha256 = objects_sha256(objects);

@@ -19,16 +19,6 @@ pub struct Bundle<'a> {
     data: &'a [u8],
 }
 
-/// How many bytes a part of the file takes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PartSize {
-    /// What the part holds.
-    pub name: &'static str,
-    /// Its length in the file.
-    pub bytes: usize,
-}
-
 impl<'a> Bundle<'a> {
     /// A bundle without any kernel: what an optional bundle is where there is
     /// no archive.
@@ -99,7 +89,7 @@ impl<'a> Bundle<'a> {
         self.data
     }
 
-    fn header(&self) -> Result<Option<Header<'a>>, BundleError> {
+    pub(super) fn header(&self) -> Result<Option<Header<'a>>, BundleError> {
         if self.data.is_empty() {
             return Ok(None);
         }
@@ -189,64 +179,5 @@ impl<'a> Bundle<'a> {
             return Err(no_class(header.classes));
         }
         blocks::read(header.class_blocks.unchecked(), class.0)
-    }
-
-    /// The tailored BTF of all classes, in their order: much faster than one
-    /// [`btf`](Self::btf) for each.
-    ///
-    /// # Errors
-    /// When a part is damaged.
-    pub fn all_btf(&self) -> Result<Vec<Vec<u8>>, BundleError> {
-        match self.header()? {
-            Some(header) if header.classes > 0 => {
-                blocks::read_all(header.class_blocks.unchecked(), header.classes)
-            }
-            _ => Ok(Vec::new()),
-        }
-    }
-
-    /// Gives the tailored BTF of each class, one at a time, in no certain order.
-    #[cfg(feature = "write")]
-    pub(super) fn each_btf(
-        &self,
-        mut give: impl FnMut(ClassId, Vec<u8>),
-    ) -> Result<(), BundleError> {
-        match self.header()? {
-            Some(header) if header.classes > 0 => blocks::read_each(
-                header.class_blocks.unchecked(),
-                header.classes,
-                |class, btf| give(ClassId(class), btf),
-            ),
-            _ => Ok(()),
-        }
-    }
-
-    /// Where the bytes go; decodes all of it to know. Nothing for
-    /// [`Bundle::EMPTY`].
-    ///
-    /// # Errors
-    /// When a part is damaged.
-    pub fn sizes(&self) -> Result<Vec<PartSize>, BundleError> {
-        let Some(header) = self.header()? else {
-            return Ok(Vec::new());
-        };
-        let spent = match header.classes {
-            0 => blocks::Spent {
-                directory: header.class_blocks.bytes.len(),
-                ..blocks::Spent::default()
-            },
-            _ => blocks::spent(header.class_blocks.unchecked())?,
-        };
-        let part = |name, bytes: usize| PartSize { name, bytes };
-        Ok(vec![
-            part("header", header.len),
-            part("provenance", header.provenance.bytes.len()),
-            part("index", header.index.bytes.len()),
-            part("block directory", spent.directory),
-            part("names", spent.names),
-            part("definitions", spent.definitions),
-            part("classes", spent.classes),
-            part("classes kept as bytes", spent.bytes),
-        ])
     }
 }

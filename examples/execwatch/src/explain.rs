@@ -22,7 +22,7 @@ pub fn explain(bundle: &Bundle<'_>, host: &Host, policy: Policy) -> Result<(), B
     Ok(())
 }
 
-/// Prints what the bundle holds: each kernel, by class, and where the bytes go.
+/// Prints what the bundle holds: each kernel, by class.
 fn inventory(bundle: &Bundle<'_>, out: &mut impl Write) -> Result<(), Box<dyn Error>> {
     writeln!(
         out,
@@ -43,9 +43,6 @@ fn inventory(bundle: &Bundle<'_>, out: &mut impl Write) -> Result<(), Box<dyn Er
     }
     for object in &provenance.objects {
         writeln!(out, "  for {}", object.name)?;
-    }
-    for part in bundle.sizes()? {
-        writeln!(out, "  {:>8} bytes of {}", part.bytes, part.name)?;
     }
 
     let mut classes: BTreeMap<ClassId, Vec<String>> = BTreeMap::new();
