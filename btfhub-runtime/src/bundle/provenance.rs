@@ -165,7 +165,8 @@ impl<C: Coder> Texts<C> {
         let len = start.map_or(0, run);
         let (mut start, mut len) = (start.unwrap_or(0), len);
         let hex = bytes.get(start..start + len)?;
-        let plain = [bytes.get(..start)?, bytes.get(start + len..)?].concat();
+        let mut plain = bytes.get(..start)?.to_vec();
+        plain.extend(bytes.get(start + len..)?);
 
         self.names
             .spell(&mut self.coder, &mut self.model.mixer(), &plain);
