@@ -13,6 +13,9 @@ use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, Source
 use btfhub_build::btf::Btf;
 use btfhub_build::relo::{Relocations, resolve};
 use btfhub_runtime::{Arch, KernelId};
+use flate2::Compression;
+use flate2::read::DeflateDecoder;
+use flate2::write::DeflateEncoder;
 use xz2::read::XzDecoder;
 use xz2::stream::{Check, Stream};
 use xz2::write::XzEncoder;
@@ -124,6 +127,7 @@ pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
 }
 
 const HEADER_LEN: usize = 64;
+const CODEC_AT: usize = 10;
 const DIGEST_AT: usize = 32;
 
 /// The open form of an atlas.
@@ -137,14 +141,18 @@ pub fn open(file: &[u8]) -> Vec<u8> {
         usize::try_from(u64::from_le_bytes(bytes)).expect("a length")
     };
     let mut at = HEADER_LEN + number(16);
-    let index = expand(&file[HEADER_LEN..at]);
+    let codec = match file[CODEC_AT] {
+        2 => Codec::Deflate,
+        _ => Codec::Xz,
+    };
+    let index = expand(codec, &file[HEADER_LEN..at]);
     let mut index = index.as_slice();
     let mut section = |index: &mut &[u8]| {
         let len = usize::try_from(varint(index).expect("a length")).expect("a length");
         varint(index).expect("a length");
         take(index, 16).expect("a digest");
         at += len;
-        expand(&file[at - len..at])
+        expand(codec, &file[at - len..at])
     };
     let mut out = Vec::new();
     put(&mut out, varint(&mut index).expect("how many kernels"));
@@ -161,21 +169,34 @@ pub fn open(file: &[u8]) -> Vec<u8> {
     out
 }
 
+/// How a file is packed, by the number in its header.
+#[derive(Clone, Copy, Debug)]
+pub enum Codec {
+    /// As `cargo btfhub atlas build` does.
+    Xz = 1,
+    /// With `--fast`.
+    Deflate = 2,
+}
+
 /// The file of an open form. `None` where that ends too early.
 #[must_use]
 pub fn close(open: &[u8]) -> Option<Vec<u8>> {
-    close_claiming(open, |raw| raw)
+    close_claiming(open, Codec::Deflate, |raw| raw)
 }
 
 /// The same with an index that tells of the length of each section what `claim`
 /// makes of the real one.
 #[must_use]
-pub fn close_claiming(mut open: &[u8], claim: impl Fn(u64) -> u64) -> Option<Vec<u8>> {
+pub fn close_claiming(
+    mut open: &[u8],
+    codec: Codec,
+    claim: impl Fn(u64) -> u64,
+) -> Option<Vec<u8>> {
     let open = &mut open;
     let mut index = Vec::new();
     let mut sections = Vec::new();
     let mut section = |index: &mut Vec<u8>, raw: &[u8]| {
-        let packed = pack(raw);
+        let packed = pack(codec, raw);
         put(index, packed.len() as u64);
         put(index, claim(raw.len() as u64));
         index.extend_from_slice(Digest::of(&packed).as_bytes().first_chunk::<16>()?);
@@ -197,10 +218,10 @@ pub fn close_claiming(mut open: &[u8], claim: impl Fn(u64) -> u64) -> Option<Vec
     }
     put(&mut index, count);
     index.append(&mut blocks);
-    let packed = pack(&index);
+    let packed = pack(codec, &index);
     let mut file = Vec::new();
     file.extend(*b"BTFATL\x1a\n");
-    file.extend([1, 0, 1, 0, 0, 0, 0, 0]);
+    file.extend([1, 0, codec as u8, 0, 0, 0, 0, 0]);
     file.extend((packed.len() as u64).to_le_bytes());
     file.extend((index.len() as u64).to_le_bytes());
     file.extend(packed);
@@ -230,18 +251,30 @@ pub fn numbers(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
     out
 }
 
-fn expand(packed: &[u8]) -> Vec<u8> {
+fn expand(codec: Codec, packed: &[u8]) -> Vec<u8> {
     let mut raw = Vec::new();
-    let mut decoder = XzDecoder::new(packed);
-    decoder.read_to_end(&mut raw).expect("a section");
+    let read = match codec {
+        Codec::Xz => XzDecoder::new(packed).read_to_end(&mut raw),
+        Codec::Deflate => DeflateDecoder::new(packed).read_to_end(&mut raw),
+    };
+    read.expect("a section");
     raw
 }
 
-fn pack(raw: &[u8]) -> Vec<u8> {
-    let stream = Stream::new_easy_encoder(0, Check::None).expect("liblzma");
-    let mut encoder = XzEncoder::new_stream(Vec::new(), stream);
-    encoder.write_all(raw).expect("memory");
-    encoder.finish().expect("memory")
+fn pack(codec: Codec, raw: &[u8]) -> Vec<u8> {
+    match codec {
+        Codec::Xz => {
+            let stream = Stream::new_easy_encoder(0, Check::None).expect("liblzma");
+            let mut encoder = XzEncoder::new_stream(Vec::new(), stream);
+            encoder.write_all(raw).expect("memory");
+            encoder.finish().expect("memory")
+        }
+        Codec::Deflate => {
+            let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+            encoder.write_all(raw).expect("memory");
+            encoder.finish().expect("memory")
+        }
+    }
 }
 
 fn put(out: &mut Vec<u8>, mut value: u64) {

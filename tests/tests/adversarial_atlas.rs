@@ -11,6 +11,7 @@ use btfhub_build::report::Survey;
 use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::btf_builder::{BtfBuilder, Member, member};
 use btfhub_tests::elf_builder::{self, Relo};
+use btfhub_tests::hostile_atlas::Codec;
 use btfhub_tests::{cases, hostile_atlas};
 
 fn id(release: &str) -> KernelId<'_> {
@@ -282,17 +283,21 @@ cases! {
         for _ in 0..8 {
             open.extend(hostile_atlas::block([0, 0, 0, 0], b"", &[0; 1000], b""));
         }
-        for claim in [150 << 20, 1 << 40, u64::MAX] {
+        let close = |codec, claim| {
             let claims = |raw| if raw == 1000 { claim } else { raw };
-            let file = hostile_atlas::close_claiming(&open, claims).expect("an open form");
+            hostile_atlas::close_claiming(&open, codec, claims).expect("an open form")
+        };
+        let both = |claims: &[u64]| {
+            let each = |&claim| [close(Codec::Xz, claim), close(Codec::Deflate, claim)];
+            claims.iter().flat_map(each).collect::<Vec<_>>()
+        };
+        for file in both(&[150 << 20, 1 << 40, u64::MAX]) {
             let error = Atlas::parse(file).expect_err("more than 1 GB").to_string();
             assert!(error.contains("larger than 1 GiB"), "{error}");
         }
         // Less than there is, or more: noticed when it is expanded, and no more
         // than what was claimed.
-        for claim in [0, 999, 1001, 100 << 20] {
-            let claims = |raw| if raw == 1000 { claim } else { raw };
-            let file = hostile_atlas::close_claiming(&open, claims).expect("an open form");
+        for file in both(&[0, 999, 1001, 100 << 20]) {
             let error = Atlas::parse(file).expect("the index").check().expect_err("a lie").to_string();
             assert!(error.contains("not the length"), "{error}");
         }

@@ -103,9 +103,9 @@ impl fmt::Display for AtlasError {
             ),
             Why::Codec(codec) => write!(
                 f,
-                "atlas codec {codec}, this btfhub reads codecs {} and {}",
+                "atlas codec {codec}, this btfhub reads codecs {} to {}",
                 super::format::STORED,
-                super::format::XZ
+                super::format::DEFLATE
             ),
             Why::Short { need, have } => write!(
                 f,

@@ -12,9 +12,10 @@ use crate::archive::Digest;
 pub(super) const MAGIC: [u8; 8] = *b"BTFATL\x1a\n";
 /// The version of the format.
 pub(super) const VERSION: u16 = 1;
-/// The codecs of index and sections: as they are, and xz.
+/// The codecs of index and sections: as they are, xz, and deflate.
 pub(super) const STORED: u8 = 0;
 pub(super) const XZ: u8 = 1;
+pub(super) const DEFLATE: u8 = 2;
 /// Where the header tells the codec.
 pub(super) const CODEC_AT: usize = 10;
 const DIGEST_AT: usize = 32;
@@ -67,9 +68,10 @@ impl Index {
             put_section(&mut raw, &block.columns);
             put_section(&mut raw, &block.text);
         }
-        let (codec, effort) = match effort {
-            Effort::Stored => (STORED, Effort::Stored),
-            Effort::Fast | Effort::Best => (XZ, Effort::Best),
+        let codec = match effort {
+            Effort::Stored => STORED,
+            Effort::Fast => DEFLATE,
+            Effort::Best => XZ,
         };
         let index = pack(&raw, effort)?;
         let mut out = Vec::new();
@@ -109,7 +111,7 @@ impl Index {
             return Err(AtlasError(Why::Version(version)));
         }
         let [codec, zeros @ ..] = cursor.array::<6>()?;
-        if !matches!(codec, STORED | XZ) {
+        if !matches!(codec, STORED | XZ | DEFLATE) {
             return Err(AtlasError(Why::Codec(codec)));
         }
         if zeros != [0; 5] {
