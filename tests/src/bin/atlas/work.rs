@@ -12,7 +12,7 @@ use crate::derived;
 /// * `decode ARCHIVE`: every entry, and nothing else
 /// * `build ARCHIVE fast|best`: an atlas
 /// * `derive ARCHIVE KERNELS OUT`: an atlas of as many
-/// * `bundle OUT (archive DIR|atlas FILE|cache DIR|object FILE)…`
+/// * `bundle OUT (archive DIR|atlas FILE|cache DIR|object FILE|jobs COUNT)…`
 pub(crate) fn work(arguments: &[String]) {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     match arguments.as_slice() {
@@ -52,6 +52,7 @@ fn bundle(out: &Path, rest: &[&str]) {
             ["atlas", path] => builder.atlas(path),
             ["cache", path] => builder.cache_dir(path),
             ["object", path] => builder.object(path),
+            ["jobs", count] => builder.jobs(count.parse().expect("a number")),
             _ => panic!("no such input: {pair:?}"),
         };
     }
