@@ -22,17 +22,18 @@ use xz2::write::XzEncoder;
 
 use crate::hostile::mutate;
 
-/// An atlas: as a file, and as the open form of one.
-pub fn atlas(data: &[u8]) {
-    read(data);
+/// An atlas: as a file, and as the open form of one. `asked` is what some program
+/// asks it for.
+pub fn atlas(asked: &Relocations, data: &[u8]) {
+    read(asked, data);
     if let Some(file) = close(data) {
-        read(&file);
+        read(asked, &file);
     }
 }
 
 /// Everything that can be asked of an atlas: each answer is right or an error,
 /// and none panics.
-fn read(file: &[u8]) {
+fn read(asked: &Relocations, file: &[u8]) {
     let Ok(atlas) = Atlas::parse(file.to_vec()) else {
         return;
     };
@@ -45,6 +46,13 @@ fn read(file: &[u8]) {
         let _ = atlas.texts(Some(kernel), |_| true);
     }
     assert!(atlas.extract(kernels).is_err());
+    if let Ok(scope) = atlas.scope_of(asked) {
+        for kernel in 0..kernels.min(3) {
+            if let Ok(bytes) = scope.btf(kernel) {
+                Btf::parse(&bytes).expect("what is asked for is BTF");
+            }
+        }
+    }
     if atlas.texts(None, |_| true).is_ok() {
         let all = Side {
             atlas: &atlas,
@@ -181,24 +189,26 @@ pub enum Codec {
 /// The file of an open form. `None` where that ends too early.
 #[must_use]
 pub fn close(open: &[u8]) -> Option<Vec<u8>> {
-    close_claiming(open, Codec::Deflate, |raw| raw)
+    close_packing(open, Codec::Deflate, |raw| {
+        (pack(Codec::Deflate, raw), raw.len() as u64)
+    })
 }
 
-/// The same with an index that tells of the length of each section what `claim`
-/// makes of the real one.
+/// The same with sections that are what `packing` makes of them: their bytes, and
+/// the length that the index tells.
 #[must_use]
-pub fn close_claiming(
+pub fn close_packing(
     mut open: &[u8],
     codec: Codec,
-    claim: impl Fn(u64) -> u64,
+    packing: impl Fn(&[u8]) -> (Vec<u8>, u64),
 ) -> Option<Vec<u8>> {
     let open = &mut open;
     let mut index = Vec::new();
     let mut sections = Vec::new();
     let mut section = |index: &mut Vec<u8>, raw: &[u8]| {
-        let packed = pack(codec, raw);
+        let (packed, len) = packing(raw);
         put(index, packed.len() as u64);
-        put(index, claim(raw.len() as u64));
+        put(index, len);
         index.extend_from_slice(Digest::of(&packed).as_bytes().first_chunk::<16>()?);
         sections.extend_from_slice(&packed);
         Some(())
@@ -261,7 +271,12 @@ fn expand(codec: Codec, packed: &[u8]) -> Vec<u8> {
     raw
 }
 
-fn pack(codec: Codec, raw: &[u8]) -> Vec<u8> {
+/// A section of a file.
+///
+/// # Panics
+/// Without memory.
+#[must_use]
+pub fn pack(codec: Codec, raw: &[u8]) -> Vec<u8> {
     match codec {
         Codec::Xz => {
             let stream = Stream::new_easy_encoder(0, Check::None).expect("liblzma");

@@ -144,7 +144,11 @@ fn atlases() {
         );
         inputs.extend([file, open]);
     }
-    mutate(1500, &inputs, hostile_atlas::atlas);
+    let pairs = pairs();
+    let asked = |data: &[u8]| &pairs[data.len() % pairs.len()].relocations;
+    mutate(1500, &inputs, |data| {
+        hostile_atlas::atlas(asked(data), data)
+    });
 }
 
 #[test]

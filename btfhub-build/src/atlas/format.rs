@@ -175,6 +175,23 @@ impl Index {
         if raw > MAX_RAW {
             return Err(cursor.error("its parts claim to be larger than 1 GiB"));
         }
+        let sections = blocks
+            .iter()
+            .flat_map(|block| [&block.columns, &block.text]);
+        if !sections.chain([&kernels]).all(|it| it.is_possible(codec)) {
+            return Err(cursor.error("a part claims to be larger than its bytes can make"));
+        }
+        // Each takes some bytes. (Room is made for as many before they are read.)
+        if blocks.iter().any(|block| {
+            u64::from(block.groups.max(block.definitions)) > block.columns.raw
+                || u64::from(block.strings) > block.text.raw
+        }) {
+            return Err(cursor.error("it tells of more than its parts can hold"));
+        }
+        let key = |block: &BlockEntry| (block.kind, block.name.clone());
+        if !blocks.is_sorted_by(|a, b| key(a) < key(b)) {
+            return Err(cursor.error("the blocks are not in order"));
+        }
         if start != file.len() as u64 {
             return Err(AtlasError(Why::Short {
                 need: start,

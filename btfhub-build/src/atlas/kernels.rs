@@ -7,6 +7,7 @@ use super::bytes::{Cursor, put, put_len};
 use super::collect::Source;
 use super::columns::{put_text, take_text};
 use super::error::{AtlasError, Part};
+use super::pack::MAX_NAMES;
 use crate::archive::{Digest, SUFFIX};
 use crate::btf::Endian;
 
@@ -225,6 +226,7 @@ pub(super) fn read(
     let mut kernels: Vec<KernelEntry> = Vec::new();
     let mut names: [Vec<u8>; 4] = Default::default();
     let mut path = Vec::new();
+    let mut long = 0;
     for number in 0..count as usize {
         let mut next = [const { String::new() }; 4];
         for (name, next) in names.iter_mut().zip(&mut next) {
@@ -287,6 +289,10 @@ pub(super) fn read(
         } else {
             usual_path(id)
         };
+        long += names.iter().map(Vec::len).sum::<usize>() as u64 + path.len() as u64;
+        if long > MAX_NAMES {
+            return Err(text.error("the names of kernels are longer than 256 MiB"));
+        }
         kernels.push(KernelEntry {
             arch,
             release,

@@ -3,7 +3,8 @@
 
 use std::io::Read;
 
-use miniz_oxide::inflate::{TINFLStatus, decompress_to_vec_with_limit};
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use super::error::{AtlasError, Part, Why};
 use super::format::{CODEC_AT, DEFLATE, STORED};
@@ -11,9 +12,14 @@ use crate::archive::Digest;
 
 /// More than all sections of an atlas expand to.
 pub(super) const MAX_RAW: u64 = 1 << 30;
+/// More than the names of all kernels are long together, and than those of all types:
+/// one may be a few bytes more of a long one before it.
+pub(super) const MAX_NAMES: u64 = 1 << 28;
 
 /// Level 3 makes a fortieth less of an atlas, in one and a half times the time.
 const DEFLATE_LEVEL: u8 = 2;
+
+const OTHER_LENGTH: &str = "it has not the length that the index tells";
 
 /// How hard the writer tries to make it small.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
@@ -40,6 +46,21 @@ pub(super) struct Section {
     pub(super) raw: u64,
     /// The first half of the BLAKE3 digest of the bytes in the file.
     pub(super) digest: [u8; 16],
+}
+
+impl Section {
+    /// Whether the codec could have made so few bytes of so many: what an index
+    /// claims is used before the section is expanded.
+    pub(super) fn is_possible(&self, codec: u8) -> bool {
+        let times = match codec {
+            STORED => 1,
+            // 258 bytes take two bits.
+            DEFLATE => 1032,
+            // 273 bytes take 14 bits, each of at least log2(2048 / 2017).
+            _ => 8192,
+        };
+        self.raw <= self.packed.saturating_mul(times)
+    }
 }
 
 /// The first half of the BLAKE3 digest of some bytes.
@@ -80,17 +101,15 @@ pub(super) fn expand(file: &[u8], section: &Section, part: Part) -> Result<Vec<u
     if section.raw > MAX_RAW {
         return Err(unpack("it claims to be larger than 1 GiB".to_owned()));
     }
-    let raw = match file.get(CODEC_AT) {
-        Some(&STORED) => packed.to_vec(),
-        Some(&DEFLATE) => {
-            let limit = usize::try_from(section.raw.saturating_add(1)).unwrap_or(usize::MAX);
-            match decompress_to_vec_with_limit(packed, limit) {
-                Ok(raw) => raw,
-                // One byte more than there should be.
-                Err(error) if error.status == TINFLStatus::HasMoreOutput => error.output,
-                Err(error) => return Err(unpack(error.to_string())),
-            }
-        }
+    let codec = file.get(CODEC_AT).copied().unwrap_or(STORED);
+    if !section.is_possible(codec) {
+        return Err(unpack(
+            "it claims to be larger than its bytes can make".to_owned(),
+        ));
+    }
+    let raw = match codec {
+        STORED => packed.to_vec(),
+        DEFLATE => inflate(packed, section.raw).map_err(|why| unpack(why.to_owned()))?,
         _ => {
             let reader = crate::archive::xz::reader(packed);
             let mut raw = Vec::new();
@@ -104,11 +123,24 @@ pub(super) fn expand(file: &[u8], section: &Section, part: Part) -> Result<Vec<u
         }
     };
     if raw.len() as u64 != section.raw {
-        return Err(unpack(
-            "it has not the length that the index tells".to_owned(),
-        ));
+        return Err(unpack(OTHER_LENGTH.to_owned()));
     }
     Ok(raw)
+}
+
+/// Deflate's bytes back, of which there must be as many as `len`.
+fn inflate(packed: &[u8], len: u64) -> Result<Vec<u8>, &'static str> {
+    let len = usize::try_from(len).map_err(|_| "it is larger than this machine's memory")?;
+    let mut raw = vec![0; len];
+    let flags = inflate_flags::TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF;
+    let mut decoder = Box::<DecompressorOxide>::default();
+    let (status, read, written) = decompress(&mut decoder, packed, &mut raw, 0, flags);
+    match status {
+        TINFLStatus::Done if read < packed.len() => Err("something follows its end"),
+        TINFLStatus::Done if written == len => Ok(raw),
+        TINFLStatus::Done | TINFLStatus::HasMoreOutput => Err(OTHER_LENGTH),
+        _ => Err("not what deflate makes"),
+    }
 }
 
 /// The bytes of a section for the file.

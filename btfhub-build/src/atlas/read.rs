@@ -3,6 +3,7 @@
 
 use std::path::Path;
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use btfhub_runtime::KernelId;
 
@@ -12,7 +13,7 @@ use super::definition::{GROUP_KINDS, group_kind};
 use super::error::{AtlasError, Part, Why};
 use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
-use super::pack::{expand, packed};
+use super::pack::{MAX_NAMES, expand, packed};
 use crate::archive::Digest;
 use crate::btf::{Endian, Kind};
 
@@ -31,6 +32,8 @@ pub struct Atlas {
     blocks: Vec<OnceLock<Block>>,
     texts: Vec<OnceLock<Text>>,
     totals: First,
+    /// Bytes of the names of the groups that were expanded.
+    names: AtomicU64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -103,6 +106,7 @@ impl Atlas {
             blocks,
             texts,
             totals: next,
+            names: AtomicU64::new(0),
         })
     }
 
@@ -224,10 +228,7 @@ impl Atlas {
     /// The number of the group of a kind and essential name.
     pub(super) fn find(&self, kind: Kind, name: &[u8]) -> Result<Option<u32>, AtlasError> {
         let kind = group_kind(kind);
-        let Some(order) = GROUP_KINDS.iter().position(|&other| other == kind) else {
-            return Ok(None);
-        };
-        let key = (order, name);
+        let key = (order(kind), name);
         let after = self
             .index
             .blocks
@@ -236,10 +237,8 @@ impl Atlas {
             return Ok(None);
         };
         let block = self.block(number)?;
-        let place = block.groups.binary_search_by(|place| {
-            let order = GROUP_KINDS.iter().position(|&other| other == place.kind);
-            (order.unwrap_or(0), place.name.as_slice()).cmp(&key)
-        });
+        let place = (block.groups)
+            .binary_search_by(|place| (order(place.kind), place.name.as_slice()).cmp(&key));
         let first = self.firsts.get(number).map_or(0, |first| first.group);
         Ok(place
             .ok()
@@ -358,6 +357,10 @@ impl Atlas {
             let position = decoder.position();
             let before = group.title();
             decoder.group(&mut group)?;
+            let len = group.name.len() as u64;
+            if self.names.fetch_add(len, Ordering::Relaxed) > MAX_NAMES {
+                return Err(malformed("the names of types are longer than 256 MiB"));
+            }
             places.push(Place {
                 position,
                 before,
@@ -380,6 +383,9 @@ impl Atlas {
             GROUP_KINDS.get(entry.kind) != Some(&place.kind) || place.name != entry.name
         }) {
             return Err(malformed("its first name is not what the index tells"));
+        }
+        if !places.is_sorted_by(|a, b| (order(a.kind), &a.name) < (order(b.kind), &b.name)) {
+            return Err(malformed("the names of types are not in order"));
         }
         Ok(places)
     }
@@ -410,4 +416,10 @@ impl Atlas {
         }
         Ok(slot.get_or_init(|| Text { bytes, ends }))
     }
+}
+
+/// A place in [`GROUP_KINDS`], behind all for a kind that has none.
+fn order(kind: Kind) -> usize {
+    let place = GROUP_KINDS.iter().position(|&other| other == kind);
+    place.unwrap_or(GROUP_KINDS.len())
 }

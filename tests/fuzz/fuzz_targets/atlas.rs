@@ -1,3 +1,13 @@
 #![no_main]
 
-libfuzzer_sys::fuzz_target!(|data: &[u8]| btfhub_fuzz::hostile_atlas::atlas(data));
+use std::sync::LazyLock;
+
+use btfhub_fuzz::rules::{Pair, pairs};
+
+static PAIRS: LazyLock<Vec<Pair>> = LazyLock::new(pairs);
+
+// How long the data is chooses the program that asks.
+libfuzzer_sys::fuzz_target!(|data: &[u8]| {
+    let asked = &PAIRS[data.len() % PAIRS.len()].relocations;
+    btfhub_fuzz::hostile_atlas::atlas(asked, data);
+});

@@ -94,10 +94,6 @@ fn contestants(scan: &Archive, objects: &[PathBuf]) -> Vec<Contestant> {
     for (jobs, include, what) in [(1, "*", "all"), (2, "*", "all"), (1, &largest, "largest")] {
         let base = list.len();
         for (build, program) in &programs {
-            // Two jobs tell how it scales, which is the same unoptimised.
-            if jobs > 1 && *build != "optimised" {
-                continue;
-            }
             let every = [None].into_iter().chain(objects.iter().map(Some));
             for (number, object) in every.enumerate() {
                 let mut work = Work::new(root, object.map(PathBuf::as_path));
