@@ -314,7 +314,7 @@ cases! {
             text.push(b'r');
             text.extend([0; 32]);
         }
-        let records = vec![0, 0, 0, 0, 0, 0, 0, 1].repeat(usize::try_from(COUNT).unwrap());
+        let records = [0, 0, 0, 0, 0, 0, 0, 1].repeat(usize::try_from(COUNT).unwrap());
         let kernels = columns(&[shared(COUNT, &of_each), text, records, Vec::new()]);
         let mut open = hostile_atlas::numbers([COUNT, kernels.len() as u64]);
         open.extend(kernels);

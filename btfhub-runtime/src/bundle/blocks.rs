@@ -76,6 +76,10 @@ impl<'a> Others<'a> {
         let len = self.entries.length()?;
         let crc = u32::from_le_bytes(self.entries.array()?);
         let bytes = self.bytes.take(len)?;
+        // Each takes a copy of what the root taught.
+        if classes == 0 {
+            return Err(self.entries.malformed("a block without classes"));
+        }
         Ok(Some(Block {
             classes,
             bytes,

@@ -283,13 +283,11 @@ impl Root {
     }
 
     /// Bits for a block beside it. What classes share is coded once a block: where
-    /// one class takes more than all should, blocks of a few bits each would only
-    /// make the bundle many times as large.
+    /// one class takes nearly all that all should, or more, blocks of a few bits
+    /// each would only make the bundle many times as large.
     fn room(&self) -> usize {
-        match CLASS_BITS.checked_sub(self.bits) {
-            Some(left) => left,
-            None => self.bits / 2,
-        }
+        let left = CLASS_BITS.saturating_sub(self.bits);
+        left.max(self.bits / 5 * 2)
     }
 
     fn child(&self) -> Block {

@@ -41,7 +41,7 @@ pub struct Provenance {
 
 /// What [`Provenance::objects_sha256`] is for these objects, given by name and
 /// SHA-256 of the file: the SHA-256 of, for each in the order of names, the
-/// name, a zero byte, and the digest.
+/// name, a zero byte, and the digest. With feature `write`.
 #[cfg(feature = "write")]
 pub fn objects_sha256(objects: &[(&str, [u8; 32])]) -> [u8; 32] {
     let mut sorted = objects.to_vec();
@@ -60,7 +60,7 @@ pub(super) fn sorted_objects_sha256(objects: &[(&str, [u8; 32])]) -> [u8; 32] {
 }
 
 impl Provenance {
-    /// Sets the objects, given by name and SHA-256 of the file.
+    /// Sets the objects, given by name and SHA-256 of the file. With feature `write`.
     #[cfg(feature = "write")]
     #[must_use]
     pub fn with_objects(mut self, objects: &[(&str, [u8; 32])]) -> Self {

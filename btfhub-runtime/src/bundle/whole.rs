@@ -10,7 +10,7 @@ use super::meter::Meter;
 use super::model::Set;
 use super::read::Bundle;
 
-/// How many bytes a part of the file takes.
+/// How many bytes a part of the file takes. With feature `write`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PartSize {
@@ -22,10 +22,10 @@ pub struct PartSize {
 
 impl Bundle<'_> {
     /// The tailored BTF of all classes, in their order: much faster than one
-    /// [`btf`](Self::btf) for each.
+    /// [`btf`](Self::btf) for each. With feature `write`.
     ///
     /// # Errors
-    /// When a part is damaged.
+    /// When a part is damaged, or all together are more than 1 GiB.
     pub fn all_btf(&self) -> Result<Vec<Vec<u8>>, BundleError> {
         match self.header()? {
             Some(header) if header.classes > 0 => {
@@ -44,6 +44,7 @@ impl Bundle<'_> {
             Some(header) if header.classes > 0 => read_each(
                 header.class_blocks.unchecked(),
                 header.classes,
+                ALL_MAX,
                 |class, btf| give(ClassId(class), btf),
             ),
             _ => Ok(()),
@@ -51,7 +52,7 @@ impl Bundle<'_> {
     }
 
     /// Where the bytes go; decodes all of it to know. Nothing for
-    /// [`Bundle::EMPTY`].
+    /// [`Bundle::EMPTY`]. With feature `write`.
     ///
     /// # Errors
     /// When a part is damaged.
@@ -80,21 +81,33 @@ impl Bundle<'_> {
     }
 }
 
+/// More than the BTF of all classes takes. A few bits may say a class once more.
+const ALL_MAX: usize = 1 << 30;
+
 /// The BTF of all `count` classes, each block decoded once.
-pub(super) fn read_all(section: Cursor<'_>, count: u32) -> Result<Vec<Vec<u8>>, BundleError> {
+fn read_all(section: Cursor<'_>, count: u32) -> Result<Vec<Vec<u8>>, BundleError> {
     let mut all = Vec::new();
-    read_each(section, count, |class, image| all.push((class, image)))?;
+    let keep = |class, image| all.push((class, image));
+    read_each(section, count, ALL_MAX, keep)?;
     all.sort_unstable_by_key(|(class, _)| *class);
     Ok(all.into_iter().map(|(_, image)| image).collect())
 }
 
 /// Gives number and BTF of each of `count` classes, one at a time: those of the
-/// root, then the others.
-pub(super) fn read_each(
+/// root, then the others. No more than `most` bytes in all.
+fn read_each(
     section: Cursor<'_>,
     count: u32,
+    most: usize,
     mut give: impl FnMut(u32, Vec<u8>),
 ) -> Result<(), BundleError> {
+    let mut left = most;
+    let mut last_image = |library: &Library| {
+        let image = last_image(&section, library)?;
+        left = (left.checked_sub(image.len()))
+            .ok_or_else(|| section.malformed("more BTF than any bundle holds"))?;
+        Ok::<_, BundleError>(image)
+    };
     let (stride, root, mut others) = directory(section)?;
     let mut given = 0;
     let mut library = Library::new();
@@ -102,7 +115,7 @@ pub(super) fn read_each(
     check(&section, root)?;
     for at in 0..root.classes {
         next(&section, &mut library, &mut coder)?;
-        let image = last_image(&section, &library)?;
+        let image = last_image(&library)?;
         if let Some(class) = at.checked_mul(stride).filter(|class| *class < count) {
             give(class, image);
             given += 1;
@@ -116,7 +129,7 @@ pub(super) fn read_each(
         check(&section, block)?;
         for _ in 0..block.classes {
             next(&section, &mut library, &mut coder)?;
-            let image = last_image(&section, &library)?;
+            let image = last_image(&library)?;
             while class < count && of_root(class) {
                 class += 1;
             }
@@ -195,4 +208,34 @@ fn meter(
         *sum += set;
     }
     Ok(())
+}
+
+#[cfg(test)]
+#[allow(clippy::unwrap_used)] // a failed test panics
+mod tests {
+    use super::{Cursor, read_each};
+    use crate::bundle::error::Part;
+    use crate::bundle::plan;
+
+    /// A BTF of one forward declaration.
+    fn forward() -> Vec<u8> {
+        let words = [0x0001_eb9f, 24, 0, 12, 12, 3, 1, 7 << 24, 0u32];
+        let bytes = words.iter().flat_map(|word| word.to_le_bytes());
+        bytes.chain(*b"\0s\0").collect()
+    }
+
+    #[test]
+    fn a_class_said_again_and_again_is_counted_each_time() {
+        let btf = forward();
+        let section = plan::write(&vec![&btf[..]; 200]).unwrap();
+        assert!(section.len() < 100, "{}", section.len());
+        let read = |most| {
+            let mut given = 0;
+            let section = Cursor::new(&section, Part::Classes, 0);
+            read_each(section, 200, most, |_, image| given += image.len()).map(|()| given)
+        };
+        assert_eq!(read(200 * btf.len()).unwrap(), 200 * btf.len());
+        let error = read(200 * btf.len() - 1).unwrap_err().to_string();
+        assert!(error.contains("more BTF than"), "{error}");
+    }
 }

@@ -65,7 +65,8 @@ pub enum WriteError {
         kernel: String,
     },
     /// More than the format's 32-bit numbers can hold, or a BTF of more than a
-    /// reader's 2^21 steps: some 250 KiB where it is no canonical one.
+    /// reader's 2^21 steps, those of what it shares a block with among them: some
+    /// 250 KiB where it is no canonical one.
     TooLarge,
     /// The finished bundle does not read back as what was put in. A bug of
     /// btfhub; nothing was written.
@@ -93,7 +94,7 @@ impl fmt::Display for WriteError {
             ),
             Self::TooLarge => f.write_str(
                 "too large for a bundle: more than 4 GiB, or a BTF that takes more than 2^21 \
-                 steps to read, which no tailored one does",
+                 steps to read beside the others, which no tailored one does",
             ),
             Self::Readback {
                 kernel: Some(kernel),
