@@ -45,8 +45,11 @@ pub(crate) fn compare(arguments: &[String]) {
     let kernels = scan.entries().len();
     let objects = objects(&scan);
     let mut contestants = contestants(&scan, &objects);
-    if let Some(least) = number(arguments, "--first") {
-        contestants.truncate(least);
+    if let Some(wanted) = value(arguments, "--lines") {
+        let wanted: Vec<usize> = (wanted.split(','))
+            .map(|line| line.parse().expect("the number of a line"))
+            .collect();
+        contestants = keep(contestants, &wanted);
     }
 
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); contestants.len()];
@@ -117,6 +120,28 @@ fn contestants(scan: &Archive, objects: &[PathBuf]) -> Vec<Contestant> {
         }
     }
     list
+}
+
+/// Some of them, by number from 1: what one is compared with must be among them.
+fn keep(contestants: Vec<Contestant>, wanted: &[usize]) -> Vec<Contestant> {
+    let place = |at: usize| wanted.iter().position(|line| *line == at + 1);
+    let mut kept: Vec<(usize, Contestant)> = (contestants.into_iter().enumerate())
+        .filter_map(|(at, contestant)| {
+            let base = place(contestant.base);
+            let base = || base.expect("the line that it is compared with");
+            place(at).map(|place| {
+                (
+                    place,
+                    Contestant {
+                        base: base(),
+                        ..contestant
+                    },
+                )
+            })
+        })
+        .collect();
+    kept.sort_by_key(|(place, _)| *place);
+    kept.into_iter().map(|(_, contestant)| contestant).collect()
 }
 
 fn plural(count: usize) -> &'static str {

@@ -5,15 +5,15 @@
 //! cargo build -p btfhub-tests --bin speed            # as build scripts are compiled
 //! cargo build -p btfhub-tests --bin speed --release
 //! export BTFHUB_SHARED=DIR
-//! target/release/speed cold [--rounds N] [--archive DIR | --derived N] [--first N]
+//! target/release/speed cold [--rounds N] [--archive DIR | --derived N] [--lines N,N,…]
 //! target/release/speed unchanged [--kernels N]
 //! target/release/speed footprint
 //! ```
 //!
 //! * `cold` compares from-scratch builds with plain decoding and with bpftool.
 //!   `--derived N` takes N kernels with contents of their own, made from the
-//!   real ones once (a tenth of a second and some 1.3 MB each, optimised). `--first N`
-//!   leaves all but the first N lines out: 3 are the optimised ones with one job.
+//!   real ones once (a tenth of a second and some 1.3 MB each, optimised). `--lines`
+//!   leaves all but these lines of the table out: 1,2,3 are the optimised ones with one job.
 //! * `unchanged` builds again where nothing changed.
 //! * `footprint` is what the runtime adds to a program, and what compiling the
 //!   crates and each of their dependencies takes.
