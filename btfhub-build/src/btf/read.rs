@@ -227,12 +227,18 @@ impl Btf {
         if id.0 == 0 {
             return Some(Type::void());
         }
-        match id.0.checked_sub(self.first_id) {
-            None => self.base.as_ref().and_then(|base| base.ty(id)),
-            Some(own) => {
-                let start = *self.index.get(own as usize)? as usize;
-                self.words.get(start..self.types_end).map(Type::new)
-            }
+        if id.0 < self.first_id {
+            return self.base.as_ref().and_then(|base| base.ty(id));
+        }
+        let own = (id.0 - self.first_id) as usize;
+        // As plain as in `Type`: this is asked millions of times.
+        let index: &[u32] = &self.index;
+        if own >= index.len() {
+            return None;
+        }
+        match self.words.get(index[own] as usize..self.types_end) {
+            Some(words) => Some(Type::new(words)),
+            None => None,
         }
     }
 

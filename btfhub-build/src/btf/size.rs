@@ -29,17 +29,18 @@ impl Btf {
     /// The same, and how many types it stepped over.
     pub(crate) fn skip_counting(&self, id: TypeId) -> (Option<(TypeId, Type<'_>)>, u32) {
         let mut id = id;
-        let mut ty = self.ty(id);
         let mut steps = 0;
-        while let Some(modifier) = ty.filter(|ty| ty.kind().is_modifier_or_typedef()) {
+        while let Some(ty) = self.ty(id) {
+            if !ty.kind().is_modifier_or_typedef() {
+                return (Some((id, ty)), steps);
+            }
             steps += 1;
             if steps > self.type_count() {
-                return (None, steps);
+                break;
             }
-            id = modifier.referenced();
-            ty = self.ty(id);
+            id = ty.referenced();
         }
-        (ty.map(|ty| (id, ty)), steps)
+        (None, steps)
     }
 
     /// Bytes of a type (libbpf's `btf__resolve_size`). With no `long` to tell

@@ -89,8 +89,14 @@ impl<'a> Type<'a> {
         Self { words: VOID }
     }
 
+    /// Not by `get` and what an `Option` can do: calls, where unoptimised, and this is
+    /// what most of resolution comes down to.
     fn word(self, index: usize) -> u32 {
-        self.words.get(index).copied().unwrap_or(0)
+        if index < self.words.len() {
+            self.words[index]
+        } else {
+            0
+        }
     }
 
     /// Its name; empty for anonymous types.

@@ -43,7 +43,7 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
                 block = root.child();
                 block.push(&plan, at);
             }
-            if block.encoder.bits() >= root.room() {
+            if root.fills(&block) {
                 let full = core::mem::replace(&mut block, root.child());
                 others.push(full.finish()?);
             }
@@ -201,6 +201,8 @@ struct Block {
     /// Numbers of all classes in `library`.
     coded: Vec<usize>,
     definitions: HashSet<u32>,
+    /// Bits of the first class.
+    first_bits: usize,
     /// Classes that do not come out as they went in.
     wrong: Vec<usize>,
 }
@@ -213,6 +215,7 @@ impl Block {
             classes: Vec::new(),
             coded: Vec::new(),
             definitions: HashSet::new(),
+            first_bits: 0,
             wrong: Vec::new(),
         }
     }
@@ -238,6 +241,9 @@ impl Block {
         };
         if !same {
             self.wrong.push(at);
+        }
+        if self.classes.is_empty() {
+            self.first_bits = self.encoder.bits();
         }
         self.classes.push(at);
         self.coded.push(at);
@@ -282,12 +288,13 @@ impl Root {
         }
     }
 
-    /// Bits for a block beside it. What classes share is coded once a block: where
-    /// one class takes nearly all that all should, or more, blocks of a few bits
-    /// each would only make the bundle many times as large.
-    fn room(&self) -> usize {
+    /// Whether a block beside it has all the bits that it should. What classes share
+    /// is coded once a block: where one class takes nearly all that is left, or more,
+    /// blocks of one class each would only make the bundle many times as large.
+    fn fills(&self, block: &Block) -> bool {
         let left = CLASS_BITS.saturating_sub(self.bits);
-        left.max(self.bits / 5 * 2)
+        let some = (self.bits / 2).max(block.first_bits / 4 * 5);
+        block.encoder.bits() >= left.max(some)
     }
 
     fn child(&self) -> Block {

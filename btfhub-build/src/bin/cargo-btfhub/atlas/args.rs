@@ -45,7 +45,7 @@ pub(crate) struct AtlasBuild {
     /// The result is the same as without it.
     #[arg(long, value_name = "OLD")]
     pub(crate) base: Option<PathBuf>,
-    /// Compress quickly, to a file some 10% larger
+    /// Compress quickly, to a file some 20% larger
     #[arg(long)]
     pub(crate) fast: bool,
 }
