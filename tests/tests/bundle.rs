@@ -241,7 +241,7 @@ fn neighbours_of_a_class_of_any_size_cost_little() {
             .collect();
         let (one, all) = (write(&kernels[..1]).len(), write(&kernels).len());
         assert!(
-            all < 4 * one,
+            all < 6 * one,
             "{types} types, each {every}th: {all} bytes, {one} alone"
         );
     }

@@ -236,10 +236,8 @@ impl Btf {
         if own >= index.len() {
             return None;
         }
-        match self.words.get(index[own] as usize..self.types_end) {
-            Some(words) => Some(Type::new(words)),
-            None => None,
-        }
+        let record = self.words.get(index[own] as usize..self.types_end);
+        record.map(Type::new)
     }
 
     /// Which of [`Btf::records`] may be meant by name: the types with a name that
