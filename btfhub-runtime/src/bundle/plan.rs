@@ -13,8 +13,8 @@ use super::library::{Class, Library, Wanted};
 use super::model::count;
 use super::parse::Numbers;
 
-/// Bits to be decoded for one class, root and block together, unless a class alone
-/// takes more; a bit takes some 40 ns.
+/// Bits to be decoded for one class, root and block together, where no class alone
+/// takes nearly as many (see [`Root::fills`]); a bit takes some 40 ns.
 const CLASS_BITS: usize = 14_000;
 /// Of these, what the root may take when there are other blocks.
 const ROOT_BITS: usize = CLASS_BITS / 2;
