@@ -44,11 +44,12 @@
 //! carry), which is what bounds a block of classes (14,000 bits, root included, of which
 //! one class of the largest bundle below takes 10,000; 13,000 would add 7 % to it) and a
 //! block of the index (4,000; with 512 kernels whatever their bits, that bundle would have
-//! 9,784 bytes, and its worst kernel take a third longer). Where one class takes more than
-//! that (13 KB of BTF for 600 relocations: 35,000 bits), blocks have half as many as it:
-//! that made a bundle of 43 such classes 6.5 KB instead of 21.6, one of 649 26 instead of
-//! 230, and the 2.0 ms for which one of them was rebuilt 2.3. The counters take 256 KiB of
-//! heap while a class is rebuilt; a quarter of that would cost 1.5 % in size.
+//! 9,784 bytes, and its worst kernel take a third longer). Where one class takes nearly
+//! that, or more (13 KB of BTF for 600 relocations: 35,000 bits), blocks have half as many
+//! as it, or a quarter more than their own first class: that made a bundle of 43 such
+//! classes 6.5 KB instead of 21.6, one of 649 25 instead of 230, and the 2.0 ms for which
+//! one of them was rebuilt 2.3. The counters take 256 KiB of heap while a class is
+//! rebuilt; a quarter of that would cost 1.5 % in size.
 //! A reader gives up on a block after 2^21 steps (bits, and what it had to look
 //! at to know their meaning): bits that were expected cost next to nothing, so
 //! that a file made to do harm could say classes without end in a few bytes.
