@@ -188,8 +188,7 @@ impl Index {
         }) {
             return Err(cursor.error("it tells of more than its parts can hold"));
         }
-        let key = |block: &BlockEntry| (block.kind, block.name.clone());
-        if !blocks.is_sorted_by(|a, b| key(a) < key(b)) {
+        if !blocks.is_sorted_by(|a, b| (a.kind, &a.name) < (b.kind, &b.name)) {
             return Err(cursor.error("the blocks are not in order"));
         }
         if start != file.len() as u64 {
