@@ -214,6 +214,7 @@ fn meter(
 #[allow(clippy::unwrap_used)] // a failed test panics
 mod tests {
     use super::{Cursor, read_each};
+    use crate::bundle::checksum::crc32;
     use crate::bundle::error::Part;
     use crate::bundle::plan;
 
@@ -237,5 +238,27 @@ mod tests {
         assert_eq!(read(200 * btf.len()).unwrap(), 200 * btf.len());
         let error = read(200 * btf.len() - 1).unwrap_err().to_string();
         assert!(error.contains("more BTF than"), "{error}");
+    }
+
+    #[test]
+    fn a_block_without_classes_is_refused() {
+        let btf = forward();
+        let section = plan::write(&[&btf[..]]).unwrap();
+        // Checksum; stride, how many blocks; of the one its classes, length, checksum.
+        let (directory, bytes) = section[4..].split_at(8);
+        let mut two = directory.to_vec();
+        two[1] = 2;
+        // The checksum of nothing is 0.
+        two.extend([0; 6]);
+        let mut more = crc32(&[&two]).to_le_bytes().to_vec();
+        more.extend(two);
+        more.extend(bytes);
+        let read = |section: &[u8]| {
+            let section = Cursor::new(section, Part::Classes, 0);
+            read_each(section, 1, btf.len(), |_, _| ())
+        };
+        assert!(read(&section).is_ok());
+        let error = read(&more).unwrap_err().to_string();
+        assert!(error.contains("a block without classes"), "{error}");
     }
 }
