@@ -17,15 +17,8 @@ pub fn binary() -> &'static Path {
         let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
         let built = Command::new(cargo)
             .current_dir(&workspace)
-            .args([
-                "build",
-                "--quiet",
-                "-p",
-                "btfhub-build",
-                "--features",
-                "cli",
-            ])
-            .args(["--bin", "cargo-btfhub", "--message-format=json"])
+            .args(["build", "--quiet", "-p", "cargo-btfhub"])
+            .arg("--message-format=json")
             .stderr(Stdio::inherit())
             .output()
             .expect("cargo starts");

@@ -187,6 +187,7 @@ fn sources() -> String {
     let mut all = String::new();
     let mut dirs: Vec<PathBuf> = [
         "btfhub-build/src",
+        "btfhub-build/cargo-btfhub/src",
         "btfhub-runtime/src",
         "btfhub-macros/src",
     ]

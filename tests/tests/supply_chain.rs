@@ -35,7 +35,12 @@ fn the_list_of_unsafe_code_is_of_today() {
 fn unsafe_code_is_forbidden() {
     let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("Cargo.toml");
     assert!(manifest.contains("unsafe_code = \"forbid\""));
-    for name in ["btfhub-build", "btfhub-macros", "btfhub-runtime"] {
+    for name in [
+        "btfhub-build",
+        "btfhub-build/cargo-btfhub",
+        "btfhub-macros",
+        "btfhub-runtime",
+    ] {
         let manifest = fs::read_to_string(workspace().join(name).join("Cargo.toml"));
         let manifest = manifest.expect("Cargo.toml");
         assert!(manifest.contains("[lints]\nworkspace = true"), "{name}");

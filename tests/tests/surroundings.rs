@@ -299,7 +299,12 @@ fn the_rust_that_is_named_is_enough() {
             .map(|part| part.parse().unwrap())
             .collect()
     };
-    for name in ["btfhub-build", "btfhub-macros", "btfhub-runtime"] {
+    for name in [
+        "btfhub-build",
+        "btfhub-macros",
+        "btfhub-runtime",
+        "cargo-btfhub",
+    ] {
         let ours = packages.iter().find(|package| package["name"] == name);
         let ours = ours.unwrap();
         let named = rust(ours);

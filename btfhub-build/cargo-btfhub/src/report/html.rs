@@ -6,7 +6,7 @@ use include_dir::{Dir, include_dir};
 use super::json::document;
 use crate::failure::Failure;
 
-static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/bin/cargo-btfhub/report/assets");
+static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/report/assets");
 
 /// Places shown for each relocation; some are asked at thousands.
 const SITES: usize = 12;
