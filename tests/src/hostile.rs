@@ -1,6 +1,6 @@
 //! Every entry point that takes bytes from outside, as one function each that
 //! panics where a promise is broken. The fuzz targets (`tests/fuzz`) and their
-//! twins for stable Rust (`tests/tests/mutations.rs`) push bytes through these.
+//! twins for stable Rust (`tests/tests/build/mutations.rs`) push bytes through these.
 
 use std::sync::Arc;
 

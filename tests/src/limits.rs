@@ -12,11 +12,13 @@ const MEMORY_KIB: u32 = 3 << 20;
 /// Processor seconds of a case, in an unoptimised build on a busy machine.
 const SECONDS: u32 = 240;
 
-/// Runs the case of a test in a process of its own within the limits.
+/// Runs the case of a test, given by its path, in a process of its own within the limits.
 ///
 /// # Panics
 /// When it fails or is killed.
 pub fn within_limits(test: &str, case: impl FnOnce()) {
+    // The test harness leaves the crate's name out.
+    let test = test.split_once("::").map_or(test, |(_, path)| path);
     if std::env::var_os("BTFHUB_ADVERSARIAL_CASE").is_some_and(|name| *name == *test) {
         return case();
     }
@@ -44,7 +46,10 @@ macro_rules! cases {
         $(#[$attribute])*
         #[test]
         fn $name() {
-            $crate::limits::within_limits(stringify!($name), || $body);
+            $crate::limits::within_limits(
+                concat!(module_path!(), "::", stringify!($name)),
+                || $body,
+            );
         }
     )*};
 }

@@ -1,14 +1,12 @@
 //! What a host says of itself: containers, hostile files, the operator's word.
 
-mod selecting;
-
 use std::fs;
 use std::os::unix::fs::symlink;
 use std::path::Path;
 use std::process::Command;
 
+use crate::selecting::{bundle_of, kernel, os_release};
 use btfhub_runtime::{Bundle, Host, OsRelease, Policy, SelectError, select};
-use selecting::{bundle_of, kernel, os_release};
 use tempfile::TempDir;
 
 const RELEASE: &str = "4.18.0-147.0.3.el8_1.x86_64";

@@ -3,7 +3,7 @@
 //! with the full one; and tailoring the part of it that the objects name gives
 //! the same bytes.
 //!
-//! `cargo test -p btfhub-tests --test core_atlas -- --nocapture` prints the table.
+//! `cargo test -p btfhub-tests --test relocation atlas:: -- --nocapture` prints the table.
 
 use std::path::Path;
 use std::sync::Mutex;

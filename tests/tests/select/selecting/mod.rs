@@ -54,7 +54,7 @@ pub fn bundle_of(kernels: &[KernelId<'_>]) -> Vec<u8> {
 
 /// Real os-release files by name.
 pub fn os_releases() -> impl Iterator<Item = (&'static str, &'static str)> {
-    let all = include_str!("../../fixtures/os-release.txt");
+    let all = include_str!("../../../fixtures/os-release.txt");
     all.split("== ")
         .skip(1)
         .map(|section| section.split_once('\n').expect("a name"))

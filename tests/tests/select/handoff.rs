@@ -3,8 +3,6 @@
 //! What takes something away from the whole process runs in a child: this test
 //! program again, with the test `child` and its orders in the environment.
 
-mod selecting;
-
 use std::fs::{self, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::PermissionsExt;
@@ -12,9 +10,9 @@ use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::Command;
 
+use crate::selecting::{btf, bundle, kernel};
 use btfhub_runtime::{Bundle, Host, Policy, for_this_host, select};
 use btfhub_tests::shared::skip;
-use selecting::{btf, bundle, kernel};
 
 const RELEASE: &str = "5.4.0-84-generic";
 
@@ -131,7 +129,7 @@ fn child() {
 
 /// What the child prints after `result: `.
 fn run(mut command: Command, order: &str) -> Option<String> {
-    command.args(["--exact", "child", "--ignored", "--nocapture"]);
+    command.args(["--exact", "handoff::child", "--ignored", "--nocapture"]);
     let output = command
         .env("TEST_ORDER", order)
         .output()
@@ -142,7 +140,7 @@ fn run(mut command: Command, order: &str) -> Option<String> {
         let errors = String::from_utf8_lossy(&output.stderr);
         skip(&format!("the child could not run: {text}{errors}"));
     }
-    let result = result?.split("test child").next().expect("a part");
+    let result = result?.split("test handoff::child").next().expect("a part");
     Some(
         result
             .trim_end()
@@ -299,7 +297,7 @@ fn variables() {
     let mut command = Command::new(&copy);
     command.uid(65534).gid(65534).env("BTFHUB_BTF", &given);
     match command
-        .args(["--exact", "child", "--ignored", "--nocapture"])
+        .args(["--exact", "handoff::child", "--ignored", "--nocapture"])
         .env("TEST_ORDER", "detect")
         .output()
     {

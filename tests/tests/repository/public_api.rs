@@ -2,7 +2,7 @@
 //! A change of it is a change of that file, seen in review: a line that goes or
 //! changes breaks somebody's build, and belongs into the changelog.
 //!
-//! `BTFHUB_BLESS=1 cargo test -p btfhub-tests --test public_api` writes the lists
+//! `BTFHUB_BLESS=1 cargo test -p btfhub-tests --test repository public_api` writes the lists
 //! anew.
 
 use std::collections::BTreeSet;

@@ -1,9 +1,7 @@
 //! Inference between neighbours, and what selections and errors say.
 
-mod selecting;
-
+use crate::selecting::{btf, bundle, kernel, os_release};
 use btfhub_runtime::{Bundle, Host, Policy, SelectError, select};
-use selecting::{btf, bundle, kernel, os_release};
 
 /// Ubuntu 20.04 holds 77 and 81 of one class, 84 of another; 18.04 holds all
 /// of them, each of a class of its own.

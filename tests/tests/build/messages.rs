@@ -92,7 +92,7 @@ fn every_complaint() {
     let text = "\
 # What a failed or doubtful build says
 
-Written by `tests/tests/build_messages.rs` (`BTFHUB_BLESS=1` renews it). `CRATE` is the directory
+Written by `tests/tests/build/messages.rs` (`BTFHUB_BLESS=1` renews it). `CRATE` is the directory
 of the user's crate.
 "
     .to_owned();

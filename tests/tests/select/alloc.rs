@@ -1,12 +1,10 @@
 //! `select` allocates nothing when it succeeds.
 
-mod selecting;
-
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
+use crate::selecting::{btf, bundle, kernel, os_release};
 use btfhub_runtime::{Bundle, Host, Policy, select};
-use selecting::{btf, bundle, kernel, os_release};
 
 struct Counting;
 

@@ -443,7 +443,7 @@ cases! {
     /// 703 bytes, found by fuzzing: bits that were expected cost next to nothing,
     /// and say classes without end.
     fn a_bundle_of_many_classes() {
-        let data = include_bytes!("../fixtures/hostile/bundle-of-many-classes");
+        let data = include_bytes!("../../fixtures/hostile/bundle-of-many-classes");
         let sealed = hostile::reseal(data).expect("lengths that fit");
         let bundle = Bundle::parse(&sealed).expect("checksums that fit");
         let last = bundle.class_count().expect("a header") - 1;

@@ -1,7 +1,7 @@
 //! The contract over everything there is: our own programs, those of Debian's
 //! libbpf-tools and the kernel's CO-RE selftests, on made-up kernels and real ones.
 //!
-//! `cargo test -p btfhub-tests --test core_contract -- --nocapture` prints the table.
+//! `cargo test -p btfhub-tests --test relocation contract:: -- --nocapture` prints the table.
 
 use std::path::Path;
 use std::sync::Mutex;

@@ -1,12 +1,10 @@
 //! Every distribution's os-release against releases of every directory of the
 //! archive: nobody gets another kernel's BTF.
 
-mod selecting;
-
 use std::collections::BTreeMap;
 
+use crate::selecting::{btf, bundle, bundle_of, kernel, os_releases};
 use btfhub_runtime::{Bundle, Host, KernelId, Policy, SelectError, select};
-use selecting::{bundle_of, kernel, os_releases};
 
 /// A kernel as it is installed somewhere: its directory in the archive,
 /// `uname -r` and `uname -v`.
@@ -566,7 +564,7 @@ fn consensus() {
         .iter()
         .map(|d| kernel(d, ENTERPRISE))
         .collect();
-    let data = selecting::bundle(ids.iter().map(|id| (*id, selecting::btf(1))));
+    let data = bundle(ids.iter().map(|id| (*id, btf(1))));
     let bundle = Bundle::parse(&data).expect("a sound bundle");
     let host = Host::new(ENTERPRISE, "aarch64");
     let selection = select(&bundle, &host, Policy::default()).expect("they agree");
@@ -575,5 +573,5 @@ fn consensus() {
         selection.to_string(),
         format!("BTF of centos/8/arm64/{ENTERPRISE}: all 3 candidates agree")
     );
-    assert_eq!(selection.bytes().expect("sound"), selecting::btf(1));
+    assert_eq!(selection.bytes().expect("sound"), btf(1));
 }

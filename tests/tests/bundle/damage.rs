@@ -1,10 +1,8 @@
 //! A bundle that is damaged, cut off, foreign or newer gives an error or the
 //! right BTF, never another's.
 
-mod bundling;
-
+use crate::bundling::{kernel, series, write};
 use btfhub_runtime::{Bundle, ClassId};
-use bundling::{kernel, series, write};
 
 /// Four kernels of three classes, one of which is not canonical.
 fn sample() -> Vec<(btfhub_runtime::KernelId<'static>, Vec<u8>)> {
@@ -50,7 +48,7 @@ fn assert_never_wrong(whole: &[Vec<u8>], data: &[u8], context: &str) {
             assert_eq!(Some(&read), btf, "{context}: class {class}");
         }
     }
-    let known = bundling::provenance();
+    let known = crate::bundling::provenance();
     if let Ok(read) = bundle.provenance() {
         assert_eq!(read, known, "{context}");
     }

@@ -1,12 +1,10 @@
 //! The bundle format: what is put in comes out, and nothing else ever does.
 
-mod bundling;
-
+use crate::bundling::{all_kinds, kernel, provenance, series, write};
 use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::{WriteError, Writer};
 use btfhub_runtime::{Arch, Bundle, KernelId};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
-use bundling::{all_kinds, kernel, provenance, series, write};
 
 fn samples() -> Vec<(KernelId<'static>, Vec<u8>)> {
     vec![

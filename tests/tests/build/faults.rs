@@ -83,7 +83,12 @@ impl Project {
             None => Command::new(&binary),
         };
         command
-            .args(["--exact", "a_build", "--nocapture", "--test-threads=1"])
+            .args([
+                "--exact",
+                "faults::a_build",
+                "--nocapture",
+                "--test-threads=1",
+            ])
             .env("BTFHUB_FAULT_PROJECT", self.dir.path())
             .env("BTFHUB_FAULT_CACHE", cache)
             .env("BTFHUB_FAULT_OUT", out)
@@ -533,7 +538,7 @@ fn no_permission() {
         let output = Command::new(user[0])
             .args(&user[1..])
             .arg(&binary)
-            .args(["--exact", "a_build", "--nocapture"])
+            .args(["--exact", "faults::a_build", "--nocapture"])
             .env("BTFHUB_FAULT_PROJECT", dir)
             .env("BTFHUB_FAULT_CACHE", cache)
             .env("BTFHUB_FAULT_OUT", out)

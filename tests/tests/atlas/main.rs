@@ -1,0 +1,7 @@
+//! The atlas: what goes in comes out, from files of any kind.
+
+mod adversarial;
+mod handmade;
+mod properties;
+mod scope;
+mod whole;

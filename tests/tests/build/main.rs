@@ -1,0 +1,15 @@
+//! Builds: archives, pins, the cache, cargo, and whatever goes wrong around them.
+
+mod adversarial;
+mod archive;
+mod cache;
+mod concurrent;
+mod faults;
+mod messages;
+mod mutations;
+mod pins;
+mod pure_rust;
+mod rerun;
+mod script;
+mod shards;
+mod surroundings;

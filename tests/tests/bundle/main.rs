@@ -1,0 +1,6 @@
+//! The bundle: its format, damage to it, and its way into a program.
+
+mod bundling;
+mod damage;
+mod format;
+mod include_bundle;

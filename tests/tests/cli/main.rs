@@ -1,0 +1,9 @@
+//! The command line, as pairs of a directory and a command.
+
+mod archive;
+mod atlas;
+mod bundle;
+mod fetch;
+mod json;
+mod report;
+mod robust;

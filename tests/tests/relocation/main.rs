@@ -1,0 +1,13 @@
+//! Relocations, tailored BTF and what other loaders make of it, against libbpf's own core, bpftool and aya-obj.
+
+mod atlas;
+mod aya;
+mod big_endian;
+mod bpftool;
+mod contract;
+mod cross;
+mod fixtures;
+mod format;
+mod handmade;
+mod properties;
+mod twins;

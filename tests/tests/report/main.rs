@@ -1,0 +1,5 @@
+//! The report: its pages in a browser, its claims against the verifier.
+
+mod browser;
+mod patch;
+mod verifier;

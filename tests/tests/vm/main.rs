@@ -1,0 +1,4 @@
+//! Agents on booted kernels and on this one.
+
+mod boot;
+mod execwatch;
