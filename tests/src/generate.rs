@@ -282,6 +282,51 @@ impl Graph {
         self
     }
 
+    /// The same types as another kernel's header has them: members and enumerators
+    /// have other offsets and values. By multiples of 8 bytes, as libbpf refuses some
+    /// bitfields for where they are in them.
+    #[must_use]
+    pub fn recompiled(&self, choices: &mut Choices<'_>) -> Self {
+        let mut graph = self.clone();
+        for node in &mut graph.0 {
+            match node {
+                Node::Composite { members, .. } => {
+                    for field in members {
+                        field.bit_offset += 64 * choices.pick(&[0, 1, 2, 100]);
+                    }
+                }
+                Node::Enum { values, .. } => {
+                    for (_, value) in values {
+                        *value = choices.pick(&[0, 1, 7, u64::MAX, 0x1_0000_0001]);
+                    }
+                }
+                _ => {}
+            }
+        }
+        graph
+    }
+
+    /// With all numbers of one size, and signed or not.
+    #[must_use]
+    pub fn with_numbers(&self, bytes: u32, is_signed: bool) -> Self {
+        let mut graph = self.clone();
+        for node in &mut graph.0 {
+            match node {
+                Node::Int { size, encoding, .. } => {
+                    *size = bytes;
+                    *encoding = u32::from(is_signed);
+                }
+                Node::Float(size) => *size = bytes,
+                Node::Enum { size, wide, .. } => {
+                    *size = bytes;
+                    *wide = false;
+                }
+                _ => {}
+            }
+        }
+        graph
+    }
+
     /// A graph that differs from this one in a few places at most.
     #[must_use]
     pub fn neighbour(&self, choices: &mut Choices<'_>) -> Self {

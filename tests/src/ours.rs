@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use btfhub_build::object::Object;
 use btfhub_build::relo::{
-    Match, Outcome, RecordMeaning, ReloKind, Relocation, Relocations, Resolution,
+    LocalValue, Match, Outcome, RecordMeaning, ReloKind, Relocation, Relocations, Resolution,
 };
 
 use crate::oracle::libbpf::{Answer, Verdict};
@@ -40,7 +40,7 @@ pub fn walk(object: &Object, relocations: &Relocations, outcome: &Outcome) -> Wa
 
 /// One record with candidates of its own: as reports have it.
 fn alone(relocations: &Relocations, outcome: &Outcome, meaning: RecordMeaning) -> Answer {
-    let RecordMeaning::Relocation(index) = meaning else {
+    let RecordMeaning::Relocation { index, local } = meaning else {
         return answer(relocations, outcome, meaning, &mut List::default());
     };
     let relocation = &relocations.list()[index];
@@ -62,12 +62,12 @@ fn alone(relocations: &Relocations, outcome: &Outcome, meaning: RecordMeaning) -
             });
             Ok(Verdict {
                 poison: false,
-                ..verdict(relocation, found)
+                ..verdict(relocation, local, found)
             })
         }
         Resolution::Poisoned => Ok(Verdict {
             poison: true,
-            ..verdict(relocation, None)
+            ..verdict(relocation, local, None)
         }),
         Resolution::Ambiguous => Err(AMBIGUOUS),
         Resolution::Refused(errno) => Err(-errno.number()),
@@ -83,7 +83,7 @@ fn answer(
     meaning: RecordMeaning,
     list: &mut List,
 ) -> Answer {
-    let index = match meaning {
+    let (index, local) = match meaning {
         RecordMeaning::Refused(errno) => return Err(-errno.number()),
         RecordMeaning::LocalTypeId(id) => {
             return Ok(Verdict {
@@ -96,7 +96,7 @@ fn answer(
                 new_sz: 0,
             });
         }
-        RecordMeaning::Relocation(index) => index,
+        RecordMeaning::Relocation { index, local } => (index, local),
     };
     let relocation = &relocations.list()[index];
     let group = outcome
@@ -130,12 +130,11 @@ fn answer(
     if !left.is_empty() {
         *all = left;
     }
-    Ok(verdict(relocation, first))
+    Ok(verdict(relocation, local, first))
 }
 
-fn verdict(relocation: &Relocation, found: Option<Match>) -> Verdict {
+fn verdict(relocation: &Relocation, local: LocalValue, found: Option<Match>) -> Verdict {
     use ReloKind as K;
-    let local = &relocation.local;
     let asks_existence =
         relocation.kind.is_type() || matches!(relocation.kind, K::FieldExists | K::EnumvalExists);
     let poison = found.is_none() && !asks_existence;
@@ -152,7 +151,7 @@ fn verdict(relocation: &Relocation, found: Option<Match>) -> Verdict {
         poison,
         validate: local.validate,
         fail_memsz_adjust: found.is_some_and(|found| found.wrong_load),
-        orig_sz: local.size,
+        orig_sz: relocation.load.size,
         new_sz: found.map_or(0, |found| found.size),
     }
 }

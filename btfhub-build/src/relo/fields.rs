@@ -51,7 +51,7 @@ impl Matcher<'_> {
         match result {
             Ok(Some((_, value))) => {
                 // Only loads that change their size are asked for the sign.
-                let sign = kind == ReloKind::FieldSigned || value.size != relocation.local.size;
+                let sign = kind == ReloKind::FieldSigned || value.size != relocation.load.size;
                 self.mark_use(kind, sign, candidate, &spec, from);
             }
             Ok(None) => {}
@@ -232,7 +232,7 @@ impl Matcher<'_> {
                 (FieldShape::Composite, Kind::Struct | Kind::Union)
                 | (FieldShape::Ptr, Kind::Ptr)
                 | (FieldShape::Float, Kind::Float) => true,
-                (FieldShape::Int { plain }, Kind::Int) => *plain && ty.int().offset() == 0,
+                (FieldShape::Int, Kind::Int) => ty.int().offset() == 0,
                 (FieldShape::Fwd(local), Kind::Fwd)
                 | (FieldShape::Enum(local), Kind::Enum | Kind::Enum64) => name_fits(local),
                 (FieldShape::Array(element), Kind::Array) => {

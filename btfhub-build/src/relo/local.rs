@@ -6,8 +6,11 @@ use super::shape::{CompatShape, FieldShape, MatchShape, Shaper};
 use super::value::{FieldEnd, LoadClass, field_value};
 use crate::btf::{Btf, CoreRelo, Kind, Type, TypeId, essential_name};
 
-/// One distinct CO-RE relocation, with all that its decision depends on but
-/// the target. Ordered so that those with the same candidates stand together.
+/// One distinct CO-RE relocation: all that its answer depends on but the target.
+/// Ordered so that those with the same candidates stand together.
+///
+/// The value that the compiler computed is not part of it: it decides how an
+/// instruction is patched ([`LocalValue`]), but no answer of a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Relocation {
     /// Which target types are candidates.
@@ -16,8 +19,8 @@ pub struct Relocation {
     pub kind: ReloKind,
     /// What is looked for in a candidate.
     pub spec: Spec,
-    /// What the object was compiled with.
-    pub local: LocalValue,
+    /// The load that the program was compiled with.
+    pub load: LocalLoad,
     /// The local name up to the first `___`, where that is not the root's name:
     /// aya-obj cuts flavors there and has other candidates.
     pub aya_name: Option<Vec<u8>>,
@@ -61,23 +64,30 @@ pub enum Accessor {
     },
 }
 
-/// `orig_val`, `orig_sz` and `validate` of `bpf_core_relo_res`.
+/// The size of the local field, with which that of the kernel's is compared
+/// (`bpf_core_calc_relo`).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct LocalLoad {
+    /// `orig_sz`: bytes, 0 where the size can't be adjusted.
+    pub size: u32,
+    /// How the size may be adjusted.
+    pub class: LoadClass,
+}
+
+/// What one record's instruction was compiled with: `orig_val` and `validate` of
+/// `bpf_core_relo_res`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalValue {
     /// The value that the compiler put into the instruction.
     pub value: u64,
-    /// Bytes that the compiler's load takes, 0 where none can be adjusted.
-    pub size: u32,
-    /// How that load may be adjusted.
-    pub load: LoadClass,
     /// Whether the instruction must hold `value`.
     pub validate: bool,
 }
 
-/// What a record comes to before any target is looked at.
+/// The local side of a record, before any target is looked at.
 pub(super) enum Local {
     /// Candidates decide.
-    Relocation(Relocation),
+    Relocation(Relocation, LocalValue),
     /// `TypeIdLocal`: the local id, whatever the target.
     TypeId(TypeId),
 }
@@ -113,9 +123,11 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
     let mut shaper = Shaper::new(btf);
     let plain = |value: u64| LocalValue {
         value,
-        size: 0,
-        load: LoadClass::Other,
         validate: true,
+    };
+    let mut load = LocalLoad {
+        size: 0,
+        class: LoadClass::Other,
     };
     let (spec, local) = match kind {
         ReloKind::TypeMatches => (Spec::TypeMatch(shaper.matching(record.type_id)?), plain(1)),
@@ -149,24 +161,27 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
             let (accessors, end) = field(btf, record.type_id, &parse_access(access)?, &mut shaper)
                 .map_err(|_| Errno::Invalid)?;
             let value = field_value(btf, kind, end, btf.endian())?;
+            load = LocalLoad {
+                size: value.size,
+                class: value.load,
+            };
             (
                 Spec::Field(accessors),
                 LocalValue {
                     value: value.value,
-                    size: value.size,
-                    load: value.load,
                     validate: value.validate,
                 },
             )
         }
     };
-    Ok(Local::Relocation(Relocation {
+    let relocation = Relocation {
         root,
         kind,
         spec,
-        local,
+        load,
         aya_name,
-    }))
+    };
+    Ok(Local::Relocation(relocation, local))
 }
 
 /// Kinds that are candidates for each other, as one of them.

@@ -37,7 +37,7 @@ mod types;
 mod value;
 
 pub use kind::{Errno, ReloKind};
-pub use local::{Accessor, LocalValue, Relocation, Root, Spec};
+pub use local::{Accessor, LocalLoad, LocalValue, Relocation, Root, Spec};
 pub(crate) use place::{Place, Places, Step, has_name};
 pub use relocations::{RecordMeaning, Relocations};
 pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, resolve};

@@ -6,7 +6,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::candidates::Search;
 use super::kind::{Errno, ReloKind};
-use super::local::{Accessor, Local, LocalValue, Relocation, Root, Spec, localize};
+use super::local::{Accessor, Local, LocalLoad, LocalValue, Relocation, Root, Spec, localize};
 use super::shape::{CompatShape, FieldShape, MatchBody, MatchShape};
 use super::value::LoadClass;
 use crate::btf::TypeId;
@@ -14,9 +14,11 @@ use crate::object::Object;
 
 /// What a set of objects asks of every kernel.
 ///
-/// Nothing here depends on the order or the number of the objects, on type ids
-/// or on instructions: two builds of a program that ask for the same are equal
-/// and have the same [fingerprint](Relocations::fingerprint).
+/// It holds what a kernel's answer can depend on and nothing else: no offsets or
+/// values of the objects' own types, no type ids, no instructions, and not the
+/// order or number of the objects. Two builds of a program that ask the same are
+/// equal and have the same [fingerprint](Relocations::fingerprint), whichever
+/// `vmlinux.h` they were compiled with.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Relocations {
     relocations: Vec<Relocation>,
@@ -24,11 +26,16 @@ pub struct Relocations {
     search: Search,
 }
 
-/// What one record of an object comes to before any kernel is looked at.
+/// What one record of an object asks, before any kernel is looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordMeaning {
-    /// An index into [`Relocations::list`].
-    Relocation(usize),
+    /// Kernels decide.
+    Relocation {
+        /// Into [`Relocations::list`].
+        index: usize,
+        /// What the instruction was compiled with.
+        local: LocalValue,
+    },
     /// `TypeIdLocal`: this id, whatever the kernel.
     LocalTypeId(TypeId),
     /// libbpf refuses the object on every kernel: with this error, unless it
@@ -48,7 +55,7 @@ impl Relocations {
                 if !seen.insert((relo.type_id, relo.access_str, relo.kind)) {
                     continue;
                 }
-                if let Ok(Local::Relocation(relocation)) = localize(object.btf(), relo) {
+                if let Ok(Local::Relocation(relocation, _)) = localize(object.btf(), relo) {
                     distinct.insert(relocation);
                 }
             }
@@ -84,11 +91,11 @@ impl Relocations {
                     .or_insert_with(|| match localize(object.btf(), relo) {
                         Err(errno) => RecordMeaning::Refused(errno),
                         Ok(Local::TypeId(id)) => RecordMeaning::LocalTypeId(id),
-                        Ok(Local::Relocation(relocation)) => self
+                        Ok(Local::Relocation(relocation, local)) => self
                             .relocations
                             .binary_search(&relocation)
                             .map_or(RecordMeaning::Refused(Errno::Invalid), |index| {
-                                RecordMeaning::Relocation(index)
+                                RecordMeaning::Relocation { index, local }
                             }),
                     })
             })
@@ -104,10 +111,11 @@ impl Relocations {
     }
 
     /// SHA-256 over all of it: equal for equal relocations, whatever else
-    /// changed in the programs.
+    /// changed in the programs. Equal fingerprints give the same tailored BTF,
+    /// byte for byte, and the same [`Outcome`](super::Outcome) on every kernel.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut out = Encoder(Sha256::new());
-        out.bytes(b"btfhub relocations 1");
+        out.bytes(b"btfhub relocations 2");
         out.count(self.relocations.len());
         for relocation in &self.relocations {
             out.relocation(relocation);
@@ -140,27 +148,19 @@ impl Encoder {
             aya_name,
             kind: relo_kind,
             spec,
-            local:
-                LocalValue {
-                    value,
-                    size,
-                    load,
-                    validate,
-                },
+            load: LocalLoad { size, class },
         } = relocation;
         self.bytes(name);
         self.number(u64::from(*kind));
         self.bytes(aya_name.as_deref().unwrap_or_default());
         self.number(*relo_kind as u64);
         self.spec(spec);
-        self.number(*value);
         self.number(u64::from(*size));
-        self.number(match load {
+        self.number(match class {
             LoadClass::Pointer => 0,
             LoadClass::Unsigned => 1,
             LoadClass::Other => 2,
         });
-        self.number(u64::from(*validate));
     }
 
     fn spec(&mut self, spec: &Spec) {
@@ -202,20 +202,20 @@ impl Encoder {
             FieldShape::Composite => self.number(0),
             FieldShape::Ptr => self.number(1),
             FieldShape::Float => self.number(2),
-            FieldShape::Int { plain } => self.number(3 + u64::from(*plain)),
+            FieldShape::Int => self.number(3),
             FieldShape::Fwd(name) => {
-                self.number(5);
+                self.number(4);
                 self.bytes(name);
             }
             FieldShape::Enum(name) => {
-                self.number(6);
+                self.number(5);
                 self.bytes(name);
             }
             FieldShape::Array(element) => {
-                self.number(7);
+                self.number(6);
                 self.field_shape(element);
             }
-            FieldShape::Other => self.number(8),
+            FieldShape::Other => self.number(7),
         }
     }
 
@@ -226,25 +226,25 @@ impl Encoder {
                 self.number(u64::from(*kind));
             }
             CompatShape::Enum => self.number(1),
-            CompatShape::Int { plain } => self.number(2 + u64::from(*plain)),
+            CompatShape::Int => self.number(2),
             CompatShape::Ptr(inner) => {
-                self.number(4);
+                self.number(3);
                 self.compat_shape(inner);
             }
             CompatShape::Array(inner) => {
-                self.number(5);
+                self.number(4);
                 self.compat_shape(inner);
             }
             CompatShape::FuncProto { params, result } => {
-                self.number(6);
+                self.number(5);
                 self.count(params.len());
                 for param in params {
                     self.compat_shape(param);
                 }
                 self.compat_shape(result);
             }
-            CompatShape::Other => self.number(7),
-            CompatShape::TooDeep => self.number(8),
+            CompatShape::Other => self.number(6),
+            CompatShape::TooDeep => self.number(7),
         }
     }
 

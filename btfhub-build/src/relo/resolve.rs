@@ -251,9 +251,9 @@ impl<'a> Matcher<'a> {
                     place: bit_offset,
                     value: field.value,
                     size: field.size,
-                    wrong_load: relocation.local.size != field.size
+                    wrong_load: relocation.load.size != field.size
                         && !matches!(
-                            (relocation.local.load, field.load),
+                            (relocation.load.class, field.load),
                             (LoadClass::Pointer, LoadClass::Pointer)
                                 | (LoadClass::Unsigned, LoadClass::Unsigned)
                         ),

@@ -16,11 +16,8 @@ pub enum FieldShape {
     Ptr,
     /// A float: fits any float.
     Float,
-    /// An integer; bitfields of the old kind fit nothing.
-    Int {
-        /// Whether `BTF_INT_OFFSET` is 0.
-        plain: bool,
-    },
+    /// An integer: fits any whose `BTF_INT_OFFSET` is 0, as its own is.
+    Int,
     /// A forward declaration and its essential name.
     Fwd(Vec<u8>),
     /// An ENUM or ENUM64 and its essential name.
@@ -38,11 +35,8 @@ pub enum CompatShape {
     Leaf(u8),
     /// ENUM or ENUM64: fits either.
     Enum,
-    /// An integer; bitfields of the old kind fit nothing.
-    Int {
-        /// Whether `BTF_INT_OFFSET` is 0.
-        plain: bool,
-    },
+    /// An integer: fits any whose `BTF_INT_OFFSET` is 0, as its own is.
+    Int,
     /// A pointer: what it points at must fit.
     Ptr(Box<CompatShape>),
     /// An array: its elements must fit.
@@ -90,14 +84,15 @@ pub enum MatchBody {
     Composite {
         /// A union, not a struct.
         union: bool,
-        /// The members' essential names and types, in order.
+        /// The members' essential names and types; sorted where their order
+        /// changes no answer.
         members: Vec<MatchMember>,
     },
     /// ENUM or ENUM64: equal size, and each local enumerator's name.
     Enum {
         /// Bytes.
         size: u32,
-        /// Essential names of the enumerators.
+        /// Essential names of the enumerators, sorted.
         names: Vec<Vec<u8>>,
     },
     /// An integer of equal size and signedness.
@@ -136,6 +131,28 @@ pub struct MatchMember {
     pub name: Vec<u8>,
     /// Its type.
     pub shape: MatchShape,
+}
+
+impl MatchShape {
+    /// Whether libbpf's limits on depth cut a branch off.
+    fn is_cut_off(&self) -> bool {
+        match &self.body {
+            MatchBody::TooDeep => true,
+            MatchBody::Composite { members, .. } => {
+                members.iter().any(|member| member.shape.is_cut_off())
+            }
+            MatchBody::Ptr(inner) | MatchBody::Array { element: inner, .. } => inner.is_cut_off(),
+            MatchBody::FuncProto { params, result } => {
+                result.is_cut_off() || params.iter().any(Self::is_cut_off)
+            }
+            MatchBody::Void
+            | MatchBody::Fwd { .. }
+            | MatchBody::Opaque { .. }
+            | MatchBody::Enum { .. }
+            | MatchBody::Int { .. }
+            | MatchBody::Other => false,
+        }
+    }
 }
 
 /// libbpf's limit on steps along one path, and on nested calls.
@@ -181,9 +198,7 @@ impl<'a> Shaper<'a> {
             Kind::Struct | Kind::Union => FieldShape::Composite,
             Kind::Ptr => FieldShape::Ptr,
             Kind::Float => FieldShape::Float,
-            Kind::Int => FieldShape::Int {
-                plain: ty.int().offset() == 0,
-            },
+            Kind::Int if ty.int().offset() == 0 => FieldShape::Int,
             Kind::Fwd => FieldShape::Fwd(name()),
             Kind::Enum | Kind::Enum64 => FieldShape::Enum(name()),
             Kind::Array => {
@@ -212,9 +227,7 @@ impl<'a> Shaper<'a> {
                 CompatShape::Leaf(kind.number())
             }
             Kind::Enum | Kind::Enum64 => CompatShape::Enum,
-            Kind::Int => CompatShape::Int {
-                plain: ty.int().offset() == 0,
-            },
+            Kind::Int if ty.int().offset() == 0 => CompatShape::Int,
             Kind::Ptr => {
                 CompatShape::Ptr(Box::new(self.compat_at(ty.referenced(), depth, level)?))
             }
@@ -286,17 +299,24 @@ impl<'a> Shaper<'a> {
                             shape: self.match_call(member.ty, behind_ptr, level - 1)?,
                         });
                     }
+                    // Each must match, so their order counts only where libbpf may
+                    // give up on one of them.
+                    if !members.iter().any(|member| member.shape.is_cut_off()) {
+                        members.sort_unstable();
+                    }
                     MatchBody::Composite { union, members }
                 }
             }
             Kind::Enum | Kind::Enum64 => {
                 self.count(ty.vlen())?;
+                let mut names: Vec<Vec<u8>> = ty
+                    .enumerators()
+                    .map(|enumerator| essential_name(self.btf.string(enumerator.name)).to_vec())
+                    .collect();
+                names.sort_unstable();
                 MatchBody::Enum {
                     size: ty.size(),
-                    names: ty
-                        .enumerators()
-                        .map(|enumerator| essential_name(self.btf.string(enumerator.name)).to_vec())
-                        .collect(),
+                    names,
                 }
             }
             Kind::Int => MatchBody::Int {

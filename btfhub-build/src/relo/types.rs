@@ -18,7 +18,7 @@ impl Matcher<'_> {
         Ok(match (shape, ty.kind()) {
             (CompatShape::Leaf(local), kind) => *local == kind.number(),
             (CompatShape::Enum, kind) => kind.is_any_enum(),
-            (CompatShape::Int { plain }, Kind::Int) => *plain && ty.int().offset() == 0,
+            (CompatShape::Int, Kind::Int) => ty.int().offset() == 0,
             (CompatShape::Ptr(inner), Kind::Ptr) => {
                 let place = self.refers(at);
                 let pointee = At::step(place, Step::Pointee, ty.referenced());

@@ -5,7 +5,7 @@ use super::survey::Answer;
 use super::why::Why;
 use super::{Effect, Patched, Status, Verdict, patch};
 use crate::btf::Endian;
-use crate::relo::{Errno, LocalValue, ReloKind, Relocation, Resolution};
+use crate::relo::{Errno, LocalLoad, LocalValue, ReloKind, Relocation, Resolution};
 
 /// The code of a function and the relocations in it.
 #[derive(Debug)]
@@ -14,8 +14,19 @@ pub(super) struct Body {
     /// Byte offset of the function in its section.
     start: usize,
     endian: Endian,
-    /// Byte offset in the section, and which relocation.
-    pub(super) uses: Vec<(usize, usize)>,
+    pub(super) uses: Vec<Use>,
+}
+
+/// An instruction with a relocation.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Use {
+    /// Byte offset in the section.
+    pub(super) offset: usize,
+    /// Which relocation.
+    pub(super) asked: usize,
+    /// What the instruction was compiled with; `None` where libbpf refuses the
+    /// record on every kernel.
+    pub(super) local: Option<LocalValue>,
 }
 
 impl Body {
@@ -116,14 +127,18 @@ fn function(
 ) {
     let mut changes = Vec::new();
     let mut poisoned = Vec::new();
-    for &(offset, asked) in &body.uses {
+    for &Use {
+        offset,
+        asked,
+        local,
+    } in &body.uses
+    {
         let Some(verdict) = verdicts.get_mut(asked) else {
             continue;
         };
-        let (Some(relocation), Some((resolution, _))) =
-            (list.get(asked), answer.relocations.get(asked))
+        let (Some(local), Some(relocation), Some((resolution, _))) =
+            (local, list.get(asked), answer.relocations.get(asked))
         else {
-            // Refused on every kernel.
             verdict.failing.push(number);
             continue;
         };
@@ -134,7 +149,8 @@ fn function(
             &body.code,
             within,
             body.endian,
-            &relocation.local,
+            local,
+            relocation.load,
             resolution,
         );
         match patched {
@@ -145,7 +161,7 @@ fn function(
             Some(Patched::Poisoned) => {
                 changes.push((within / super::patch::INSN, Change::Poisoned));
                 poisoned.push((within / super::patch::INSN, asked));
-                if let Some(reason) = wrong_load(&relocation.local, resolution) {
+                if let Some(reason) = wrong_load(relocation.load, resolution) {
                     verdict.status = Status::Incompatible;
                     verdict.reason = reason;
                     verdict.effect = verdict.effect.max(Effect::Guarded);
@@ -176,12 +192,12 @@ fn function(
 }
 
 /// Why a load whose relocation resolves is made invalid.
-fn wrong_load(local: &LocalValue, resolution: &Resolution) -> Option<String> {
+fn wrong_load(load: LocalLoad, resolution: &Resolution) -> Option<String> {
     match resolution {
         Resolution::Resolved { size, .. } => Some(format!(
             "the field has {size} bytes in this kernel and {} in the program, and only loads of \
              pointers and of unsigned integers can be adjusted",
-            local.size
+            load.size
         )),
         _ => None,
     }

@@ -6,7 +6,7 @@
 use std::fmt;
 
 use crate::btf::Endian;
-use crate::relo::{LocalValue, Resolution};
+use crate::relo::{LocalLoad, LocalValue, Resolution};
 
 /// One eBPF instruction, `struct bpf_insn`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -164,7 +164,8 @@ pub fn patch(
     code: &[u8],
     offset: usize,
     endian: Endian,
-    local: &LocalValue,
+    local: LocalValue,
+    load: LocalLoad,
     resolution: &Resolution,
 ) -> Option<Patched> {
     let Some(insn) = Insn::at(code, offset, endian) else {
@@ -183,16 +184,19 @@ pub fn patch(
     let next = offset
         .checked_add(INSN)
         .and_then(|offset| Insn::at(code, offset, endian));
-    Some(match plain(insn, next, local, value, size, wrong_load) {
-        Ok(patched) => patched,
-        Err(refusal) => Patched::Refused(refusal),
-    })
+    Some(
+        match plain(insn, next, local, load, value, size, wrong_load) {
+            Ok(patched) => patched,
+            Err(refusal) => Patched::Refused(refusal),
+        },
+    )
 }
 
 fn plain(
     insn: Insn,
     next: Option<Insn>,
-    local: &LocalValue,
+    local: LocalValue,
+    load: LocalLoad,
     value: u64,
     size: u32,
     wrong_load: bool,
@@ -221,11 +225,11 @@ fn plain(
             if wrong_load {
                 return Ok(Patched::Poisoned);
             }
-            if size != local.size {
-                if insn.bytes() != local.size {
+            if size != load.size {
+                if insn.bytes() != load.size {
                     return Err(Refusal::LoadSize {
                         instruction: insn.bytes(),
-                        field: local.size,
+                        field: load.size,
                     });
                 }
                 if !matches!(size, 1 | 2 | 4 | 8) {

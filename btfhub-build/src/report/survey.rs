@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use btfhub_runtime::KernelId;
 
-use super::effect::{Body, effects};
+use super::effect::{Body, Use, effects};
 use super::term::{raw_term, term, text};
 use super::why::{Named, Why};
 use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict};
@@ -81,8 +81,12 @@ impl Survey {
         let mut functions: BTreeMap<(Option<usize>, u64), usize> = BTreeMap::new();
         let mut refused: BTreeMap<(u32, u32, u32), usize> = BTreeMap::new();
         for (record, meaning) in object.records().iter().zip(meanings) {
+            let mut local = None;
             let asked = match meaning {
-                RecordMeaning::Relocation(index) => *index,
+                RecordMeaning::Relocation { index, local: its } => {
+                    local = Some(*its);
+                    *index
+                }
                 RecordMeaning::LocalTypeId(_) => continue,
                 RecordMeaning::Refused(errno) => {
                     let relo = &record.relo;
@@ -128,7 +132,11 @@ impl Survey {
             });
             let offset = usize::try_from(record.relo.insn_off).unwrap_or(usize::MAX);
             if let Some(body) = self.bodies.get_mut(function).filter(|_| section.is_some()) {
-                body.uses.push((offset, asked));
+                body.uses.push(Use {
+                    offset,
+                    asked,
+                    local,
+                });
             }
             if let Some(asked) = self.asked.get_mut(asked) {
                 asked.sites.push(Site {

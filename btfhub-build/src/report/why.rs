@@ -172,7 +172,7 @@ impl<'a> Named<'a> {
             FieldShape::Composite => is.is_composite(),
             FieldShape::Ptr => is == Kind::Ptr,
             FieldShape::Float => is == Kind::Float,
-            FieldShape::Int { .. } => is == Kind::Int,
+            FieldShape::Int => is == Kind::Int,
             FieldShape::Fwd(_) => is == Kind::Fwd,
             FieldShape::Enum(name) => {
                 if is.is_any_enum() {
@@ -227,7 +227,7 @@ fn of(shape: &FieldShape) -> &'static str {
         FieldShape::Composite => "a struct",
         FieldShape::Ptr => "a pointer",
         FieldShape::Float => "a floating-point number",
-        FieldShape::Int { .. } => "an integer",
+        FieldShape::Int => "an integer",
         FieldShape::Fwd(_) => "a declared type",
         FieldShape::Enum(_) => "an enum",
         FieldShape::Array(_) => "an array",

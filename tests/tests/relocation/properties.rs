@@ -5,10 +5,10 @@ use std::sync::Arc;
 
 use btfhub_build::btf::{Btf, essential_name};
 use btfhub_build::object::Object;
-use btfhub_build::relo::{Relocations, resolve};
+use btfhub_build::relo::{Relocations, Resolution, resolve};
 use btfhub_build::tailor::tailor;
 use btfhub_tests::contract::{Kernel, Subject, check};
-use btfhub_tests::elf_builder::object;
+use btfhub_tests::elf_builder::{Relo, object};
 use btfhub_tests::generate::{Choices, Graph};
 use proptest::prelude::*;
 use proptest::test_runner::{Config, FileFailurePersistence};
@@ -40,6 +40,27 @@ fn pair(numbers: &[u32]) -> (Vec<u8>, Graph) {
     (object(&local.btf(false), &relocations, false), target)
 }
 
+/// What relocations on a local side ask.
+fn asked(local: &Graph, records: &[Relo]) -> Relocations {
+    let elf = object(&local.btf(false), records, false);
+    Relocations::from_objects([&Object::parse("local", &elf).expect("read")])
+}
+
+/// Whether every relocation finds what the program was compiled with.
+fn finds_all(asked: &Relocations, own: &Btf) -> bool {
+    let outcome = resolve(asked, own).expect("small");
+    (0..asked.list().len()).all(|at| {
+        matches!(
+            outcome.resolution(asked, at),
+            Some(Resolution::Resolved {
+                found: true,
+                wrong_load: false,
+                ..
+            })
+        )
+    })
+}
+
 /// Whether no struct, union or enum has an essential name twice.
 fn names_differ(btf: &Btf) -> bool {
     btf.ids().filter_map(|id| btf.ty(id)).all(|ty| {
@@ -64,6 +85,52 @@ proptest! {
         let kernel = Kernel::parse("target", &target.btf(false).finish()).expect("read");
         let report = check(&subject, &kernel);
         prop_assert!(report.differences.is_empty(), "{}", report.differences.join("\n"));
+    }
+
+    /// What a program is compiled with is not what it asks of kernels.
+    #[test]
+    fn recompiled(numbers in numbers()) {
+        let mut choices = Choices::new(&numbers);
+        let local = Graph::any(&mut choices);
+        let records = local.relocations(&mut choices);
+        let again = local.recompiled(&mut choices);
+        let [a, b] = [&local, &again].map(|graph| asked(graph, &records));
+        prop_assert_eq!(a.list(), b.list());
+        prop_assert_eq!(a.fingerprint(), b.fingerprint());
+    }
+
+    /// Two programs have one fingerprint where no kernel tells them apart, and only
+    /// there.
+    #[test]
+    fn fingerprints(numbers in numbers()) {
+        let mut choices = Choices::new(&numbers);
+        let local = Graph::any(&mut choices);
+        let records = local.relocations(&mut choices);
+        let other = local.neighbour(&mut choices);
+        let [a, b] = [&local, &other].map(|graph| asked(graph, &records));
+        // A program that finds something else than its own types on the kernel it was
+        // compiled for is no compiler's.
+        let decidable = [(&a, &local), (&b, &other)].iter().all(|(asked, own)| {
+            let own = Btf::parse(&own.btf(false).finish()).expect("read");
+            names_differ(&own) && finds_all(asked, &own)
+        });
+        let mut kernels = vec![local.clone(), other.clone()];
+        for graph in [&local, &other] {
+            kernels.extend((0..6).map(|_| graph.relative(&mut choices)));
+            for bytes in [1, 2, 4, 8] {
+                kernels.extend([true, false].map(|signed| graph.with_numbers(bytes, signed)));
+            }
+        }
+        let told_apart = kernels.iter().any(|kernel| {
+            let kernel = Btf::parse(&kernel.btf(false).finish()).expect("read");
+            let [a, b] = [&a, &b].map(|asked| tailor(asked, &kernel).expect("small"));
+            (a.btf, a.outcome) != (b.btf, b.outcome)
+        });
+        if a.fingerprint() == b.fingerprint() {
+            prop_assert!(!told_apart);
+        } else if decidable {
+            prop_assert!(told_apart, "{:#?} {:#?}", a.list(), b.list());
+        }
     }
 
     /// The same types in another order make the same tailored BTF.

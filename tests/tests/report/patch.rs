@@ -32,7 +32,11 @@ fn compare(object: &ObjectFile, kernel: &str, target: &Target, btf: &Btf, seen: 
     let outcome = resolve(&relocations, btf).expect("simple types");
     for (index, meaning) in relocations.meanings(&ours).into_iter().enumerate() {
         let record = &theirs.object.records[index];
-        let RecordMeaning::Relocation(number) = meaning else {
+        let RecordMeaning::Relocation {
+            index: number,
+            local,
+        } = meaning
+        else {
             continue;
         };
         let section = ours.records()[index].section.map(|at| &ours.sections()[at]);
@@ -53,8 +57,8 @@ fn compare(object: &ObjectFile, kernel: &str, target: &Target, btf: &Btf, seen: 
         let resolution = outcome
             .resolution(&relocations, number)
             .expect("a resolution");
-        let local = relocations.list()[number].local;
-        let mine = patch(&section.code, at, endian, &local, &resolution);
+        let load = relocations.list()[number].load;
+        let mine = patch(&section.code, at, endian, local, load, &resolution);
         let place = format!("{} record {index} on {kernel}: {resolution:?}", object.name);
         match (answer, mine) {
             (Err(_), None) => seen.refused += 1,
