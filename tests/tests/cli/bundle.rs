@@ -250,6 +250,31 @@ cli_test!(bad_input_is_named_and_nothing_left, |dir| {
         .fails(2);
 });
 
+cli_test!(another_vmlinux_h_makes_no_bundle_stale, |dir| {
+    let [first, second] = ["a", "b"].map(|name| own_dir().join(format!("offset_{name}.bpf.o")));
+    let args = |command: &[&str], object: &Path| {
+        let object = object.to_str().expect("UTF-8").to_owned();
+        let mut args: Vec<String> = command.iter().map(|&arg| arg.to_owned()).collect();
+        args.extend(["--archive".to_owned(), EXAMPLES.to_owned()]);
+        args.extend(["--object".to_owned(), object]);
+        args
+    };
+    let _ = dir
+        .btfhub(args(&["bundle", "--out", "b.btfhub"], &first))
+        .ok();
+    let text = dir.btfhub(args(&["verify", "b.btfhub"], &second)).ok();
+    assert!(text.contains("for 1 relocation"), "{text}");
+    for (out, object) in [("first", &first), ("second", &second)] {
+        let _ = dir.btfhub(args(&["tailor", "--out", out], object)).ok();
+    }
+    let files = dir.files("first");
+    assert!(!files.is_empty());
+    for file in files {
+        let read = |tree: &str| std::fs::read(dir.path(tree).join(&file)).expect("a file");
+        assert_eq!(read("first"), read("second"), "{file}");
+    }
+});
+
 cli_test!(inspects_what_was_bundled, |dir| {
     let file = bundle(&dir);
     let file = file.to_str().expect("UTF-8");
