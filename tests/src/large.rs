@@ -8,7 +8,7 @@ use std::process::Command;
 use btfhub_build::btf::{Btf, Kind};
 
 use crate::objects::ObjectFile;
-use crate::shared::{has_tool, scratch};
+use crate::shared::{has_tool, preparing, scratch};
 
 /// Distinct fields.
 const FIELDS: usize = 600;
@@ -27,6 +27,7 @@ pub fn object(kernel: &Btf) -> Option<ObjectFile> {
     let dir = scratch("large");
     let (source, elf) = (dir.join("large.bpf.c"), dir.join("large.bpf.o"));
     let text = program(kernel);
+    let _preparing = preparing();
     if std::fs::read_to_string(&source).ok().as_ref() != Some(&text) || !elf.exists() {
         let unfinished = dir.join(format!("large.{}.c", std::process::id()));
         std::fs::write(&unfinished, &text).expect("the source");

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::shared::{has_tool, scratch, skip};
+use crate::shared::{has_tool, preparing, scratch, skip};
 
 /// An object file and a name for messages.
 #[derive(Debug, Clone)]
@@ -131,6 +131,7 @@ pub fn selftests() -> Selftests {
     }
     let dir = scratch("selftests-6.1");
     let done = dir.join("complete");
+    let preparing = preparing();
     if !done.exists() {
         // Made elsewhere and moved, as tests run beside each other.
         let work = scratch(&format!("selftests-6.1.{}", std::process::id()));
@@ -142,6 +143,7 @@ pub fn selftests() -> Selftests {
         }
         assert!(done.exists(), "the selftests were not prepared");
     }
+    drop(preparing);
     let mut all = objects_in(&dir, ".o");
     for object in &mut all {
         object.name = format!("selftests/{}", object.name);

@@ -5,6 +5,7 @@
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 /// Says why a test can't run here, or fails if it must.
 ///
@@ -45,6 +46,13 @@ pub fn has_tool(tool: &str) -> bool {
         skip(&format!("`{tool}` is not installed"));
     }
     found
+}
+
+/// Held while something is prepared in a [`scratch`] directory: the tests of one
+/// program run beside each other.
+pub fn preparing() -> MutexGuard<'static, ()> {
+    static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
+    ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 /// A directory below the workspace's target directory for what tests prepare

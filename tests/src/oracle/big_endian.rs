@@ -9,7 +9,7 @@ use std::process::{Command, Stdio};
 use super::libbpf::{Answer, Verdict};
 use super::modes::Walk;
 use super::records::LocalObject;
-use crate::shared::{has_tool, scratch};
+use crate::shared::{has_tool, preparing, scratch};
 
 const CC: &str = "s390x-linux-gnu-gcc";
 const QEMU: &str = "qemu-s390x";
@@ -44,6 +44,7 @@ impl Machine {
         let dir = scratch("s390x");
         let program = dir.join("walk");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/oracle/walk.c");
+        let _preparing = preparing();
         let built = |path: &Path| path.metadata().and_then(|m| m.modified()).ok();
         if built(&program) < built(&source) {
             build(&dir, &source, &program);
