@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! error    what every stage that touches files fails with
-//! output   files that appear whole or not at all
+//! output   files and trees that appear whole or not at all
 //! queue    a fixed number of threads
 //! archive  a checkout on disk → entries → raw BTF; pins and locks
 //! btf      BPF Type Format: read, write
@@ -31,7 +31,7 @@ mod classes;
 mod diagnostics;
 mod error;
 pub mod object;
-mod output;
+pub mod output;
 mod queue;
 pub mod relo;
 pub mod report;

@@ -5,7 +5,7 @@
 //! args      the argument model
 //! output    stdout, stderr
 //! examples  the ends of the help texts
-//! files     read and written, whole or not at all
+//! files     read within bounds, written whole or not at all
 //! failure   exit status and chain of causes
 //! <command> one file per command
 //! ```

@@ -2,13 +2,13 @@
 
 use std::path::{Path, PathBuf};
 
+use btfhub_build::output::Tree;
 use btfhub_runtime::Bundle;
 use serde::Serialize;
 
 use crate::args;
-use crate::build::{builder, generate};
+use crate::build::{builder, failure, generate};
 use crate::failure::{Context, Failure};
-use crate::files::Tree;
 use crate::output::{Output, count};
 
 #[derive(Serialize)]
@@ -41,14 +41,14 @@ pub(crate) fn run(args: &args::Tailor, output: Output) -> Result<(), Failure> {
     let generated = generate(&builder, output)?;
     // What is written is read back through the crate that programs read it with.
     let bundle = Bundle::parse(generated.bundle())?;
-    let mut tree = Tree::new(&args.out)?;
+    let mut tree = Tree::new(&args.out).map_err(failure)?;
     let mut files = Vec::new();
     for entry in bundle.kernels() {
         let entry = entry?;
         let kernel = entry.kernel();
         let btf = bundle.btf(entry.class()).context(|| kernel.to_string())?;
         let path = path(&kernel);
-        tree.add(&path, &btf)?;
+        tree.add(&path, &btf).map_err(failure)?;
         files.push(Written {
             kernel: kernel.to_string(),
             path: args.out.join(path).display().to_string(),
@@ -56,7 +56,7 @@ pub(crate) fn run(args: &args::Tailor, output: Output) -> Result<(), Failure> {
             bytes: btf.len(),
         });
     }
-    tree.finish()?;
+    tree.finish().map_err(failure)?;
     let others = others(&args.out, files.len());
     if others > 0 {
         output.note(&format!(

@@ -5,5 +5,6 @@ mod atlas;
 mod bundle;
 mod fetch;
 mod json;
+mod outputs;
 mod report;
 mod robust;

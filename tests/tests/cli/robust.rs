@@ -189,17 +189,9 @@ cli_test!(a_tree_appears_whole_or_not_at_all, |dir| {
     );
     std::fs::remove_dir_all(dir.path("t")).expect("it");
 
-    // What a killed run left goes when it is old; what is not ours stays, and is told.
-    dir.write("t/.btfhub-4242.part/0", "half");
+    // What is not ours stays, and is told.
     dir.write("t/.btfhub-notes.part/0", "mine");
     dir.write("t/debian/10/x86_64/4.19.0.btf", "another run's");
-    let old = [
-        "-d",
-        "2 days ago",
-        "t/.btfhub-4242.part",
-        "t/.btfhub-notes.part",
-    ];
-    let _ = dir.run(Command::new("touch").args(old)).ok();
     let run = dir.btfhub(tailor);
     assert!(
         run.stderr.contains("t: 1 file of other kernels"),

@@ -1,6 +1,6 @@
 //! DWARF → BTF, through the program that kernels are built with.
 
-use std::os::unix::fs::DirBuilderExt as _;
+use std::io::Read as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -22,16 +22,7 @@ pub(super) fn encode(vmlinux: &Path) -> Result<(Vec<u8>, String), Failure> {
             ))
         })?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-    let directory =
-        std::env::temp_dir().join(format!("cargo-btfhub-{}-pahole", std::process::id()));
-    // Not one that is there already: it may be another user's.
-    std::fs::DirBuilder::new()
-        .mode(0o700)
-        .create(&directory)
-        .context(|| format!("cannot make {}", directory.display()))?;
-    let btf = encode_into(vmlinux, &directory.join("vmlinux.btf"));
-    let _ = std::fs::remove_dir_all(&directory);
-    let btf = btf.context(|| format!("pahole {version} on {}", vmlinux.display()))?;
+    let btf = run(vmlinux).context(|| format!("pahole {version} on {}", vmlinux.display()))?;
     Btf::parse(&btf).context(|| {
         format!(
             "what pahole {version} made of {} is no BTF",
@@ -41,19 +32,31 @@ pub(super) fn encode(vmlinux: &Path) -> Result<(Vec<u8>, String), Failure> {
     Ok((btf, version))
 }
 
-fn encode_into(vmlinux: &Path, out: &Path) -> Result<Vec<u8>, Failure> {
-    let mut detached = std::ffi::OsString::from("--btf_encode_detached=");
-    detached.push(out);
+fn run(vmlinux: &Path) -> Result<Vec<u8>, Failure> {
+    // A file without a name, which nobody can take or leave behind. pahole gets it as its
+    // standard input, the one descriptor beside those that it talks on.
+    let mut encoded = tempfile::tempfile().context(|| "cannot make a temporary file".into())?;
     let run = Command::new("pahole")
-        .arg(detached)
+        .arg("--btf_encode_detached=/dev/stdin")
         .arg("--btf_gen_floats")
         .arg("--")
         .arg(vmlinux)
-        .stdin(Stdio::null())
+        .stdin(encoded.try_clone()?)
         .output()?;
-    if !run.status.success() {
-        let said = String::from_utf8_lossy(&run.stderr);
-        return Err(Failure::new(format!("{}: {}", run.status, said.trim())));
+    let mut btf = Vec::new();
+    encoded.read_to_end(&mut btf)?;
+    if run.status.success() && !btf.is_empty() {
+        return Ok(btf);
     }
-    Ok(std::fs::read(out)?)
+    let ended = match run.status.success() {
+        // What dwz moved into a file of its own (.gnu_debugaltlink) it does not follow.
+        true => "it ended well and wrote no BTF".to_owned(),
+        false => run.status.to_string(),
+    };
+    let said = [run.stderr, run.stdout].concat();
+    let said = String::from_utf8_lossy(&said);
+    Err(Failure::new(match said.trim() {
+        "" => format!("{ended}, and it said nothing"),
+        said => format!("{ended}: {said}"),
+    }))
 }
