@@ -4,6 +4,7 @@
 //!
 //! ```text
 //! error    what every stage that touches files fails with
+//! input    files that somebody else may have put there
 //! output   files and trees that appear whole or not at all
 //! queue    a fixed number of threads
 //! archive  a checkout on disk → entries → raw BTF; pins and locks
@@ -30,6 +31,7 @@ mod cargo;
 mod classes;
 mod diagnostics;
 mod error;
+pub mod input;
 pub mod object;
 pub mod output;
 mod queue;

@@ -232,13 +232,10 @@ fn entry_path(args: &args::Add, arch: &str, release: &str) -> PathBuf {
 }
 
 fn state(file: &Path, btf: &[u8], replace: bool) -> Result<State, Failure> {
-    let packed = match std::fs::read(file) {
-        Ok(packed) => packed,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(State::Added),
-        Err(error) => {
-            return Err(error).context(|| format!("cannot read {}", file.display()));
-        }
-    };
+    if !file.exists() {
+        return Ok(State::Added);
+    }
+    let packed = files::read(file, archive::ENTRY_FILE_LIMIT)?;
     let same = archive::decode(&packed, archive::DEFAULT_LIMIT)
         .is_ok_and(|decoded| decoded.bytes() == btf);
     if same {

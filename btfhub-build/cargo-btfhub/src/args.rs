@@ -94,6 +94,9 @@ pub(crate) struct ArchiveArgs {
     /// of the variable BTFHUB_ARCHIVE, separated as in PATH.
     #[arg(long = "archive", value_name = "DIR", num_args = 1..)]
     pub(crate) archives: Vec<PathBuf>,
+    /// Take entries behind links that lead out of the archive, too
+    #[arg(long)]
+    pub(crate) follow_links: bool,
 }
 
 /// What stands beside archives, and how they are read.

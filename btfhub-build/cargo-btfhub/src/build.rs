@@ -25,6 +25,9 @@ pub(crate) fn builder(
     for file in &source.atlases {
         builder = builder.atlas(file);
     }
+    if archive.follow_links {
+        builder = builder.follow_links();
+    }
     if source.skip_bad {
         builder = builder.on_bad_entry(OnBadEntry::Skip);
     }

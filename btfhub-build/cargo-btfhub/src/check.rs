@@ -2,14 +2,14 @@
 
 use std::fmt::Write as _;
 
-use btfhub_build::archive::{self, Entry};
+use btfhub_build::archive::{self, Decoded, Entry};
 use btfhub_build::btf::{Btf, Kind};
 use serde::Serialize;
 
 use crate::args;
-use crate::failure::{Context, Failure};
+use crate::failure::Failure;
 use crate::jobs::parallel;
-use crate::kernels::{Wanted, scan, wanted};
+use crate::kernels::{Wanted, decoded, scan, wanted};
 use crate::output::{Output, count};
 
 #[derive(Serialize)]
@@ -48,6 +48,7 @@ pub(crate) fn run(args: &args::Check, output: Output) -> Result<(), Failure> {
         entries.get(at).map(|entry| look(entry))
     });
     drop(progress);
+    let looked: Vec<_> = looked.into_iter().flatten().collect::<Result<_, _>>()?;
     let mut checked = Checked {
         schema: "btfhub.check/1",
         kernels: entries.len(),
@@ -59,7 +60,7 @@ pub(crate) fn run(args: &args::Check, output: Output) -> Result<(), Failure> {
             .map(ToString::to_string)
             .collect(),
     };
-    for (entry, looked) in entries.iter().zip(looked.into_iter().flatten()) {
+    for (entry, looked) in entries.iter().zip(looked) {
         let path = entry.file().display().to_string();
         match looked {
             Ok(looked) => {
@@ -89,9 +90,11 @@ pub(crate) fn run(args: &args::Check, output: Output) -> Result<(), Failure> {
     }
 }
 
-fn look(entry: &Entry) -> Result<Looked, Failure> {
-    let packed = std::fs::read(entry.file()).context(|| "cannot be read".into())?;
-    let decoded = archive::decode(&packed, archive::DEFAULT_LIMIT)?;
+fn look(entry: &Entry) -> Result<Result<Looked, Failure>, Failure> {
+    Ok(decoded(entry, archive::DEFAULT_LIMIT)?.and_then(|decoded| remarks(entry, decoded)))
+}
+
+fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
     let mut remarks = Vec::new();
     let release = entry.kernel().release;
     if decoded.modules > 0 {

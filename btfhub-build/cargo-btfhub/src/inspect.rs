@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use btfhub_build::input;
 use btfhub_runtime::Bundle;
 use serde::Serialize;
 
@@ -59,7 +60,7 @@ struct Entry {
 }
 
 pub(crate) fn run(args: &args::Inspect, output: Output) -> Result<(), Failure> {
-    let data = files::read(&args.file)?;
+    let data = files::read(&args.file, input::FILE_LIMIT)?;
     let bundle = Bundle::parse(&data).context(|| format!("{}", args.file.display()))?;
     let inspected = look(args, &bundle).context(|| format!("{}", args.file.display()))?;
     output.result(&inspected, || text(&inspected, args.kernels))

@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 
-use btfhub_build::Builder;
-use btfhub_build::archive::{Archive, Entry, Filter};
+use btfhub_build::archive::{Archive, Decoded, Entry, Filter};
 use btfhub_build::atlas::Atlas;
+use btfhub_build::input;
 use btfhub_build::object::Object;
+use btfhub_build::{Builder, ErrorKind};
 use btfhub_runtime::{Arch, KernelId};
 
 use crate::args::{ArchiveArgs, FilterArgs, ObjectArgs, SourceArgs};
 use crate::build::{failure, no_object};
-use crate::failure::{Context, Exit, Failure};
+use crate::failure::{Exit, Failure};
+use crate::files;
 
 /// `--arch`, `--include` and `--exclude`, understood.
 #[derive(Debug)]
@@ -59,7 +61,12 @@ pub(crate) fn scan(args: &ArchiveArgs) -> Result<Vec<Archive>, Failure> {
     }
     (args.archives.iter())
         .map(|root| {
-            Archive::scan(root).map_err(|error| {
+            let scanned = if args.follow_links {
+                Archive::scan_following_links(root)
+            } else {
+                Archive::scan(root)
+            };
+            scanned.map_err(|error| {
                 let mut failure = failure(error);
                 failure.help = Some(
                     "--archive takes a checkout of a BTFhub archive (`cargo btfhub fetch` makes \
@@ -87,7 +94,7 @@ pub(crate) fn objects(args: &ObjectArgs) -> Result<Vec<Object>, Failure> {
     let named = args.objects.iter().fold(Builder::new(), Builder::object);
     (named.object_files().map_err(failure)?.iter())
         .map(|path| {
-            let data = std::fs::read(path).context(|| format!("cannot read {}", path.display()))?;
+            let data = files::read(path, input::FILE_LIMIT)?;
             let name = path
                 .file_name()
                 .unwrap_or(path.as_os_str())
@@ -95,6 +102,21 @@ pub(crate) fn objects(args: &ObjectArgs) -> Result<Vec<Object>, Failure> {
             Ok(Object::parse(&name, &data)?)
         })
         .collect()
+}
+
+/// Reads and decodes an entry: the failure inside is the entry's, which a
+/// command may tell of and go on; the one outside is the machine's.
+pub(crate) fn decoded(entry: &Entry, limit: u64) -> Result<Result<Decoded, Failure>, Failure> {
+    let decoded = (entry.read()).and_then(|packed| entry.decode(&packed, limit));
+    match decoded {
+        Err(error) if error.kind() == ErrorKind::Entry => {
+            let mut failure = Failure::from(error);
+            // Those who tell of it name the entry.
+            failure.chain.remove(0);
+            Ok(Err(failure))
+        }
+        decoded => Ok(Ok(decoded.map_err(failure)?)),
+    }
 }
 
 /// Where a command takes kernels from.

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
+use btfhub_build::input;
 use btfhub_runtime::{Bundle, Host, OsRelease, Policy, SelectError, Selection};
 use serde::Serialize;
 
@@ -39,7 +40,7 @@ struct Unselected<'a> {
 }
 
 pub(crate) fn run(args: &args::Select, output: Output) -> Result<(), Failure> {
-    let data = files::read(&args.file)?;
+    let data = files::read(&args.file, input::FILE_LIMIT)?;
     let bundle = Bundle::parse(&data).context(|| format!("{}", args.file.display()))?;
     let host = host(args, output)?;
     let policy = if args.embedded {
@@ -97,8 +98,11 @@ fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
     }
 }
 
+/// As much as a host's own is read of.
+const LONGEST_OS_RELEASE: u64 = 64 << 10;
+
 fn with_os_release(host: Host, file: &Path, output: Output) -> Result<Host, Failure> {
-    let content = files::read(file)?;
+    let content = files::read(file, LONGEST_OS_RELEASE)?;
     if OsRelease::parse(&content).id().is_none() {
         // It breaks no tie, as on a host.
         output.note(&format!(

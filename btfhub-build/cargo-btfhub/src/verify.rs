@@ -1,10 +1,10 @@
 //! `verify`: whether a bundle gives what the archive gives.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 
 use btfhub_build::archive::{self, Archive, Entry};
 use btfhub_build::btf::Btf;
+use btfhub_build::input;
 use btfhub_build::relo::{Outcome, Relocations, resolve};
 use btfhub_runtime::{Bundle, ClassId};
 use serde::Serialize;
@@ -13,7 +13,7 @@ use crate::args;
 use crate::failure::{Context, Failure};
 use crate::files;
 use crate::jobs::parallel;
-use crate::kernels::{objects, scan};
+use crate::kernels::{decoded, objects, scan};
 use crate::output::{Output, count, hex};
 
 #[derive(Serialize)]
@@ -37,7 +37,7 @@ struct Difference {
 
 pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
     let name = || args.file.display().to_string();
-    let data = files::read(&args.file)?;
+    let data = files::read(&args.file, input::FILE_LIMIT)?;
     let bundle = Bundle::parse(&data).context(name)?;
     let objects = objects(&args.objects)?;
     let relocations = Relocations::from_objects(&objects);
@@ -143,7 +143,7 @@ fn by_kernel(archives: &[Archive]) -> BTreeMap<String, Vec<&Entry>> {
 fn compare(entries: &[&Entry], relocations: &Relocations, tailored: &Outcome) -> Option<String> {
     let mut first = None;
     for entry in entries {
-        match full(entry.file(), relocations) {
+        match full(entry, relocations) {
             Ok(outcome) if outcome == *tailored => return None,
             Ok(outcome) => {
                 let at = first_difference(relocations, &outcome, tailored);
@@ -157,12 +157,12 @@ fn compare(entries: &[&Entry], relocations: &Relocations, tailored: &Outcome) ->
     first
 }
 
-fn full(file: &Path, relocations: &Relocations) -> Result<Outcome, Failure> {
-    let packed = std::fs::read(file).context(|| format!("{} cannot be read", file.display()))?;
-    let decoded = archive::decode(&packed, archive::DEFAULT_LIMIT)
-        .context(|| format!("{}", file.display()))?;
-    let btf =
-        Btf::from_words(decoded.words, decoded.len).context(|| format!("{}", file.display()))?;
+fn full(entry: &Entry, relocations: &Relocations) -> Result<Outcome, Failure> {
+    let name = || entry.file().display().to_string();
+    let decoded = decoded(entry, archive::DEFAULT_LIMIT)
+        .and_then(|decoded| decoded)
+        .context(name)?;
+    let btf = Btf::from_words(decoded.words, decoded.len).context(name)?;
     Ok(resolve(relocations, &btf)?)
 }
 

@@ -158,6 +158,7 @@ fn archives(
         return;
     }
     archive.archives = builder.archive_paths().to_vec();
+    archive.follow_links |= builder.follows_links();
     if let Some(pin) = pin.filter(|pin| pin.is_none()) {
         *pin = found.and_then(|pin| match pin {
             Pin::Commit(id) => Some(id.clone()),

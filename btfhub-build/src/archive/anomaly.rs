@@ -24,6 +24,9 @@ pub enum Oddity {
     /// A link that leads nowhere (git-annex content that was not fetched) or
     /// to a directory around the archive.
     BadLink,
+    /// A link that leads out of the archive to here. What is there counts only
+    /// for [`Archive::scan_following_links`](super::Archive::scan_following_links).
+    LeadsOut(PathBuf),
     /// An entry's name at another depth than `<distro>/<version>/<arch>/`:
     /// nothing says which kernel it is, so it is none.
     Stray,
@@ -36,8 +39,8 @@ pub enum Oddity {
     LfsPointer,
     /// The name is not UTF-8; `uname -r` is.
     NotUtf8,
-    /// A directory or file that cannot be looked at, and why. A build fails on it
-    /// unless bad entries are to be skipped.
+    /// A directory or file that cannot be looked at, and why. A build fails on
+    /// it, for it may hide kernels.
     Unreadable(String),
     /// The package's build counter is in the file name, which `uname -r` does
     /// not show; the entry counts as this release.
@@ -71,6 +74,11 @@ impl fmt::Display for Anomaly {
                 write!(f, "a file instead of a link to {target}, counted once")
             }
             Oddity::BadLink => f.write_str("link that leads nowhere in the archive, left out"),
+            Oddity::LeadsOut(target) => write!(
+                f,
+                "link out of the archive, to {}, left out",
+                target.display()
+            ),
             Oddity::Stray => {
                 f.write_str("not under <distro>/<version>/<arch>/, so of no known kernel; left out")
             }

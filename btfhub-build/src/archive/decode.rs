@@ -51,6 +51,7 @@ pub struct DecodeError(Why);
 enum Why {
     LfsPointer,
     NotXz,
+    OutOfMemory,
     Xz(io::Error),
     Tar(io::Error),
     TooBig(u64),
@@ -63,6 +64,22 @@ enum Why {
     Several(usize, Vec<String>),
 }
 
+impl DecodeError {
+    /// Whether this machine had too little memory. Nothing is known to be wrong
+    /// with the entry then.
+    pub fn is_out_of_memory(&self) -> bool {
+        matches!(self.0, Why::OutOfMemory)
+    }
+
+    fn xz(error: io::Error) -> Self {
+        Self(if xz::is_out_of_memory(&error) {
+            Why::OutOfMemory
+        } else {
+            Why::Xz(error)
+        })
+    }
+}
+
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
@@ -70,6 +87,7 @@ impl fmt::Display for DecodeError {
                 f.write_str("Git LFS pointer instead of the file; `git lfs pull` fetches it")
             }
             Why::NotXz => f.write_str("not an xz file"),
+            Why::OutOfMemory => f.write_str("not enough memory to decompress it"),
             Why::Xz(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 f.write_str("truncated: the xz stream ends too early")
             }
@@ -126,7 +144,7 @@ pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
         let lfs = is_lfs_pointer(compressed);
         return Err(DecodeError(if lfs { Why::LfsPointer } else { Why::NotXz }));
     }
-    let reader = xz::reader(compressed).map_err(|error| DecodeError(Why::Xz(error)))?;
+    let reader = xz::reader(compressed).map_err(DecodeError::xz)?;
     let mut stream = Bounded {
         reader,
         left: limit,
@@ -136,7 +154,7 @@ pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
     // What the tar reader makes of a failed read is no use to anybody.
     match stream.failure.take() {
         Some(Failure::TooBig) => Err(DecodeError(Why::TooBig(limit))),
-        Some(Failure::Read(error)) => Err(DecodeError(Why::Xz(error))),
+        Some(Failure::Read(error)) => Err(DecodeError::xz(error)),
         None => found.map_err(DecodeError),
     }
 }

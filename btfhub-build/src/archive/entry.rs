@@ -4,6 +4,14 @@ use std::path::{Path, PathBuf};
 
 use btfhub_runtime::{Arch, KernelId};
 
+use super::{Decoded, decode};
+use crate::error::{Error, ErrorKind};
+use crate::input::{Links, ReadError, RegularFile};
+
+/// The longest compressed entry that is read: forty times the largest of the
+/// archive.
+pub const ENTRY_FILE_LIMIT: u64 = 64 << 20;
+
 /// The suffix of every entry.
 pub(crate) const SUFFIX: &str = ".btf.tar.xz";
 
@@ -12,6 +20,10 @@ pub(crate) const SUFFIX: &str = ".btf.tar.xz";
 pub struct Entry {
     path: PathBuf,
     file: PathBuf,
+    /// What the file leads to, where it is a link.
+    target: Option<PathBuf>,
+    /// The link whose name the version is, where the directory has another.
+    named_by: Option<PathBuf>,
     size: u64,
     distro: String,
     version: String,
@@ -44,6 +56,8 @@ impl Entry {
         Some(Self {
             path: path.to_owned(),
             file: root.as_ref().join(path),
+            target: None,
+            named_by: None,
             size: 0,
             distro: distro.to_owned(),
             version: version.to_owned(),
@@ -58,6 +72,8 @@ impl Entry {
         Self {
             path: PathBuf::from(path),
             file: PathBuf::from(path),
+            target: None,
+            named_by: None,
             size: 0,
             distro: kernel.distro.to_owned(),
             version: kernel.version.to_owned(),
@@ -82,9 +98,54 @@ impl Entry {
         &self.path
     }
 
-    /// The file to open.
+    /// Where the file, or a link to it, is.
     pub fn file(&self) -> &Path {
         &self.file
+    }
+
+    /// The bytes of the file: a regular one, of at most [`ENTRY_FILE_LIMIT`].
+    ///
+    /// # Errors
+    /// When it is anything else ([`ErrorKind::Entry`]), or cannot be read for a
+    /// reason that is not the entry's ([`ErrorKind::Io`]).
+    pub fn read(&self) -> Result<Vec<u8>, Error> {
+        self.open()?
+            .read(ENTRY_FILE_LIMIT)
+            .map_err(|error| self.unreadable(error))
+    }
+
+    /// The file, open. A link that has taken its place since the scan is not
+    /// followed.
+    pub(crate) fn open(&self) -> Result<RegularFile, Error> {
+        let file = self.target.as_deref().unwrap_or(&self.file);
+        RegularFile::open(file, Links::Refuse).map_err(|error| self.unreadable(error))
+    }
+
+    /// Takes the BTF out of the bytes of the file, which may decompress to
+    /// `limit` bytes.
+    ///
+    /// # Errors
+    /// When they are damaged or no entry ([`ErrorKind::Entry`]; see
+    /// [`decode`](super::decode)), or when this machine has too little memory
+    /// ([`ErrorKind::Io`]).
+    pub fn decode(&self, compressed: &[u8], limit: u64) -> Result<Decoded, Error> {
+        decode(compressed, limit).map_err(|error| {
+            let kind = if error.is_out_of_memory() {
+                ErrorKind::Io
+            } else {
+                ErrorKind::Entry
+            };
+            Error::new(kind, self.path.display().to_string()).because(error)
+        })
+    }
+
+    pub(crate) fn unreadable(&self, error: ReadError) -> Error {
+        let path = self.path.display();
+        if error.is_of_the_file() {
+            Error::new(ErrorKind::Entry, path.to_string()).because(error)
+        } else {
+            Error::new(ErrorKind::Io, format!("cannot read {path}")).because(error)
+        }
     }
 
     /// Bytes of the compressed file when the archive was scanned.
@@ -96,10 +157,16 @@ impl Entry {
         self.size = size;
     }
 
-    /// Files the kernel under another version directory: the one whose
-    /// codename the directory of this entry bears.
-    pub(super) fn set_version(&mut self, version: &str) {
+    /// The entry is a link to this file.
+    pub(super) fn set_target(&mut self, file: PathBuf) {
+        self.target = Some(file);
+    }
+
+    /// Files the kernel under another version directory: the link beside this
+    /// entry's directory, which bears a codename.
+    pub(super) fn set_version(&mut self, version: &str, link: &Path) {
         version.clone_into(&mut self.version);
+        self.named_by = Some(link.to_owned());
     }
 
     pub(super) fn set_release(&mut self, release: String) {

@@ -11,13 +11,12 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
-use std::fs;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
 use super::{Archive, Digest, Entry};
 use crate::error::{Error, ErrorKind};
-use crate::{output, queue};
+use crate::{input, output, queue};
 
 const HEAD: &str = "\
 # What each entry of the BTF archive must be, as BLAKE3. Written by `cargo btfhub lock`.
@@ -49,19 +48,13 @@ impl Lock {
         let mut lock = Self::default();
         let digest = |at: usize| {
             let entry: &Entry = entries.get(at)?;
-            Some((
-                key(entry)?,
-                fs::read(entry.file()).map(|bytes| Digest::of(&bytes)),
-            ))
+            Some((key(entry)?, entry.read().map(|bytes| Digest::of(&bytes))))
         };
         queue::run(jobs, entries.len(), digest, |_, digested| {
             if let Some((path, digest)) = digested {
-                let digest = digest.map_err(|error| {
-                    Error::new(ErrorKind::Entry, format!("cannot read {path}")).because(error)
-                })?;
-                lock.entries.insert(path, digest);
+                lock.entries.insert(path, digest?);
             }
-            Ok(())
+            Ok::<_, Error>(())
         })?;
         Ok(lock)
     }
@@ -72,7 +65,7 @@ impl Lock {
     /// When it is missing, or a line is none of a lock.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let text = fs::read_to_string(path).map_err(|error| {
+        let text = input::read_to_string(path, input::FILE_LIMIT).map_err(|error| {
             let message = format!("cannot read the lock file {}", path.display());
             Error::new(ErrorKind::Pin, message)
                 .because(error)

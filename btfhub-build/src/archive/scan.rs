@@ -2,7 +2,6 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
@@ -10,6 +9,7 @@ use walkdir::WalkDir;
 use super::anomaly::{Anomaly, Oddity};
 use super::entry::{Entry, SUFFIX};
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
+use crate::input;
 
 /// How deep below the root a name is still looked at: an entry is at 4; one
 /// more level each way shows a root that was named one directory off.
@@ -32,14 +32,27 @@ pub struct Archive {
 
 impl Archive {
     /// Lists an archive. Files are not opened, except those so small that they
-    /// may be Git LFS pointers or links checked out as files.
+    /// may be Git LFS pointers or links checked out as files. Links that lead
+    /// out of the archive are left out.
     ///
     /// # Errors
     /// Only when the root is no readable directory. An archive without a
     /// single entry is a valid one; [`Archive::no_entries`] words the
     /// complaint for those who need some.
     pub fn scan(root: impl AsRef<Path>) -> Result<Self, Error> {
-        let root = root.as_ref();
+        Self::walk(root.as_ref(), false)
+    }
+
+    /// As [`scan`](Self::scan), with the entries behind links that lead out of
+    /// the archive, for an archive that is put together of links.
+    ///
+    /// # Errors
+    /// As [`scan`](Self::scan).
+    pub fn scan_following_links(root: impl AsRef<Path>) -> Result<Self, Error> {
+        Self::walk(root.as_ref(), true)
+    }
+
+    fn walk(root: &Path, follow_links: bool) -> Result<Self, Error> {
         let canonical = fs::canonicalize(root).map_err(|error| {
             let seen_from = match std::env::current_dir() {
                 Ok(here) if root.is_relative() => format!(", seen from {}", here.display()),
@@ -57,6 +70,7 @@ impl Archive {
             return Err(Error::new(ErrorKind::Archive, message).because(error));
         }
         let mut walk = Walk {
+            follow_links,
             canonical_root: canonical.clone(),
             visited: BTreeSet::from([canonical]),
             pending: vec![(root.to_owned(), PathBuf::new())],
@@ -127,6 +141,13 @@ impl Archive {
                 strays.len(),
                 stray.display()
             ),
+            None if (self.anomalies.iter())
+                .any(|anomaly| matches!(anomaly.oddity(), Oddity::LeadsOut(_))) =>
+            {
+                "links in it lead out of it; they are followed only with \
+                 `Builder::follow_links` or `--follow-links`"
+                    .to_owned()
+            }
             None if is_empty(&self.root) => {
                 "the directory is empty; where it is a submodule, `git \
                                              submodule update --init` fetches it"
@@ -142,6 +163,8 @@ impl Archive {
 }
 
 struct Walk {
+    /// Out of the archive, too.
+    follow_links: bool,
     canonical_root: PathBuf,
     /// The directories walked so far, without links: each only once.
     visited: BTreeSet<PathBuf>,
@@ -183,7 +206,10 @@ impl Walk {
             }
             match fs::metadata(path) {
                 Ok(target) if target.is_dir() => self.link(path, &below),
-                Ok(target) if target.is_file() => self.file(root, path, below, target.len()),
+                Ok(target) if target.is_file() => {
+                    let is_link = found.file_type().is_symlink();
+                    self.file(root, path, below, target.len(), is_link);
+                }
                 Ok(_) => self.odd(&below, Oddity::SideFile),
                 Err(error) => self.odd(&below, leads_nowhere(&error)),
             }
@@ -202,6 +228,8 @@ impl Walk {
         } else if let Ok(inside) = target.strip_prefix(&self.canonical_root) {
             let inside = inside.to_owned();
             self.odd(below, Oddity::Alias(inside));
+        } else if !self.follow_links {
+            self.odd(below, Oddity::LeadsOut(target));
         } else if (self.visited.iter()).any(|visited| target.starts_with(visited)) {
             self.odd(below, Oddity::Alias(target));
         } else {
@@ -210,7 +238,7 @@ impl Walk {
         }
     }
 
-    fn file(&mut self, root: &Path, path: &Path, below: PathBuf, size: u64) {
+    fn file(&mut self, root: &Path, path: &Path, below: PathBuf, size: u64, is_link: bool) {
         let depth = below.iter().count();
         let Some(name) = below.file_name().and_then(|name| name.to_str()) else {
             return self.odd(&below, Oddity::NotUtf8);
@@ -229,10 +257,20 @@ impl Walk {
         let Some(mut entry) = Entry::at(root, &below) else {
             return self.odd(&below, Oddity::Stray);
         };
+        if is_link {
+            let target = match fs::canonicalize(path) {
+                Ok(target) => target,
+                Err(error) => return self.odd(&below, leads_nowhere(&error)),
+            };
+            if !self.follow_links && !target.starts_with(&self.canonical_root) {
+                return self.odd(&below, Oddity::LeadsOut(target));
+            }
+            entry.set_target(target);
+        }
         if size == 0 {
             return self.odd(&below, Oddity::Empty);
         }
-        if size <= LONGEST_LFS_POINTER && starts_like_lfs_pointer(path) {
+        if size <= LONGEST_LFS_POINTER && is_lfs_pointer(&entry) {
             self.odd(&below, Oddity::LfsPointer);
         }
         entry.set_size(size);
@@ -259,32 +297,32 @@ fn link_file(path: &Path, depth: usize, size: u64) -> Option<String> {
     if depth != 2 || size > LONGEST_LINK_FILE {
         return None;
     }
-    let text = fs::read_to_string(path).ok()?;
+    let text = input::read_to_string(path, LONGEST_LINK_FILE).ok()?;
     let target = text.trim();
     let plain = !target.is_empty() && !target.contains(['/', '\0']) && target != "..";
     (plain && path.parent()?.join(target).is_dir()).then(|| target.to_owned())
 }
 
-fn starts_like_lfs_pointer(path: &Path) -> bool {
-    let mut start = Vec::new();
-    let read = fs::File::open(path).and_then(|file| file.take(24).read_to_end(&mut start));
-    read.is_ok() && super::decode::is_lfs_pointer(&start)
+fn is_lfs_pointer(entry: &Entry) -> bool {
+    (entry.read()).is_ok_and(|bytes| super::decode::is_lfs_pointer(&bytes))
 }
 
 /// Where the archive's directory bears the codename and the *link* the number
 /// (`18.04` → `bionic`), the number is the version: os-release's `VERSION_ID`.
 fn name_versions_by_number(entries: &mut [Entry], anomalies: &[Anomaly]) {
-    let numbers: BTreeMap<&Path, &str> = anomalies.iter().filter_map(numbered_alias).collect();
+    let links = anomalies.iter().filter_map(numbered_alias);
+    let links: BTreeMap<&Path, (&str, &Path)> = links.collect();
     for entry in entries {
         let directory = entry.path().ancestors().nth(2);
-        if let Some(number) = directory.and_then(|directory| numbers.get(directory)) {
-            entry.set_version(number);
+        if let Some((number, link)) = directory.and_then(|directory| links.get(directory)) {
+            entry.set_version(number, link);
         }
     }
 }
 
-/// A version directory that a link beside it gives a number, and the number.
-fn numbered_alias(anomaly: &Anomaly) -> Option<(&Path, &str)> {
+/// A version directory that a link beside it gives a number, with the number
+/// and the link.
+fn numbered_alias(anomaly: &Anomaly) -> Option<(&Path, (&str, &Path))> {
     let Oddity::Alias(target) = anomaly.oddity() else {
         return None;
     };
@@ -292,7 +330,8 @@ fn numbered_alias(anomaly: &Anomaly) -> Option<(&Path, &str)> {
     let name = target.file_name()?.to_str()?;
     let numbered = |name: &str| name.starts_with(|first: char| first.is_ascii_digit());
     let beside = anomaly.path().parent() == target.parent() && target.iter().count() == 2;
-    (beside && numbered(number) && !numbered(name)).then_some((target.as_path(), number))
+    (beside && numbered(number) && !numbered(name))
+        .then_some((target.as_path(), (number, anomaly.path())))
 }
 
 /// Files SLES entries under the release that `uname -r` shows, unless more

@@ -15,6 +15,21 @@ pub(crate) fn reader(compressed: &[u8]) -> io::Result<impl Read> {
     Ok(XzDecoder::new_stream(compressed, stream))
 }
 
+/// Whether a read failed for want of memory. (liblzma's wrapper has no kind of
+/// `io::Error` for it.)
+#[cfg(feature = "liblzma")]
+pub(crate) fn is_out_of_memory(error: &io::Error) -> bool {
+    use xz2::stream::Error;
+    let error = error.get_ref().and_then(|error| error.downcast_ref());
+    matches!(error, Some(Error::Mem))
+}
+
+/// Whether a read failed for want of memory.
+#[cfg(all(feature = "lzma-rust2", not(feature = "liblzma")))]
+pub(crate) fn is_out_of_memory(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::OutOfMemory
+}
+
 /// Decodes the xz streams in `compressed`, checking their integrity.
 #[cfg(all(feature = "lzma-rust2", not(feature = "liblzma")))]
 pub(crate) fn reader(compressed: &[u8]) -> io::Result<impl Read> {

@@ -119,7 +119,7 @@ impl<'a> AtlasBuilder<'a> {
                 let Some(entry) = entries.get(at) else {
                     return Ok(None);
                 };
-                let compressed = read(entry)?;
+                let compressed = entry.read()?;
                 let source = source(entry, &compressed);
                 let base = self.base.and_then(|base| {
                     let kernel = base.kernel(entry.kernel()).ok()?;
@@ -216,7 +216,7 @@ impl Atlas {
         let Ok(kernel) = self.kernel(entry.kernel()) else {
             return Ok(Some(Difference::Missing));
         };
-        let compressed = read(entry)?;
+        let compressed = entry.read()?;
         if self.source(kernel) != Some(&source(entry, &compressed)) {
             return Ok(Some(Difference::OtherFile));
         }
@@ -239,13 +239,6 @@ fn base_failed(error: super::error::AtlasError) -> Error {
     Error::new(ErrorKind::Archive, "the atlas can't be used").because(error)
 }
 
-fn read(entry: &Entry) -> Result<Vec<u8>, Error> {
-    std::fs::read(entry.file()).map_err(|error| {
-        let message = format!("cannot read {}", entry.path().display());
-        Error::new(ErrorKind::Entry, message).because(error)
-    })
-}
-
 fn source(entry: &Entry, compressed: &[u8]) -> Source {
     let parts = entry.path().iter().map(|part| part.to_string_lossy());
     Source {
@@ -256,6 +249,6 @@ fn source(entry: &Entry, compressed: &[u8]) -> Source {
 
 fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<Btf, Error> {
     let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
-    let decoded = archive::decode(compressed, limit).map_err(|e| bad().because(e))?;
+    let decoded = entry.decode(compressed, limit)?;
     Btf::from_words(decoded.words, decoded.len).map_err(|e| bad().because(e))
 }

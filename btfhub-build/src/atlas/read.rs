@@ -116,8 +116,8 @@ impl Atlas {
     /// As [`Atlas::parse`]; when the file can't be read, or is another one.
     pub fn open(path: &Path, pin: Option<&str>) -> Result<Self, crate::Error> {
         let failed = |kind| crate::Error::new(kind, format!("atlas {}", path.display()));
-        let file =
-            std::fs::read(path).map_err(|error| failed(crate::ErrorKind::Io).because(error))?;
+        let file = crate::input::read(path, crate::input::ATLAS_LIMIT)
+            .map_err(|error| failed(crate::ErrorKind::Io).because(error))?;
         let atlas =
             Self::parse(file).map_err(|error| failed(crate::ErrorKind::Archive).because(error))?;
         match pin {

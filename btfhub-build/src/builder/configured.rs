@@ -52,6 +52,11 @@ impl Builder {
         self.archs.as_deref()
     }
 
+    /// Whether [`follow_links`](Self::follow_links) was said.
+    pub fn follows_links(&self) -> bool {
+        self.follow_links
+    }
+
     /// The policy of [`on_bad_entry`](Self::on_bad_entry).
     pub fn bad_entry_policy(&self) -> OnBadEntry {
         self.on_bad_entry

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use btfhub_runtime::Arch;
 
-use super::{Builder, OnBadEntry, parts};
+use super::{Builder, parts};
 use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Oddity, Pinned};
 use crate::atlas::Atlas;
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
@@ -96,17 +96,21 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
         (builder.archs.as_ref()).map(|archs| archs.iter().map(|arch| Arch::new(arch)).collect());
 
     let archives = (builder.archives.iter())
-        .map(Archive::scan)
+        .map(|root| {
+            if builder.follow_links {
+                Archive::scan_following_links(root)
+            } else {
+                Archive::scan(root)
+            }
+        })
         .collect::<Result<Vec<_>, _>>()?;
+    all_readable(&archives)?;
     let atlases = parts::open(&builder.atlases)?;
     let of_atlases = of_atlases(&atlases, archives.len());
     if let ([archive], true) = (archives.as_slice(), atlases.is_empty()) {
         if archive.entries().is_empty() {
             return Err(archive.no_entries());
         }
-    }
-    if builder.on_bad_entry == OnBadEntry::Fail {
-        all_readable(&archives)?;
     }
     let of_archs =
         |entry: &&Entry| (archs.as_ref()).is_none_or(|archs| archs.contains(&entry.kernel().arch));
@@ -202,10 +206,8 @@ fn all_readable(archives: &[Archive]) -> Result<(), Error> {
         "the archive can't be read as a whole: {}",
         unreadable.join("; ")
     );
-    Err(Error::new(ErrorKind::Archive, message).help(
-        "kernels may be missing; repair it, or leave them out with \
-         `.on_bad_entry(OnBadEntry::Skip)`",
-    ))
+    Err(Error::new(ErrorKind::Archive, message)
+        .help("there may be kernels in it that the bundle would lack; repair it or remove it"))
 }
 
 /// The kernels of atlases, by the entries they were made from.

@@ -60,6 +60,7 @@ pub struct Builder {
     include: Vec<String>,
     exclude: Vec<String>,
     pub(crate) archs: Option<Vec<String>>,
+    follow_links: bool,
     on_bad_entry: OnBadEntry,
     entry_limit: u64,
     pub(crate) jobs: Option<NonZeroUsize>,
@@ -101,6 +102,7 @@ impl Builder {
             include: Vec::new(),
             exclude: Vec::new(),
             archs: None,
+            follow_links: false,
             on_bad_entry: OnBadEntry::default(),
             entry_limit: archive::DEFAULT_LIMIT,
             jobs: None,
@@ -232,7 +234,19 @@ impl Builder {
         self
     }
 
-    /// What to do with entries that cannot be decoded or parsed.
+    /// Takes entries behind links that lead out of their archive, too: for an
+    /// archive that is put together of links.
+    ///
+    /// Default: such links are left out, as anomalies of the
+    /// [`Archive`](archive::Archive).
+    pub fn follow_links(mut self) -> Self {
+        self.follow_links = true;
+        self
+    }
+
+    /// What to do with entries that cannot be decoded or parsed. What keeps this
+    /// machine from reading one (no permission, no memory, a failing disk) is an
+    /// error in any case.
     ///
     /// Default: [`OnBadEntry::Fail`].
     pub fn on_bad_entry(mut self, policy: OnBadEntry) -> Self {

@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use sha2::{Digest as _, Sha256};
 
 use crate::error::{Error, ErrorKind};
+use crate::input::{self, Links, ReadError, RegularFile};
 use crate::object::Object;
 
 /// How the caller named objects.
@@ -30,7 +31,8 @@ pub(crate) struct Loaded {
 /// Reads the objects, each file once, in the order of their paths.
 pub(super) fn load(sources: &[Source]) -> Result<Vec<Loaded>, Error> {
     let load = |file: PathBuf| {
-        let data = fs::read(&file).map_err(|error| unreadable(&file, error))?;
+        let data =
+            input::read(&file, input::FILE_LIMIT).map_err(|error| unreadable(&file, error))?;
         let name = file.file_name().unwrap_or(file.as_os_str());
         let object = Object::parse(&name.to_string_lossy(), &data).map_err(|error| {
             let message = format!("the eBPF object {} cannot be used", file.display());
@@ -93,9 +95,11 @@ fn as_pattern(path: &Path) -> Option<&str> {
     (!path.exists()).then_some(pattern)
 }
 
-fn unreadable(file: &Path, error: std::io::Error) -> Error {
+fn unreadable(file: &Path, error: ReadError) -> Error {
     let message = format!("cannot read the eBPF object {}", file.display());
-    let missing = error.kind() == std::io::ErrorKind::NotFound;
+    let missing = error
+        .io()
+        .is_some_and(|error| error.kind() == std::io::ErrorKind::NotFound);
     let error = Error::new(ErrorKind::Object, message).because(error);
     if missing {
         error.help(
@@ -173,7 +177,8 @@ fn objects_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
 fn is_ebpf(path: &Path) -> bool {
     const EM_BPF: u16 = 247;
     let mut start = [0u8; 20];
-    let read = fs::File::open(path).and_then(|mut file| file.read_exact(&mut start));
+    let read = RegularFile::open(path, Links::Follow)
+        .and_then(|mut found| Ok(found.file.read_exact(&mut start)?));
     let machine = match start {
         [0x7f, b'E', b'L', b'F', 2, 1, .., low, high] => u16::from_le_bytes([low, high]),
         [0x7f, b'E', b'L', b'F', 2, 2, .., high, low] => u16::from_be_bytes([high, low]),

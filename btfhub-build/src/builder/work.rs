@@ -8,7 +8,7 @@ use super::generate::{BadEntry, Progress};
 use super::kernels::{Chosen, ChosenEntry, InAtlas};
 use super::parts::Parts;
 use super::{Builder, OnBadEntry};
-use crate::archive::{self, Digest, check_digest};
+use crate::archive::{Digest, check_digest};
 use crate::atlas::Atlas;
 use crate::btf::Btf;
 use crate::cache::{Atlases, Digests, Keep, Kept, Known, Results};
@@ -226,10 +226,15 @@ impl Work<'_> {
                     Some((at, Ok(Came::Kept(kernel)))) => {
                         kept.entry(kernel.atlas).or_default().push((at, kernel));
                     }
+                    Some((_, Err(error))) if error.kind() == ErrorKind::Io => {
+                        return Err(error.help(
+                            "the fault is this machine's, not the entry's, so no policy leaves it out",
+                        ));
+                    }
                     Some((at, Err(error))) => came.put(at, Err(error)),
                     None => {}
                 }
-                Ok::<_, Error>(())
+                Ok(())
             },
         )?;
         Ok(kept)
@@ -241,10 +246,7 @@ impl Work<'_> {
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
         let lock = self.chosen.lock(*archive);
         let locked = |digest| lock.map_or(Ok(()), |lock| check_digest(entry, digest, lock));
-        let mut read = self
-            .digests
-            .of(entry.file())
-            .map_err(|error| bad().because(error))?;
+        let mut read = self.digests.of(entry)?;
         locked(read.digest)?;
         if let Some(known) = self.results.get(&read.digest) {
             return Ok(Came::Known(read.digest, known.clone()));
@@ -258,15 +260,11 @@ impl Work<'_> {
             }));
         }
         if read.bytes.is_none() {
-            read = self
-                .digests
-                .read(entry.file())
-                .map_err(|error| bad().because(error))?;
+            read = self.digests.read(entry)?;
             locked(read.digest)?;
         }
         let compressed = read.bytes.unwrap_or_default();
-        let decoded = archive::decode(&compressed, self.builder.entry_limit)
-            .map_err(|error| bad().because(error))?;
+        let decoded = entry.decode(&compressed, self.builder.entry_limit)?;
         drop(compressed);
         let btf =
             Btf::from_words(decoded.words, decoded.len).map_err(|error| bad().because(error))?;

@@ -1,8 +1,7 @@
 //! The digests of files that have not changed since they were last read.
 
 use std::collections::HashMap;
-use std::fs::{File, Metadata};
-use std::io::{self, Read as _};
+use std::fs::Metadata;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
@@ -10,7 +9,8 @@ use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
 use super::file::{self, Reader, put_bytes};
-use crate::archive::Digest;
+use crate::archive::{Digest, ENTRY_FILE_LIMIT, Entry};
+use crate::error::Error;
 
 const HEAD: &[u8] = b"btfhub digests 1\n";
 
@@ -75,11 +75,13 @@ impl Digests {
         }
     }
 
-    /// The digest of a file, which is read only if it may have changed.
-    pub(crate) fn of(&self, path: &Path) -> io::Result<Read> {
-        let known = self.known.get(path.as_os_str().as_bytes());
+    /// The digest of an entry's file, which is read only if it may have changed.
+    pub(crate) fn of(&self, entry: &Entry) -> Result<Read, Error> {
+        let known = self.known.get(entry.file().as_os_str().as_bytes());
         if let Some((stat, digest)) = known {
-            if Stat::of(&path.metadata()?) == *stat {
+            let metadata = entry.file().metadata();
+            let metadata = metadata.map_err(|error| entry.unreadable(error.into()))?;
+            if Stat::of(&metadata) == *stat {
                 let digest = *digest;
                 return Ok(Read {
                     digest,
@@ -87,20 +89,21 @@ impl Digests {
                 });
             }
         }
-        self.read(path)
+        self.read(entry)
     }
 
-    /// Reads a file whatever is known of it.
-    pub(crate) fn read(&self, path: &Path) -> io::Result<Read> {
+    /// Reads an entry's file whatever is known of it.
+    pub(crate) fn read(&self, entry: &Entry) -> Result<Read, Error> {
         let now = SystemTime::now();
-        let mut file = File::open(path)?;
-        let stat = Stat::of(&file.metadata()?);
-        let mut bytes = Vec::new();
-        file.read_to_end(&mut bytes)?;
+        let file = entry.open()?;
+        let stat = Stat::of(&file.metadata);
+        let bytes = file.read(ENTRY_FILE_LIMIT);
+        let bytes = bytes.map_err(|error| entry.unreadable(error))?;
         let digest = Digest::of(&bytes);
         if stat.settled(now) {
             let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-            fresh.insert(path.as_os_str().as_bytes().to_vec(), (stat, digest));
+            let path = entry.file().as_os_str().as_bytes().to_vec();
+            fresh.insert(path, (stat, digest));
         }
         let bytes = Some(bytes);
         Ok(Read { digest, bytes })

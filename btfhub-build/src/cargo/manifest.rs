@@ -2,7 +2,6 @@
 //! line share.
 
 use std::collections::BTreeMap;
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
@@ -10,6 +9,7 @@ use serde::Deserialize;
 use crate::builder::{Builder, OnBadEntry};
 use crate::diagnostics::{Level, Lint};
 use crate::error::{Error, ErrorKind};
+use crate::input;
 
 /// What is of interest in a Cargo.toml.
 #[derive(Debug, Deserialize)]
@@ -41,6 +41,7 @@ struct Table {
     include: OneOrMany,
     exclude: OneOrMany,
     arch: OneOrMany,
+    follow_links: bool,
     on_bad_entry: Option<String>,
     entry_limit: Option<u64>,
     optional: bool,
@@ -86,6 +87,7 @@ impl Builder {
     /// include = ["ubuntu/20.04/*", "debian"]
     /// exclude = ["<4.18"]
     /// arch = ["x86_64", "arm64"]           # a build script's default: the target's
+    /// follow-links = true                  # out of the archive, too
     /// on-bad-entry = "skip"                # or "fail", the default
     /// entry-limit = 268435456              # bytes
     /// optional = true
@@ -119,7 +121,7 @@ impl Builder {
             let message = format!("{}: {what}", manifest.display());
             Error::new(ErrorKind::Config, message)
         };
-        let text = fs::read_to_string(manifest)
+        let text = input::read_to_string(manifest, input::FILE_LIMIT)
             .map_err(|error| wrong("it cannot be read".to_owned()).because(error))?;
         let read: Manifest = toml::from_str(&text).map_err(|error| {
             let line = error.span().map_or(0, |span| line_of(&text, span.start));
@@ -183,6 +185,9 @@ impl Table {
         }
         for arch in self.arch.as_slice() {
             builder = builder.arch(arch);
+        }
+        if self.follow_links {
+            builder = builder.follow_links();
         }
         builder = match self.on_bad_entry.as_deref() {
             None => builder,

@@ -1,6 +1,5 @@
 //! A bundle that was made elsewhere and is checked in.
 
-use std::fs;
 use std::path::Path;
 
 use btfhub_runtime::{Arch, Bundle};
@@ -9,6 +8,7 @@ use super::environment::Environment;
 use crate::archive::Pin;
 use crate::builder::{Builder, Loaded, OnBadEntry};
 use crate::error::{Error, ErrorKind, shell_word};
+use crate::input;
 use crate::relo::Relocations;
 
 /// The bundle in `path`, if it is one for the very relocations of these objects
@@ -28,7 +28,8 @@ pub(super) fn read(
         ))
     };
     let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
-    let data = fs::read(path).map_err(|error| refused("cannot be read").because(error))?;
+    let data = input::read(path, input::FILE_LIMIT)
+        .map_err(|error| refused("cannot be read").because(error))?;
     let damaged = |error| refused("is of no use").because(error);
     let bundle = Bundle::parse(&data).map_err(damaged)?;
     let provenance = bundle.provenance().map_err(damaged)?;

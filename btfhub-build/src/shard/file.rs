@@ -19,7 +19,6 @@
 //! [u8;32]  digest of everything before
 //! ```
 
-use std::fs;
 use std::path::Path;
 
 use btfhub_runtime::bundle::write::SHARD_MAGIC;
@@ -28,7 +27,7 @@ use btfhub_runtime::{Arch, KernelId};
 use super::Shard;
 use crate::archive::{Digest, Entry};
 use crate::error::{Error, ErrorKind};
-use crate::output;
+use crate::{input, output};
 
 const DIGEST_LEN: usize = 32;
 
@@ -177,7 +176,7 @@ impl ShardFile {
     /// another release than this.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
-        let data = fs::read(path).map_err(|error| {
+        let data = input::read(path, input::ATLAS_LIMIT).map_err(|error| {
             let message = format!("cannot read {}", path.display());
             Error::new(ErrorKind::Io, message).because(error)
         })?;

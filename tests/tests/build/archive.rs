@@ -3,11 +3,15 @@
 use std::error::Error as _;
 use std::ffi::OsStr;
 use std::fs;
+use std::num::NonZeroUsize;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::symlink;
 use std::path::Path;
+use std::process::Command;
 
-use btfhub_build::archive::{Archive, DEFAULT_LIMIT, decode};
+use btfhub_build::ErrorKind;
+use btfhub_build::archive::{Archive, DEFAULT_LIMIT, Lock, decode};
+use btfhub_build::atlas::AtlasBuilder;
 use btfhub_tests::pack::{self, Member};
 use tar::EntryType;
 
@@ -83,12 +87,58 @@ fn a_distribution_may_be_linked_in_from_elsewhere() {
     symlink("10", other.join("buster")).unwrap();
     fs::create_dir(&root).unwrap();
     symlink(&other, root.join("debian")).unwrap();
-    let lines = listing(&root);
-    assert_eq!(
-        lines.first().map(String::as_str),
-        Some("debian/10/x86_64/4.19.0-27-amd64.btf.tar.xz = debian/10/x86_64/4.19.0-27-amd64")
+    let lead_out = other.canonicalize().unwrap();
+    let lead_out = format!(
+        "! debian: link out of the archive, to {}, left out",
+        lead_out.display()
     );
-    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert_listing(&root, &[&lead_out]);
+    let followed = Archive::scan_following_links(&root).unwrap();
+    let kernels: Vec<String> = (followed.entries().iter())
+        .map(|entry| entry.kernel().to_string())
+        .collect();
+    assert_eq!(kernels, ["debian/10/x86_64/4.19.0-27-amd64"]);
+    assert_eq!(followed.anomalies().len(), 1, "{:?}", followed.anomalies());
+}
+
+/// What becomes of a file between the scan and the moment it is read.
+#[test]
+fn a_file_that_is_another_by_now_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let kernel = "debian/10/x86_64/4.19.0-27-amd64";
+    pack::entry(dir.path(), kernel, b"");
+    let archive = Archive::scan(dir.path()).unwrap();
+    let [entry] = archive.entries() else { panic!() };
+    let whole = entry.read().unwrap();
+    let read = || entry.read().unwrap_err();
+    let instead = |make: &dyn Fn(&Path)| {
+        fs::remove_file(entry.file()).unwrap();
+        make(entry.file());
+    };
+    instead(&|file| assert!(Command::new("mkfifo").arg(file).status().unwrap().success()));
+    assert_eq!(read().kind(), ErrorKind::Entry);
+    let error = Lock::of(&archive, NonZeroUsize::MIN, |_| true).unwrap_err();
+    assert!(
+        format!("{error:?}").contains("not a regular file"),
+        "{error:?}"
+    );
+    let error = AtlasBuilder::new().build(archive.entries(), |_, _| ());
+    assert!(error.is_err());
+
+    let other = dir.path().join("other");
+    fs::write(&other, &whole).unwrap();
+    instead(&|file| symlink(&other, file).unwrap());
+    assert_eq!(read().kind(), ErrorKind::Entry, "a link");
+    instead(&|file| symlink("/dev/zero", file).unwrap());
+    assert_eq!(read().kind(), ErrorKind::Entry, "a link to a device");
+    instead(&|file| fs::write(file, &whole).unwrap());
+    assert_eq!(entry.read().unwrap(), whole);
+    fs::remove_file(entry.file()).unwrap();
+    assert_eq!(
+        read().kind(),
+        ErrorKind::Io,
+        "nothing is known of what is gone"
+    );
 }
 
 #[test]

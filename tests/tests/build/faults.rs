@@ -109,6 +109,11 @@ fn a_build() {
         .archive(project.join("archive"))
         .object(project.join("probe.bpf.o"))
         .cache_dir(variable("BTFHUB_FAULT_CACHE"))
+        // As forgiving as can be, where a test asks for it.
+        .on_bad_entry(match std::env::var_os("BTFHUB_FAULT_SKIP") {
+            Some(_) => OnBadEntry::Skip,
+            None => OnBadEntry::Fail,
+        })
         .generate()
         .and_then(|generated| generated.write_to(variable("BTFHUB_FAULT_OUT")));
     if let Err(error) = built {
@@ -502,6 +507,71 @@ fn system_calls_fail() {
         came.len(),
         came.iter().filter(|c| **c != Some(0)).count()
     );
+}
+
+/// A fault of the machine is never an entry's: it fails a build that leaves out
+/// what is damaged, too.
+#[test]
+fn a_fault_of_the_machine_leaves_nothing_out() {
+    if !shared::has_tool("strace") {
+        return;
+    }
+    let project = Project::new();
+    let (cache, out) = (project.path("cache"), project.path("out/probe.btfhub"));
+    let entry = files(&project.path("archive")).remove(3);
+    let refused = |process: &mut Command, what: &str| {
+        let output = process.env("BTFHUB_FAULT_SKIP", "1").output().unwrap();
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(3), "{what}: {text}");
+        assert!(!out.exists(), "{what}");
+        text.into_owned()
+    };
+    // A directory that cannot be looked at may hold any kernel.
+    let directory = entry.parent().unwrap();
+    for (path, call) in [(&*entry, "openat"), (&entry, "read"), (directory, "openat")] {
+        for error in ["EIO", "EMFILE", "ENOMEM", "EACCES", "ESTALE", "ENOSPC"] {
+            let inject = format!("inject={call}:error={error}");
+            let only = path.to_str().unwrap();
+            let strace = ["strace", "-f", "-qq", "-o", "/dev/null", "-P", only, "-e"];
+            let strace = [&strace[..], &[&inject]].concat();
+            let mut process = project.process(&strace, &cache, &out);
+            let text = refused(&mut process, &format!("{call} {error}"));
+            let name = path.file_name().unwrap().to_str().unwrap();
+            assert!(text.contains(name), "{call} {error}: {text}");
+        }
+    }
+    // More memory than there is, and less than an entry may take.
+    let whole = fs::read(&entry).unwrap();
+    let tar = lzma(&whole);
+    fs::write(&entry, &tar).unwrap();
+    let limit = "ulimit -v 180000; exec \"$@\"";
+    let mut process = project.process(&["sh", "-c", limit, "sh"], &cache, &out);
+    let text = refused(&mut process, "little memory");
+    assert!(text.contains("not enough memory"), "{text}");
+    let generous = project.builder().generate().unwrap();
+    assert_eq!(generous.kernels().len(), KERNELS as usize);
+    // What is damaged is left out as ever.
+    fs::write(&entry, &whole[..whole.len() / 2]).unwrap();
+    let skipping = project.builder().on_bad_entry(OnBadEntry::Skip);
+    let skipped = skipping.generate().unwrap();
+    assert_eq!(skipped.kernels().len(), KERNELS as usize - 1);
+}
+
+/// The entry compressed with a dictionary that takes 192 MiB to decompress.
+fn lzma(entry: &[u8]) -> Vec<u8> {
+    use xz2::stream::{Check, Filters, LzmaOptions, Stream};
+    let mut tar = Vec::new();
+    let mut decoder = xz2::read::XzDecoder::new(entry);
+    decoder.read_to_end(&mut tar).unwrap();
+    let mut options = LzmaOptions::new_preset(0).unwrap();
+    options.dict_size(192 << 20);
+    let mut filters = Filters::new();
+    filters.lzma2(&options);
+    let stream = Stream::new_stream_encoder(&filters, Check::Crc64).unwrap();
+    let mut encoder = xz2::read::XzEncoder::new_stream(&tar[..], stream);
+    let mut packed = Vec::new();
+    encoder.read_to_end(&mut packed).unwrap();
+    packed
 }
 
 /// Directories that may not be written.

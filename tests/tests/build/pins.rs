@@ -262,7 +262,9 @@ fn a_linked_in_directory_is_not_in_the_commit() {
     std::os::unix::fs::symlink("../outside", origin.join("linked")).unwrap();
     git(&origin, &["add", "linked"]);
     git(&origin, &["commit", "-q", "-m", "a link"]);
-    let refused = refusal(repository.pinned("origin"));
+    assert!(repository.pinned("origin").is_ok(), "it is left out");
+    let followed = repository.builder("origin").follow_links();
+    let refused = refusal(pin_of(&followed.pin(repository.head())));
     assert!(refused.contains("linked/10/x86_64"), "{refused}");
 }
 

@@ -4,6 +4,7 @@ mod archive;
 mod atlas;
 mod bundle;
 mod fetch;
+mod inputs;
 mod json;
 mod outputs;
 mod report;

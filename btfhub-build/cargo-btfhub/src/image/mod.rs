@@ -13,6 +13,8 @@ use crate::failure::Failure;
 use crate::files;
 use codec::{CODECS, Codec};
 
+/// Longer than any image: a debug kernel's vmlinux with its DWARF has some 1.5 GB.
+const LONGEST_IMAGE: u64 = 4 << 30;
 /// The header's magic in either byte order, version 1 and flags 0 behind it.
 const BTF_MAGICS: [[u8; 4]; 2] = [[0x9f, 0xeb, 1, 0], [0xeb, 0x9f, 1, 0]];
 
@@ -31,7 +33,7 @@ pub(crate) struct KernelImage {
 impl KernelImage {
     /// Reads the kernel in `file`.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
-        let data = files::read(file)?;
+        let data = files::read(file, LONGEST_IMAGE)?;
         if data.is_empty() {
             return Err(Failure::new(format!("{}: empty file", file.display())));
         }

@@ -7,14 +7,15 @@ mod markdown;
 mod text;
 
 use btfhub_build::archive;
+use btfhub_build::atlas::Atlas;
 use btfhub_build::btf::Btf;
 use btfhub_build::report::{Deny, KernelAnswer, Report, Survey};
 
 use crate::args::{self, Format};
-use crate::failure::{Context, Failure};
+use crate::failure::Failure;
 use crate::files;
 use crate::jobs::parallel;
-use crate::kernels::{Source, Sources, Wanted, objects};
+use crate::kernels::{Source, Sources, Wanted, decoded, objects};
 use crate::output::{Output, Paint, count, stdout};
 
 pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
@@ -94,7 +95,8 @@ fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
         kernels.get(at).map(|kernel| ask(&survey, *kernel, limit))
     });
     drop(progress);
-    let answers = (kernels.iter().zip(answers.into_iter().flatten())).map(|(kernel, answer)| {
+    let answers: Vec<_> = answers.into_iter().flatten().collect::<Result<_, _>>()?;
+    let answers = kernels.iter().zip(answers).map(|(kernel, answer)| {
         (
             kernel.kernel(),
             answer.map_err(|failure| failure.chain.join(": ")),
@@ -103,14 +105,20 @@ fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
     Ok(survey.report(answers))
 }
 
-fn ask(survey: &Survey, kernel: Source<'_>, limit: u64) -> Result<KernelAnswer, Failure> {
+/// The failure inside is one kernel's, the one outside the machine's.
+fn ask(
+    survey: &Survey,
+    kernel: Source<'_>,
+    limit: u64,
+) -> Result<Result<KernelAnswer, Failure>, Failure> {
     let btf = match kernel {
-        Source::Entry(entry) => {
-            let packed = std::fs::read(entry.file()).context(|| "cannot be read".into())?;
-            let decoded = archive::decode(&packed, limit)?;
-            Btf::from_words(decoded.words, decoded.len)?
-        }
-        Source::Atlas(atlas, number, _) => Btf::parse(&atlas.extract(number)?)?,
+        Source::Entry(entry) => decoded(entry, limit)?
+            .and_then(|decoded| Ok(Btf::from_words(decoded.words, decoded.len)?)),
+        Source::Atlas(atlas, number, _) => extracted(atlas, number),
     };
-    Ok(survey.ask(&btf)?)
+    Ok(btf.and_then(|btf| Ok(survey.ask(&btf)?)))
+}
+
+fn extracted(atlas: &Atlas, kernel: usize) -> Result<Btf, Failure> {
+    Ok(Btf::parse(&atlas.extract(kernel)?)?)
 }

@@ -1,0 +1,157 @@
+//! Files that somebody else may have put there: an archive's entries, objects,
+//! locks, atlases, bundles, git's objects.
+//!
+//! Only regular files are opened, so that no pipe or device is waited for; a
+//! file is read only if its length is within a limit, so that a sparse one
+//! takes no memory; and exactly that length is read.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::fs::{self, File, Metadata, OpenOptions};
+use std::io::{self, Read as _};
+use std::path::Path;
+
+/// The longest eBPF object, bundle, lock file or manifest that is read.
+pub const FILE_LIMIT: u64 = 256 << 20;
+
+/// The longest atlas or shard that is read.
+pub const ATLAS_LIMIT: u64 = 1 << 30;
+
+/// Why a file was not read.
+#[derive(Debug)]
+pub struct ReadError(Why);
+
+#[derive(Debug)]
+enum Why {
+    NotRegular,
+    TooLong { len: u64, limit: u64 },
+    Changed,
+    Io(io::Error),
+}
+
+impl ReadError {
+    /// Whether the file itself is to blame: it is no regular file, or too long.
+    /// Otherwise the machine is, or whoever changes files while they are read;
+    /// trying again may help.
+    pub fn is_of_the_file(&self) -> bool {
+        matches!(self.0, Why::NotRegular | Why::TooLong { .. })
+    }
+
+    /// The error of the operating system, if that is what it was.
+    pub fn io(&self) -> Option<&io::Error> {
+        match &self.0 {
+            Why::Io(error) => Some(error),
+            _ => None,
+        }
+    }
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::NotRegular => f.write_str("not a regular file"),
+            Why::TooLong { len, limit } => {
+                write!(f, "{len} bytes long, which is over the limit of {limit}")
+            }
+            Why::Changed => f.write_str("the file changed while it was being read"),
+            Why::Io(error) => error.fmt(f),
+        }
+    }
+}
+
+impl StdError for ReadError {}
+
+impl From<io::Error> for ReadError {
+    fn from(error: io::Error) -> Self {
+        Self(Why::Io(error))
+    }
+}
+
+/// Reads a regular file of at most `limit` bytes. Links are followed.
+///
+/// # Errors
+/// When it is anything else, longer, or cannot be read.
+pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
+    RegularFile::open(path, Links::Follow)?.read(limit)
+}
+
+/// As [`read`], for text.
+///
+/// # Errors
+/// As for [`read`], and when it is not UTF-8.
+pub fn read_to_string(path: &Path, limit: u64) -> Result<String, ReadError> {
+    let bytes = read(path, limit)?;
+    String::from_utf8(bytes)
+        .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error).into())
+}
+
+/// Whether a path that is a link itself may be opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Links {
+    Follow,
+    Refuse,
+}
+
+/// A regular file, open.
+#[derive(Debug)]
+pub(crate) struct RegularFile {
+    pub(crate) file: File,
+    pub(crate) metadata: Metadata,
+}
+
+impl RegularFile {
+    pub(crate) fn open(path: &Path, links: Links) -> Result<Self, ReadError> {
+        // Looked at first, because opening a device may set it in motion; and
+        // again when it is open, because it may be another file by then.
+        let metadata = match links {
+            Links::Follow => fs::metadata(path)?,
+            Links::Refuse => fs::symlink_metadata(path)?,
+        };
+        if !metadata.is_file() {
+            return Err(ReadError(Why::NotRegular));
+        }
+        let mut options = OpenOptions::new();
+        options.read(true);
+        do_not_wait(&mut options, links);
+        let file = options.open(path)?;
+        let metadata = file.metadata()?;
+        if !metadata.is_file() {
+            return Err(ReadError(Why::NotRegular));
+        }
+        Ok(Self { file, metadata })
+    }
+
+    /// All of it.
+    pub(crate) fn read(&self, limit: u64) -> Result<Vec<u8>, ReadError> {
+        let len = self.metadata.len();
+        let too_long = ReadError(Why::TooLong { len, limit });
+        let Some(capacity) = usize::try_from(len).ok().filter(|_| len <= limit) else {
+            return Err(too_long);
+        };
+        let mut bytes = Vec::new();
+        bytes
+            .try_reserve_exact(capacity)
+            .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
+        (&self.file).take(len).read_to_end(&mut bytes)?;
+        // What grows has no end to wait for; what shrinks is torn.
+        let mut more = [0];
+        if bytes.len() != capacity || (&self.file).read(&mut more)? != 0 {
+            return Err(ReadError(Why::Changed));
+        }
+        Ok(bytes)
+    }
+}
+
+#[cfg(unix)]
+fn do_not_wait(options: &mut OpenOptions, links: Links) {
+    use rustix::fs::OFlags;
+    use std::os::unix::fs::OpenOptionsExt as _;
+
+    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    flags.set(OFlags::NOFOLLOW, links == Links::Refuse);
+    options.custom_flags(i32::from_ne_bytes(flags.bits().to_ne_bytes()));
+}
+
+/// Where a path names no device, and a link is seen by its metadata.
+#[cfg(not(unix))]
+fn do_not_wait(_: &mut OpenOptions, _: Links) {}

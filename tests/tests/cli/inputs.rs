@@ -1,0 +1,157 @@
+//! Files that are not what they seem, in an archive and wherever a command takes one: pipes,
+//! devices, files of the kernel, holes of gigabytes.
+
+use std::os::unix::fs::symlink;
+use std::process::Command;
+
+use btfhub_tests::cli::{Dir, Run, binary};
+use btfhub_tests::objects::own_dir;
+use btfhub_tests::oracle::records::LocalObject;
+use btfhub_tests::{cli_test, pack};
+
+const KERNEL: &str = "debian/11/x86_64/5.10.0-1-amd64";
+
+/// An archive `a` of one kernel and an object `o`.
+fn prepare(dir: &Dir) {
+    let elf = std::fs::read(own_dir().join("guard.after.btf.o")).expect("an object");
+    let btf = LocalObject::parse("after", &elf).expect("an object").btf;
+    pack::entry(&dir.path("a"), KERNEL, &btf);
+    std::fs::copy(own_dir().join("guard.bpf.o"), dir.path("o")).expect("a copy");
+}
+
+/// A command that would be killed if it waited, or took more than a gigabyte.
+fn bounded(dir: &Dir, arguments: &str) -> Run {
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -v 1048576; exec timeout 60 \"$0\" \"$@\""])
+        .arg(binary())
+        .args(arguments.split(' '))
+        .env_remove("BTFHUB_ARCHIVE");
+    dir.run(&mut shell)
+}
+
+fn mkfifo(dir: &Dir, path: &str) {
+    let _ = dir.run(Command::new("mkfifo").arg(path)).ok();
+}
+
+const COMMANDS: [&str; 6] = [
+    "list --archive a",
+    "check --archive a",
+    "lock --archive a --out lock",
+    "bundle --archive a --object o --out b",
+    "report --archive a --object o --format json",
+    "atlas build --archive a --out atlas",
+];
+
+cli_test!(nothing_is_waited_for_in_an_archive, |dir| {
+    prepare(&dir);
+    for (number, target) in [
+        "/proc/self/pagemap",
+        "/proc/kmsg",
+        "/dev/zero",
+        "/dev/tty",
+        "/proc",
+        "/proc/self/fd",
+    ]
+    .iter()
+    .enumerate()
+    {
+        symlink(target, dir.path(format!("a/debian/{number}"))).expect("a link");
+        let entry = format!("a/debian/11/x86_64/6.1.{number}.btf.tar.xz");
+        symlink(target, dir.path(entry)).expect("a link");
+    }
+    for pipe in ["a/debian/pipe", "a/debian/11/x86_64/6.2.0.btf.tar.xz"] {
+        mkfifo(&dir, pipe);
+    }
+    for command in COMMANDS {
+        let _ = bounded(&dir, command).ok();
+    }
+    let list = bounded(&dir, "list --archive a --kernels").ok();
+    assert_eq!(list, format!("{KERNEL}\n"));
+    // Nor where links are followed.
+    for command in COMMANDS {
+        let run = bounded(&dir, &format!("{command} --follow-links"));
+        assert!(
+            matches!(run.status, Some(0 | 1)),
+            "{command}: {:?} {}",
+            run.status,
+            run.stderr
+        );
+    }
+});
+
+cli_test!(a_link_out_of_an_archive_is_followed_when_asked, |dir| {
+    prepare(&dir);
+    std::fs::rename(dir.path("a"), dir.path("store")).expect("a move");
+    std::fs::create_dir_all(dir.path("a/debian/11/x86_64")).expect("directories");
+    let name = format!("{KERNEL}.btf.tar.xz");
+    symlink(
+        dir.path(format!("store/{name}")),
+        dir.path(format!("a/{name}")),
+    )
+    .expect("a link");
+    let bundle = "bundle --archive a --object o --out b";
+    let complaint = bounded(&dir, bundle).fails(3);
+    assert!(complaint.contains("--follow-links"), "{complaint}");
+    let _ = bounded(&dir, &format!("{bundle} --follow-links")).ok();
+    let listed = bounded(&dir, "list --archive a --json").ok();
+    assert!(listed.contains("link out of the archive"), "{listed}");
+    // Inside of it a link is as good as a file.
+    std::fs::rename(dir.path("store"), dir.path("a/.store")).expect("a move");
+    std::fs::remove_file(dir.path(format!("a/{name}"))).expect("the link");
+    symlink(
+        format!("../../../.store/{name}"),
+        dir.path(format!("a/{name}")),
+    )
+    .expect("a link");
+    let _ = bounded(&dir, bundle).ok();
+});
+
+cli_test!(a_hole_takes_no_memory, |dir| {
+    prepare(&dir);
+    let _ = dir
+        .btfhub("bundle --archive a --object o --out b".split(' '))
+        .ok();
+    let _ = dir.btfhub("lock --archive a --out lock".split(' ')).ok();
+    let hole = |path: &str| {
+        let _ = dir
+            .run(Command::new("truncate").args(["-s", "6G", path]))
+            .ok();
+    };
+    hole("hole");
+    for command in [
+        "atlas inspect hole",
+        "merge hole --out b2",
+        "inspect hole",
+        "verify hole --archive a --object o",
+        "select hole --release 5.10.0",
+        "select b --release 5.10.0 --os-release hole",
+        "bundle --archive a --object hole --out b2",
+        "bundle --archive a --object o --pin lock:hole --out b2",
+        "bundle --atlas hole --object o --out b2",
+        "report --archive a --object hole --format json",
+    ] {
+        let complaint = bounded(&dir, command).fails(1);
+        assert!(
+            complaint.contains("6442450944 bytes long"),
+            "{command}: {complaint}"
+        );
+    }
+    hole("a/debian/11/x86_64/6.1.0.btf.tar.xz");
+    for command in [
+        "check --archive a",
+        "lock --archive a --out lock",
+        "bundle --archive a --object o --out b2",
+        "bundle --archive a --object o --out b2 --pin lock:lock",
+        "report --archive a --object o --format json",
+        "atlas build --archive a --out atlas",
+    ] {
+        let run = bounded(&dir, command);
+        let said = format!("{}{}", run.stdout, run.stderr);
+        assert_eq!(run.status, Some(1), "{command}: {said}");
+        let locked = said.contains("1 is not locked");
+        assert!(locked || said.contains("6442450944 bytes long"), "{said}");
+    }
+    let skipping = "bundle --archive a --object o --out b2 --skip-bad";
+    let _ = bounded(&dir, skipping).ok();
+});
