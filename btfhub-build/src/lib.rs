@@ -13,6 +13,8 @@
 //! relo     the relocation algorithm of libbpf
 //! tailor   what relocations read of a kernel → minimal BTF, canonical
 //! atlas    the definitions of many kernels, each kept once
+//! insn     one instruction of eBPF, and how libbpf patches it
+//! verdict  what programs need, what a kernel has: which load and attach there
 //! report   every relocation × every kernel
 //! cache    what need not be done again
 //! classes  kernels with one tailored BTF → bundle, proven
@@ -32,6 +34,7 @@ mod classes;
 mod diagnostics;
 mod error;
 pub mod input;
+mod insn;
 pub mod object;
 pub mod output;
 mod queue;
@@ -39,6 +42,7 @@ pub mod relo;
 pub mod report;
 pub mod shard;
 pub mod tailor;
+pub mod verdict;
 
 pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};
 pub use diagnostics::{Diagnostic, Level, Lint};

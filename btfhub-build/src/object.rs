@@ -5,6 +5,8 @@
 //! the order in which libbpf takes them, the program sections with their
 //! functions and instructions, and line info.
 
+mod links;
+
 use std::collections::{BTreeSet, HashMap};
 use std::ffi::OsStr;
 use std::fmt;
@@ -15,6 +17,9 @@ use object::read::Object as _;
 use object::read::elf::ElfFile64;
 use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
 
+use links::Linker;
+pub use links::{DataSection, Extern, ExternKind, Link, MapDef, Target};
+
 use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo, StrOffset};
 
 /// One compiled eBPF object.
@@ -24,6 +29,9 @@ pub struct Object {
     btf: Btf,
     sections: Vec<ProgramSection>,
     records: Vec<Record>,
+    data: Vec<DataSection>,
+    externs: Vec<Extern>,
+    maps: Vec<MapDef>,
 }
 
 /// An ELF section with instructions.
@@ -37,6 +45,8 @@ pub struct ProgramSection {
     pub code: Vec<u8>,
     /// Where its instructions come from, by offset.
     pub lines: Vec<LineInfo>,
+    /// What its instructions refer to, by offset.
+    pub links: Vec<Link>,
 }
 
 /// A function (a program, or a subprogram that programs call).
@@ -142,6 +152,7 @@ impl Object {
         }
         let mut sections = Vec::new();
         let mut by_name: HashMap<&[u8], usize> = HashMap::new();
+        let mut indices = HashMap::new();
         let mut code_len = 0;
         for section in elf.sections() {
             if section.kind() != object::SectionKind::Text {
@@ -158,13 +169,29 @@ impl Object {
                 return Err(ObjectErrorKind::NotElf(what));
             }
             by_name.entry(name).or_insert(sections.len());
+            indices.insert(section.index(), sections.len());
             sections.push(ProgramSection {
                 name: lossy(name),
                 functions,
                 code: code.to_vec(),
                 // Only the first of a name has records.
                 lines: in_order(lines.remove(name).unwrap_or_default()),
+                links: Vec::new(),
             });
+        }
+        let (linker, data_sections, externs) = Linker::new(&elf, &btf, indices);
+        let copied = data_sections.iter().map(|section| section.bytes.len());
+        let mut copied = copied.sum::<usize>();
+        for (index, at) in linker.code() {
+            let links = linker.links(index);
+            copied = copied.saturating_add(links.len().saturating_mul(REL));
+            if copied > data.len() {
+                let what = "its sections overlap".to_owned();
+                return Err(ObjectErrorKind::NotElf(what));
+            }
+            if let Some(section) = sections.get_mut(at) {
+                section.links = links;
+            }
         }
         let mut records = Vec::new();
         for group in &ext.core_relos {
@@ -174,9 +201,12 @@ impl Object {
         }
         Ok(Self {
             name: name.to_owned(),
+            maps: links::maps(&btf),
             btf,
             sections,
             records,
+            data: data_sections,
+            externs,
         })
     }
 
@@ -210,6 +240,26 @@ impl Object {
         &self.records
     }
 }
+
+impl Object {
+    /// The sections of global data, in file order.
+    pub fn data(&self) -> &[DataSection] {
+        &self.data
+    }
+
+    /// What is left to the loader to find.
+    pub fn externs(&self) -> &[Extern] {
+        &self.externs
+    }
+
+    /// The maps that it defines.
+    pub fn maps(&self) -> &[MapDef] {
+        &self.maps
+    }
+}
+
+/// Bytes of an ELF relocation (`Elf64_Rel`).
+const REL: usize = 16;
 
 impl ProgramSection {
     /// The function that holds the instruction at byte `offset`.

@@ -312,10 +312,11 @@ pub(crate) enum Format {
     Markdown,
 }
 
-/// Report on which kernels the objects will load, relocation by relocation
+/// Report on which kernels programs load and attach, and what relocations come to
 ///
-/// For every program and every distinct CO-RE relocation: resolved, absent, incompatible,
-/// ambiguous or refused, on which kernels, and whether the program guards against it.
+/// For every program: fails (why, how sure, what to do), expected to run, or unknown. For every
+/// distinct CO-RE relocation: resolved, absent, incompatible, ambiguous or refused, on which
+/// kernels, and whether the program guards against it.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::REPORT)]
 pub(crate) struct Report {
@@ -337,12 +338,23 @@ pub(crate) struct Report {
     pub(crate) out: Option<PathBuf>,
     /// Exit with 1 when kernels of a kind are more than a threshold: KIND or KIND>N or KIND>N%
     ///
-    /// KIND: unloadable (a program would be refused there), absent, incompatible,
+    /// KIND: unloadable (a program does not load or not attach there), absent, incompatible,
     /// ambiguous, refused (each: some relocation comes out so, guarded or not), or
     /// unguarded (comes out so and nothing guards it). "unloadable" alone means
     /// "unloadable>0". May be given several times.
     #[arg(long, value_name = "KIND[>N[%]]", num_args = 1..)]
     pub(crate) deny: Vec<String>,
+    /// What user space attaches a program to, as its section would say it
+    ///
+    /// For a bare SEC("kprobe") or a stand-in: on_open=vfs_open. May be given several times.
+    #[arg(long, value_name = "PROGRAM=TARGET", num_args = 1..)]
+    pub(crate) target: Vec<String>,
+    /// Whether kernels have BTF of their own: yes or no, for those that a filter matches
+    ///
+    /// As 'debian/*=yes'. Else it is told from their names and functions. The last one that
+    /// matches counts.
+    #[arg(long, value_name = "FILTER=yes|no", num_args = 1..)]
+    pub(crate) own_btf: Vec<String>,
 }
 
 /// Write a lock file: a digest per entry, to pin an archive that is no git checkout

@@ -19,7 +19,9 @@
 //! types       matching types (bpf_core_types_are_compat, …_types_match)
 //! twins       types of one kernel that no relocation can tell apart
 //! candidates  target types that a local type may mean (bpf_core_add_cands)
+//! order       records of one object in libbpf's order
 //! resolve     relocations × target → Outcome (bpf_core_calc_relo_insn)
+//! term        a relocation in the words of the C source
 //! ```
 
 mod access;
@@ -27,10 +29,12 @@ mod candidates;
 mod fields;
 mod kind;
 mod local;
+mod order;
 mod place;
 mod relocations;
 mod resolve;
 mod shape;
+mod term;
 mod trace;
 mod twins;
 mod types;
@@ -38,11 +42,14 @@ mod value;
 
 pub use kind::{Errno, ReloKind};
 pub use local::{Accessor, LocalLoad, LocalValue, Relocation, Root, Spec};
+pub use order::CandidateLists;
 pub(crate) use place::{Place, Places, Step, has_name};
 pub use relocations::{RecordMeaning, Relocations};
 pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, resolve};
 pub(crate) use resolve::{Traced, TracedCandidate, TracedGroup, essential, trace_groups};
 pub use shape::{CompatShape, FieldShape, MatchBody, MatchMember, MatchShape};
+pub use term::term;
+pub(crate) use term::{path, raw_term, text};
 pub(crate) use trace::{Mark, MemberUse};
 pub(crate) use twins::Twins;
 pub use value::LoadClass;

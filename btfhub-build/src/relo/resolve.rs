@@ -314,29 +314,50 @@ impl Outcome {
     /// What relocation `index` of `relocations` comes to with a list of
     /// candidates of its own (`bpf_core_calc_relo_insn`).
     pub fn resolution(&self, relocations: &Relocations, index: usize) -> Option<Resolution> {
+        self.resolution_among(relocations, index, None)
+            .map(|(resolution, _)| resolution)
+    }
+
+    /// The group of a relocation.
+    pub(super) fn group_of(&self, index: usize) -> Option<usize> {
+        let at = (self.groups).partition_point(|group| group.relocations.end <= index);
+        let group = self.groups.get(at)?;
+        group.relocations.contains(&index).then_some(at)
+    }
+
+    /// As [`resolution`](Self::resolution), of those candidates of the group that are
+    /// numbered in `among`; and the numbers of those that match.
+    pub(super) fn resolution_among(
+        &self,
+        relocations: &Relocations,
+        index: usize,
+        among: Option<&[usize]>,
+    ) -> Option<(Resolution, Vec<usize>)> {
         let relocation = relocations.list().get(index)?;
-        let group = self
-            .groups
-            .iter()
-            .find(|group| group.relocations.contains(&index))?;
+        let group = self.groups.get(self.group_of(index)?)?;
         let number = index - group.relocations.start;
         let mut first: Option<Match> = None;
-        for candidate in &group.candidates {
+        let mut matching = Vec::new();
+        for (at, candidate) in group.candidates.iter().enumerate() {
+            if among.is_some_and(|among| !among.contains(&at)) {
+                continue;
+            }
             match (candidate.results.get(number)?, first) {
-                (None, _) => {}
-                (Some(Err(errno)), _) => return Some(Resolution::Refused(*errno)),
+                (None, _) => continue,
+                (Some(Err(errno)), _) => return Some((Resolution::Refused(*errno), matching)),
                 (Some(Ok(found)), None) => first = Some(*found),
                 (Some(Ok(found)), Some(first)) => {
                     if relocation.kind == ReloKind::TypeIdTarget
                         || found.place != first.place
                         || found.value != first.value
                     {
-                        return Some(Resolution::Ambiguous);
+                        return Some((Resolution::Ambiguous, matching));
                     }
                 }
             }
+            matching.push(at);
         }
-        Some(match (first, relocation.kind) {
+        let resolution = match (first, relocation.kind) {
             (Some(found), _) => Resolution::Resolved {
                 value: found.value,
                 size: found.size,
@@ -346,7 +367,8 @@ impl Outcome {
             (None, ReloKind::FieldExists | ReloKind::EnumvalExists) => absent(),
             (None, kind) if kind.is_type() => absent(),
             (None, _) => Resolution::Poisoned,
-        })
+        };
+        Some((resolution, matching))
     }
 }
 

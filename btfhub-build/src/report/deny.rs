@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::verdict::Outcome;
+
 use super::{Effect, Kernel, Report, Status, Verdict};
 
 /// How many kernels may show something before a build is to fail.
@@ -20,7 +22,7 @@ pub struct Deny {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// Some program or the whole object is refused.
+    /// Some program does not load or not attach, or the whole object is refused.
     Unloadable,
     /// As it, but by a relocation that finds nothing where nothing guards it.
     Unguarded,
@@ -98,10 +100,18 @@ impl Deny {
     }
 
     fn shown_on(&self, report: &Report, kernel: &Kernel) -> bool {
-        (report.verdicts_of(kernel)).any(|verdict| self.shows(verdict))
+        match self.what {
+            What::Unloadable => matches!(report.outcome_on(kernel), Outcome::Fails(_)),
+            _ => (report.verdicts_of(kernel)).any(|verdict| self.shows(verdict)),
+        }
     }
 
-    /// Whether a verdict is of the kind that is counted.
+    /// Whether it is about programs, and not about relocations.
+    pub fn is_about_programs(&self) -> bool {
+        self.what == What::Unloadable
+    }
+
+    /// Whether the verdict on a relocation is of the kind that is counted.
     pub fn shows(&self, verdict: &Verdict) -> bool {
         match self.what {
             What::Unloadable => verdict.effect.fails(),

@@ -1,11 +1,12 @@
 //! From what relocations come to in a kernel to what that means for the programs.
 
-use super::reach::{Change, reachable_poison};
 use super::survey::Answer;
 use super::why::Why;
 use super::{Effect, Patched, Status, Verdict, patch};
 use crate::btf::Endian;
+use crate::insn::INSN;
 use crate::relo::{Errno, LocalLoad, LocalValue, ReloKind, Relocation, Resolution};
+use crate::verdict::reach::{Change, insns, reachable_poison};
 
 /// The code of a function and the relocations in it.
 #[derive(Debug)]
@@ -156,11 +157,11 @@ fn function(
         match patched {
             None => verdict.failing.push(number),
             Some(Patched::Value(value)) => {
-                changes.push((within / super::patch::INSN, Change::Value(value)));
+                changes.push((within / INSN, Change::Value(value)));
             }
             Some(Patched::Poisoned) => {
-                changes.push((within / super::patch::INSN, Change::Poisoned));
-                poisoned.push((within / super::patch::INSN, asked));
+                changes.push((within / INSN, Change::Poisoned));
+                poisoned.push((within / INSN, asked));
                 if let Some(reason) = wrong_load(relocation.load, resolution) {
                     verdict.status = Status::Incompatible;
                     verdict.reason = reason;
@@ -179,7 +180,7 @@ fn function(
         return;
     }
     changes.sort_unstable_by_key(|(at, _)| *at);
-    let reached = reachable_poison(&body.code, body.endian, &changes);
+    let reached = reachable_poison(&insns(&body.code, body.endian), &changes);
     for (at, asked) in poisoned {
         if reached.binary_search(&at).is_err() {
             continue;

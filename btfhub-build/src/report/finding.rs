@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use crate::verdict::{self, Outcome, Program};
+
 use super::{Asked, Effect, Kernel, Report, Site, Verdict};
 
 /// A relocation that does not come out well, and the kernels that say so in the same words.
@@ -26,7 +28,77 @@ impl Finding<'_> {
     }
 }
 
+/// A verdict on a program, and the kernels on which it is so.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ProgramFinding<'r> {
+    /// The object's name.
+    pub object: &'r str,
+    /// The program; `None` for what the object's programs do to each other.
+    pub program: Option<&'r Program>,
+    /// The verdict.
+    pub verdict: &'r verdict::Verdict,
+    /// The kernels, in the order of the report.
+    pub kernels: Vec<&'r Kernel>,
+}
+
 impl Report {
+    /// The programs that are not expected to run: failures first, proven ones before likely
+    /// ones, then by the number of kernels, then in the order of the programs.
+    pub fn program_findings(&self) -> Vec<ProgramFinding<'_>> {
+        let is_good = |verdict: &verdict::Verdict| verdict.outcome == Outcome::Runs;
+        // Of equal columns all kernels find the same.
+        let mut found: BTreeMap<(usize, usize), ProgramFinding<'_>> = BTreeMap::new();
+        for kernel in &self.kernels {
+            let verdicts = self.program_columns.get(kernel.program_column).into_iter();
+            for (number, &at) in verdicts.flatten().enumerate() {
+                let (Some(program), Some(verdict)) =
+                    (self.programs.get(number), self.program_verdicts.get(at))
+                else {
+                    continue;
+                };
+                if !is_good(verdict) {
+                    let finding = found.entry((number, at)).or_insert(ProgramFinding {
+                        object: &program.object,
+                        program: Some(program),
+                        verdict,
+                        kernels: Vec::new(),
+                    });
+                    finding.kernels.push(kernel);
+                }
+            }
+            let verdicts = self.object_columns.get(kernel.object_column).into_iter();
+            for (number, &at) in verdicts.flatten().enumerate() {
+                let (Some(object), Some(verdict)) =
+                    (self.objects.get(number), self.object_verdicts.get(at))
+                else {
+                    continue;
+                };
+                let own = self.programs.iter().zip(self.program_verdicts_of(kernel));
+                let worst = own
+                    .filter(|(program, _)| program.object == *object)
+                    .map(|(_, verdict)| verdict.outcome.name());
+                if matches!(verdict.outcome, Outcome::Fails(_))
+                    && !worst.into_iter().any(|name| name == verdict.outcome.name())
+                {
+                    let key = (self.programs.len() + number, at);
+                    let finding = found.entry(key).or_insert(ProgramFinding {
+                        object,
+                        program: None,
+                        verdict,
+                        kernels: Vec::new(),
+                    });
+                    finding.kernels.push(kernel);
+                }
+            }
+        }
+        let mut findings: Vec<ProgramFinding<'_>> = found.into_values().collect();
+        findings.sort_by(|a, b| {
+            (b.verdict.outcome.cmp(&a.verdict.outcome)).then(b.kernels.len().cmp(&a.kernels.len()))
+        });
+        findings
+    }
+
     /// All findings: those that keep something from loading first, then by the number of
     /// kernels, then by term. What is fine is none, and neither is a question that was
     /// answered with no.

@@ -2,10 +2,7 @@
 //! the others.
 //!
 //! ```text
-//! term     a relocation in the words of the C source
 //! why      why nothing was found in a kernel
-//! patch    what libbpf does to the instruction (bpf_core_patch_insn)
-//! reach    which poisoned instructions a program can come to
 //! effect   what that means for the programs
 //! survey   objects → what is asked where; kernel → column; columns → Report
 //! finding  what an engineer has to look at
@@ -18,19 +15,18 @@
 mod deny;
 mod effect;
 mod finding;
-mod patch;
-mod reach;
 mod survey;
-mod term;
 mod why;
 
 use std::fmt;
 
+use crate::verdict::{self, Outcome, Program};
+
+pub use crate::insn::{Insn, Patched, Refusal, patch};
+pub use crate::relo::term;
 pub use deny::{Deny, DenyError};
-pub use finding::{Finding, in_groups};
-pub use patch::{Insn, Patched, Refusal, patch};
+pub use finding::{Finding, ProgramFinding, in_groups};
 pub use survey::{KernelAnswer, Survey};
-pub use term::term;
 
 /// What a relocation comes to in a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -216,6 +212,10 @@ pub struct Kernel {
     pub series: String,
     /// Index into [`Report::columns`].
     pub column: usize,
+    /// Index into [`Report::program_columns`].
+    pub program_column: usize,
+    /// Index into [`Report::object_columns`].
+    pub object_column: usize,
 }
 
 /// A kernel that could not be looked at.
@@ -245,6 +245,20 @@ pub struct Report {
     pub columns: Vec<Vec<usize>>,
     /// The distinct verdicts.
     pub verdicts: Vec<Verdict>,
+    /// The programs, object by object.
+    pub programs: Vec<Program>,
+    /// The distinct columns of verdicts on programs: for each of
+    /// [`programs`](Self::programs) an index into
+    /// [`program_verdicts`](Self::program_verdicts).
+    pub program_columns: Vec<Vec<usize>>,
+    /// The distinct verdicts on a program that is loaded by itself.
+    pub program_verdicts: Vec<verdict::Verdict>,
+    /// The distinct columns of verdicts on objects: for each of
+    /// [`objects`](Self::objects) an index into
+    /// [`object_verdicts`](Self::object_verdicts).
+    pub object_columns: Vec<Vec<usize>>,
+    /// The distinct verdicts on an object with all programs that libbpf loads by default.
+    pub object_verdicts: Vec<verdict::Verdict>,
     /// Kernels left out because their entry is damaged.
     pub unreadable: Vec<Unreadable>,
 }
@@ -262,10 +276,38 @@ impl Report {
             .filter_map(|verdict| self.verdicts.get(*verdict))
     }
 
-    /// Whether everything loads on a kernel.
+    /// The verdicts on the programs in a kernel, in the order of
+    /// [`programs`](Self::programs).
+    pub fn program_verdicts_of(&self, kernel: &Kernel) -> impl Iterator<Item = &verdict::Verdict> {
+        (self
+            .program_columns
+            .get(kernel.program_column)
+            .into_iter()
+            .flatten())
+        .filter_map(|verdict| self.program_verdicts.get(*verdict))
+    }
+
+    /// The verdicts on the objects in a kernel, in the order of [`objects`](Self::objects).
+    pub fn object_verdicts_of(&self, kernel: &Kernel) -> impl Iterator<Item = &verdict::Verdict> {
+        (self
+            .object_columns
+            .get(kernel.object_column)
+            .into_iter()
+            .flatten())
+        .filter_map(|verdict| self.object_verdicts.get(*verdict))
+    }
+
+    /// What is to be expected of all objects on a kernel: the worst of their verdicts.
+    pub fn outcome_on(&self, kernel: &Kernel) -> Outcome {
+        (self
+            .object_verdicts_of(kernel)
+            .map(|verdict| verdict.outcome))
+        .max()
+        .unwrap_or(Outcome::Runs)
+    }
+
+    /// Whether every program is expected to load and attach on a kernel.
     pub fn loads_on(&self, kernel: &Kernel) -> bool {
-        !self
-            .verdicts_of(kernel)
-            .any(|verdict| verdict.effect.fails())
+        self.outcome_on(kernel) == Outcome::Runs
     }
 }

@@ -6,15 +6,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 use btfhub_runtime::KernelId;
 
 use super::effect::{Body, Use, effects};
-use super::term::{raw_term, term, text};
 use super::why::{Named, Why};
 use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict};
+use crate::archive::Filter;
 use crate::btf::Btf;
 use crate::object::{Object, ProgramSection, Record};
 use crate::relo::{
-    Accessor, Errno, RecordMeaning, ReloKind, Relocation, Relocations, Resolution, Spec,
-    TooComplex, resolve,
+    Accessor, Errno, Outcome, RecordMeaning, ReloKind, Relocation, Relocations, Resolution, Spec,
+    TooComplex, raw_term, resolve, term, text,
 };
+use crate::verdict::{self, Facts, Judge, KernelBtf};
 
 /// What a set of objects asks, ready to be asked of kernels.
 #[derive(Debug)]
@@ -26,18 +27,27 @@ pub struct Survey {
     refused: Vec<Errno>,
     functions: Vec<Function>,
     bodies: Vec<Body>,
+    judge: Judge,
+    /// What the user knows of kernels' own BTF, the last one first.
+    own_btf: Vec<(Filter, bool)>,
     /// Equal answers are kept once: thousands of kernels give some dozens.
     answers: Mutex<HashSet<Arc<Answer>>>,
+    facts: Mutex<HashSet<Arc<Facts>>>,
 }
 
 /// What one kernel answers.
 #[derive(Clone, Debug)]
-pub struct KernelAnswer(Arc<Answer>);
+pub struct KernelAnswer {
+    answer: Arc<Answer>,
+    facts: Arc<Facts>,
+}
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Answer {
     /// For each distinct relocation what it comes to, and why it finds nothing.
     pub(super) relocations: Vec<(Resolution, Option<Why>)>,
+    /// With each candidate's own results.
+    outcome: Outcome,
 }
 
 impl Survey {
@@ -62,8 +72,11 @@ impl Survey {
             refused: Vec::new(),
             functions: Vec::new(),
             bodies: Vec::new(),
+            judge: Judge::new(objects, &relocations),
+            own_btf: Vec::new(),
             relocations: Relocations::default(),
             answers: Mutex::default(),
+            facts: Mutex::default(),
         };
         for object in objects {
             survey.object(object, &relocations.meanings(object));
@@ -75,6 +88,18 @@ impl Survey {
     /// The distinct relocations that are asked of every kernel.
     pub fn relocations(&self) -> &Relocations {
         &self.relocations
+    }
+
+    /// Names what user space attaches programs of this name to, as a section would
+    /// (`vfs_open` for a `SEC("kprobe")`). Whether there is such a program.
+    pub fn set_target(&mut self, program: &str, target: &str) -> bool {
+        self.judge.set_target(program, target)
+    }
+
+    /// Says that kernels have BTF of their own, or have none; the last filter that matches
+    /// counts. Of all others, their names and functions are asked.
+    pub fn set_own_btf(&mut self, kernels: Filter, has: bool) {
+        self.own_btf.insert(0, (kernels, has));
     }
 
     fn object(&mut self, object: &Object, meanings: &[RecordMeaning]) {
@@ -141,7 +166,7 @@ impl Survey {
             if let Some(asked) = self.asked.get_mut(asked) {
                 asked.sites.push(Site {
                     function,
-                    insn: offset / super::patch::INSN,
+                    insn: offset / crate::insn::INSN,
                     line: section.and_then(|section| line(object, section, record)),
                 });
             }
@@ -174,13 +199,14 @@ impl Survey {
                 (resolution, why)
             })
             .collect();
-        let answer = Arc::new(Answer { relocations });
-        let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
-        let known = answers.get(&answer).cloned();
-        Ok(KernelAnswer(known.unwrap_or_else(|| {
-            answers.insert(Arc::clone(&answer));
-            answer
-        })))
+        let answer = Answer {
+            relocations,
+            outcome,
+        };
+        Ok(KernelAnswer {
+            answer: once(&self.answers, answer),
+            facts: once(&self.facts, self.judge.facts(btf)),
+        })
     }
 
     /// Puts the report together. An error in the place of an answer is a kernel whose entry
@@ -193,7 +219,7 @@ impl Survey {
         let mut unreadable = Vec::new();
         for (kernel, answer) in answers {
             match answer {
-                Ok(KernelAnswer(answer)) => kernels.push((kernel, answer)),
+                Ok(answer) => kernels.push((kernel, answer)),
                 Err(error) => unreadable.push(Unreadable {
                     kernel: kernel.to_string(),
                     error,
@@ -216,7 +242,22 @@ impl Survey {
         let mut columns = Vec::new();
         let mut known: HashMap<Arc<Answer>, usize> = HashMap::new();
         let mut rows = Vec::new();
-        for (kernel, answer) in kernels {
+        let (mut judged, mut judged_already) = (Vec::new(), HashMap::new());
+        for (kernel, KernelAnswer { answer, facts }) in kernels {
+            let asked = verdict::Kernel {
+                own_btf: self.own_btf(&kernel),
+                id: kernel,
+            };
+            let key = (
+                Arc::clone(&answer),
+                Arc::clone(&facts),
+                self.judge.key(&asked),
+            );
+            let its = *judged_already.entry(key).or_insert_with(|| {
+                let (judge, relocations) = (&self.judge, &self.relocations);
+                judged.push(judge.judge(&asked, &facts, relocations, &answer.outcome));
+                judged.len() - 1
+            });
             let column = *known.entry(answer).or_insert_with_key(|answer| {
                 columns.push(self.column(answer, &order));
                 columns.len() - 1
@@ -228,7 +269,15 @@ impl Survey {
                 release: kernel.release.to_owned(),
                 series: series(kernel.release),
                 column,
+                program_column: its,
+                object_column: its,
             });
+        }
+        let programs = Columns::new(judged.iter().map(|judged| &judged.programs));
+        let whole = Columns::new(judged.iter().map(|judged| &judged.objects));
+        for row in &mut rows {
+            row.program_column = programs.number(row.program_column);
+            row.object_column = whole.number(row.object_column);
         }
         let distinct: BTreeSet<&Verdict> = columns.iter().flatten().collect();
         let numbers: HashMap<&Verdict, usize> = distinct.iter().copied().zip(0..).collect();
@@ -259,8 +308,19 @@ impl Survey {
                 })
                 .collect(),
             verdicts: distinct.into_iter().cloned().collect(),
+            programs: self.judge.programs().to_vec(),
+            program_columns: programs.columns,
+            program_verdicts: programs.verdicts,
+            object_columns: whole.columns,
+            object_verdicts: whole.verdicts,
             unreadable,
         }
+    }
+
+    fn own_btf(&self, kernel: &KernelId<'_>) -> KernelBtf {
+        let mut said = self.own_btf.iter();
+        said.find(|(filter, _)| filter.matches(kernel))
+            .map_or(KernelBtf::Unknown, |(_, has)| KernelBtf::Known(*has))
     }
 
     fn column(&self, answer: &Answer, order: &[usize]) -> Vec<Verdict> {
@@ -270,6 +330,55 @@ impl Survey {
             .iter()
             .filter_map(|&at| verdicts.get(at).cloned())
             .collect()
+    }
+}
+
+/// The one that equals it and was there before, else itself.
+fn once<T: Eq + std::hash::Hash>(known: &Mutex<HashSet<Arc<T>>>, one: T) -> Arc<T> {
+    let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
+    match known.get(&one) {
+        Some(earlier) => Arc::clone(earlier),
+        None => {
+            let one = Arc::new(one);
+            known.insert(Arc::clone(&one));
+            one
+        }
+    }
+}
+
+/// Lists of verdicts, with equal lists and equal verdicts kept once.
+struct Columns {
+    verdicts: Vec<verdict::Verdict>,
+    columns: Vec<Vec<usize>>,
+    /// For each list that was given its column.
+    numbers: Vec<usize>,
+}
+
+impl Columns {
+    fn new<'v>(lists: impl Iterator<Item = &'v Vec<verdict::Verdict>> + Clone) -> Self {
+        let distinct: BTreeSet<&verdict::Verdict> = lists.clone().flatten().collect();
+        let places: HashMap<&verdict::Verdict, usize> = distinct.iter().copied().zip(0..).collect();
+        let mut columns = Vec::new();
+        let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
+        let numbers = lists.map(|list| {
+            let column: Vec<usize> = (list.iter())
+                .filter_map(|verdict| places.get(verdict).copied())
+                .collect();
+            *known.entry(column).or_insert_with_key(|column| {
+                columns.push(column.clone());
+                columns.len() - 1
+            })
+        });
+        let numbers = numbers.collect();
+        Self {
+            verdicts: distinct.into_iter().cloned().collect(),
+            columns,
+            numbers,
+        }
+    }
+
+    fn number(&self, list: usize) -> usize {
+        self.numbers.get(list).copied().unwrap_or_default()
     }
 }
 

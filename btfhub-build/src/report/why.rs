@@ -6,9 +6,8 @@
 
 use std::collections::HashMap;
 
-use super::term::{path, text};
 use crate::btf::{Btf, Kind, Type, TypeId, essential_name};
-use crate::relo::{Accessor, FieldShape, ReloKind, Relocation, Root, Spec};
+use crate::relo::{Accessor, FieldShape, ReloKind, Relocation, Root, Spec, path, text};
 
 /// Why nothing was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -9,3 +9,4 @@ mod json;
 mod outputs;
 mod report;
 mod robust;
+mod verdicts;

@@ -33,7 +33,13 @@ cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
     let run = report(&dir, &dropped, &["--deny", "unloadable"]);
     let text = &run.stdout;
     assert!(
-        text.contains("everything loads on 5 of 8 kernels"),
+        text.contains(
+            "1 program: all expected to load and attach on 5 of 8 kernels, some fail on 3"
+        ),
+        "{text}"
+    );
+    assert!(
+        text.contains("FAIL  on_switch (raw_tp/sched_switch): fails (proven) on 3 kernels"),
         "{text}"
     );
     assert!(
@@ -122,7 +128,7 @@ cli_test!(a_threshold_names_what_exceeds_it, |dir| {
 cli_test!(a_guarded_field_is_not_denied, |dir| {
     let text = report(&dir, EXECWATCH, &["--deny", "unloadable", "unguarded"]).ok();
     assert!(
-        text.contains("everything loads on 8 of 8 kernels"),
+        text.contains("1 program: all expected to load and attach on 8 of 8 kernels\n"),
         "{text}"
     );
     assert!(
@@ -144,7 +150,7 @@ cli_test!(json_has_the_documented_shape, |dir| {
         "the same at any number of jobs"
     );
     let json: Value = serde_json::from_str(&json).expect("JSON");
-    assert_eq!(json["schema"], "btfhub.report/1");
+    assert_eq!(json["schema"], "btfhub.report/2");
     assert_eq!(
         json["denied"],
         serde_json::json!([
@@ -202,11 +208,13 @@ cli_test!(markdown_for_a_pull_request, |dir| {
         "{text}"
     );
     assert!(
-        text.contains("**Everything loads on 1 of 2 kernels.**"),
+        text.contains(
+            "**1 program: all expected to load and attach on 1 of 2 kernels, some fail on 1.**"
+        ),
         "{text}"
     );
     assert!(
-        text.contains("| debian/11/x86\\_64 5.10 | 0 | 1 |"),
+        text.contains("| debian/11/x86\\_64 5.10 | 0 | 0 | 1 |"),
         "{text}"
     );
     assert!(
@@ -232,7 +240,7 @@ cli_test!(written_to_a_file, |dir| {
     let _ = run.ok();
     let html = std::fs::read_to_string(dir.path("sub/report.html")).expect("a page");
     assert!(html.starts_with("<!doctype html>"));
-    assert!(html.contains("\"schema\":\"btfhub.report/1\""));
+    assert!(html.contains("\"schema\":\"btfhub.report/2\""));
 });
 
 cli_test!(damaged_entries_are_told, |dir| {

@@ -3,8 +3,9 @@
 use std::collections::BTreeSet;
 
 use btfhub_build::report::{Deny, Effect, Finding, Kernel, Report, Status, in_groups};
+use btfhub_build::verdict::Outcome;
 
-use super::text::{and_more, clusters, place, shortened};
+use super::text::{and_more, clusters, place, program, program_clusters, reasons, shortened};
 use crate::output::count;
 
 /// Relocations told in full.
@@ -17,6 +18,9 @@ pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Str
         count(report.kernels.len(), "kernel", "kernels"),
         shortened(in_groups(kernels))
     );
+    if deny.is_about_programs() {
+        programs(report, &mut text);
+    }
     let shown = report.findings_of(|verdict| deny.shows(verdict));
     let clusters = clusters(&shown);
     for (finding, alike) in clusters.iter().take(SHOWN) {
@@ -48,6 +52,29 @@ pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Str
         "\n  or give these kernels up with --exclude, or allow it with a higher threshold",
     );
     text
+}
+
+/// The programs that fail.
+fn programs(report: &Report, text: &mut String) {
+    let mut findings = report.program_findings();
+    findings.retain(|finding| matches!(finding.verdict.outcome, Outcome::Fails(_)));
+    let clusters = program_clusters(&findings);
+    for (finding, alike) in clusters.iter().take(SHOWN) {
+        text.push_str(&format!(
+            "\n  {}{}: {} on {}: {}",
+            program(finding),
+            and_more(*alike),
+            finding.verdict.outcome,
+            count(finding.kernels.len(), "kernel", "kernels"),
+            reasons(finding),
+        ));
+    }
+    let rest: usize = (clusters.iter().skip(SHOWN))
+        .map(|(_, alike)| 1 + alike)
+        .sum();
+    if rest > 0 {
+        text.push_str(&format!("\n  and {rest} more"));
+    }
 }
 
 /// What a programmer can change.

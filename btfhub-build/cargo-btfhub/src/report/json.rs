@@ -1,8 +1,9 @@
-//! The report as JSON: schema `btfhub.report/1`, documented in docs/report.md.
+//! The report as JSON: schema `btfhub.report/2`, documented in docs/report.md.
 
 use std::collections::BTreeSet;
 
 use btfhub_build::report::{self, Deny, Effect, Report, Status};
+use btfhub_build::verdict;
 use serde::Serialize;
 use serde_json::value::RawValue;
 
@@ -20,6 +21,11 @@ pub(super) struct Document<'r> {
     /// Each in a line of its own, of thousands of numbers.
     columns: Vec<Box<RawValue>>,
     verdicts: Vec<Verdict<'r>>,
+    programs: Vec<Function<'r>>,
+    program_columns: Vec<Box<RawValue>>,
+    program_verdicts: Vec<ProgramVerdict<'r>>,
+    object_columns: Vec<Box<RawValue>>,
+    object_verdicts: Vec<ProgramVerdict<'r>>,
     unreadable: Vec<Unreadable<'r>>,
     denied: Vec<Denied>,
 }
@@ -80,7 +86,10 @@ struct Kernel<'r> {
     release: &'r str,
     series: &'r str,
     column: usize,
+    program_column: usize,
+    object_column: usize,
     loads: bool,
+    verdict: &'static str,
 }
 
 #[derive(Serialize)]
@@ -91,6 +100,20 @@ struct Verdict<'r> {
     value: Option<String>,
     reason: &'r str,
     failing: &'r [usize],
+}
+
+/// On a program by itself, or on an object with all its programs.
+#[derive(Serialize)]
+struct ProgramVerdict<'r> {
+    verdict: &'static str,
+    certainty: Option<&'static str>,
+    reasons: Vec<Reason<'r>>,
+}
+
+#[derive(Serialize)]
+struct Reason<'r> {
+    rule: &'static str,
+    text: &'r str,
 }
 
 #[derive(Serialize)]
@@ -126,7 +149,7 @@ pub(super) fn render(
 /// function which fails on some kernel.
 pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Failure> {
     Ok(Document {
-        schema: "btfhub.report/1",
+        schema: "btfhub.report/2",
         tool: concat!("btfhub-build ", env!("CARGO_PKG_VERSION")),
         objects: &report.objects,
         summary: summary(report),
@@ -172,12 +195,24 @@ pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Fa
                 release: &kernel.release,
                 series: &kernel.series,
                 column: kernel.column,
+                program_column: kernel.program_column,
+                object_column: kernel.object_column,
                 loads: report.loads_on(kernel),
+                verdict: report.outcome_on(kernel).name(),
             })
             .collect(),
-        columns: (report.columns.iter())
-            .map(serde_json::value::to_raw_value)
-            .collect::<Result<_, _>>()?,
+        columns: raw(&report.columns)?,
+        programs: (report.programs.iter())
+            .map(|program| Function {
+                object: &program.object,
+                section: &program.section,
+                name: &program.name,
+            })
+            .collect(),
+        program_columns: raw(&report.program_columns)?,
+        program_verdicts: program_verdicts(&report.program_verdicts),
+        object_columns: raw(&report.object_columns)?,
+        object_verdicts: program_verdicts(&report.object_verdicts),
         verdicts: (report.verdicts.iter())
             .map(|verdict| Verdict {
                 status: verdict.status.name(),
@@ -195,6 +230,26 @@ pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Fa
             .collect(),
         denied: Vec::new(),
     })
+}
+
+/// Each list in a line of its own.
+fn raw(columns: &[Vec<usize>]) -> Result<Vec<Box<RawValue>>, Failure> {
+    let columns = columns.iter().map(serde_json::value::to_raw_value);
+    Ok(columns.collect::<Result<_, _>>()?)
+}
+
+fn program_verdicts(verdicts: &[verdict::Verdict]) -> Vec<ProgramVerdict<'_>> {
+    let one = verdicts.iter().map(|verdict| ProgramVerdict {
+        verdict: verdict.outcome.name(),
+        certainty: verdict.outcome.certainty().map(verdict::Certainty::name),
+        reasons: (verdict.reasons.iter())
+            .map(|reason| Reason {
+                rule: reason.rule,
+                text: &reason.text,
+            })
+            .collect(),
+    });
+    one.collect()
 }
 
 /// At most `limit` of a relocation's places.

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use btfhub_build::report::{Kernel, Report, in_groups};
 
-use super::text::{named, place, shortened};
+use super::text::{headline, named, place, program, reasons, shortened};
 use crate::output::count;
 
 /// Rows of the table of findings; a comment on a pull request has a limit.
@@ -12,9 +12,6 @@ const FINDINGS: usize = 50;
 
 pub(super) fn render(report: &Report) -> String {
     let mut text = String::new();
-    let loading = (report.kernels.iter())
-        .filter(|kernel| report.loads_on(kernel))
-        .count();
     let _ = writeln!(
         text,
         "### Kernel compatibility of {}\n",
@@ -22,30 +19,56 @@ pub(super) fn render(report: &Report) -> String {
     );
     let _ = writeln!(
         text,
-        "**Everything loads on {loading} of {}.** {}.\n",
-        count(report.kernels.len(), "kernel", "kernels"),
+        "**{}.** {}.\n",
+        headline(report),
         count(
             report.relocations.len(),
             "distinct relocation",
             "distinct relocations"
         ),
     );
-    let _ = writeln!(text, "| kernels | loads | does not load |\n|---|--:|--:|");
+    let _ = writeln!(
+        text,
+        "| kernels | expected to run | not known | some fail |\n|---|--:|--:|--:|"
+    );
     for group in groups(&report.kernels) {
-        let loads = group
-            .iter()
-            .filter(|kernel| report.loads_on(kernel))
-            .count();
+        let on = |name: &str| {
+            let such = group.iter();
+            such.filter(|kernel| report.outcome_on(kernel).name() == name)
+                .count()
+        };
         if let Some(first) = group.first() {
             let _ = writeln!(
                 text,
-                "| {}/{}/{} {} | {loads} | {} |",
+                "| {}/{}/{} {} | {} | {} | {} |",
                 escape(&first.distro),
                 escape(&first.version),
                 escape(&first.arch),
                 escape(&first.series),
-                group.len() - loads,
+                on("runs"),
+                on("unknown"),
+                on("fails"),
             );
+        }
+    }
+    let programs = report.program_findings();
+    if !programs.is_empty() {
+        let _ = writeln!(
+            text,
+            "\n| program | verdict | kernels | why |\n|---|---|---|---|"
+        );
+        for finding in programs.iter().take(FINDINGS) {
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} |",
+                code(&program(finding)),
+                finding.verdict.outcome,
+                escape(&shortened(in_groups(&finding.kernels))),
+                escape(&reasons(finding)),
+            );
+        }
+        if programs.len() > FINDINGS {
+            let _ = writeln!(text, "\nAnd {} more.", programs.len() - FINDINGS);
         }
     }
     let findings = report.findings();

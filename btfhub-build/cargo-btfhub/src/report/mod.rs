@@ -89,7 +89,28 @@ fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
     let sources = Sources::open(&args.archive, &args.source)?;
     let kernels = sources.wanted(&Wanted::new(&args.filter)?)?;
     let limit = args.source.entry_limit.unwrap_or(archive::DEFAULT_LIMIT);
-    let survey = Survey::new(&objects);
+    let mut survey = Survey::new(&objects);
+    for target in &args.target {
+        let (program, target) = pair("--target", "PROGRAM=TARGET", target)?;
+        if !survey.set_target(program, target) {
+            return Err(Failure::usage(format!("--target: no program {program}")));
+        }
+    }
+    for said in &args.own_btf {
+        let (filter, answer) = pair("--own-btf", "FILTER=yes|no", said)?;
+        let has = match answer {
+            "yes" => true,
+            "no" => false,
+            _ => {
+                return Err(Failure::usage(format!(
+                    "--own-btf: `{answer}` is not yes or no"
+                )));
+            }
+        };
+        let filter = (archive::Filter::new(filter))
+            .map_err(|error| Failure::usage(format!("--own-btf: {error}")))?;
+        survey.set_own_btf(filter, has);
+    }
     let progress = output.progress("resolving");
     let answers = parallel(&args.jobs, kernels.len(), &progress, |at| {
         kernels.get(at).map(|kernel| ask(&survey, *kernel, limit))
@@ -103,6 +124,12 @@ fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
         )
     });
     Ok(survey.report(answers))
+}
+
+/// The two sides of the last `=`.
+fn pair<'t>(option: &str, form: &str, text: &'t str) -> Result<(&'t str, &'t str), Failure> {
+    (text.rsplit_once('='))
+        .ok_or_else(|| Failure::usage(format!("{option}: `{text}` is not {form}")))
 }
 
 /// The failure inside is one kernel's, the one outside the machine's.

@@ -3,20 +3,20 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use btfhub_build::report::{Effect, Finding, Report, in_groups};
+use btfhub_build::report::{Effect, Finding, ProgramFinding, Report, in_groups};
+use btfhub_build::verdict::Outcome;
 
 use crate::output::{Colour, Paint, count};
 
 /// Findings shown in full.
 const SHOWN: usize = 5;
+/// Verdicts on programs shown.
+const PROGRAMS: usize = 3;
 /// Groups of kernels named in a line.
 const GROUPS: usize = 4;
 
 pub(super) fn render(report: &Report, paint: Paint) -> String {
     let mut text = String::new();
-    let loading = (report.kernels.iter())
-        .filter(|kernel| report.loads_on(kernel))
-        .count();
     let _ = writeln!(
         text,
         "{}: {} in {}, asked of {}",
@@ -29,17 +29,16 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
         count(report.functions.len(), "function", "functions"),
         count(report.kernels.len(), "kernel", "kernels"),
     );
-    let _ = writeln!(
-        text,
-        "everything loads on {loading} of {}",
-        count(report.kernels.len(), "kernel", "kernels")
-    );
-    let failing: Vec<_> = (report.kernels.iter())
-        .filter(|kernel| !report.loads_on(kernel))
-        .collect();
-    if !failing.is_empty() {
-        let _ = writeln!(text, "not on {}", shortened(in_groups(&failing)));
+    let _ = writeln!(text, "{}", headline(report));
+    for (mark, word) in [("fails", "failing on"), ("unknown", "not known for")] {
+        let such: Vec<_> = (report.kernels.iter())
+            .filter(|kernel| report.outcome_on(kernel).name() == mark)
+            .collect();
+        if !such.is_empty() {
+            let _ = writeln!(text, "{word} {}", shortened(in_groups(&such)));
+        }
     }
+    programs(report, paint, &mut text);
     let counts: Vec<String> = (Effect::ALL.iter())
         .map(|effect| {
             let cells = (report.kernels.iter())
@@ -88,6 +87,92 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
         );
     }
     text
+}
+
+/// How many programs run on how many kernels.
+pub(super) fn headline(report: &Report) -> String {
+    let kernels = |name: &str| {
+        let such = report.kernels.iter();
+        such.filter(|kernel| report.outcome_on(kernel).name() == name)
+            .count()
+    };
+    let mut text = format!(
+        "{}: all expected to load and attach on {} of {}",
+        count(report.programs.len(), "program", "programs"),
+        kernels("runs"),
+        count(report.kernels.len(), "kernel", "kernels"),
+    );
+    if kernels("fails") > 0 {
+        let _ = write!(text, ", some fail on {}", kernels("fails"));
+    }
+    if kernels("unknown") > 0 {
+        let _ = write!(text, ", not known for {}", kernels("unknown"));
+    }
+    text
+}
+
+/// The programs that are not expected to run.
+fn programs(report: &Report, paint: Paint, text: &mut String) {
+    let findings = report.program_findings();
+    let clusters = program_clusters(&findings);
+    for (finding, alike) in clusters.iter().take(PROGRAMS) {
+        let mark = match finding.verdict.outcome {
+            Outcome::Fails(_) => paint.text(Colour::Bad, "FAIL"),
+            _ => "?   ".to_owned(),
+        };
+        let _ = writeln!(
+            text,
+            "{mark}  {}{}: {} on {}: {}",
+            program(finding),
+            and_more(*alike),
+            finding.verdict.outcome,
+            count(finding.kernels.len(), "kernel", "kernels"),
+            reasons(finding),
+        );
+    }
+    let rest: usize = (clusters.iter().skip(PROGRAMS))
+        .map(|(_, alike)| 1 + alike)
+        .sum();
+    if rest > 0 {
+        let verdicts = count(rest, "verdict", "verdicts");
+        let _ = writeln!(text, "and {verdicts} more; --format json has all");
+    }
+}
+
+/// `on_exit (kprobe/do_exit)`, or the object where its programs are at odds.
+pub(super) fn program(finding: &ProgramFinding<'_>) -> String {
+    match finding.program {
+        Some(program) => format!("{} ({})", program.name, program.section),
+        None => format!("{} with all its programs", finding.object),
+    }
+}
+
+/// All reasons in a line.
+pub(super) fn reasons(finding: &ProgramFinding<'_>) -> String {
+    let reasons = finding.verdict.reasons.iter();
+    let texts: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
+    texts.join("; ")
+}
+
+/// Findings that say the same of the same kernels are told by the first of them; how many
+/// others there are.
+pub(super) fn program_clusters<'f, 'r>(
+    findings: &'f [ProgramFinding<'r>],
+) -> Vec<(&'f ProgramFinding<'r>, usize)> {
+    let mut clusters: Vec<(&ProgramFinding<'_>, usize)> = Vec::new();
+    let mut known: HashMap<_, usize> = HashMap::new();
+    for finding in findings {
+        let releases = finding.kernels.iter().map(|kernel| kernel.program_column);
+        let key = (finding.verdict, releases.collect::<Vec<_>>());
+        match known.get(&key).and_then(|&at: &usize| clusters.get_mut(at)) {
+            Some((_, alike)) => *alike += 1,
+            None => {
+                known.insert(key, clusters.len());
+                clusters.push((finding, 0));
+            }
+        }
+    }
+    clusters
 }
 
 /// The objects by name, or their number where there are many.

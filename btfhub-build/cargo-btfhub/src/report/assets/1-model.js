@@ -56,7 +56,7 @@ function matches(text, words) {
 function refresh() {
   const wantedKernel = view.kernel.toLowerCase().split(/\s+/).filter(Boolean);
   const isShown = (index) =>
-    matches(kernelText[index], wantedKernel) && !(view.failing && report.kernels[index].loads);
+    matches(kernelText[index], wantedKernel) && !(view.failing && report.kernels[index].verdict !== "fails");
   const parts = groups.map((group) => [group, group.kernels.filter(isShown)]);
   const few = parts.reduce((sum, [, kernels]) => sum + kernels.length, 0) <= FEW;
   view.columns = [];

@@ -3,7 +3,7 @@
 const map = document.getElementById("map");
 const space = document.getElementById("space");
 const canvas = document.getElementById("canvas");
-/** The strip below the heads tells where everything loads; label and head are measured. */
+/** The strip below the heads tells where programs fail; label and head are measured. */
 const layout = { label: 330, count: 42, band: 17, head: 190, strip: 14, cell: 14, row: 18, isFitted: true };
 const MONO = "12px ui-monospace, monospace";
 let colours = {};

@@ -81,11 +81,11 @@ function paintHeads(ink, first, last, x, width) {
   });
 }
 
-/** The share of a column's kernels on which everything loads. */
+/** The share of a column's kernels on which some program fails. */
 function paintLoads(ink, left, { kernels }) {
   const width = layout.cell - (layout.cell > 5 ? 1 : 0);
   const top = layout.head - layout.strip + 1, height = layout.strip - 3;
-  const bad = kernels.filter((index) => !report.kernels[index].loads).length;
+  const bad = kernels.filter((index) => report.kernels[index].verdict === "fails").length;
   const share = bad ? Math.max(3, Math.round(height * bad / kernels.length)) : 0;
   ink.fillStyle = colours.fine;
   ink.fillRect(left, top, width, height - share);
@@ -104,7 +104,7 @@ function paintCorner(ink) {
   ink.fillText(of(kernels, report.kernels.length, "kernel"), 8, layout.head - layout.strip - 10);
   ink.font = COLUMN_FONT;
   ink.textAlign = "right";
-  ink.fillText("everything loads", layout.label - 6, layout.head - 4);
+  ink.fillText("no program fails", layout.label - 6, layout.head - 4);
   ink.fillText("fails on", layout.label - 6, layout.head - layout.strip - 10);
   ink.textAlign = "left";
 }

@@ -138,6 +138,6 @@ function brief(column, row) {
 
 /** One line on a column. */
 function briefColumn(column) {
-  const loading = column.kernels.filter((index) => report.kernels[index].loads).length;
-  return `${columnName(column)}: everything loads on ${loading} of ${column.kernels.length}`;
+  const failing = column.kernels.filter((index) => report.kernels[index].verdict === "fails").length;
+  return `${columnName(column)}: programs fail on ${failing} of ${column.kernels.length}`;
 }

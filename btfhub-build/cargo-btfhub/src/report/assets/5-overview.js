@@ -41,7 +41,7 @@ function rowButton({ row, count, verdict, alike }, kernels) {
 
 function findingsPart(kernels) {
   const rows = failingRows(kernels);
-  if (!rows.length) return [element("p", {}, kernels.length === 1 ? "Everything loads." : "Everything loads on all of them.")];
+  if (!rows.length) return [element("p", {}, "No relocation keeps a program from loading.")];
   const found = clusters(rows, kernels);
   const more = found.slice(WORTH_A_LOOK).reduce((sum, { alike }) => sum + 1 + alike, 0);
   return [

@@ -1,4 +1,5 @@
-//! What libbpf does to the instruction of a relocation: `bpf_core_patch_insn`.
+//! One eBPF instruction, and what libbpf does to that of a relocation
+//! (`bpf_core_patch_insn`).
 //!
 //! A relocation that resolves can still be refused here, when its value does not fit the
 //! instruction that the compiler chose.
@@ -24,7 +25,7 @@ pub struct Insn {
 }
 
 /// Bytes of an instruction.
-pub(super) const INSN: usize = 8;
+pub(crate) const INSN: usize = 8;
 
 const LD: u8 = 0;
 const LDX: u8 = 1;
@@ -33,6 +34,7 @@ const STX: u8 = 3;
 const ALU: u8 = 4;
 const ALU64: u8 = 7;
 const LDIMM64: u8 = 0x18;
+pub(crate) const CALL: u8 = 0x85;
 
 impl Insn {
     /// The instruction at byte `offset` of a section's code.
@@ -60,22 +62,27 @@ impl Insn {
     }
 
     /// `BPF_CLASS`.
-    pub(super) fn class(self) -> u8 {
+    pub(crate) fn class(self) -> u8 {
         self.code & 7
     }
 
     /// `is_ldimm64_insn`: the first of two slots.
-    pub(super) fn is_ldimm64(self) -> bool {
+    pub(crate) fn is_ldimm64(self) -> bool {
         self.code == LDIMM64
     }
 
     /// Whether `BPF_SRC` is `BPF_K`: the operand is the immediate.
-    pub(super) fn has_immediate(self) -> bool {
+    pub(crate) fn has_immediate(self) -> bool {
         self.code & 8 == 0
     }
 
+    /// A call of another function of the object (`BPF_PSEUDO_CALL`).
+    pub(crate) fn is_call_of_program(self) -> bool {
+        self.code == CALL && self.src == 1
+    }
+
     /// Bytes of a load or store (`insn_bpf_size_to_bytes`).
-    fn bytes(self) -> u32 {
+    pub(crate) fn bytes(self) -> u32 {
         match self.code & 0x18 {
             0x00 => 4,
             0x08 => 2,
@@ -252,12 +259,12 @@ fn plain(
 }
 
 /// The 64 bits of a `ldimm64`.
-pub(super) fn wide_immediate(first: Insn, second: Insn) -> u64 {
+pub(crate) fn wide_immediate(first: Insn, second: Insn) -> u64 {
     let low = sign_extend(first.imm.into()) & u64::from(u32::MAX);
     low | sign_extend(second.imm.into()) << 32
 }
 
 /// As C converts to an unsigned type.
-pub(super) fn sign_extend(value: i64) -> u64 {
+pub(crate) fn sign_extend(value: i64) -> u64 {
     u64::from_ne_bytes(value.to_ne_bytes())
 }

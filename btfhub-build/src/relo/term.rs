@@ -2,9 +2,9 @@
 
 use std::fmt::Write as _;
 
+use super::{Accessor, ReloKind, Relocation, Spec};
 use crate::btf::{Kind, StrOffset};
 use crate::object::Object;
-use crate::relo::{Accessor, ReloKind, Relocation, Spec};
 
 /// `task_struct.__state` for a field that is read or written; for everything else the
 /// macro of bpf_core_read.h that asks it, `bpf_core_field_exists(task_struct.__state)`.
@@ -46,7 +46,7 @@ pub fn term(relocation: &Relocation) -> String {
 }
 
 /// `.comm[3]`: the access behind the root type's name.
-pub(super) fn path(accessors: &[Accessor]) -> String {
+pub(crate) fn path(accessors: &[Accessor]) -> String {
     let mut path = String::new();
     for (at, accessor) in accessors.iter().enumerate() {
         match accessor {
@@ -75,7 +75,7 @@ fn keyword(kind: u8) -> &'static str {
 }
 
 /// A record that no relocation can be made of: its root and its access as they stand.
-pub(super) fn raw_term(object: &Object, type_id: crate::btf::TypeId, access: StrOffset) -> String {
+pub(crate) fn raw_term(object: &Object, type_id: crate::btf::TypeId, access: StrOffset) -> String {
     let btf = object.btf();
     let name = btf.ty(type_id).map(|ty| text(btf.string(ty.name())));
     let name = name.filter(|name| !name.is_empty());
@@ -86,6 +86,6 @@ pub(super) fn raw_term(object: &Object, type_id: crate::btf::TypeId, access: Str
     )
 }
 
-pub(super) fn text(bytes: &[u8]) -> String {
+pub(crate) fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }

@@ -1,0 +1,324 @@
+//! What one kernel has, as far as its BTF tells: the answers to what some programs need.
+
+use std::collections::BTreeSet;
+
+use foldhash::{HashMap, HashMapExt as _};
+
+use crate::btf::{Btf, Kind, Type, TypeId};
+
+/// The names that programs ask a kernel for.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Wanted {
+    /// Functions.
+    pub(super) functions: BTreeSet<String>,
+    /// Tracepoints.
+    pub(super) tracepoints: BTreeSet<String>,
+    /// Structs.
+    pub(super) structs: BTreeSet<String>,
+    /// Variables.
+    pub(super) variables: BTreeSet<String>,
+    /// Beginnings of the names of functions that modules have.
+    pub(super) families: BTreeSet<String>,
+}
+
+/// What a kernel has of what is wanted.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Facts {
+    /// Numbers of helpers.
+    pub(super) helpers: Numbers,
+    pub(super) map_types: Numbers,
+    pub(super) program_types: Numbers,
+    pub(super) attach_types: Numbers,
+    /// Sorted by name.
+    functions: Vec<(String, Arguments)>,
+    /// With the number of their arguments.
+    tracepoints: Vec<(String, u32)>,
+    structs: Vec<String>,
+    variables: Vec<String>,
+    families: Vec<String>,
+    /// How much of the kernel's functions is in its BTF.
+    pub(super) list: FunctionList,
+    /// Whether tracepoints are in it (`btf_trace_*`, from Linux 5.5 on or so).
+    pub(super) lists_tracepoints: bool,
+    /// Functions that tell what the kernel can do.
+    pub(super) signs: Signs,
+    /// Global data in maps (`map_direct_value_addr` of struct bpf_map_ops, Linux 5.2), where
+    /// that struct is in the BTF.
+    pub(super) has_global_data: Option<bool>,
+    /// Programs that may sleep (`sleepable` of struct bpf_prog_aux or bpf_prog, Linux 5.10),
+    /// where these are.
+    pub(super) has_sleepable: Option<bool>,
+}
+
+/// The values of an enum of the kernel's interface; empty where it is not in the BTF.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Numbers(Vec<u64>);
+
+impl Numbers {
+    fn insert(&mut self, number: u64) {
+        let Ok(word) = usize::try_from(number / 64) else {
+            return;
+        };
+        // Far above any number in use.
+        if word >= 64 {
+            return;
+        }
+        if self.0.len() <= word {
+            self.0.resize(word + 1, 0);
+        }
+        if let Some(slot) = self.0.get_mut(word) {
+            *slot |= 1 << (number % 64);
+        }
+    }
+
+    /// Whether it is among them; `None` where nothing is known.
+    pub(super) fn has(&self, number: u32) -> Option<bool> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let word = usize::try_from(number / 64).ok()?;
+        let bits = self.0.get(word).copied().unwrap_or(0);
+        Some(bits >> (number % 64) & 1 != 0)
+    }
+
+    /// The largest.
+    pub(super) fn last(&self) -> Option<u32> {
+        let word = self.0.iter().rposition(|bits| *bits != 0)?;
+        let bits = self.0.get(word)?;
+        Some(u32::try_from(word).ok()? * 64 + 63 - bits.leading_zeros())
+    }
+}
+
+/// What a function takes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Arguments {
+    /// How many parameters.
+    pub(super) count: u32,
+    /// How many words of 8 bytes, at most.
+    pub(super) words: u32,
+    /// Whether it gives something back.
+    pub(super) has_result: bool,
+}
+
+/// How much of a kernel's functions its BTF lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) enum FunctionList {
+    /// None.
+    None,
+    /// Those that other files of the kernel see.
+    Externals,
+    /// Also those of one file; not all that can't be traced.
+    Full,
+}
+
+/// Functions whose presence tells something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Signs {
+    /// /sys/kernel/btf/vmlinux is made.
+    pub(super) shows_btf: bool,
+    /// BTF of the kernel is read.
+    pub(super) reads_btf: bool,
+    /// Functions can be made to call a trampoline.
+    pub(super) has_direct_calls: bool,
+    /// System calls take their arguments in a struct.
+    pub(super) wraps_syscalls: bool,
+}
+
+/// Functions of one file whose address is taken, so that every kernel has them somewhere.
+const STATIC: [&str; 4] = ["pipe_read", "eventfd_write", "pipe_write", "sock_ioctl"];
+
+impl Facts {
+    /// Collects what is wanted in one pass over the types.
+    pub(super) fn of(btf: &Btf, wanted: &Wanted) -> Self {
+        let mut facts = Self {
+            helpers: Numbers::default(),
+            map_types: Numbers::default(),
+            program_types: Numbers::default(),
+            attach_types: Numbers::default(),
+            functions: Vec::new(),
+            tracepoints: Vec::new(),
+            structs: Vec::new(),
+            variables: Vec::new(),
+            families: Vec::new(),
+            list: FunctionList::None,
+            lists_tracepoints: false,
+            signs: Signs::default(),
+            has_global_data: None,
+            has_sleepable: None,
+        };
+        let mut functions: HashMap<&[u8], &str> = HashMap::new();
+        functions.extend(wanted.functions.iter().map(|n| (n.as_bytes(), n.as_str())));
+        let mut families: BTreeSet<&str> = BTreeSet::new();
+        for id in btf.ids() {
+            let Some(ty) = btf.ty(id) else { continue };
+            match ty.kind() {
+                Kind::Func => {
+                    let name = btf.string(ty.name());
+                    facts.sign(name);
+                    if let Some(&name) = functions.get(name) {
+                        if let Some(arguments) = arguments(btf, ty) {
+                            facts.functions.push((name.to_owned(), arguments));
+                        }
+                    }
+                    for family in &wanted.families {
+                        if name.starts_with(family.as_bytes()) {
+                            families.insert(family);
+                        }
+                    }
+                }
+                Kind::Typedef => facts.typedef(btf, ty, wanted),
+                Kind::Enum | Kind::Enum64 => facts.enumeration(btf, ty),
+                Kind::Struct => facts.structure(btf, ty, wanted),
+                Kind::Var => {
+                    let name = String::from_utf8_lossy(btf.string(ty.name()));
+                    if wanted.variables.contains(name.as_ref()) {
+                        facts.variables.push(name.into_owned());
+                    }
+                }
+                _ => {}
+            }
+        }
+        facts.families = families.into_iter().map(str::to_owned).collect();
+        facts.functions.sort_by(|a, b| {
+            // Of several of a name the one that takes most.
+            (a.0.cmp(&b.0)).then(b.1.words.cmp(&a.1.words))
+        });
+        facts.functions.dedup_by(|a, b| a.0 == b.0);
+        facts
+            .tracepoints
+            .sort_by(|a, b| (a.0.cmp(&b.0)).then(b.1.cmp(&a.1)));
+        facts.tracepoints.dedup_by(|a, b| a.0 == b.0);
+        for names in [&mut facts.structs, &mut facts.variables] {
+            names.sort_unstable();
+            names.dedup();
+        }
+        facts
+    }
+
+    fn sign(&mut self, name: &[u8]) {
+        if self.list == FunctionList::None {
+            self.list = FunctionList::Externals;
+        }
+        match name {
+            b"btf_vmlinux_init" | b"btf_vmlinux_read" | b"btf_sysfs_vmlinux_mmap" => {
+                self.signs.shows_btf = true;
+            }
+            b"btf_parse_vmlinux" => self.signs.reads_btf = true,
+            b"register_ftrace_direct" => self.signs.has_direct_calls = true,
+            b"__x64_sys_bpf" | b"__arm64_sys_bpf" | b"__s390x_sys_bpf" | b"__riscv_sys_bpf" => {
+                self.signs.wraps_syscalls = true;
+            }
+            _ if STATIC.iter().any(|known| known.as_bytes() == name) => {
+                self.list = FunctionList::Full;
+            }
+            _ => {}
+        }
+    }
+
+    fn typedef(&mut self, btf: &Btf, ty: Type<'_>, wanted: &Wanted) {
+        let Some(name) = btf.string(ty.name()).strip_prefix(b"btf_trace_") else {
+            return;
+        };
+        self.lists_tracepoints = true;
+        let name = String::from_utf8_lossy(name);
+        if !wanted.tracepoints.contains(name.as_ref()) {
+            return;
+        }
+        let count = (btf.skip_modifiers(ty.referenced()))
+            .filter(|(_, pointer)| pointer.kind() == Kind::Ptr)
+            .and_then(|(_, pointer)| btf.skip_modifiers(pointer.referenced()))
+            .filter(|(_, proto)| proto.kind() == Kind::FuncProto)
+            // The first one is not the program's.
+            .and_then(|(_, proto)| proto.vlen().checked_sub(1));
+        if let Some(count) = count {
+            self.tracepoints.push((name.into_owned(), count));
+        }
+    }
+
+    fn enumeration(&mut self, btf: &Btf, ty: Type<'_>) {
+        let numbers = match btf.string(ty.name()) {
+            b"bpf_func_id" => &mut self.helpers,
+            b"bpf_map_type" => &mut self.map_types,
+            b"bpf_prog_type" => &mut self.program_types,
+            b"bpf_attach_type" => &mut self.attach_types,
+            _ => return,
+        };
+        for enumerator in ty.enumerators() {
+            // `__BPF_FUNC_MAX_ID` and its like are one more than there are.
+            if !btf.string(enumerator.name).starts_with(b"__") {
+                numbers.insert(enumerator.value);
+            }
+        }
+    }
+
+    fn structure(&mut self, btf: &Btf, ty: Type<'_>, wanted: &Wanted) {
+        let name = btf.string(ty.name());
+        let has = |member: &[u8]| (ty.members()).any(|its| btf.string(its.name) == member);
+        let (known, member) = match name {
+            b"bpf_map_ops" => (&mut self.has_global_data, &b"map_direct_value_addr"[..]),
+            b"bpf_prog_aux" | b"bpf_prog" => (&mut self.has_sleepable, &b"sleepable"[..]),
+            _ => (&mut None, &[][..]),
+        };
+        if !member.is_empty() {
+            *known = Some(known.unwrap_or(false) || has(member));
+        }
+        if !wanted.structs.is_empty() {
+            let name = String::from_utf8_lossy(name);
+            if wanted.structs.contains(name.as_ref()) {
+                self.structs.push(name.into_owned());
+            }
+        }
+    }
+
+    /// A wanted function.
+    pub(super) fn function(&self, name: &str) -> Option<Arguments> {
+        let at = (self
+            .functions
+            .binary_search_by(|known| known.0.as_str().cmp(name)))
+        .ok()?;
+        self.functions.get(at).map(|found| found.1)
+    }
+
+    /// How many arguments a wanted tracepoint has.
+    pub(super) fn tracepoint(&self, name: &str) -> Option<u32> {
+        let at = (self
+            .tracepoints
+            .binary_search_by(|known| known.0.as_str().cmp(name)))
+        .ok()?;
+        self.tracepoints.get(at).map(|found| found.1)
+    }
+
+    /// Whether there is a wanted struct.
+    pub(super) fn has_struct(&self, name: &str) -> bool {
+        self.structs.iter().any(|known| known == name)
+    }
+
+    /// Whether there is a wanted variable.
+    pub(super) fn has_variable(&self, name: &str) -> bool {
+        self.variables.iter().any(|known| known == name)
+    }
+
+    /// Whether there is any function of a wanted family.
+    pub(super) fn has_family(&self, name: &str) -> bool {
+        self.families.iter().any(|known| known == name)
+    }
+}
+
+/// What a FUNC takes; `None` where it has no prototype.
+fn arguments(btf: &Btf, function: Type<'_>) -> Option<Arguments> {
+    let proto = btf.ty(function.referenced())?;
+    if proto.kind() != Kind::FuncProto {
+        return None;
+    }
+    let words = |ty: TypeId| match btf.skip_modifiers(ty) {
+        Some((id, ty)) if ty.kind().is_composite() => btf
+            .resolve_size(id)
+            .map_or(1, |size| size.div_ceil(8).max(1)),
+        _ => 1,
+    };
+    Some(Arguments {
+        count: proto.vlen(),
+        words: (proto.params()).fold(0, |sum: u32, param| sum.saturating_add(words(param.ty))),
+        has_result: proto.referenced() != TypeId::VOID,
+    })
+}

@@ -1,0 +1,267 @@
+//! What a program comes to on a kernel: its instructions after relocation, and what of them
+//! is reached.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::program::{Code, Function, Needs, Refers};
+use super::reach::{self, Change, ContextLoad, Level, Reached, Surroundings, Value, reach};
+use crate::insn::{CALL, Insn};
+
+/// A place in the code of an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// Which function.
+    pub(super) function: usize,
+    /// Which instruction of it.
+    pub(super) at: usize,
+}
+
+/// What was found in a program.
+#[derive(Debug, Default)]
+pub(super) struct Found {
+    /// Instructions of it that libbpf made invalid and that are reached.
+    pub(super) poisoned: Vec<(Place, Level)>,
+    /// Helpers that are called, each at the place that is most surely reached.
+    pub(super) helpers: BTreeMap<u32, (Place, Level)>,
+    /// Loads from its argument.
+    pub(super) context: Vec<(ContextLoad, Place, Level)>,
+    /// Where it takes the address of a function.
+    pub(super) callback: Option<Place>,
+    /// Where it calls another function.
+    pub(super) call: Option<Place>,
+    /// Where it refers to global data.
+    pub(super) data: Option<Place>,
+    /// Externs that it refers to.
+    pub(super) externs: BTreeSet<usize>,
+    /// Instructions of later sets: what they are.
+    pub(super) later: BTreeMap<&'static str, Place>,
+    /// All its instructions.
+    pub(super) size: usize,
+}
+
+/// The constants that a kernel gives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Constants {
+    /// By extern: whether it is there.
+    pub(super) present: Vec<Option<bool>>,
+    /// By extern: what a load of it gives.
+    pub(super) values: Vec<Value>,
+    /// Whether the verifier looks into constant data (Linux 5.5).
+    pub(super) reads_data: bool,
+}
+
+struct Around<'a> {
+    function: &'a Function,
+    data: &'a [crate::object::DataSection],
+    is_little: bool,
+    constants: &'a Constants,
+}
+
+impl Surroundings for Around<'_> {
+    fn refers(&self, at: usize) -> Option<reach::Refers> {
+        Some(match self.function.refers.get(&at)? {
+            Refers::Data(section, offset) if self.constants.reads_data => {
+                reach::Refers::Data(*section, *offset)
+            }
+            Refers::Extern(number) => reach::Refers::Extern(*number),
+            _ => reach::Refers::Something,
+        })
+    }
+
+    fn data(&self, section: usize, offset: u64, bytes: u32) -> Option<u64> {
+        let section = self
+            .data
+            .get(section)
+            .filter(|section| section.is_constant())?;
+        let from = usize::try_from(offset).ok()?;
+        let to = from.checked_add(usize::try_from(bytes).ok()?)?;
+        let bytes = section.bytes.get(from..to)?;
+        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
+        Some(if self.is_little {
+            bytes.iter().rev().fold(0, fold)
+        } else {
+            bytes.iter().fold(0, fold)
+        })
+    }
+
+    fn value(&self, number: usize) -> Value {
+        (self.constants.values.get(number)).map_or(Value::Maybe, |value| *value)
+    }
+
+    fn is_there(&self, number: usize) -> Option<bool> {
+        self.constants.present.get(number).copied().flatten()
+    }
+}
+
+/// Follows a program of `code`, whose functions were changed so.
+pub(super) fn follow(
+    object: &crate::object::Object,
+    code: &Code,
+    program: &Needs,
+    changes: &dyn Fn(usize) -> Vec<(usize, Change)>,
+    constants: &Constants,
+) -> Found {
+    let mut found = Found::default();
+    // How surely each function is entered, and with what.
+    let mut entered: BTreeMap<usize, (Level, Value)> = BTreeMap::new();
+    let mut pending = vec![(program.function, Level::Surely, Value::Context(0))];
+    let mut last: BTreeMap<usize, (Vec<(usize, Change)>, Reached)> = BTreeMap::new();
+    while let Some((number, level, argument)) = pending.pop() {
+        let (level, argument) = match entered.get(&number) {
+            None => (level, argument),
+            Some(&(known, its)) => {
+                let same = if its == argument { its } else { Value::Maybe };
+                (known.max(level), same)
+            }
+        };
+        if entered.insert(number, (level, argument)) == Some((level, argument)) {
+            continue;
+        }
+        let Some(function) = code.functions.get(number) else {
+            continue;
+        };
+        let changes = changes(number);
+        let around = Around {
+            function,
+            data: object.data(),
+            is_little: object.btf().endian() == crate::btf::Endian::Little,
+            constants,
+        };
+        let reached = reach(&function.insns, &changes, level, argument, &around);
+        for (&at, refers) in &function.refers {
+            let Some(level) = reached.levels.get(at).copied().flatten() else {
+                continue;
+            };
+            match refers {
+                Refers::Call(to) => {
+                    let passes = reached.passed_on.contains(&at);
+                    let argument = if passes {
+                        Value::Context(0)
+                    } else {
+                        Value::Maybe
+                    };
+                    pending.push((*to, level, argument));
+                }
+                // A helper calls it, if it likes.
+                Refers::Function(to) => pending.push((*to, Level::Maybe, Value::Maybe)),
+                _ => {}
+            }
+        }
+        last.insert(number, (changes, reached));
+    }
+    for (number, (changes, reached)) in &last {
+        if let Some(function) = code.functions.get(*number) {
+            found.reached(*number, function, changes, reached);
+        }
+    }
+    for number in code.parts(program) {
+        if let Some(function) = code.functions.get(number) {
+            found.all(number, function);
+        }
+    }
+    found
+}
+
+impl Found {
+    /// What is reached of a function.
+    fn reached(
+        &mut self,
+        number: usize,
+        function: &Function,
+        changes: &[(usize, Change)],
+        reached: &Reached,
+    ) {
+        let level = |at: usize| reached.levels.get(at).copied().flatten();
+        for (at, change) in changes {
+            if let (Change::Poisoned, Some(level)) = (change, level(*at)) {
+                let place = Place {
+                    function: number,
+                    at: *at,
+                };
+                self.poisoned.push((place, level));
+            }
+        }
+        for (at, insn) in function.insns.iter().enumerate() {
+            let (CALL, 0, Some(level)) = (insn.code, insn.src, level(at)) else {
+                continue;
+            };
+            let (Ok(helper), false) = (
+                u32::try_from(insn.imm),
+                changes.iter().any(|(changed, _)| *changed == at),
+            ) else {
+                continue;
+            };
+            let place = Place {
+                function: number,
+                at,
+            };
+            let known = self.helpers.entry(helper).or_insert((place, level));
+            if known.1 < level {
+                *known = (place, level);
+            }
+        }
+        for load in &reached.context {
+            if let Some(level) = level(load.at) {
+                let place = Place {
+                    function: number,
+                    at: load.at,
+                };
+                self.context.push((*load, place, level));
+            }
+        }
+    }
+
+    /// What counts whether it is reached or not: the verifier looks at each instruction
+    /// before it follows any.
+    fn all(&mut self, number: usize, function: &Function) {
+        self.size = self.size.saturating_add(function.insns.len());
+        let place = |at: usize| Place {
+            function: number,
+            at,
+        };
+        for (&at, refers) in &function.refers {
+            match refers {
+                Refers::Call(_) => _ = self.call.get_or_insert(place(at)),
+                Refers::Function(_) => _ = self.callback.get_or_insert(place(at)),
+                Refers::Data(..) => _ = self.data.get_or_insert(place(at)),
+                Refers::Extern(extern_number) => _ = self.externs.insert(*extern_number),
+                Refers::Other => {}
+            }
+        }
+        let mut at = 0;
+        while let Some(insn) = function.insns.get(at) {
+            if let Some(what) = later_instruction(*insn) {
+                self.later.entry(what).or_insert(place(at));
+            }
+            at += if insn.is_ldimm64() { 2 } else { 1 };
+        }
+    }
+}
+
+/// Names of instructions that came later, with their versions in
+/// [`rules::instruction`](super::rules).
+fn later_instruction(insn: Insn) -> Option<&'static str> {
+    let (class, op) = (insn.class(), insn.code & 0xf0);
+    Some(match class {
+        // JMP32 with an immediate of `gotol` is of the later set.
+        6 if op == 0 => "gotol",
+        6 => "jmp32",
+        5 if op == 0xe0 => "may_goto",
+        3 if insn.code & 0xe0 == 0xc0 => match insn.imm {
+            0 => return None,
+            0x100 | 0x110 => "load-acquire",
+            _ => "atomic",
+        },
+        1 if insn.code & 0xe0 == 0x80 => "ldsx",
+        4 | 7 if op == 0xb0 && insn.off != 0 => {
+            if insn.off == 1 && class == 7 && insn.imm != 0 {
+                "addr_space_cast"
+            } else {
+                "movsx"
+            }
+        }
+        4 | 7 if matches!(op, 0x30 | 0x90) && insn.off == 1 => "sdiv",
+        7 if op == 0xd0 => "bswap",
+        _ => return None,
+    })
+}

@@ -1,0 +1,328 @@
+//! The programs of objects and what they are made of: functions, what these call and refer to.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use super::facts::Wanted;
+use super::module::family;
+use super::reach::insns;
+use super::section::{Hook, SectionDef, section_def};
+use crate::insn::{INSN, Insn};
+use crate::object::{ExternKind, Object, Target};
+
+/// A program: what libbpf loads by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub struct Program {
+    /// The object's name.
+    pub object: String,
+    /// The function.
+    pub name: String,
+    /// The ELF section, from which libbpf takes its type and target.
+    pub section: String,
+}
+
+/// What a program needs of a kernel, as far as one object tells.
+#[derive(Debug)]
+pub(super) struct Needs {
+    /// Which of [`Code::functions`] it begins with.
+    pub(super) function: usize,
+    /// Whether it is loaded unless user space says otherwise.
+    pub(super) is_loaded: bool,
+    /// What libbpf takes from the section; `None` for one that it does not know.
+    pub(super) def: Option<&'static SectionDef>,
+    /// What it attaches to, where the section or the user says so.
+    pub(super) target: Option<String>,
+}
+
+/// A function.
+#[derive(Debug)]
+pub(super) struct Function {
+    pub(super) name: String,
+    pub(super) section: usize,
+    /// Byte offset in its section.
+    pub(super) start: u64,
+    pub(super) insns: Vec<Insn>,
+    /// By instruction.
+    pub(super) refers: BTreeMap<usize, Refers>,
+    /// By instruction which of the object's records it has, in their order.
+    pub(super) records: Vec<(usize, usize)>,
+}
+
+/// What an instruction refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refers {
+    /// It calls one of [`Code::functions`].
+    Call(usize),
+    /// It takes the address of one.
+    Function(usize),
+    /// Global data.
+    Data(usize, u64),
+    /// An extern.
+    Extern(usize),
+    /// A map, or something unknown.
+    Other,
+}
+
+/// The functions of an object.
+#[derive(Debug)]
+pub(super) struct Code {
+    pub(super) functions: Vec<Function>,
+    pub(super) programs: Vec<Needs>,
+}
+
+const CALL: u8 = crate::insn::CALL;
+
+impl Code {
+    /// Of one object, whose records mean this.
+    pub(super) fn of(object: &Object, names: &mut Vec<Program>) -> Self {
+        let mut functions = Vec::new();
+        let mut programs = Vec::new();
+        for (number, section) in object.sections().iter().enumerate() {
+            for function in &section.functions {
+                let start = usize::try_from(function.offset).unwrap_or(usize::MAX);
+                let size = usize::try_from(function.size).unwrap_or(usize::MAX);
+                let end = start.saturating_add(size).min(section.code.len());
+                let code = section.code.get(start..end).unwrap_or(&[]);
+                if code.len() < INSN {
+                    continue;
+                }
+                let loaded = section.name.strip_prefix('?');
+                let name = loaded.unwrap_or(&section.name);
+                if section.name != ".text" {
+                    let def = section_def(name);
+                    programs.push(Needs {
+                        function: functions.len(),
+                        is_loaded: loaded.is_none(),
+                        def: def.map(|(def, _)| def),
+                        target: def.and_then(|(_, target)| target).map(str::to_owned),
+                    });
+                    names.push(Program {
+                        object: object.name().to_owned(),
+                        name: function.name.clone(),
+                        section: section.name.clone(),
+                    });
+                }
+                functions.push(Function {
+                    name: function.name.clone(),
+                    section: number,
+                    start: function.offset,
+                    insns: insns(code, object.btf().endian()),
+                    refers: BTreeMap::new(),
+                    records: Vec::new(),
+                });
+            }
+        }
+        let mut code = Self {
+            functions,
+            programs,
+        };
+        code.link(object);
+        code
+    }
+
+    /// Finds what instructions refer to, and which records are whose.
+    fn link(&mut self, object: &Object) {
+        let by_place: BTreeMap<(usize, u64), usize> = (self.functions.iter().enumerate())
+            .map(|(number, function)| ((function.section, function.start), number))
+            .collect();
+        let holding = |section: usize, offset: u64| {
+            let (&(of, start), &number) = by_place.range(..=(section, offset)).next_back()?;
+            (of == section).then_some((number, start))
+        };
+        let mut linked: Vec<BTreeMap<usize, Refers>> = Vec::new();
+        for function in &self.functions {
+            let mut refers = BTreeMap::new();
+            let index = |offset: u64| {
+                let within = offset.checked_sub(function.start)?;
+                let at = usize::try_from(within).ok()? / INSN;
+                (at < function.insns.len()).then_some(at)
+            };
+            let links = (object.sections().get(function.section)).map_or(&[][..], |s| &s.links);
+            let first = links.partition_point(|link| link.offset < function.start);
+            for link in links.get(first..).unwrap_or_default() {
+                let Some((at, insn)) =
+                    index(link.offset).and_then(|at| Some((at, *function.insns.get(at)?)))
+                else {
+                    break;
+                };
+                let to = match link.target {
+                    Target::Code { section, offset } => {
+                        let is_call = insn.code == CALL;
+                        let by = if is_call {
+                            (i64::from(insn.imm) + 1) * 8
+                        } else {
+                            i64::from(insn.imm)
+                        };
+                        let to = (offset.checked_add_signed(by))
+                            .and_then(|offset| by_place.get(&(section, offset)));
+                        match to {
+                            Some(&to) if is_call => Refers::Call(to),
+                            Some(&to) => Refers::Function(to),
+                            None => Refers::Other,
+                        }
+                    }
+                    Target::Data { section, offset } => {
+                        let offset = offset.checked_add_signed(insn.imm.into());
+                        offset.map_or(Refers::Other, |offset| Refers::Data(section, offset))
+                    }
+                    Target::Extern(number) => Refers::Extern(number),
+                    Target::Map | Target::Other => Refers::Other,
+                };
+                refers.insert(at, to);
+            }
+            // Calls within a section need no link.
+            for (at, insn) in function.insns.iter().enumerate() {
+                if insn.is_call_of_program() && !refers.contains_key(&at) {
+                    let to = i64::try_from(at).ok().and_then(|at| {
+                        let slots = at.checked_add(1)?.checked_add(insn.imm.into())?;
+                        function.start.checked_add_signed(slots.checked_mul(8)?)
+                    });
+                    let to = to.and_then(|offset| by_place.get(&(function.section, offset)));
+                    refers.insert(at, to.map_or(Refers::Other, |&to| Refers::Call(to)));
+                }
+            }
+            linked.push(refers);
+        }
+        for (function, refers) in self.functions.iter_mut().zip(linked) {
+            function.refers = refers;
+        }
+        for (number, record) in object.records().iter().enumerate() {
+            let offset = u64::from(record.relo.insn_off);
+            let found = record.section.and_then(|section| holding(section, offset));
+            let Some((function, start)) = found else {
+                continue;
+            };
+            if let Some(function) = self.functions.get_mut(function) {
+                let at = usize::try_from(offset - start).unwrap_or(usize::MAX) / INSN;
+                if at < function.insns.len() {
+                    function.records.push((at, number));
+                }
+            }
+        }
+    }
+
+    /// The functions that a program is put together from, itself first
+    /// (`bpf_object__relocate_calls`).
+    pub(super) fn parts(&self, program: &Needs) -> Vec<usize> {
+        let mut parts = vec![program.function];
+        let mut seen: BTreeSet<usize> = parts.iter().copied().collect();
+        let mut next = 0;
+        while let Some(function) = parts.get(next).and_then(|&at| self.functions.get(at)) {
+            next += 1;
+            for refers in function.refers.values() {
+                if let Refers::Call(to) | Refers::Function(to) = refers {
+                    if seen.insert(*to) {
+                        parts.push(*to);
+                    }
+                }
+            }
+        }
+        parts
+    }
+
+    /// Adds what its programs ask a kernel for.
+    pub(super) fn want(&self, object: &Object, wanted: &mut Wanted) {
+        for program in &self.programs {
+            let (Some(def), Some(target)) = (program.def, &program.target) else {
+                continue;
+            };
+            want_target(def.hook, target, wanted);
+        }
+        for it in object.externs() {
+            match it.kind {
+                ExternKind::Function => {
+                    wanted.functions.insert(it.name.clone());
+                }
+                ExternKind::TypedVariable | ExternKind::Symbol => {
+                    wanted.variables.insert(it.name.clone());
+                    wanted.functions.insert(it.name.clone());
+                }
+                ExternKind::Kconfig | ExternKind::Other => {}
+            }
+        }
+        for map in object.maps() {
+            if let Some(name) = &map.struct_ops {
+                wanted.structs.insert(name.clone());
+            }
+        }
+    }
+}
+
+/// The function in a target as `name+0x10`, or `module:name`.
+pub(super) fn function_of(target: &str) -> &str {
+    let name = target.rsplit_once(':').map_or(target, |(_, name)| name);
+    name.split_once('+').map_or(name, |(name, _)| name)
+}
+
+/// The names under which a system call may be known to the kernel.
+pub(super) fn syscall_names(name: &str) -> Vec<String> {
+    let prefixes = [
+        "__x64_sys_",
+        "__arm64_sys_",
+        "__s390x_sys_",
+        "__riscv_sys_",
+        "__powerpc_sys_",
+        "__ia32_sys_",
+        "__do_sys_",
+        "__se_sys_",
+        "sys_",
+        "SyS_",
+        "ksys_",
+    ];
+    prefixes
+        .iter()
+        .map(|prefix| format!("{prefix}{name}"))
+        .collect()
+}
+
+/// The system call of a tracepoint `syscalls/sys_enter_NAME`.
+pub(super) fn syscall_of(target: &str) -> Option<&str> {
+    let event = target.strip_prefix("syscalls/")?;
+    (event.strip_prefix("sys_enter_")).or_else(|| event.strip_prefix("sys_exit_"))
+}
+
+fn want_target(hook: Hook, target: &str, wanted: &mut Wanted) {
+    match hook {
+        Hook::Kprobe | Hook::Trace => {
+            let name = function_of(target);
+            wanted.functions.insert(name.to_owned());
+            wanted.functions.extend(super::alternative::names(name));
+            wanted.families.extend(family(name).map(str::to_owned));
+        }
+        Hook::Ksyscall => wanted.functions.extend(syscall_names(target)),
+        Hook::Tracepoint => {
+            if let Some(name) = syscall_of(target) {
+                wanted.functions.extend(syscall_names(name));
+            }
+            if let Some((_, event)) = target.split_once('/') {
+                wanted.tracepoints.insert(event.to_owned());
+                wanted.families.extend(family(event).map(str::to_owned));
+            }
+        }
+        Hook::RawTracepoint | Hook::BtfTracepoint => {
+            wanted.tracepoints.insert(target.to_owned());
+            wanted.families.extend(family(target).map(str::to_owned));
+        }
+        Hook::Lsm => {
+            wanted.functions.insert(format!("bpf_lsm_{target}"));
+        }
+        Hook::Iter => {
+            wanted.functions.insert(format!("bpf_iter_{target}"));
+        }
+        Hook::None | Hook::KprobeMulti | Hook::UserSpace | Hook::Replace | Hook::StructOps => {}
+    }
+}
+
+/// The source line of an instruction, as `probe.bpf.c:12`.
+pub(super) fn line(object: &Object, function: &Function, at: usize) -> Option<String> {
+    let section = object.sections().get(function.section)?;
+    let offset = function
+        .start
+        .checked_add(u64::try_from(at).ok()?.checked_mul(8)?)?;
+    let info = section.line_at(u32::try_from(offset).ok()?)?;
+    let file = String::from_utf8_lossy(object.btf().string(info.file)).into_owned();
+    let name = file.rsplit('/').next().unwrap_or_default();
+    // 0 says that the compiler knew none.
+    let line = info.line_col >> 10;
+    (line > 0).then(|| format!("{name}:{line}"))
+}

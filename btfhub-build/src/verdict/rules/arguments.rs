@@ -1,0 +1,53 @@
+//! Arguments that a program reads from its context and its hook does not have there.
+
+use super::super::program::function_of;
+use super::super::section::Hook;
+use super::{Case, certainty};
+
+/// `BPF_TRACE_FEXIT` and `BPF_MODIFY_RETURN`, which see a result behind the arguments.
+const WITH_RESULT: [u32; 3] = [25, 26, 58];
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let (Some(def), Some(target)) = (case.program.def, &case.program.target) else {
+        return;
+    };
+    let (words, of) = match def.hook {
+        Hook::RawTracepoint | Hook::BtfTracepoint => (
+            case.facts.tracepoint(target),
+            format!("tracepoint {target}"),
+        ),
+        Hook::Trace => {
+            let name = function_of(target);
+            let words = case.facts.function(name).map(|arguments| {
+                let result = WITH_RESULT.contains(&def.attach_type);
+                (arguments.words).saturating_add(u32::from(result && arguments.has_result))
+            });
+            (words, name.to_owned())
+        }
+        Hook::Lsm => {
+            let name = format!("bpf_lsm_{target}");
+            let words = case.facts.function(&name);
+            (
+                words.map(|arguments| arguments.words.saturating_add(1)),
+                name,
+            )
+        }
+        _ => return,
+    };
+    let Some(words) = words else { return };
+    let end = i64::from(words) * 8;
+    let beyond = (case.found.context.iter())
+        .filter(|(load, ..)| load.offset.saturating_add(load.bytes.into()) > end)
+        .max_by_key(|(_, place, level)| (*level, std::cmp::Reverse(*place)));
+    if let Some(&(load, place, level)) = beyond {
+        let text = format!(
+            "{of} has {words} argument{} here, and the program reads number {}{}: ask which kernel \
+             it is (as by a field that came or went with the argument), or use another program \
+             there",
+            if words == 1 { "" } else { "s" },
+            load.offset / 8 + 1,
+            case.at(place)
+        );
+        case.fails(certainty(level), "arguments", text);
+    }
+}

@@ -1,0 +1,28 @@
+//! Programs that may sleep: which kinds from which kernel on.
+
+use super::super::age::Age;
+use super::super::section::Hook;
+use super::{Case, Certainty};
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let Some(def) = case.program.def.filter(|def| def.sleepable) else {
+        return;
+    };
+    if case.facts.has_sleepable == Some(false) {
+        let text = "no program may sleep on this kernel (Linux 5.10)".to_owned();
+        return case.fails(Certainty::Proven, "sleepable", text);
+    }
+    let since = match def.hook {
+        Hook::Iter => Age(6, 0),
+        Hook::UserSpace => Age(6, 0),
+        Hook::StructOps => Age(6, 8),
+        _ => return,
+    };
+    if case.is_older_than(since) {
+        let text = format!(
+            "programs of this kind may sleep from Linux {}.{} on",
+            since.0, since.1
+        );
+        case.fails(Certainty::Likely, "sleepable", text);
+    }
+}

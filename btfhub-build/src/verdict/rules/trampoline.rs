@@ -1,0 +1,44 @@
+//! What a trampoline can do on an architecture: fentry, fexit, fmod_ret and LSM.
+
+use super::super::age::Age;
+use super::super::facts::FunctionList;
+use super::super::program::function_of;
+use super::super::section::Hook;
+use super::{Case, Certainty};
+
+pub(super) fn check(case: &mut Case<'_>) {
+    let Some(def) = case.program.def else { return };
+    if !matches!(def.hook, Hook::Trace | Hook::Lsm) {
+        return;
+    }
+    let is_listed = case.facts.list == FunctionList::Full;
+    let arch = case.kernel.id.arch.as_str();
+    // Of arm64 from Linux 6.4 on.
+    if arch == "arm64" && !case.facts.signs.has_direct_calls {
+        let is_old = case.is_older_than(Age(6, 4));
+        if is_listed || is_old {
+            let text =
+                "functions can't be made to call a trampoline (arm64 before Linux 6.4): use \
+                        kprobe and kretprobe"
+                    .to_owned();
+            return case.fails(Certainty::Likely, "trampoline", text);
+        }
+        let text = "whether functions can be made to call a trampoline is not known".to_owned();
+        return case.unknown("trampoline", text);
+    }
+    let target = match (&case.program.target, def.hook) {
+        (Some(target), Hook::Trace) => function_of(target),
+        _ => return,
+    };
+    let words = case.facts.function(target).map(|arguments| arguments.words);
+    let Some(words) = words.filter(|words| *words > 6) else {
+        return;
+    };
+    if arch == "x86_64" && case.is_older_than(Age(6, 6)) {
+        let text = format!(
+            "{target} takes {words} words of arguments, and trampolines of x86 take 6 before Linux \
+             6.6: use kprobe"
+        );
+        case.fails(Certainty::Likely, "trampoline", text);
+    }
+}

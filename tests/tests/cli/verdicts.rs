@@ -1,0 +1,93 @@
+//! Which programs the report says load and attach.
+
+use btfhub_tests::cli::Dir;
+use btfhub_tests::cli_test;
+use btfhub_tests::objects::own_dir;
+use btfhub_tests::shared::shared;
+use serde_json::Value;
+
+const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/archive");
+
+fn object(name: &str) -> String {
+    own_dir().join(name).to_str().expect("UTF-8").to_owned()
+}
+
+fn report(dir: &Dir, archive: &str, object: &str, more: &[&str]) -> btfhub_tests::cli::Run {
+    let base = ["report", "--archive", archive, "--object", object];
+    dir.btfhub(base.iter().chain(more))
+}
+
+fn json(run: btfhub_tests::cli::Run) -> Value {
+    serde_json::from_str(&run.stdout).expect("a document")
+}
+
+/// The verdicts of all kernels on the object and then its programs, as `fails proven`.
+fn verdicts(report: &Value) -> Vec<Vec<String>> {
+    let index = |value: &Value| value.as_u64().expect("an index") as usize;
+    let of = |kernel: &Value, what: &str| -> Vec<String> {
+        let column = index(&kernel[format!("{what}_column")]);
+        let column = &report[format!("{what}_columns")][column];
+        (column.as_array().expect("a list").iter())
+            .map(|verdict| {
+                let verdict = &report[format!("{what}_verdicts")][index(verdict)];
+                let rules = verdict["reasons"].as_array().expect("a list").iter();
+                let rules: Vec<_> = rules.map(|reason| reason["rule"].as_str()).collect();
+                let rules: Vec<_> = rules.into_iter().flatten().collect();
+                format!(
+                    "{} {} {}",
+                    verdict["verdict"].as_str().expect("a word"),
+                    verdict["certainty"].as_str().unwrap_or("-"),
+                    rules.join("+")
+                )
+            })
+            .collect()
+    };
+    let kernels = report["kernels"].as_array().expect("a list").iter();
+    kernels
+        .map(|kernel| [of(kernel, "object"), of(kernel, "program")].concat())
+        .collect()
+}
+
+// libbpf drops candidates that the first program does not fit, and then refuses the second.
+cli_test!(what_programs_do_to_each_other, |dir| {
+    let run = report(&dir, EXAMPLES, &object("two-structs.bpf.o"), &["--json"]);
+    for kernel in verdicts(&json(run)) {
+        assert_eq!(
+            kernel,
+            [
+                "fails proven relocation",
+                "runs - checked",
+                "runs - checked"
+            ]
+        );
+    }
+    let run = report(
+        &dir,
+        EXAMPLES,
+        &object("two-structs.bpf.o"),
+        &["--deny", "unloadable"],
+    );
+    let text = "two-structs.bpf.o with all its programs: fails (proven) on 8 kernels: at_exit: ";
+    assert!(run.stdout.contains(text), "{}", run.stdout);
+    let complaint = run.fails(1);
+    assert!(complaint.contains(text), "{complaint}");
+});
+
+// Debian's kernels have BTF of their own, those that the archive is for do not.
+cli_test!(programs_that_need_the_kernels_own_btf, |dir| {
+    let tp_btf = object("tp-btf-only.bpf.o");
+    for kernel in verdicts(&json(report(&dir, EXAMPLES, &tp_btf, &["--json"]))) {
+        assert_eq!(kernel[1], "runs - checked");
+    }
+    let without = ["--json", "--own-btf", "*=no"];
+    for kernel in verdicts(&json(report(&dir, EXAMPLES, &tp_btf, &without))) {
+        assert_eq!(kernel[1], "fails proven kernel-btf");
+    }
+    let Some(shared) = shared() else { return };
+    let archive = shared.join("archive-old");
+    let archive = archive.to_str().expect("UTF-8");
+    for kernel in verdicts(&json(report(&dir, archive, &tp_btf, &["--json"]))) {
+        assert!(kernel[1].starts_with("fails proven "), "{kernel:?}");
+        assert!(kernel[1].contains("kernel-btf"), "{kernel:?}");
+    }
+});
