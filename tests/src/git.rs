@@ -3,6 +3,27 @@
 use std::path::Path;
 use std::process::Command;
 
+/// Whether this git can make a repository with these options of `git init`: Debian 12's
+/// (2.39), for instance, has no `--ref-format`.
+///
+/// # Panics
+/// If there is no git, or no place for temporary directories.
+#[must_use]
+pub fn can_init(options: &[&str]) -> bool {
+    let directory = tempfile::tempdir().expect("a temporary directory");
+    let made = Command::new("git")
+        .args(["init", "-q"])
+        .args(options)
+        .arg(directory.path())
+        .env("GIT_CONFIG_GLOBAL", "/dev/null")
+        .output()
+        .expect("git");
+    if !made.status.success() {
+        println!("skipped: this git has no `git init {}`", options.join(" "));
+    }
+    made.status.success()
+}
+
 /// Runs git in a directory and gives its output without the newline.
 ///
 /// # Panics
