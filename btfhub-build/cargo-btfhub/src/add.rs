@@ -5,14 +5,20 @@ use std::path::{Path, PathBuf};
 
 use btfhub_build::archive::{self, Entry};
 use btfhub_build::btf::{Btf, Endian, Kind, Type};
-use btfhub_runtime::Arch;
+use btfhub_runtime::{Arch, Host};
 use serde::Serialize;
 
 use crate::args;
 use crate::failure::{Context, Failure};
 use crate::files;
-use crate::image::KernelImage;
-use crate::output::Output;
+use crate::image::{self, KernelImage};
+use crate::output::{Output, count};
+
+/// The BTF of the kernel that runs here.
+const OWN_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The longest release that a kernel can have (`__NEW_UTS_LEN`).
+const LONGEST_RELEASE: usize = 64;
 
 #[derive(Serialize)]
 struct Added {
@@ -39,14 +45,22 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
     }
     let image = KernelImage::read(&args.file)?;
     let btf = Btf::parse(&image.btf).context(|| format!("{}", args.file.display()))?;
-    let release = release(args, &image)?;
-    if let Some(banner) = image.release.as_ref().filter(|banner| **banner != release) {
-        output.note(&format!(
-            "note: the kernel calls itself {banner}; hosts that run it ask for that release, not \
-             for {release}"
-        ));
+    if !image::is_kernel(&btf) {
+        return Err(Failure::new(format!(
+            "{}: not a kernel's BTF: it defines no struct task_struct ({}; {})",
+            args.file.display(),
+            image.found,
+            count(btf.ids().count(), "type", "types"),
+        )));
     }
+    let release = release(args, &image, output)?;
     component("--release", &release)?;
+    if release.len() > LONGEST_RELEASE {
+        return Err(Failure::usage(format!(
+            "--release {release:?}: longer than the {LONGEST_RELEASE} bytes that `uname -r` can \
+             have"
+        )));
+    }
     let arch = arch(args, &image, &release, &btf)?;
     component("--arch", &arch)?;
 
@@ -102,28 +116,63 @@ fn component(option: &str, value: &str) -> Result<(), Failure> {
     )))
 }
 
-fn release(args: &args::Add, image: &KernelImage) -> Result<String, Failure> {
-    if let Some(release) = args.release.as_ref().or(image.release.as_ref()) {
-        return Ok(release.clone());
-    }
-    let name = args
-        .file
-        .file_name()
-        .and_then(|name| name.to_str())
-        .unwrap_or_default();
-    let bare = name.strip_suffix(".btf").or_else(|| {
-        ["vmlinuz-", "vmlinux-", "Image-", "kernel-"]
-            .iter()
-            .find_map(|prefix| name.strip_prefix(prefix))
-    });
-    match bare.filter(|bare| bare.starts_with(|first: char| first.is_ascii_digit())) {
-        Some(release) => Ok(release.to_owned()),
-        None => Err(Failure::usage(format!(
+/// The release: as given; as the image says, or this machine of its own BTF; as the file is
+/// called.
+fn release(args: &args::Add, image: &KernelImage, output: Output) -> Result<String, Failure> {
+    let named = release_of_path(&args.file);
+    let own = match &image.release {
+        Some(release) => Some(release.clone()),
+        None => release_of_sysfs(&args.file)?,
+    };
+    match (&args.release, own, named) {
+        (Some(given), own, _) => {
+            if let Some(own) = own.filter(|own| own != given) {
+                output.note(&format!(
+                    "note: the kernel calls itself {own}; hosts that run it ask for that release, \
+                     not for {given}"
+                ));
+            }
+            Ok(given.clone())
+        }
+        (None, Some(own), named) => {
+            if let Some(named) = named.filter(|named| *named != own) {
+                output.note(&format!(
+                    "note: the kernel calls itself {own}, whatever its file's name says ({named})"
+                ));
+            }
+            Ok(own)
+        }
+        (None, None, Some(named)) => Ok(named),
+        (None, None, None) => Err(Failure::usage(format!(
             "{}: neither its contents nor its name say which kernel this is; give --release \
              (what `uname -r` prints on it)",
             args.file.display()
         ))),
     }
+}
+
+/// What the file is called, or what it is a link to; or a directory of one kernel that it is
+/// in (`/lib/modules/<release>/build/vmlinux`).
+fn release_of_path(file: &Path) -> Option<String> {
+    let linked = std::fs::canonicalize(file).ok();
+    let paths = || [Some(file), linked.as_deref()].into_iter().flatten();
+    (paths().find_map(|path| image::release_of_name(path.file_name()?))).or_else(|| {
+        let mut directories = paths().flat_map(|path| path.ancestors().skip(1));
+        directories.find_map(|directory| {
+            let is_modules = directory.parent()?.file_name()? == "modules";
+            is_modules.then(|| image::release_of_name(directory.file_name()?))?
+        })
+    })
+}
+
+/// The release of the kernel that runs here, if the file is its BTF.
+fn release_of_sysfs(file: &Path) -> Result<Option<String>, Failure> {
+    let is_sysfs = std::fs::canonicalize(file).is_ok_and(|path| path == Path::new(OWN_BTF));
+    Ok(if is_sysfs {
+        Some(Host::detect()?.release().to_owned())
+    } else {
+        None
+    })
 }
 
 fn arch(
@@ -135,12 +184,14 @@ fn arch(
     // The types know better than a name somebody typed.
     let found = (image.arch.as_deref()).or_else(|| arch_of_types(btf));
     let given = (args.arch.as_deref()).map(|arch| Arch::new(arch).as_str().to_owned());
-    match (given, found) {
-        (Some(given), Some(found)) if given != found => Err(Failure::usage(format!(
-            "{}: --arch says {given}, but the kernel is for {found}",
-            args.file.display()
-        ))),
-        (Some(given), _) => Ok(given),
+    let arch = match (given, found) {
+        (Some(given), Some(found)) if given != found => {
+            return Err(Failure::usage(format!(
+                "{}: --arch says {given}, but the kernel is for {found}",
+                args.file.display()
+            )));
+        }
+        (Some(given), _) => given,
         (None, found) => (found.or_else(|| arch_of_release(release)))
             .map(str::to_owned)
             .ok_or_else(|| {
@@ -148,7 +199,34 @@ fn arch(
                     "{}: nothing says for which architecture this kernel is; give --arch",
                     args.file.display()
                 ))
-            }),
+            })?,
+    };
+    match endian_of(&arch) {
+        Some(endian) if endian != btf.endian() => Err(Failure::usage(format!(
+            "{}: the BTF is {}, but {arch} is {}",
+            args.file.display(),
+            words(btf.endian()),
+            words(endian)
+        ))),
+        _ => Ok(arch),
+    }
+}
+
+/// The byte order of an architecture's kernels, where there is only one.
+fn endian_of(arch: &str) -> Option<Endian> {
+    match arch {
+        "x86_64" | "i386" | "arm64" | "arm" | "riscv64" | "loongarch64" | "ppc64el" => {
+            Some(Endian::Little)
+        }
+        "s390x" | "ppc64" => Some(Endian::Big),
+        _ => None,
+    }
+}
+
+fn words(endian: Endian) -> &'static str {
+    match endian {
+        Endian::Little => "little-endian",
+        Endian::Big => "big-endian",
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line, as pairs of a directory and a command.
 
+mod add;
 mod archive;
 mod atlas;
 mod bundle;

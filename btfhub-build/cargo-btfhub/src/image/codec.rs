@@ -1,18 +1,67 @@
 //! What kernels are compressed with.
 
-use std::io::Read;
+use std::cell::Cell;
+use std::io::{self, Read};
 
-/// No kernel unpacks to more.
-const LIMIT: u64 = 1 << 30;
+/// What may be spent on one image, in bytes: all that decoders are given and give, over all
+/// places where something compressed could begin. The largest kernels unpack to some 150 MB.
+pub(super) const BUDGET: u64 = 512 << 20;
+
+/// What a decoder costs before it has read a byte.
+const SETUP: usize = 64 << 10;
+
+/// The most memory that a decoder may take for what it has seen; kernels are packed with
+/// dictionaries of up to 128 MiB.
+const MEMORY: u64 = 256 << 20;
+
+/// What is left to spend on one image.
+#[derive(Debug)]
+pub(super) struct Budget(Cell<u64>);
+
+impl Default for Budget {
+    fn default() -> Self {
+        Self(Cell::new(BUDGET))
+    }
+}
+
+impl Budget {
+    /// Whether there was so much.
+    pub(super) fn spend(&self, bytes: usize) -> bool {
+        let left = self.0.get().checked_sub(bytes as u64);
+        self.0.set(left.unwrap_or(0));
+        left.is_some()
+    }
+
+    pub(super) fn is_spent(&self) -> bool {
+        self.0.get() == 0
+    }
+}
+
+/// A reader for whose bytes is paid.
+struct Metered<'a, R> {
+    reader: R,
+    budget: &'a Budget,
+}
+
+impl<R: Read> Read for Metered<'_, R> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let count = self.reader.read(buffer)?;
+        if self.budget.spend(count) {
+            Ok(count)
+        } else {
+            Err(io::ErrorKind::FileTooLarge.into())
+        }
+    }
+}
 
 /// A compression of the kernel's build (CONFIG_KERNEL_*).
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Codec {
     pub(super) name: &'static str,
     /// How its data begins.
     pub(super) magic: &'static [u8],
     /// Unpacks the data at the beginning of the slice; what follows it is not looked at.
-    pub(super) unpack: fn(&[u8]) -> Option<Vec<u8>>,
+    pub(super) unpack: fn(&[u8], &Budget) -> Option<Vec<u8>>,
 }
 
 /// All that are known.
@@ -20,17 +69,29 @@ pub(super) const CODECS: [Codec; 6] = [
     Codec {
         name: "gzip",
         magic: &[0x1f, 0x8b, 8],
-        unpack: |data| read(flate2::read::GzDecoder::new(data)),
+        unpack: |data, budget| read(data, budget, |data| Ok(flate2::read::GzDecoder::new(data))),
     },
     Codec {
         name: "xz",
         magic: &[0xfd, b'7', b'z', b'X', b'Z', 0],
-        unpack: unxz,
+        unpack: |data, budget| {
+            read(data, budget, |data| {
+                let decoder = xz2::stream::Stream::new_stream_decoder(MEMORY, 0)?;
+                Ok(xz2::read::XzDecoder::new_stream(data, decoder))
+            })
+        },
     },
     Codec {
         name: "zstd",
         magic: &[0x28, 0xb5, 0x2f, 0xfd],
-        unpack: unzstd,
+        unpack: |data, budget| {
+            read(data, budget, |data| {
+                let mut decoder = zstd::stream::read::Decoder::new(data)?.single_frame();
+                // Kernels are packed with `zstd -22 --ultra`: a window of 128 MiB.
+                decoder.window_log_max(27)?;
+                Ok(decoder)
+            })
+        },
     },
     Codec {
         name: "lz4",
@@ -40,7 +101,7 @@ pub(super) const CODECS: [Codec; 6] = [
     Codec {
         name: "bzip2",
         magic: b"BZh",
-        unpack: |data| read(bzip2::read::BzDecoder::new(data)),
+        unpack: |data, budget| read(data, budget, |data| Ok(bzip2::read::BzDecoder::new(data))),
     },
     Codec {
         name: "lzma",
@@ -49,33 +110,21 @@ pub(super) const CODECS: [Codec; 6] = [
     },
 ];
 
-pub(super) fn unxz(data: &[u8]) -> Option<Vec<u8>> {
-    let decoder = xz2::stream::Stream::new_stream_decoder(LIMIT, 0).ok()?;
-    read(xz2::read::XzDecoder::new_stream(data, decoder))
-}
-
 /// The format has no magic number; three bytes are found everywhere. So the rest of the
 /// header must make sense too: a dictionary of 2ⁿ or 2ⁿ + 2ⁿ⁻¹ bytes, and a size that is
 /// unknown or possible.
-fn unlzma(data: &[u8]) -> Option<Vec<u8>> {
+fn unlzma(data: &[u8], budget: &Budget) -> Option<Vec<u8>> {
     let dictionary = u32::from_le_bytes(*data.get(1..)?.first_chunk()?);
     let size = u64::from_le_bytes(*data.get(5..)?.first_chunk()?);
     let is_usual = dictionary >= 1 << 12
         && (dictionary.is_power_of_two() || (dictionary / 3 * 2).is_power_of_two());
-    if !is_usual || (size > LIMIT && size != u64::MAX) {
+    if !is_usual || (size > BUDGET && size != u64::MAX) {
         return None;
     }
-    let decoder = xz2::stream::Stream::new_lzma_decoder(LIMIT).ok()?;
-    read(xz2::read::XzDecoder::new_stream(data, decoder))
-}
-
-/// Kernels are packed with `zstd -22 --ultra`: a window of 128 MiB.
-fn unzstd(data: &[u8]) -> Option<Vec<u8>> {
-    let mut decoder = zstd::stream::read::Decoder::with_buffer(data)
-        .ok()?
-        .single_frame();
-    decoder.window_log_max(27).ok()?;
-    read(decoder)
+    read(data, budget, |data| {
+        let decoder = xz2::stream::Stream::new_lzma_decoder(MEMORY)?;
+        Ok(xz2::read::XzDecoder::new_stream(data, decoder))
+    })
 }
 
 const LZ4_LEGACY: [u8; 4] = [2, 0x21, 0x4c, 0x18];
@@ -84,11 +133,14 @@ const LZ4_BLOCK: usize = 8 << 20;
 
 /// The legacy frame format that `lz4 -l` writes: blocks, each behind its length, to the
 /// end of the data; the kernel appends the unpacked size, which reads as one more length.
-fn unlz4(data: &[u8]) -> Option<Vec<u8>> {
+fn unlz4(data: &[u8], budget: &Budget) -> Option<Vec<u8>> {
     let mut rest = data.strip_prefix(&LZ4_LEGACY)?;
     let mut unpacked = Vec::new();
-    let mut block = vec![0; LZ4_BLOCK];
+    let mut block = Vec::new();
     while let Some((len, tail)) = rest.split_first_chunk::<4>() {
+        if !budget.spend(len.len()) {
+            break;
+        }
         if *len == LZ4_LEGACY {
             rest = tail;
             continue;
@@ -97,22 +149,33 @@ fn unlz4(data: &[u8]) -> Option<Vec<u8>> {
         let Some(packed) = tail.get(..len).filter(|packed| !packed.is_empty()) else {
             break;
         };
-        let Ok(filled) = lz4_flex::block::decompress_into(packed, &mut block) else {
+        block.resize(LZ4_BLOCK, 0);
+        let filled = lz4_flex::block::decompress_into(packed, &mut block);
+        // A block that is damaged may have cost as much as one that is not.
+        let cost = filled.as_ref().map_or(LZ4_BLOCK, |filled| *filled);
+        let (true, Ok(filled)) = (budget.spend(packed.len().saturating_add(cost)), filled) else {
             break;
         };
         unpacked.extend_from_slice(block.get(..filled)?);
-        if unpacked.len() as u64 > LIMIT {
-            return None;
-        }
         rest = tail.get(len..)?;
     }
     (!unpacked.is_empty()).then_some(unpacked)
 }
 
-/// All that `from` gives. Data that ends badly after something that looked right is the
+/// All that a decoder gives. Data that ends badly after something that looked right is the
 /// caller's to judge: images end in padding, and a magic number can be an accident.
-fn read(from: impl Read) -> Option<Vec<u8>> {
+fn read<'a, D: Read>(
+    data: &'a [u8],
+    budget: &'a Budget,
+    decoder: impl FnOnce(Metered<'a, &'a [u8]>) -> io::Result<D>,
+) -> Option<Vec<u8>> {
+    budget.spend(SETUP);
+    let reader = decoder(Metered {
+        reader: data,
+        budget,
+    });
+    let reader = reader.ok()?;
     let mut unpacked = Vec::new();
-    let ended = from.take(LIMIT).read_to_end(&mut unpacked);
+    let ended = Metered { reader, budget }.read_to_end(&mut unpacked);
     (ended.is_ok() || unpacked.len() > 1 << 20).then_some(unpacked)
 }

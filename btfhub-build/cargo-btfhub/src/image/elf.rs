@@ -4,37 +4,40 @@ use std::path::Path;
 
 use btfhub_build::btf::Btf;
 use object::elf;
+use object::read::ReadRef;
 use object::read::elf::ElfFile;
-use object::{Architecture, Endianness, FileKind, Object, ObjectSection};
+use object::{Architecture, Endianness, FileKind, Object, ObjectKind, ObjectSection};
 
 use super::{KernelImage, banner_release, pahole};
-use crate::failure::Failure;
+use crate::failure::{Context, Failure};
 
-/// The kernel in an ELF file, `None` when it is no ELF file. `path` is where `data`
-/// comes from, for `pahole`.
-pub(super) fn read(data: &[u8], path: &Path) -> Result<Option<KernelImage>, Failure> {
-    let Ok(kind @ (FileKind::Elf32 | FileKind::Elf64)) = FileKind::parse(data) else {
-        return Ok(None);
-    };
-    let sections = sections(data, kind)
+/// The kernel in an ELF file. `path` is where `data` comes from, for `pahole`.
+pub(super) fn read<'data, R: ReadRef<'data>>(data: R, path: &Path) -> Result<KernelImage, Failure> {
+    let sections = sections(data)
         .map_err(|error| Failure::new(format!("{}: damaged ELF file: {error}", path.display())))?;
-    let btf = match &sections.btf {
+    if sections.is_relocatable {
+        return Err(Failure::new(format!(
+            "{}: a kernel module or another object file; only the linked vmlinux has the kernel's \
+             own types",
+            path.display()
+        )));
+    }
+    let (btf, found) = match sections.btf {
         Some(btf) => {
-            Btf::parse(btf).map_err(|error| {
-                Failure::new(format!(
-                    "{}: section .BTF: {error}; is this a kernel module? Only vmlinux has the \
-                     kernel's own types",
-                    path.display()
-                ))
+            Btf::parse(&btf).map_err(|error| {
+                Failure::new(format!("{}: section .BTF: {error}", path.display()))
             })?;
-            (btf.clone(), "section .BTF of an ELF file".to_owned())
+            (btf, "section .BTF of an ELF file".to_owned())
         }
         None if sections.has_dwarf => {
-            let (btf, version) = pahole::encode(path)?;
-            (
-                btf,
-                format!("DWARF of an ELF file, encoded by pahole {version}"),
-            )
+            let of = if sections.is_dwz {
+                "DWARF of an ELF file, part of which dwz moved to another (.gnu_debugaltlink)"
+            } else {
+                "DWARF of an ELF file"
+            };
+            let (btf, version) =
+                pahole::encode(path).context(|| format!("{}: {of}", path.display()))?;
+            (btf, format!("{of}, encoded by pahole {version}"))
         }
         None => {
             return Err(Failure::new(format!(
@@ -44,19 +47,18 @@ pub(super) fn read(data: &[u8], path: &Path) -> Result<Option<KernelImage>, Fail
             )));
         }
     };
-    Ok(Some(KernelImage {
-        btf: btf.0,
-        found: btf.1,
+    Ok(KernelImage {
+        btf,
+        found,
         arch: sections.arch,
         release: sections.release,
-    }))
+    })
 }
 
 /// As [`read`], for an unpacked image: BTF or nothing.
 pub(super) fn with_btf(data: &[u8]) -> Option<KernelImage> {
-    let kind = FileKind::parse(data).ok()?;
-    let sections = sections(data, kind).ok()?;
-    let btf = sections.btf?;
+    let sections = sections(data).ok()?;
+    let btf = sections.btf.filter(|_| !sections.is_relocatable)?;
     Btf::parse(&btf).ok()?;
     Some(KernelImage {
         btf,
@@ -69,34 +71,30 @@ pub(super) fn with_btf(data: &[u8]) -> Option<KernelImage> {
 struct Sections {
     btf: Option<Vec<u8>>,
     has_dwarf: bool,
+    is_dwz: bool,
+    is_relocatable: bool,
     arch: Option<String>,
     release: Option<String>,
 }
 
-fn sections(data: &[u8], kind: FileKind) -> object::read::Result<Sections> {
-    match kind {
-        FileKind::Elf32 => of(
-            &ElfFile::<elf::FileHeader32<Endianness>>::parse(data)?,
-            data,
-        ),
-        _ => of(
-            &ElfFile::<elf::FileHeader64<Endianness>>::parse(data)?,
-            data,
-        ),
+fn sections<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Sections> {
+    match FileKind::parse(data)? {
+        FileKind::Elf32 => of(&ElfFile::<elf::FileHeader32<Endianness>, R>::parse(data)?),
+        _ => of(&ElfFile::<elf::FileHeader64<Endianness>, R>::parse(data)?),
     }
 }
 
-fn of<'data>(file: &impl Object<'data>, data: &[u8]) -> object::read::Result<Sections> {
+fn of<'data>(file: &impl Object<'data>) -> object::read::Result<Sections> {
     let named = |name| file.section_by_name(name);
-    let btf = match named(".BTF") {
-        Some(section) => Some(section.data()?.to_vec()).filter(|btf| !btf.is_empty()),
-        None => None,
-    };
+    let data = |name| named(name).map(|section| section.data()).transpose();
+    let btf = data(".BTF")?.filter(|btf| !btf.is_empty());
     Ok(Sections {
-        btf,
+        btf: btf.map(<[u8]>::to_vec),
         has_dwarf: named(".debug_info").is_some() || named(".zdebug_info").is_some(),
+        is_dwz: named(".gnu_debugaltlink").is_some(),
+        is_relocatable: file.kind() == ObjectKind::Relocatable,
         arch: arch(file.architecture(), file.is_little_endian()).map(str::to_owned),
-        release: banner_release(data),
+        release: data(".rodata")?.and_then(banner_release),
     })
 }
 

@@ -1,22 +1,30 @@
-//! The BTF of a kernel in whatever form one has it: raw, in an ELF file, in a compressed
-//! boot image, or still as DWARF.
+//! The BTF of a kernel in whatever form one has it: raw, in an ELF file, in an entry of an
+//! archive, in a compressed boot image, or still as DWARF.
 
 mod codec;
 mod elf;
 mod pahole;
 
+use std::ffi::OsStr;
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
-use btfhub_build::btf::Btf;
+use btfhub_build::btf::{Btf, BtfError, Kind};
+use memchr::memmem;
 
 use crate::failure::Failure;
 use crate::files;
-use codec::{CODECS, Codec};
+use codec::{BUDGET, Budget, CODECS};
 
-/// Longer than any image: a debug kernel's vmlinux with its DWARF has some 1.5 GB.
-const LONGEST_IMAGE: u64 = 4 << 30;
+/// Longer than any boot image, an initramfs in it included. Of ELF files only what is needed
+/// is read, however long they are.
+const LONGEST_IMAGE: u64 = 512 << 20;
 /// The header's magic in either byte order, version 1 and flags 0 behind it.
 const BTF_MAGICS: [[u8; 4]; 2] = [[0x9f, 0xeb, 1, 0], [0xeb, 0x9f, 1, 0]];
+
+/// Fewer types in the midst of an image are a module's, an eBPF program's or an accident.
+const FEWEST_TYPES: u32 = 1000;
 
 /// A kernel's BTF, and what else its file says about the kernel.
 #[derive(Debug)]
@@ -26,115 +34,181 @@ pub(crate) struct KernelImage {
     pub(crate) found: String,
     /// In the archive's spelling.
     pub(crate) arch: Option<String>,
-    /// From the kernel's own banner.
+    /// From the kernel's own banner, or the member of an entry.
     pub(crate) release: Option<String>,
 }
 
 impl KernelImage {
     /// Reads the kernel in `file`.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
+        // A vmlinux has gigabytes of DWARF, of which nothing is read here.
+        if let Some(mut elf) = elf_file(file) {
+            return elf::read(&object::ReadCache::new(&mut elf), file);
+        }
         let data = files::read(file, LONGEST_IMAGE)?;
         if data.is_empty() {
             return Err(Failure::new(format!("{}: empty file", file.display())));
         }
-        if let Some(image) = raw(&data).or_else(|| entry(&data)) {
-            return Ok(image);
+        let mut search = Search::default();
+        let found = search.look(&data).or_else(|| search.compressed(&data));
+        found.ok_or_else(|| search.failure(file))
+    }
+}
+
+/// An ELF file, open; `None` when it is anything else, or no file that can be read here and
+/// there.
+fn elf_file(path: &Path) -> Option<File> {
+    // A pipe would give its beginning once.
+    let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
+    let mut file = File::open(path).ok().filter(|_| is_file)?;
+    let mut magic = [0; 4];
+    file.read_exact(&mut magic).ok()?;
+    (magic == object::elf::ELFMAG).then_some(file)
+}
+
+/// What makes BTF a kernel's: it defines `struct task_struct`. Every Linux does, in every
+/// configuration; programs for users never do, and modules take it from their kernel.
+pub(crate) fn is_kernel(btf: &Btf) -> bool {
+    btf.ids().filter_map(|id| btf.ty(id)).any(|ty| {
+        ty.kind() == Kind::Struct && ty.vlen() > 0 && btf.string(ty.name()) == b"task_struct"
+    })
+}
+
+/// A search through one image, and what came of it beside the kernel.
+#[derive(Debug, Default)]
+struct Search {
+    budget: Budget,
+    /// What is wrong with the first BTF that was there and could not be read.
+    complaint: Option<BtfError>,
+}
+
+impl Search {
+    /// The BTF in data that is not compressed.
+    fn look(&mut self, data: &[u8]) -> Option<KernelImage> {
+        if data.starts_with(&object::elf::ELFMAG) {
+            return elf::with_btf(data);
         }
-        if let Some(image) = elf::read(&data, file)? {
-            return Ok(image);
+        if BTF_MAGICS.iter().any(|magic| data.starts_with(&magic[..2])) {
+            return self.raw(data);
         }
-        if let Some(image) = compressed(&data) {
-            return Ok(image);
+        self.member(data).or_else(|| self.embedded(data))
+    }
+
+    /// All of it is BTF.
+    fn raw(&mut self, data: &[u8]) -> Option<KernelImage> {
+        match Btf::parse(data) {
+            Ok(_) => Some(KernelImage {
+                btf: data.to_vec(),
+                found: "raw BTF".into(),
+                arch: None,
+                release: None,
+            }),
+            Err(error) => {
+                self.complaint.get_or_insert(error);
+                None
+            }
         }
-        if let Some(image) = embedded(&data) {
-            return Ok(image);
+    }
+
+    /// A tar, as entries of an archive hold it.
+    fn member(&mut self, data: &[u8]) -> Option<KernelImage> {
+        if data.get(257..262) != Some(b"ustar") {
+            return None;
         }
-        let named: Vec<_> = CODECS.iter().map(|codec| codec.name).collect();
-        Err(Failure::new(format!(
-            "{}: no BTF found: it is not BTF, not ELF, and nothing in it unpacks ({}) to a kernel \
+        let mut tar = tar::Archive::new(data);
+        for member in tar.entries().ok()? {
+            let mut member = member.ok()?;
+            if !member.header().entry_type().is_file() {
+                continue;
+            }
+            let path = member.path().ok()?.into_owned();
+            let mut btf = Vec::new();
+            member.read_to_end(&mut btf).ok()?;
+            if let Some(image) = self.raw(&btf) {
+                return Some(KernelImage {
+                    found: "an archive entry".into(),
+                    release: path.file_name().and_then(release_of_name),
+                    ..image
+                });
+            }
+        }
+        None
+    }
+
+    /// Tries what every magic number in the file could begin, as the kernel's
+    /// scripts/extract-vmlinux does.
+    fn compressed(&mut self, data: &[u8]) -> Option<KernelImage> {
+        let mut hits = CODECS.map(|codec| {
+            let mut found = memmem::find_iter(data, codec.magic);
+            (found.next(), codec, found)
+        });
+        while !self.budget.is_spent() {
+            let (next, codec, found) =
+                (hits.iter_mut()).min_by_key(|(next, ..)| next.unwrap_or(usize::MAX))?;
+            let at = std::mem::replace(next, found.next())?;
+            let unpacked = (codec.unpack)(data.get(at..)?, &self.budget);
+            let Some(unpacked) = unpacked else {
+                continue;
+            };
+            let name = codec.name;
+            if let Some(mut image) = self.look(&unpacked) {
+                if image.found != "an archive entry" {
+                    image.found = format!("{} in {name} at offset {at}", image.found);
+                }
+                image.arch = image.arch.or_else(|| boot_arch(data).map(str::to_owned));
+                return Some(image);
+            }
+        }
+        None
+    }
+
+    /// BTF somewhere in a flat image: arm64's and riscv's Image have no sections left.
+    fn embedded(&mut self, data: &[u8]) -> Option<KernelImage> {
+        for magic in &BTF_MAGICS {
+            for at in memmem::find_iter(data, magic) {
+                let tail = data.get(at..)?;
+                let len = btf_len(tail, *magic == BTF_MAGICS[0]);
+                let Some(btf) = len.and_then(|len| tail.get(..len)) else {
+                    continue;
+                };
+                if !self.budget.spend(btf.len()) {
+                    return None;
+                }
+                let whole = Btf::parse(btf)
+                    .is_ok_and(|btf| btf.type_count() > FEWEST_TYPES && is_kernel(&btf));
+                if whole {
+                    return Some(KernelImage {
+                        btf: btf.to_vec(),
+                        found: format!("BTF at offset {at} of a flat image"),
+                        arch: boot_arch(data).map(str::to_owned),
+                        release: banner_release(data),
+                    });
+                }
+            }
+        }
+        None
+    }
+
+    /// Why nothing was found.
+    fn failure(self, file: &Path) -> Failure {
+        let file = file.display();
+        if let Some(error) = self.complaint {
+            return Failure::new(format!("{file}: BTF that cannot be used: {error}"));
+        }
+        if self.budget.is_spent() {
+            return Failure::new(format!(
+                "{file}: no kernel found in the first {} MiB of what its parts unpack to",
+                BUDGET >> 20
+            ));
+        }
+        let named = CODECS.map(|codec| codec.name);
+        Failure::new(format!(
+            "{file}: no BTF found: it is not BTF, not ELF, and nothing in it unpacks ({}) to a kernel \
              with BTF; was the kernel built with CONFIG_DEBUG_INFO_BTF? A vmlinux with DWARF \
              (package linux-image-*-dbg, kernel-debuginfo) does as well",
-            file.display(),
             named.join(", ")
-        )))
+        ))
     }
-}
-
-/// The whole file is BTF.
-fn raw(data: &[u8]) -> Option<KernelImage> {
-    Btf::parse(data).ok()?;
-    Some(KernelImage {
-        btf: data.to_vec(),
-        found: "raw BTF".into(),
-        arch: None,
-        release: None,
-    })
-}
-
-/// The file is an entry of an archive already.
-fn entry(data: &[u8]) -> Option<KernelImage> {
-    let tar = codec::unxz(data)?;
-    let mut archive = tar::Archive::new(tar.as_slice());
-    for member in archive.entries().ok()? {
-        let mut member = member.ok()?;
-        if !member.header().entry_type().is_file() {
-            continue;
-        }
-        let release = (member.path().ok())
-            .and_then(|path| Some(path.file_name()?.to_str()?.strip_suffix(".btf")?.to_owned()));
-        let mut btf = Vec::new();
-        std::io::Read::read_to_end(&mut member, &mut btf).ok()?;
-        if Btf::parse(&btf).is_ok() {
-            return Some(KernelImage {
-                btf,
-                found: "an archive entry".into(),
-                arch: None,
-                release,
-            });
-        }
-    }
-    None
-}
-
-/// Tries what every magic number in the file could begin, as the kernel's
-/// scripts/extract-vmlinux does.
-fn compressed(data: &[u8]) -> Option<KernelImage> {
-    let mut starts: Vec<(usize, &Codec)> = (CODECS.iter())
-        .flat_map(|codec| find_all(data, codec.magic).map(move |at| (at, codec)))
-        .collect();
-    starts.sort_unstable_by_key(|(at, _)| *at);
-    for (at, codec) in starts {
-        let Some(unpacked) = data.get(at..).and_then(codec.unpack) else {
-            continue;
-        };
-        let found = elf::with_btf(&unpacked)
-            .or_else(|| raw(&unpacked))
-            .or_else(|| embedded(&unpacked));
-        if let Some(mut image) = found {
-            image.found = format!("{} in {} at offset {at}", image.found, codec.name);
-            image.arch = image.arch.or_else(|| boot_arch(data).map(str::to_owned));
-            return Some(image);
-        }
-    }
-    None
-}
-
-/// BTF somewhere in a flat image: arm64's and riscv's Image have no sections left.
-fn embedded(data: &[u8]) -> Option<KernelImage> {
-    BTF_MAGICS.iter().find_map(|magic| {
-        find_all(data, magic).find_map(|at| {
-            let tail = data.get(at..)?;
-            let len = btf_len(tail, *magic == BTF_MAGICS[0])?;
-            let btf = tail.get(..len)?;
-            // A handful of types would be a module's or an accident.
-            (Btf::parse(btf).ok()?.type_count() > 1000).then(|| KernelImage {
-                btf: btf.to_vec(),
-                found: format!("BTF at offset {at} of a flat image"),
-                arch: boot_arch(data).map(str::to_owned),
-                release: banner_release(data),
-            })
-        })
-    })
 }
 
 /// Bytes of the BTF that begins `data`: its header says where types and strings end.
@@ -173,7 +247,7 @@ fn boot_arch(data: &[u8]) -> Option<&'static str> {
 /// `Linux version <release> (…`, the kernel's linux_banner.
 fn banner_release(data: &[u8]) -> Option<String> {
     const BANNER: &[u8] = b"Linux version ";
-    find_all(data, BANNER).find_map(|at| {
+    memmem::find_iter(data, BANNER).find_map(|at| {
         let rest = data.get(at + BANNER.len()..)?;
         let end = rest.iter().take(65).position(|&byte| byte == b' ')?;
         let release = std::str::from_utf8(rest.get(..end)?).ok()?;
@@ -182,37 +256,76 @@ fn banner_release(data: &[u8]) -> Option<String> {
     })
 }
 
-fn find_all<'a>(data: &'a [u8], needle: &'a [u8]) -> impl Iterator<Item = usize> + 'a {
-    let first = needle.first().copied();
-    let mut from = 0;
-    std::iter::from_fn(move || {
-        loop {
-            let rest = data.get(from..)?;
-            let at = from + rest.iter().position(|&byte| Some(byte) == first)?;
-            from = at + 1;
-            if data.get(at..).is_some_and(|rest| rest.starts_with(needle)) {
-                return Some(at);
-            }
-        }
-    })
+/// The release in a file's name, without what kernels, their debug files and their BTF have
+/// before and behind it: `vmlinux-5.3.18-24.102-default.debug.xz`.
+pub(crate) fn release_of_name(name: &OsStr) -> Option<String> {
+    const PREFIXES: [&str; 6] = [
+        "vmlinuz-", "vmlinux-", "bzImage-", "zImage-", "Image-", "kernel-",
+    ];
+    const SUFFIXES: [&str; 14] = [
+        ".btf", ".tar", ".debug", ".dbg", ".vmlinux", ".vmlinuz", ".elf", ".efi", ".xz", ".gz",
+        ".zst", ".bz2", ".lz4", ".lzma",
+    ];
+    let mut name = name.to_str()?;
+    while let Some(shorter) = (PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)))
+        .or_else(|| SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)))
+    {
+        name = shorter;
+    }
+    (name.starts_with(|first: char| first.is_ascii_digit())).then(|| name.to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{banner_release, find_all};
-
-    #[test]
-    fn finds_overlapping_and_last() {
-        let at: Vec<_> = find_all(b"aaxaa", b"aa").collect();
-        assert_eq!(at, [0, 3]);
-        assert_eq!(find_all(b"", b"aa").count(), 0);
-        assert_eq!(find_all(b"a", b"aa").count(), 0);
-    }
+    use super::{banner_release, release_of_name};
 
     #[test]
     fn release_of_the_banner() {
         let data = b"\0Linux version %s\0\0Linux version 6.1.0-47-amd64 (debian-kernel@) ";
         assert_eq!(banner_release(data).as_deref(), Some("6.1.0-47-amd64"));
         assert_eq!(banner_release(b"Linux version 6.1.0-47-amd64"), None);
+    }
+
+    #[test]
+    fn releases_of_names() {
+        let release = "5.3.18-24.102-default";
+        for name in [
+            "R",
+            "R.btf",
+            "R.btf.xz",
+            "R.btf.gz",
+            "R.btf.tar.xz",
+            "R.vmlinux",
+            "R.vmlinux.btf",
+            "R.vmlinux.zst",
+            "vmlinux-R",
+            "vmlinux-R.debug",
+            "vmlinux-R.debug.xz",
+            "vmlinux-R.btf",
+            "vmlinux-R.btf.tar.xz",
+            "vmlinux-R.gz",
+            "vmlinuz-R",
+            "vmlinuz-R.efi",
+            "Image-R.gz",
+            "kernel-R.btf.zst",
+            "R.debug",
+        ] {
+            let name = name.replace('R', release);
+            assert_eq!(
+                release_of_name(name.as_ref()).as_deref(),
+                Some(release),
+                "{name}"
+            );
+        }
+        for name in [
+            "vmlinux",
+            "vmlinux.btf",
+            "vmlinuz-linux",
+            ".debug",
+            "kernel.btf",
+            "",
+        ] {
+            assert_eq!(release_of_name(name.as_ref()), None, "{name}");
+        }
     }
 }

@@ -16,19 +16,13 @@ pub(super) fn encode(vmlinux: &Path) -> Result<(Vec<u8>, String), Failure> {
         .output()
         .map_err(|error| {
             Failure::new(format!(
-                "{}: has DWARF but no BTF, and pahole, which encodes it, cannot be started \
-                 ({error}); install the package dwarves (pahole 1.22 or later)",
-                vmlinux.display()
+                "pahole, which encodes it as BTF, cannot be started ({error}); install the package \
+                 dwarves (pahole 1.22 or later)"
             ))
         })?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
-    let btf = run(vmlinux).context(|| format!("pahole {version} on {}", vmlinux.display()))?;
-    Btf::parse(&btf).context(|| {
-        format!(
-            "what pahole {version} made of {} is no BTF",
-            vmlinux.display()
-        )
-    })?;
+    let btf = run(vmlinux).context(|| format!("pahole {version}"))?;
+    Btf::parse(&btf).context(|| format!("what pahole {version} made of it"))?;
     Ok((btf, version))
 }
 
@@ -49,14 +43,13 @@ fn run(vmlinux: &Path) -> Result<Vec<u8>, Failure> {
         return Ok(btf);
     }
     let ended = match run.status.success() {
-        // What dwz moved into a file of its own (.gnu_debugaltlink) it does not follow.
-        true => "it ended well and wrote no BTF".to_owned(),
+        true => "it succeeded, but wrote no BTF".to_owned(),
         false => run.status.to_string(),
     };
     let said = [run.stderr, run.stdout].concat();
     let said = String::from_utf8_lossy(&said);
     Err(Failure::new(match said.trim() {
-        "" => format!("{ended}, and it said nothing"),
+        "" => format!("{ended}, and said nothing"),
         said => format!("{ended}: {said}"),
     }))
 }

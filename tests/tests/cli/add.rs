@@ -1,0 +1,304 @@
+//! `add`: under which name a kernel is filed, what is refused as none, and how much an image
+//! may cost.
+
+use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
+use std::process::Command;
+use std::time::{Duration, Instant};
+
+use btfhub_tests::btf_builder::{BtfBuilder, member};
+use btfhub_tests::cli::{Dir, Run};
+use btfhub_tests::shared::has_tool;
+use btfhub_tests::{cli_test, pack};
+
+const RELEASE: &str = "5.3.18-24.102-default";
+
+/// BTF that has what a kernel has, an x86 one by its registers.
+fn kernel() -> BtfBuilder {
+    let mut btf = BtfBuilder::new();
+    let long = btf.int("long unsigned int", 8, 0);
+    let registers = [member("r15", long, 0), member("orig_ax", long, 8)];
+    btf.structure("pt_regs", 16, &registers);
+    btf.structure("task_struct", 8, &[member("stack", long, 0)]);
+    btf
+}
+
+fn add(dir: &Dir, file: &str, more: &[&str]) -> Run {
+    let base = [
+        "add",
+        file,
+        "--archive",
+        "a",
+        "--distro",
+        "d",
+        "--version",
+        "1",
+    ];
+    dir.btfhub(base.iter().chain(more))
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    let mut gzip = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    gzip.write_all(bytes).expect("memory");
+    gzip.finish().expect("memory")
+}
+
+cli_test!(files_are_called_as_kernels_are, |dir| {
+    let btf = kernel().finish();
+    let entry = {
+        pack::entry(&dir.path("made"), "d/1/x86_64/vmlinux", &btf);
+        std::fs::read(dir.path("made/d/1/x86_64/vmlinux.btf.tar.xz")).expect("an entry")
+    };
+    for (name, content) in [
+        ("R.btf", &btf),
+        ("vmlinux-R", &btf),
+        ("vmlinux-R.btf", &btf),
+        ("vmlinux-R.debug", &btf),
+        ("R.vmlinux", &btf),
+        ("R.vmlinux.btf", &btf),
+        ("R.btf.gz", &gzip(&btf)),
+        ("vmlinux-R.btf.gz", &gzip(&btf)),
+        ("R.btf.xz", &pack::xz(&btf)),
+        ("R.vmlinux.btf.xz", &pack::xz(&btf)),
+        ("R.btf.tar.xz", &entry),
+        ("vmlinux-R.btf.tar.xz", &entry),
+        ("usr/lib/modules/R/vmlinux", &btf),
+        ("lib/modules/R/build/vmlinux", &btf),
+    ] {
+        let name = name.replace('R', RELEASE);
+        dir.write(&name, content);
+        let run = add(&dir, &name, &[]);
+        assert_eq!(run.stderr, "", "{name}");
+        let added = run.ok();
+        assert!(
+            added.contains(&format!(" d/1/x86_64/{RELEASE}\n")),
+            "{name}: {added}"
+        );
+    }
+    dir.write("named.btf", &btf);
+    std::os::unix::fs::symlink(format!("{RELEASE}.btf"), dir.path("vmlinux")).expect("a link");
+    assert!(add(&dir, "vmlinux", &[]).ok().contains(RELEASE));
+    let complaint = add(&dir, "named.btf", &[]).fails(2);
+    assert!(complaint.contains("give --release"), "{complaint}");
+    assert_eq!(dir.files("a").len(), 1);
+});
+
+cli_test!(what_an_image_says_wins_over_its_name, |dir| {
+    // A flat image with a banner.
+    let mut image = vec![0x90; 4096];
+    image.extend_from_slice(b"Linux version 6.1.0-47-amd64 (me@here) #1\n\0");
+    image.resize(image.len().next_multiple_of(16), 0);
+    let mut btf = kernel();
+    for number in 0..1500 {
+        btf.structure(&format!("type{number}"), 0, &[]);
+    }
+    image.extend_from_slice(&btf.finish());
+    dir.write("vmlinuz-5.10.0-renamed", gzip(&image));
+    let run = add(&dir, "vmlinuz-5.10.0-renamed", &[]);
+    assert!(
+        run.stderr.contains("calls itself 6.1.0-47-amd64") && run.stderr.contains("5.10.0-renamed"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.ok().starts_with("added d/1/x86_64/6.1.0-47-amd64\n"));
+});
+
+cli_test!(this_machines_own_btf_has_its_release, |dir| {
+    let own = "/sys/kernel/btf/vmlinux";
+    if !std::path::Path::new(own).exists() {
+        println!("skipped: this kernel has no BTF");
+        return;
+    }
+    let uname = dir.run(Command::new("uname").arg("-r")).ok();
+    for file in [own, "link"] {
+        let _ = std::os::unix::fs::symlink(own, dir.path("link"));
+        let added = add(&dir, file, &[]).ok();
+        let first = added.lines().next().expect("a line");
+        assert!(first.ends_with(&format!("/{}", uname.trim())), "{added}");
+    }
+});
+
+cli_test!(btf_that_cannot_be_read_is_explained, |dir| {
+    let whole = kernel().finish();
+    let mut unknown = whole.clone();
+    unknown[24 + 7] = 0x1f;
+    let mut split = BtfBuilder::new();
+    split.int("int", 4, 1);
+    let mut split = split.finish();
+    // A module's strings go on where its kernel's end: there is no empty one first.
+    let strings = split.len()
+        - usize::try_from(u32::from_le_bytes(
+            split[20..24].try_into().expect("four bytes"),
+        ))
+        .expect("small");
+    split[strings] = b'x';
+    for (name, content, expected) in [
+        (
+            "truncated",
+            &whole[..100],
+            "are needed, 100 are there (at byte 0x64)",
+        ),
+        ("unknown", &unknown, "type [1] has kind 31"),
+        ("module", &split, "is this a module's BTF without its base?"),
+        ("header", &whole[..10], "at byte 0xa"),
+    ] {
+        for (file, content) in [
+            (format!("{name}.btf"), content.to_vec()),
+            (format!("{name}.btf.gz"), gzip(content)),
+            (format!("{name}.btf.tar.xz"), {
+                pack::entry(&dir.path("made"), &format!("d/1/x/{name}"), content);
+                let entry = dir.path(format!("made/d/1/x/{name}.btf.tar.xz"));
+                std::fs::read(entry).expect("an entry")
+            }),
+        ] {
+            dir.write(&file, content);
+            let complaint = add(&dir, &file, &["--release", "5.10.0"]).fails(1);
+            assert!(complaint.contains(expected), "{file}: {complaint}");
+            assert!(complaint.contains("(at byte 0x"), "{file}: {complaint}");
+            assert!(
+                !complaint.contains("not BTF, not ELF"),
+                "{file}: {complaint}"
+            );
+        }
+    }
+    assert!(!dir.has("a"));
+});
+
+cli_test!(what_is_no_kernel_is_refused, |dir| {
+    let release = ["--release", "5.10.0"];
+    dir.write("void.btf", BtfBuilder::new().finish());
+    let complaint = add(&dir, "void.btf", &release).fails(1);
+    assert!(complaint.contains("no struct task_struct"), "{complaint}");
+    assert!(complaint.contains("0 types"), "{complaint}");
+
+    // A declaration is not enough.
+    let mut declared = BtfBuilder::new();
+    let int = declared.int("int", 4, 1);
+    declared.structure("task_struct", 0, &[]);
+    declared.structure("other", 4, &[member("x", int, 0)]);
+    dir.write("declared.btf", declared.finish());
+    let complaint = add(&dir, "declared.btf", &release).fails(1);
+    assert!(complaint.contains("no struct task_struct"), "{complaint}");
+
+    if has_tool("cc") {
+        dir.write(
+            "user.c",
+            "struct point { int x, y; } p; int main(void) { return p.x; }",
+        );
+        let cc = |arguments: &[&str]| dir.run(Command::new("cc").args(arguments)).ok();
+        let _ = cc(&["-g", "-o", "program", "user.c"]);
+        let _ = cc(&["-g", "-c", "-o", "module.ko", "user.c"]);
+        let complaint = add(&dir, "module.ko", &release).fails(1);
+        assert!(complaint.contains("a kernel module"), "{complaint}");
+        if has_tool("pahole") {
+            let complaint = add(&dir, "program", &release).fails(1);
+            assert!(complaint.contains("no struct task_struct"), "{complaint}");
+            assert!(complaint.contains("DWARF"), "{complaint}");
+        }
+    }
+    assert!(!dir.has("a"));
+});
+
+cli_test!(byte_order_and_architecture_agree, |dir| {
+    let mut btf = BtfBuilder::big_endian();
+    let int = btf.int("int", 4, 1);
+    btf.structure("task_struct", 4, &[member("pid", int, 0)]);
+    dir.write("5.10.0.btf", btf.finish());
+    let complaint = add(&dir, "5.10.0.btf", &["--arch", "x86_64"]).fails(2);
+    assert!(
+        complaint.contains("the BTF is big-endian, but x86_64 is little-endian"),
+        "{complaint}"
+    );
+    let _ = add(&dir, "5.10.0.btf", &["--arch", "s390x"]).ok();
+    dir.write("5.10.1.btf", kernel().finish());
+    let complaint = add(&dir, "5.10.1.btf", &["--arch", "s390x"]).fails(2);
+    assert!(
+        complaint.contains("the kernel is for x86_64"),
+        "{complaint}"
+    );
+});
+
+cli_test!(pahole_is_quoted, |dir| {
+    if !has_tool("cc") {
+        return;
+    }
+    dir.write("user.c", "int main(void) { return 0; }");
+    let _ = dir
+        .run(Command::new("cc").args(["-g", "-o", "vmlinux-5.10.0", "user.c"]))
+        .ok();
+    let encode = |script: &str| {
+        let pahole = format!("#!/bin/sh\n[ \"$1\" = --version ] && echo v1.99 && exit\n{script}");
+        dir.write("bin/pahole", pahole);
+        let executable = std::fs::Permissions::from_mode(0o755);
+        std::fs::set_permissions(dir.path("bin/pahole"), executable).expect("permissions");
+        let path = format!("{}:/usr/bin:/bin", dir.path("bin").display());
+        let mut command = dir.command();
+        command.args(["add", "vmlinux-5.10.0", "--archive", "a", "--distro", "d"]);
+        dir.run(command.args(["--version", "1"]).env("PATH", path))
+            .fails(1)
+    };
+    let complaint = encode("echo 'die__process: cannot follow alt' >&2");
+    assert!(
+        complaint.contains("pahole v1.99")
+            && complaint.contains("succeeded, but wrote no BTF: die__process: cannot follow alt"),
+        "{complaint}"
+    );
+    let complaint = encode("exit 0");
+    assert!(
+        complaint.contains("wrote no BTF, and said nothing"),
+        "{complaint}"
+    );
+    let complaint = encode("echo broken; exit 3");
+    assert!(complaint.contains("exit status: 3: broken"), "{complaint}");
+    let complaint = encode("echo junk > /dev/stdin");
+    assert!(
+        complaint.contains("what pahole v1.99 made of it"),
+        "{complaint}"
+    );
+});
+
+/// Not what it takes, but far from what it took: the budget's end is seconds away even in an
+/// unoptimised build.
+const LONGEST: Duration = Duration::from_secs(60);
+
+cli_test!(an_image_has_one_budget, |dir| {
+    let zeros = gzip(&vec![0; 8 << 20]);
+    for (name, content) in [
+        ("lz4", [2u8, 0x21, 0x4c, 0x18].repeat(100_000)),
+        ("gzip", zeros.repeat((8 << 20) / zeros.len())),
+        ("bzip2", b"BZh9".repeat(250_000)),
+        ("zstd", [0x28u8, 0xb5, 0x2f, 0xfd].repeat(250_000)),
+        ("btf", {
+            let mut header = vec![0x9f, 0xeb, 1, 0, 24, 0, 0, 0];
+            header.extend([0; 12]);
+            header.extend((4u32 << 20).to_le_bytes());
+            [&b"flat"[..], &header.repeat(200_000)].concat()
+        }),
+    ] {
+        dir.write(name, content);
+        let mut command = Command::new("sh");
+        command.args(["-c", "ulimit -v 2097152; exec \"$0\" \"$@\""]);
+        command.arg(btfhub_tests::cli::binary());
+        command.args([
+            "add",
+            name,
+            "--archive",
+            "a",
+            "--distro",
+            "d",
+            "--version",
+            "1",
+        ]);
+        let started = Instant::now();
+        let complaint = dir.run(command.args(["--release", "5.10.0"])).fails(1);
+        assert!(
+            complaint.contains("no kernel found in the first 512 MiB"),
+            "{name}: {complaint}"
+        );
+        assert!(
+            started.elapsed() < LONGEST,
+            "{name}: {:?}",
+            started.elapsed()
+        );
+    }
+});
