@@ -87,8 +87,7 @@ impl Policy {
 ///    count (see [`Host::detect`]).
 ///
 /// There is no fifth step: what is left undecided is an error, since the BTF
-/// of a similar kernel loads as well and then reads garbage. Nothing is
-/// allocated unless that happens.
+/// of a similar kernel loads as well and then reads garbage.
 ///
 /// # Errors
 /// [`NotFound`](SelectError::NotFound), [`Ambiguous`](SelectError::Ambiguous),
