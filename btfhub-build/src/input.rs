@@ -128,6 +128,10 @@ impl RegularFile {
         let Some(capacity) = usize::try_from(len).ok().filter(|_| len <= limit) else {
             return Err(too_long);
         };
+        if len == 0 {
+            // Among them are the files of /proc, which reading may change.
+            return Ok(Vec::new());
+        }
         let mut bytes = Vec::new();
         bytes
             .try_reserve_exact(capacity)

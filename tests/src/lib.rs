@@ -15,7 +15,6 @@ pub mod generate;
 pub mod git;
 pub mod hostile;
 pub mod hostile_atlas;
-pub mod hostile_bundle;
 pub mod kernels;
 pub mod large;
 pub mod limits;

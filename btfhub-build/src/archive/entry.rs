@@ -169,6 +169,11 @@ impl Entry {
         self.named_by = Some(link.to_owned());
     }
 
+    /// The link that gave the kernel its version, below the archive's root.
+    pub(super) fn named_by(&self) -> Option<&Path> {
+        self.named_by.as_deref()
+    }
+
     pub(super) fn set_release(&mut self, release: String) {
         self.release = release;
     }

@@ -1,11 +1,18 @@
 //! The state that a build demands of its archive.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
-use super::git::{Checkout, Tracked};
+use sha2::{Digest as _, Sha256};
+
+use super::decode::is_lfs_pointer;
+use super::git::{Item, Kind, Mode, ObjectId, Repository, Store, Tree, tree_of};
 use super::{Archive, Digest, Entry, Lock};
 use crate::error::{Error, ErrorKind, count, shell_word};
+use crate::queue;
 
 /// What tells the state of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,20 +39,26 @@ impl fmt::Display for Pin {
     }
 }
 
-/// An archive that was found to be at its pin.
+/// An archive at its pin, and so what each entry of it must be.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     /// How the bundle's provenance names the state.
     pub(crate) line: String,
-    /// What every entry must be, where git did not tell it already.
-    pub(crate) lock: Option<Lock>,
+    proof: Proof,
+}
+
+#[derive(Debug)]
+enum Proof {
+    Lock(Lock),
+    /// The blob that each entry is in the pinned commit or tree, and where Git
+    /// LFS's pointers are read.
+    Git(HashMap<PathBuf, ObjectId>, Mutex<Store>),
 }
 
 impl Pin {
     /// Compares an archive with the pin. `used` are the entries that a build
-    /// takes, `wanted` which kernels it would take. Against a lock file only
-    /// the names are compared; the digests are compared as the entries are
-    /// read ([`check_digest`]).
+    /// takes, `wanted` which kernels it would take. Only names are compared:
+    /// what comes of it tells of each entry what it must be.
     ///
     /// # Errors
     /// When they differ, saying both values.
@@ -55,48 +68,288 @@ impl Pin {
         used: &[Entry],
         wanted: impl Fn(&Entry) -> bool,
     ) -> Result<Pinned, Error> {
-        match self {
+        let (line, root, store) = match self {
             Self::Commit(id) => {
                 let id = full_id(id, "commit")?;
-                let checkout = Checkout::of(archive.root())?;
-                if !checkout.is_whole() {
-                    return Err(Error::new(
-                        ErrorKind::Pin,
-                        format!(
-                            "the archive {} is a folder of another git checkout, so no commit \
-                             of its own says what it is",
-                            archive.root().display()
-                        ),
-                    )
-                    .help(format!("pin its tree instead: {}", checkout.tree()?)));
+                let (repository, store) = repository(archive)?;
+                if !repository.is_whole() {
+                    return Err(not_whole(archive, &repository, &store));
                 }
-                same(archive, "commit", &id, &checkout.head()?)?;
-                unmodified(archive, &checkout, used)?;
-                Ok(Pinned {
-                    line: format!("commit {id}"),
-                    lock: None,
-                })
+                let root = tree_of(&store, id);
+                let other_kind = || is_there(&store, id) && root.is_err();
+                if let Some(head) = repository
+                    .head()
+                    .filter(|head| *head != id && !other_kind())
+                {
+                    return Err(differs(archive, "commit", id, head));
+                }
+                let root = root.map_err(|error| wrong_kind(error, &store, id))?;
+                (format!("commit {id}"), root, store)
             }
             Self::Tree(hash) => {
-                let hash = full_id(hash, "tree")?;
-                let checkout = Checkout::of(archive.root())?;
-                same(archive, "tree", &hash, &checkout.tree()?)?;
-                unmodified(archive, &checkout, used)?;
-                Ok(Pinned {
-                    line: format!("tree {hash}"),
-                    lock: None,
-                })
+                let id = full_id(hash, "tree")?;
+                let (repository, store) = repository(archive)?;
+                let is_commit = store
+                    .read(id)
+                    .is_ok_and(|object| object.kind == Kind::Commit);
+                if is_commit {
+                    let message = format!("{id} is the id of a commit, not of a tree");
+                    return Err(Error::new(ErrorKind::Pin, message)
+                        .help("pin a commit with Builder::pin, `pin = …` or `--pin ID`"));
+                }
+                let head = repository.head_tree(&store).filter(|head| *head != id);
+                if let Some(head) = head {
+                    return Err(differs(archive, "tree", id, head));
+                }
+                (format!("tree {id}"), id, store)
             }
             Self::Lock(path) => {
                 let lock = Lock::read(path).map_err(|error| error.help(renewal(archive, path)))?;
                 locked(archive, path, &lock, used, wanted)?;
-                Ok(Pinned {
+                return Ok(Pinned {
                     line: format!("lock {}", lock.fingerprint()),
-                    lock: Some(lock),
-                })
+                    proof: Proof::Lock(lock),
+                });
             }
+        };
+        let blobs = blobs(archive, &store, root, used)?;
+        Ok(Pinned {
+            line,
+            proof: Proof::Git(blobs, Mutex::new(store)),
+        })
+    }
+
+    /// Reads every entry of an archive that `wanted` accepts and compares it
+    /// with the pin, `jobs` at a time. Says how many bytes they have.
+    ///
+    /// # Errors
+    /// When one differs or can't be read, and when the archive as a whole is
+    /// not at the pin.
+    pub fn verify(
+        &self,
+        archive: &Archive,
+        jobs: NonZeroUsize,
+        wanted: impl Fn(&Entry) -> bool,
+    ) -> Result<u64, Error> {
+        let used = archive.entries().iter().filter(|entry| wanted(entry));
+        let used: Vec<Entry> = used.cloned().collect();
+        let pinned = self.check(archive, &used, wanted)?;
+        let mut len = 0;
+        queue::run(
+            jobs,
+            used.len(),
+            |at| match used.get(at) {
+                None => Ok(0),
+                Some(entry) => {
+                    let bytes = entry.read()?;
+                    pinned.check(entry, &bytes, Digest::of(&bytes))?;
+                    Ok(bytes.len() as u64)
+                }
+            },
+            |_, read: Result<u64, Error>| {
+                len += read?;
+                Ok::<_, Error>(())
+            },
+        )?;
+        Ok(len)
+    }
+}
+
+impl Pinned {
+    /// The blob that an entry is in git: who knows it need not read the file.
+    pub(crate) fn blob(&self, entry: &Entry) -> Option<ObjectId> {
+        match &self.proof {
+            Proof::Lock(_) => None,
+            Proof::Git(blobs, _) => blobs.get(entry.path()).copied(),
         }
     }
+
+    /// Compares the digest of an entry with what it must be, where digests were
+    /// pinned.
+    ///
+    /// # Errors
+    /// When it is another one.
+    pub(crate) fn check_digest(&self, entry: &Entry, found: Digest) -> Result<(), Error> {
+        let Proof::Lock(lock) = &self.proof else {
+            return Ok(());
+        };
+        match lock.digest(entry) {
+            Some(locked) if locked == found => Ok(()),
+            Some(locked) => Err(other(entry, found, "locked", locked)),
+            None => Err(other(entry, found, "locked", "nothing")),
+        }
+    }
+
+    /// Compares the bytes of an entry, and their digest, with what they must be.
+    ///
+    /// # Errors
+    /// When they are others.
+    pub(crate) fn check(&self, entry: &Entry, bytes: &[u8], digest: Digest) -> Result<(), Error> {
+        let Proof::Git(blobs, store) = &self.proof else {
+            return self.check_digest(entry, digest);
+        };
+        let Some(pinned) = blobs.get(entry.path()).copied() else {
+            return Err(other(entry, digest, "pinned", "nothing"));
+        };
+        let Some(found) = pinned.of_blob_like(bytes) else {
+            return Err(other(
+                entry,
+                "crafted to collide with another file",
+                "pinned",
+                pinned,
+            ));
+        };
+        if found == pinned {
+            return Ok(());
+        }
+        let store = store.lock().unwrap_or_else(PoisonError::into_inner);
+        let pointer = store
+            .read(pinned)
+            .ok()
+            .and_then(|blob| Pointer::parse(&blob.bytes));
+        if pointer.as_ref().is_some_and(|pointer| pointer.is_to(bytes)) {
+            return Ok(());
+        }
+        let unix = || pinned.of_blob_like(&without_carriage_returns(bytes));
+        Err(
+            other(entry, found, "pinned", pinned).because(if pointer.is_some() {
+                "not the file that its Git LFS pointer names"
+            } else if is_lfs_pointer(bytes) {
+                "a Git LFS pointer is there instead of the file"
+            } else if unix() == Some(pinned) {
+                "its line endings were converted (core.autocrlf, or `text` in .gitattributes)"
+            } else {
+                "it was modified"
+            }),
+        )
+    }
+}
+
+/// What Git LFS keeps in the place of a file.
+struct Pointer {
+    sha256: ObjectId,
+    size: usize,
+}
+
+impl Pointer {
+    fn parse(blob: &[u8]) -> Option<Self> {
+        const LONGEST: usize = 1024;
+        if blob.len() > LONGEST || !is_lfs_pointer(blob) {
+            return None;
+        }
+        let text = std::str::from_utf8(blob).ok()?;
+        let value = |key| text.lines().find_map(|line| line.strip_prefix(key));
+        let sha256 = ObjectId::from_hex(value("oid sha256:")?)?;
+        let size = value("size ")?.parse().ok()?;
+        Some(Self { sha256, size })
+    }
+
+    fn is_to(&self, bytes: &[u8]) -> bool {
+        self.size == bytes.len() && *self.sha256.as_bytes() == *Sha256::digest(bytes)
+    }
+}
+
+fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
+    let mut unix = bytes.to_vec();
+    let mut rest = bytes.iter().skip(1);
+    unix.retain(|byte| {
+        let next = rest.next();
+        *byte != b'\r' || next != Some(&b'\n')
+    });
+    unix
+}
+
+/// An entry that is another than it must be.
+fn other(entry: &Entry, found: impl fmt::Display, how: &str, must_be: impl fmt::Display) -> Error {
+    let path = entry.path().display();
+    let message = format!("{path} is {found}, and {how} is {must_be}");
+    Error::new(ErrorKind::Pin, message)
+}
+
+fn repository(archive: &Archive) -> Result<(Repository, Store), Error> {
+    let root = archive.root();
+    let repository = Repository::of(root).ok_or_else(|| {
+        let message = format!("the archive {} is in no git checkout", root.display());
+        Error::new(ErrorKind::Pin, message).help(
+            "only a git checkout has a commit; pin a plain folder with a lock file \
+             (`cargo btfhub lock`)",
+        )
+    })?;
+    let store = repository.store()?;
+    Ok((repository, store))
+}
+
+fn is_there(store: &Store, id: ObjectId) -> bool {
+    store.read(id).is_ok()
+}
+
+fn not_whole(archive: &Archive, repository: &Repository, store: &Store) -> Error {
+    let message = format!(
+        "the archive {} is a folder of another git checkout, so no commit of its own says what \
+         it is",
+        archive.root().display()
+    );
+    let error = Error::new(ErrorKind::Pin, message);
+    match repository.head_tree(store) {
+        Some(tree) => error.help(format!("pin its tree instead: {tree}")),
+        None => error.help("pin its tree instead: `git rev-parse HEAD:./` there prints it"),
+    }
+}
+
+/// The blob that each used entry is in the pinned tree.
+fn blobs(
+    archive: &Archive,
+    store: &Store,
+    root: ObjectId,
+    used: &[Entry],
+) -> Result<HashMap<PathBuf, ObjectId>, Error> {
+    let mut tree = Tree::new(root);
+    let mut blobs = HashMap::new();
+    let mut wrong = Vec::new();
+    for entry in used {
+        let item = tree.find(store, entry.path())?;
+        // A link may lead anywhere, and a name must come from the tree, too.
+        match item.filter(|item| item.mode == Mode::File) {
+            Some(item) if is_named(&mut tree, store, entry)? => {
+                blobs.insert(entry.path().to_owned(), item.id);
+            }
+            _ => wrong.push(entry.path().display().to_string()),
+        }
+    }
+    if wrong.is_empty() {
+        return Ok(blobs);
+    }
+    let message = format!(
+        "{} of the {} entries used of the archive {} are not in what was pinned: {}",
+        wrong.len(),
+        used.len(),
+        archive.root().display(),
+        some(wrong.iter())
+    );
+    Err(Error::new(ErrorKind::Pin, message)
+        .help("kernels of your own belong into a second archive, which needs no pin"))
+}
+
+/// Whether the link that gave an entry its version, if any did, is in the tree.
+fn is_named(tree: &mut Tree, store: &Store, entry: &Entry) -> Result<bool, Error> {
+    let Some(link) = entry.named_by() else {
+        return Ok(true);
+    };
+    let Some(Item { mode, id }) = tree.find(store, link)? else {
+        return Ok(false);
+    };
+    // The directory beside it, in the ways that a link may say so.
+    let directory = entry.path().iter().nth(1).and_then(|name| name.to_str());
+    let directory = directory.unwrap_or_default();
+    let targets = [
+        directory.to_owned(),
+        format!("{directory}/"),
+        format!("./{directory}"),
+    ];
+    let mut targets = targets
+        .iter()
+        .map(|target| id.of_blob_like(target.as_bytes()));
+    Ok(mode == Mode::Link && targets.any(|target| target == Some(id)))
 }
 
 /// One line for each archive that tells its state: its pin or, where it has
@@ -119,21 +372,6 @@ pub(crate) fn lines<'a>(
     lines.collect()
 }
 
-/// Compares what an entry is with what it must be.
-pub(crate) fn check_digest(entry: &Entry, found: Digest, lock: &Lock) -> Result<(), Error> {
-    match lock.digest(entry) {
-        Some(locked) if locked == found => Ok(()),
-        locked => Err(Error::new(
-            ErrorKind::Pin,
-            format!(
-                "{} is {found}, and locked is {}",
-                entry.path().display(),
-                locked.map_or("nothing".to_owned(), |locked| locked.to_string())
-            ),
-        )),
-    }
-}
-
 /// What changes with the state of an archive, as far as git knows it.
 #[derive(Debug)]
 pub(crate) struct State {
@@ -146,97 +384,55 @@ pub(crate) struct State {
 
 impl State {
     pub(crate) fn of(archive: &Archive) -> Self {
-        match Checkout::of(archive.root()) {
-            Ok(checkout) => Self {
-                files: checkout.moves_with_head(),
-                is_own: checkout.is_whole(),
+        match Repository::of(archive.root()) {
+            Some(repository) => Self {
+                files: repository.moves_with_head(),
+                is_own: repository.is_whole(),
             },
-            // No git here, or one that refuses: where the log usually is.
-            Err(_) => {
-                let log = archive.root().join(".git/logs/HEAD");
-                Self {
-                    is_own: log.is_file(),
-                    files: log.is_file().then_some(log).into_iter().collect(),
-                }
-            }
+            None => Self {
+                files: Vec::new(),
+                is_own: false,
+            },
         }
     }
 }
 
 /// A name that means one thing for ever: nothing shorter, no branch.
-fn full_id(id: &str, what: &str) -> Result<String, Error> {
-    let full = matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if full {
-        return Ok(id.to_ascii_lowercase());
-    }
-    Err(Error::new(
-        ErrorKind::Config,
-        format!("the pin `{id}` is no full {what} id"),
-    )
-    .help(format!(
-        "a full id has 40 hexadecimal digits; a branch, a tag or a shorter id could mean something \
-         else tomorrow. `git -C ARCHIVE rev-parse {}` prints it",
-        if what == "commit" { "HEAD" } else { "HEAD:./" }
-    )))
-}
-
-fn same(archive: &Archive, what: &str, pinned: &str, found: &str) -> Result<(), Error> {
-    if pinned == found {
-        return Ok(());
-    }
-    let root = archive.root().display();
-    let message = format!("the archive {root} is at {what} {found}, and pinned is {pinned}");
-    let error = Error::new(ErrorKind::Pin, message);
-    Err(if what == "commit" {
-        error.help(format!(
-            "`git -C {} checkout {pinned}` goes there; or pin {found}",
-            shell_word(root)
+fn full_id(id: &str, what: &str) -> Result<ObjectId, Error> {
+    ObjectId::from_hex(id).ok_or_else(|| {
+        let message = format!("the pin `{id}` is no full {what} id");
+        Error::new(ErrorKind::Config, message).help(format!(
+            "a full id has 40 hexadecimal digits; a branch, a tag or a shorter id could mean \
+             something else tomorrow. `git -C ARCHIVE rev-parse {}` prints it",
+            if what == "commit" { "HEAD" } else { "HEAD:./" }
         ))
-    } else {
-        error.help(format!("check out what was pinned, or pin {found}"))
     })
 }
 
-/// Every used file must be in the commit and as the commit has it.
-fn unmodified(archive: &Archive, checkout: &Checkout, used: &[Entry]) -> Result<(), Error> {
-    let Tracked { looked_at, trusted } = checkout.tracked()?;
-    let changed = checkout.changed()?;
-    let unseen: Vec<_> = (used.iter().map(Entry::path))
-        .filter(|path| trusted.contains(*path))
-        .map(|path| path.display().to_string())
-        .collect();
-    if let Some(first) = unseen.first() {
-        let message = format!(
-            "git was told not to look at {} used of the archive {}: {}",
-            count(unseen.len(), "entry", "entries"),
-            archive.root().display(),
-            some(unseen.iter())
-        );
-        return Err(Error::new(ErrorKind::Pin, message).help(format!(
-            "`git -C {} update-index --no-assume-unchanged --no-skip-worktree {}` makes it look",
-            shell_word(archive.root().display()),
-            shell_word(first)
-        )));
+fn differs(archive: &Archive, what: &str, pinned: ObjectId, found: ObjectId) -> Error {
+    let root = archive.root().display();
+    let message = format!("the archive {root} is at {what} {found}, and pinned is {pinned}");
+    Error::new(ErrorKind::Pin, message).help(if what == "commit" {
+        format!(
+            "`git -C {} checkout {pinned}` goes there; or pin {found}",
+            shell_word(root)
+        )
+    } else {
+        format!("check out what was pinned, or pin {found}")
+    })
+}
+
+/// Says how to pin what is no commit.
+fn wrong_kind(error: Error, store: &Store, id: ObjectId) -> Error {
+    match store.read(id).map(|object| object.kind) {
+        Ok(Kind::Tree) => {
+            error.help("pin a tree with Builder::pin_tree, `pin-tree = …` or `--pin tree:ID`")
+        }
+        Ok(Kind::Tag) => error.help(format!(
+            "`git rev-parse {id}^{{commit}}` prints the commit that the tag names"
+        )),
+        _ => error,
     }
-    let wrong: Vec<&Path> = (used.iter().map(Entry::path))
-        .filter(|path| {
-            !looked_at.contains(*path) || path.ancestors().any(|above| changed.contains(above))
-        })
-        .collect();
-    if wrong.is_empty() {
-        return Ok(());
-    }
-    let message = format!(
-        "{} of the {} entries used of the archive {} are not as the pinned commit has them: {}",
-        wrong.len(),
-        used.len(),
-        archive.root().display(),
-        some(wrong.iter().map(|path| path.display().to_string()))
-    );
-    Err(Error::new(ErrorKind::Pin, message).help(
-        "`git checkout -- <file>` restores one; kernels of your own belong into a second archive, \
-         which needs no pin",
-    ))
 }
 
 fn locked(

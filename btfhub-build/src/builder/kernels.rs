@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashSet};
 use btfhub_runtime::Arch;
 
 use super::{Builder, parts};
-use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Lock, Oddity, Pinned};
+use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Oddity, Pinned};
 use crate::atlas::Atlas;
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::shard::Shard;
@@ -45,9 +45,9 @@ pub(super) struct InAtlas {
 }
 
 impl Chosen {
-    /// What the entries of an archive must be.
-    pub(super) fn lock(&self, archive: usize) -> Option<&Lock> {
-        self.archives.get(archive)?.1.as_ref()?.lock.as_ref()
+    /// What the entries of an archive must be, where it is pinned.
+    pub(super) fn pinned(&self, archive: usize) -> Option<&Pinned> {
+        self.archives.get(archive)?.1.as_ref()
     }
 
     /// Leaves only the entries of this part.

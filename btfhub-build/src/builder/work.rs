@@ -8,7 +8,7 @@ use super::generate::{BadEntry, Progress};
 use super::kernels::{Chosen, ChosenEntry, InAtlas};
 use super::parts::Parts;
 use super::{Builder, OnBadEntry};
-use crate::archive::{Digest, check_digest};
+use crate::archive::Digest;
 use crate::atlas::Atlas;
 use crate::btf::Btf;
 use crate::cache::{Atlases, Digests, Keep, Kept, Known, Results};
@@ -52,6 +52,12 @@ enum Came {
     Fresh(Digest, Known),
     /// Its definitions are in an atlas of the cache.
     Kept(InAtlas),
+}
+
+/// Which file an entry is.
+struct Identified {
+    digest: Digest,
+    bytes: Option<Vec<u8>>,
 }
 
 /// What came of all entries so far.
@@ -242,16 +248,13 @@ impl Work<'_> {
 
     /// One entry of an archive.
     fn one(&self, chosen: &ChosenEntry, in_atlases: bool) -> Result<Came, Error> {
-        let ChosenEntry { entry, archive, .. } = chosen;
+        let entry = &chosen.entry;
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
-        let lock = self.chosen.lock(*archive);
-        let locked = |digest| lock.map_or(Ok(()), |lock| check_digest(entry, digest, lock));
-        let mut read = self.digests.of(entry)?;
-        locked(read.digest)?;
-        if let Some(known) = self.results.get(&read.digest) {
-            return Ok(Came::Known(read.digest, known.clone()));
-        }
+        let read = self.identify(chosen)?;
         let digest = read.digest;
+        if let Some(known) = self.results.get(&digest) {
+            return Ok(Came::Known(digest, known.clone()));
+        }
         if let Some(Kept { atlas, kernel }) = self.atlases.find(&digest).filter(|_| in_atlases) {
             return Ok(Came::Kept(InAtlas {
                 atlas,
@@ -259,24 +262,62 @@ impl Work<'_> {
                 digest,
             }));
         }
-        if read.bytes.is_none() {
-            read = self.digests.read(entry)?;
-            locked(read.digest)?;
-        }
-        let compressed = read.bytes.unwrap_or_default();
+        let (digest, compressed) = match read.bytes {
+            Some(bytes) => (digest, bytes),
+            None => self.read(chosen)?,
+        };
         let decoded = entry.decode(&compressed, self.builder.entry_limit)?;
         drop(compressed);
         let btf =
             Btf::from_words(decoded.words, decoded.len).map_err(|error| bad().because(error))?;
         let tailored = (self.tailor.tailor(&btf)).map_err(|error| bad().because(error))?;
-        self.atlases.add(entry.kernel(), read.digest, &btf);
+        self.atlases.add(entry.kernel(), digest, &btf);
         Ok(Came::Fresh(
-            read.digest,
+            digest,
             Known {
                 btf: tailored.btf,
                 outcome: tailored.outcome,
             },
         ))
+    }
+
+    /// The digest of an entry as its pin demands it, with its bytes where they
+    /// had to be read for it.
+    fn identify(&self, chosen: &ChosenEntry) -> Result<Identified, Error> {
+        let pinned = self.chosen.pinned(chosen.archive);
+        let blob = pinned.and_then(|pinned| pinned.blob(&chosen.entry));
+        let known = match blob {
+            // What a blob holds never changes, wherever it lies.
+            Some(blob) => self.digests.of_blob(blob),
+            None => self.digests.of(&chosen.entry)?,
+        };
+        match known {
+            Some(digest) => {
+                pinned.map_or(Ok(()), |pinned| pinned.check_digest(&chosen.entry, digest))?;
+                Ok(Identified {
+                    digest,
+                    bytes: None,
+                })
+            }
+            None => {
+                let (digest, bytes) = self.read(chosen)?;
+                let bytes = Some(bytes);
+                Ok(Identified { digest, bytes })
+            }
+        }
+    }
+
+    /// The bytes of an entry as its pin demands them, and their digest.
+    fn read(&self, chosen: &ChosenEntry) -> Result<(Digest, Vec<u8>), Error> {
+        let entry = &chosen.entry;
+        let (digest, bytes) = self.digests.read(entry)?;
+        if let Some(pinned) = self.chosen.pinned(chosen.archive) {
+            pinned.check(entry, &bytes, digest)?;
+            if let Some(blob) = pinned.blob(entry) {
+                self.digests.put_blob(blob, digest);
+            }
+        }
+        Ok((digest, bytes))
     }
 
     fn threads(&self) -> NonZeroUsize {
@@ -299,11 +340,13 @@ pub(super) fn bad_entries(bad: &[BadEntry], total: usize) -> Error {
     )
 }
 
-/// One error that names every entry that is not the one that was locked.
+/// One error that names every entry that is not the one that was pinned.
 fn not_pinned(bad: &[BadEntry]) -> Error {
-    let message = format!("the archive is not what its lock file says:{}", listed(bad));
-    Error::new(ErrorKind::Pin, message)
-        .help("restore the archive, or renew the lock with `cargo btfhub lock`")
+    let message = format!("the archive is not what was pinned:{}", listed(bad));
+    Error::new(ErrorKind::Pin, message).help(
+        "`git checkout -- FILE` restores a file, `git lfs pull` fetches what pointers stand for; or \
+         renew the pin (`cargo btfhub lock`, for a lock file)",
+    )
 }
 
 fn listed(bad: &[BadEntry]) -> String {

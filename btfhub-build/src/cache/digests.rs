@@ -1,4 +1,5 @@
-//! The digests of files that have not changed since they were last read.
+//! The digests of files that have not changed since they were last read, and of
+//! git's blobs, which never change.
 
 use std::collections::HashMap;
 use std::fs::Metadata;
@@ -8,16 +9,19 @@ use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
 
-use super::file::{self, Reader, put_bytes};
-use crate::archive::{Digest, ENTRY_FILE_LIMIT, Entry};
+use super::file::{self, Reader, put_bytes, put_number};
+use crate::archive::{Digest, ENTRY_FILE_LIMIT, Entry, ObjectId};
 use crate::error::Error;
 
-const HEAD: &[u8] = b"btfhub digests 1\n";
+const HEAD: &[u8] = b"btfhub digests 2\n";
 
 /// A file changed less than this before it was read may change again without
 /// its times telling; its digest is not remembered. The coarsest file systems
 /// count in steps of two seconds.
 const UNSETTLED_SECONDS: i64 = 3;
+
+/// With more blobs than any archive has, only those of this build are kept.
+const MANY_BLOBS: usize = 100_000;
 
 /// What tells that a file is the same. The time of the last status change
 /// cannot be set back by a program, unlike that of the last modification.
@@ -50,15 +54,14 @@ impl Stat {
 #[derive(Debug, Default)]
 pub(crate) struct Digests {
     file: Option<PathBuf>,
-    known: HashMap<Vec<u8>, (Stat, Digest)>,
-    fresh: Mutex<HashMap<Vec<u8>, (Stat, Digest)>>,
+    known: All,
+    fresh: Mutex<All>,
 }
 
-/// A file's digest, with its bytes where they had to be read for it.
-#[derive(Debug)]
-pub(crate) struct Read {
-    pub(crate) digest: Digest,
-    pub(crate) bytes: Option<Vec<u8>>,
+#[derive(Debug, Default)]
+struct All {
+    files: HashMap<Vec<u8>, (Stat, Digest)>,
+    blobs: HashMap<ObjectId, Digest>,
 }
 
 impl Digests {
@@ -75,25 +78,30 @@ impl Digests {
         }
     }
 
-    /// The digest of an entry's file, which is read only if it may have changed.
-    pub(crate) fn of(&self, entry: &Entry) -> Result<Read, Error> {
-        let known = self.known.get(entry.file().as_os_str().as_bytes());
-        if let Some((stat, digest)) = known {
-            let metadata = entry.file().metadata();
-            let metadata = metadata.map_err(|error| entry.unreadable(error.into()))?;
-            if Stat::of(&metadata) == *stat {
-                let digest = *digest;
-                return Ok(Read {
-                    digest,
-                    bytes: None,
-                });
-            }
-        }
-        self.read(entry)
+    /// The digest of a blob, if it is known.
+    pub(crate) fn of_blob(&self, blob: ObjectId) -> Option<Digest> {
+        self.known.blobs.get(&blob).copied()
     }
 
-    /// Reads an entry's file whatever is known of it.
-    pub(crate) fn read(&self, entry: &Entry) -> Result<Read, Error> {
+    /// Remembers the digest of a blob.
+    pub(crate) fn put_blob(&self, blob: ObjectId, digest: Digest) {
+        let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
+        fresh.blobs.insert(blob, digest);
+    }
+
+    /// The digest of an entry's file, if it is known and the file is the same.
+    pub(crate) fn of(&self, entry: &Entry) -> Result<Option<Digest>, Error> {
+        let path = entry.file().as_os_str().as_bytes();
+        let Some((stat, digest)) = self.known.files.get(path) else {
+            return Ok(None);
+        };
+        let metadata = entry.file().metadata();
+        let metadata = metadata.map_err(|error| entry.unreadable(error.into()))?;
+        Ok((Stat::of(&metadata) == *stat).then_some(*digest))
+    }
+
+    /// Reads an entry's file, whatever is known of it.
+    pub(crate) fn read(&self, entry: &Entry) -> Result<(Digest, Vec<u8>), Error> {
         let now = SystemTime::now();
         let file = entry.open()?;
         let stat = Stat::of(&file.metadata);
@@ -103,47 +111,63 @@ impl Digests {
         if stat.settled(now) {
             let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
             let path = entry.file().as_os_str().as_bytes().to_vec();
-            fresh.insert(path, (stat, digest));
+            fresh.files.insert(path, (stat, digest));
         }
-        let bytes = Some(bytes);
-        Ok(Read { digest, bytes })
+        Ok((digest, bytes))
     }
 
     /// Keeps what became known.
     pub(crate) fn save(self) {
-        let fresh = self
-            .fresh
-            .into_inner()
-            .unwrap_or_else(PoisonError::into_inner);
-        let (Some(file), false) = (self.file, fresh.is_empty()) else {
+        let fresh = self.fresh.into_inner();
+        let fresh = fresh.unwrap_or_else(PoisonError::into_inner);
+        let is_empty = fresh.files.is_empty() && fresh.blobs.is_empty();
+        let (Some(file), false) = (self.file, is_empty) else {
             return;
         };
-        let mut all = self.known;
-        all.extend(fresh);
+        let All {
+            mut files,
+            mut blobs,
+        } = self.known;
+        files.extend(fresh.files);
         // Of files that are gone nothing is to be known.
-        all.retain(|path, _| Path::new(std::ffi::OsStr::from_bytes(path)).exists());
+        files.retain(|path, _| Path::new(std::ffi::OsStr::from_bytes(path)).exists());
+        if blobs.len() > MANY_BLOBS {
+            blobs.clear();
+        }
+        blobs.extend(fresh.blobs);
         let mut content = HEAD.to_vec();
-        for (path, (stat, digest)) in all {
+        put_number(&mut content, files.len() as u64);
+        for (path, (stat, digest)) in files {
             put_bytes(&mut content, &path);
             for number in stat.0 {
                 content.extend(number.to_le_bytes());
             }
             content.extend(digest.as_bytes());
         }
+        for (blob, digest) in blobs {
+            put_bytes(&mut content, blob.as_bytes());
+            content.extend(digest.as_bytes());
+        }
         file::write(&file, content);
     }
 }
 
-fn parse(content: &[u8]) -> Option<HashMap<Vec<u8>, (Stat, Digest)>> {
+fn parse(content: &[u8]) -> Option<All> {
     let mut reader = Reader(content.strip_prefix(HEAD)?);
-    let mut known = HashMap::new();
-    while !reader.0.is_empty() {
+    let mut known = All::default();
+    for _ in 0..reader.number()? {
         let path = reader.bytes()?.to_vec();
         let mut stat = [0; 6];
         for number in &mut stat {
             *number = i64::from_le_bytes(reader.array()?);
         }
-        known.insert(path, (Stat(stat), Digest::from_bytes(reader.array()?)));
+        let digest = Digest::from_bytes(reader.array()?);
+        known.files.insert(path, (Stat(stat), digest));
+    }
+    while !reader.0.is_empty() {
+        let blob = ObjectId::from_bytes(reader.bytes()?)?;
+        let digest = Digest::from_bytes(reader.array()?);
+        known.blobs.insert(blob, digest);
     }
     Some(known)
 }

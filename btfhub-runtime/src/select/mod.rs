@@ -87,7 +87,8 @@ impl Policy {
 ///    count (see [`Host::detect`]).
 ///
 /// There is no fifth step: what is left undecided is an error, since the BTF
-/// of a similar kernel loads as well and then reads garbage.
+/// of a similar kernel loads as well and then reads garbage. Nothing is
+/// allocated unless that happens.
 ///
 /// # Errors
 /// [`NotFound`](SelectError::NotFound), [`Ambiguous`](SelectError::Ambiguous),

@@ -2,6 +2,5 @@
 
 mod bundling;
 mod damage;
-mod document;
 mod format;
 mod include_bundle;

@@ -1,0 +1,25 @@
+//! What a git repository says of an archive, read by ourselves.
+//!
+//! ```text
+//! object      ids, and the hash that an object must have
+//! pack        packed objects
+//! store       packed and loose objects, wherever they lie: verified
+//! tree        a path → what a tree holds there
+//! repository  where a checkout keeps all that; HEAD
+//! ```
+//!
+//! No git is run, and none of the repository's configuration, attributes,
+//! index, replacements or grafts is looked at. Everything that comes out of a
+//! [`Store`] hashes to the id that was asked for, so it does not matter who
+//! wrote the files, or which of several was found.
+
+mod object;
+mod pack;
+mod repository;
+mod store;
+mod tree;
+
+pub(crate) use object::ObjectId;
+pub(super) use repository::{Repository, tree_of};
+pub(super) use store::{Kind, Store};
+pub(super) use tree::{Item, Mode, Tree};

@@ -1,0 +1,115 @@
+//! Object ids.
+
+use std::fmt;
+
+use sha1_checked::{Digest as _, Sha1};
+use sha2::{Digest as _, Sha256};
+
+/// The hash that a repository names its objects by.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(in crate::archive) enum Format {
+    Sha1,
+    Sha256,
+}
+
+impl Format {
+    /// How long an id is.
+    pub(super) fn len(self) -> usize {
+        match self {
+            Self::Sha1 => 20,
+            Self::Sha256 => 32,
+        }
+    }
+}
+
+/// The id of an object: the hash of its kind, its length and its bytes.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub(crate) struct ObjectId {
+    format: Format,
+    /// Zeros behind a SHA-1.
+    bytes: [u8; 32],
+}
+
+impl ObjectId {
+    /// The id in these bytes, if they are as many as an id has.
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        let format = match bytes.len() {
+            20 => Format::Sha1,
+            32 => Format::Sha256,
+            _ => return None,
+        };
+        let mut id = Self {
+            format,
+            bytes: [0; 32],
+        };
+        id.bytes.get_mut(..bytes.len())?.copy_from_slice(bytes);
+        Some(id)
+    }
+
+    /// Reads 40 or 64 hexadecimal digits.
+    pub(in crate::archive) fn from_hex(hex: &str) -> Option<Self> {
+        let digits = hex.chars().map(|digit| digit.to_digit(16));
+        let digits: Vec<u32> = digits.collect::<Option<_>>()?;
+        if digits.len() % 2 != 0 {
+            return None;
+        }
+        let bytes = digits.chunks(2).map(|pair| match pair {
+            [high, low] => u8::try_from((high << 4) | low).ok(),
+            _ => None,
+        });
+        Self::from_bytes(&bytes.collect::<Option<Vec<u8>>>()?)
+    }
+
+    /// The id of an object of this kind (`blob`, `tree`, …) with these bytes.
+    ///
+    /// `None` where the bytes carry a collision attack on SHA-1: there are
+    /// others then with the same id.
+    pub(in crate::archive) fn of(format: Format, kind: &str, bytes: &[u8]) -> Option<Self> {
+        let head = format!("{kind} {}\0", bytes.len());
+        match format {
+            Format::Sha1 => {
+                let mut hasher = Sha1::new();
+                hasher.update(&head);
+                hasher.update(bytes);
+                let hashed = hasher.try_finalize();
+                if hashed.has_collision() {
+                    return None;
+                }
+                Self::from_bytes(hashed.hash())
+            }
+            Format::Sha256 => {
+                let hasher = Sha256::new().chain_update(&head).chain_update(bytes);
+                Self::from_bytes(&hasher.finalize())
+            }
+        }
+    }
+
+    /// As [`of`](Self::of), of a blob, in the format of this id.
+    pub(in crate::archive) fn of_blob_like(self, bytes: &[u8]) -> Option<Self> {
+        Self::of(self.format, "blob", bytes)
+    }
+
+    pub(in crate::archive) fn format(self) -> Format {
+        self.format
+    }
+
+    /// Its bytes.
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.format.len()).unwrap_or_default()
+    }
+}
+
+impl fmt::Display for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for byte in self.as_bytes() {
+            write!(f, "{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Debug for ObjectId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ObjectId({self})")
+    }
+}

@@ -1,0 +1,228 @@
+//! Where a repository keeps its objects.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+
+use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
+
+use super::object::ObjectId;
+use super::pack::Pack;
+use crate::error::{Error, ErrorKind};
+use crate::input::{self, ReadError};
+
+/// The largest object that is read: a folder of 200,000 files.
+pub(super) const LARGEST_OBJECT: usize = 16 << 20;
+
+/// How many other places for objects are looked at.
+const MOST_ALTERNATES: usize = 64;
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::archive) enum Kind {
+    Commit,
+    Tree,
+    Blob,
+    Tag,
+}
+
+impl Kind {
+    pub(in crate::archive) fn name(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Tree => "tree",
+            Self::Blob => "blob",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+/// An object as it was found.
+#[derive(Debug)]
+pub(in crate::archive) struct Object {
+    pub(in crate::archive) kind: Kind,
+    pub(in crate::archive) bytes: Vec<u8>,
+}
+
+/// Why one place does not give an object.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    Damaged,
+    TooLarge,
+    Read(ReadError),
+}
+
+impl From<ReadError> for Flaw {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<io::Error> for Flaw {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // A pack that was cut off.
+            io::ErrorKind::UnexpectedEof => Self::Damaged,
+            _ => Self::Read(error.into()),
+        }
+    }
+}
+
+/// The objects of a repository.
+#[derive(Debug)]
+pub(in crate::archive) struct Store {
+    directories: Vec<PathBuf>,
+    packs: Vec<(PathBuf, Pack)>,
+}
+
+impl Store {
+    /// Those in a directory `objects`, and in the alternates that it names.
+    ///
+    /// # Errors
+    /// When this machine can't read them.
+    pub(super) fn open(objects: PathBuf) -> Result<Self, Error> {
+        let mut store = Self {
+            directories: vec![objects],
+            packs: Vec::new(),
+        };
+        let mut at = 0;
+        while let Some(directory) = store.directories.get(at).cloned() {
+            for alternate in alternates(&directory) {
+                if store.directories.len() <= MOST_ALTERNATES
+                    && !store.directories.contains(&alternate)
+                {
+                    store.directories.push(alternate);
+                }
+            }
+            store.add_packs(&directory.join("pack"))?;
+            at += 1;
+        }
+        Ok(store)
+    }
+
+    fn add_packs(&mut self, directory: &Path) -> Result<(), Error> {
+        let listing = match fs::read_dir(directory) {
+            Ok(listing) => listing,
+            Err(error) if is_absent(&error) => return Ok(()),
+            Err(error) => return Err(unreadable(directory, error.into())),
+        };
+        let mut indices = Vec::new();
+        for file in listing {
+            let path = file.map_err(|error| unreadable(directory, error.into()))?;
+            let path = path.path();
+            if path.extension().is_some_and(|suffix| suffix == "idx") {
+                indices.push(path);
+            }
+        }
+        // The same in the same order, whatever the file system.
+        indices.sort();
+        for path in indices {
+            match Pack::open(&path) {
+                Ok(Some(pack)) => self.packs.push((path, pack)),
+                Err(Flaw::Read(error)) if is_fault(&error) => {
+                    return Err(unreadable(&path, error));
+                }
+                Ok(None) | Err(_) => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// The object of this id: what is returned hashes to it.
+    ///
+    /// # Errors
+    /// When no place has it, or what is there in its name is something else.
+    pub(in crate::archive) fn read(&self, id: ObjectId) -> Result<Object, Error> {
+        let mut false_one = None;
+        let hex = id.to_string();
+        let (first, rest) = hex.split_at(2);
+        let loose = (self.directories.iter()).map(|directory| {
+            let path = directory.join(first).join(rest);
+            let object = read_loose(&path);
+            (path, object)
+        });
+        let packed = (self.packs.iter()).map(|(path, pack)| (path.clone(), pack.read(id)));
+        for (path, object) in packed.chain(loose) {
+            match object {
+                Ok(None) => {}
+                Ok(Some(object))
+                    if ObjectId::of(id.format(), object.kind.name(), &object.bytes) == Some(id) =>
+                {
+                    return Ok(object);
+                }
+                Err(Flaw::Read(error)) if is_fault(&error) => {
+                    return Err(unreadable(&path, error));
+                }
+                Ok(Some(_)) | Err(_) => false_one = Some(path),
+            }
+        }
+        Err(match false_one {
+            Some(path) => Error::new(
+                ErrorKind::Pin,
+                format!(
+                    "{} holds something else as git's object {id}",
+                    path.display()
+                ),
+            )
+            .help("the repository is damaged, or somebody forged the object; clone it anew"),
+            None => Error::new(ErrorKind::Pin, format!("the repository has no object {id}")).help(
+                "a build fetches nothing; `git fetch` gets a commit that is not there yet, and \
+                 `git checkout HEAD` what a partial clone lacks",
+            ),
+        })
+    }
+}
+
+/// The machine's fault, or a file that changes under us; nothing that the
+/// repository holds.
+fn is_fault(error: &ReadError) -> bool {
+    !error.is_of_the_file() && !error.io().is_some_and(is_absent)
+}
+
+fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+pub(super) fn unreadable(path: &Path, error: ReadError) -> Error {
+    Error::new(ErrorKind::Io, format!("cannot read {}", path.display())).because(error)
+}
+
+/// `<kind> <length>\0<bytes>`, compressed.
+fn read_loose(path: &Path) -> Result<Option<Object>, Flaw> {
+    let compressed = match input::read(path, LARGEST_OBJECT as u64) {
+        Err(error) if error.io().is_some_and(is_absent) => return Ok(None),
+        compressed => compressed?,
+    };
+    let mut bytes = decompress_to_vec_zlib_with_limit(&compressed, LARGEST_OBJECT)
+        .map_err(|_| Flaw::Damaged)?;
+    let head = (bytes.iter().position(|byte| *byte == 0)).ok_or(Flaw::Damaged)?;
+    let kinds = [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag];
+    // The length is part of what is hashed; ours is the real one.
+    let kind = kinds.into_iter().find(|kind| {
+        bytes
+            .strip_prefix(kind.name().as_bytes())
+            .and_then(<[u8]>::first)
+            == Some(&b' ')
+    });
+    bytes.drain(..=head);
+    Ok(Some(Object {
+        kind: kind.ok_or(Flaw::Damaged)?,
+        bytes,
+    }))
+}
+
+/// The directories that `info/alternates` names. One that can't be read names
+/// none: an object that is then missed is missed aloud.
+fn alternates(objects: &Path) -> Vec<PathBuf> {
+    const LONGEST: u64 = 64 << 10;
+    let text = input::read_to_string(&objects.join("info/alternates"), LONGEST);
+    let text = text.unwrap_or_default();
+    let lines = text
+        .lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'));
+    // Relative to the directory that names them.
+    lines.map(|line| objects.join(line)).collect()
+}
