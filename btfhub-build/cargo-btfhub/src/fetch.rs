@@ -1,14 +1,16 @@
 //! `fetch`: the needed part of an archive at one commit, through git's partial clone and
 //! sparse checkout.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
+use std::num::NonZeroUsize;
 use std::path::Path;
 
-use btfhub_build::archive::Entry;
+use btfhub_build::archive::{Archive, Entry, Pin, PinnedFile};
 use serde::Serialize;
 
 use crate::args;
+use crate::build::failure;
 use crate::failure::{Context, Exit, Failure};
 use crate::git::Git;
 use crate::kernels::Wanted;
@@ -16,10 +18,6 @@ use crate::output::{Output, count};
 
 /// Files asked for at once: what an interruption loses at most.
 const FILES_PER_REQUEST: usize = 64;
-/// Marks a repository as one that `fetch` may change.
-const MADE_HERE: &str = "btfhub.fetch";
-/// Marks one whose files are being written.
-const UNFINISHED: &str = "btfhub.unfinished";
 
 #[derive(Serialize)]
 struct Fetched {
@@ -32,18 +30,11 @@ struct Fetched {
     requested: usize,
 }
 
-/// A file or link of the commit that is wanted here.
-struct Blob {
-    object: String,
-    path: String,
-    is_link: bool,
-}
-
 pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     let pin = commit_id(&args.pin)?;
     let wanted = Wanted::new(&args.filter)?;
     let (is_new, is_new_directory) = (!args.out.join(".git").exists(), !args.out.exists());
-    let git = open(&args.out, &args.url, output)?;
+    let git = open(&args.out, &pin, &args.url, output)?;
     if let Err(failure) = fetch_commit(&git, &pin, &args.url, output) {
         // Nothing was got that the next call could go on with.
         if is_new {
@@ -54,8 +45,9 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
         }
         return Err(failure);
     }
-    let tree = git.run(&["ls-tree", "-r", "-z", "--full-tree", &pin])?;
-    let (blobs, others) = choose(&tree, &wanted);
+    let pinned = Pin::Commit(pin.clone());
+    let files = pinned.files(&args.out).map_err(failure)?;
+    let (blobs, others) = choose(files, &wanted);
     let kernels = blobs.iter().filter(|blob| !blob.is_link).count();
     if kernels == 0 {
         return Err(Failure::new(format!(
@@ -66,7 +58,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     }
     let requested = fetch_blobs(&git, &pin, &blobs, output)?;
     check_out(&git, &pin, &blobs, others)?;
-    let bytes = verify(&git, &pin, &args.out, &blobs)?;
+    let bytes = verify(&pinned, &args.out, &blobs, &wanted)?;
     let fetched = Fetched {
         schema: "btfhub.fetch/1",
         pin,
@@ -101,14 +93,10 @@ fn commit_id(pin: &str) -> Result<String, Failure> {
 }
 
 /// The repository at `out`, made or gone on with.
-fn open(out: &Path, url: &str, output: Output) -> Result<Git, Failure> {
-    let git = Git::new(out);
-    if !out.join(".git").exists() {
-        let in_use = std::fs::read_dir(out).is_ok_and(|mut files| files.next().is_some());
-        if in_use {
-            return Err(not_ours(out));
-        }
-        std::fs::create_dir_all(out).context(|| format!("cannot make {}", out.display()))?;
+fn open(out: &Path, pin: &str, url: &str, output: Output) -> Result<Git, Failure> {
+    let git = Git::new(out, pin);
+    if !git.is_ours() {
+        return Err(not_ours(out));
     }
     git.settle(|| {
         output.note(&format!(
@@ -116,29 +104,7 @@ fn open(out: &Path, url: &str, output: Output) -> Result<Git, Failure> {
             out.display()
         ));
     });
-    // Also what makes a repository whole whose making was interrupted.
-    git.run(&["init", "--quiet"])?;
-    if !git.succeeds(&["config", "--get", MADE_HERE])? {
-        let is_used = git.succeeds(&["rev-parse", "--verify", "--quiet", "HEAD"])?
-            || git.succeeds(&["config", "--get-regexp", "^remote[.]"])?;
-        if is_used {
-            return Err(not_ours(out));
-        }
-        git.run(&["config", MADE_HERE, "true"])?;
-    }
-    for (name, value) in [
-        ("remote.origin.url", url),
-        // What a lazy fetch needs, should one be wanted later.
-        ("remote.origin.promisor", "true"),
-        ("remote.origin.partialclonefilter", "blob:none"),
-        // The archive's files are compressed already; line endings are nobody's business here.
-        ("core.autocrlf", "false"),
-        // A connection that stands still for a minute ends, and the next call goes on.
-        ("http.lowSpeedLimit", "1000"),
-        ("http.lowSpeedTime", "60"),
-    ] {
-        git.run(&["config", name, value])?;
-    }
+    git.renew(url)?;
     Ok(git)
 }
 
@@ -193,32 +159,23 @@ fn fetch_commit(git: &Git, pin: &str, url: &str, output: Output) -> Result<(), F
 /// The wanted files of the commit, and whether there are others.
 ///
 /// Links are codename directories (`ubuntu/bionic` → `18.04`) and cost nothing.
-fn choose(tree: &[u8], wanted: &Wanted) -> (Vec<Blob>, bool) {
-    let mut others = false;
-    let blobs = (tree.split(|&byte| byte == 0))
-        .filter_map(|record| {
-            // "<mode> blob <object>\t<path>"
-            let record = std::str::from_utf8(record).ok()?;
-            let (head, path) = record.split_once('\t')?;
-            let mut head = head.split(' ');
-            let (mode, kind, object) = (head.next()?, head.next()?, head.next()?);
-            let is_link = mode == "120000";
-            let is_wanted = kind == "blob"
-                && (is_link
-                    || Entry::at("", path).is_some_and(|entry| wanted.takes(&entry.kernel())));
-            others |= !is_wanted;
-            is_wanted.then(|| Blob {
-                object: object.to_owned(),
-                path: path.to_owned(),
-                is_link,
-            })
-        })
-        .collect();
-    (blobs, others)
+fn choose(files: Vec<PinnedFile>, wanted: &Wanted) -> (Vec<PinnedFile>, bool) {
+    let all = files.len();
+    let is_wanted = |file: &PinnedFile| {
+        file.is_link || Entry::at("", &file.path).is_some_and(|entry| wanted.takes(&entry.kernel()))
+    };
+    let chosen: Vec<PinnedFile> = files.into_iter().filter(is_wanted).collect();
+    let others = chosen.len() < all;
+    (chosen, others)
 }
 
 /// Fetches the wanted blobs that are not here yet, a few at a time, and says how many.
-fn fetch_blobs(git: &Git, pin: &str, blobs: &[Blob], output: Output) -> Result<usize, Failure> {
+fn fetch_blobs(
+    git: &Git,
+    pin: &str,
+    blobs: &[PinnedFile],
+    output: Output,
+) -> Result<usize, Failure> {
     let listed = git.run(&["rev-list", "--objects", "--missing=print", "--no-walk", pin])?;
     let missing: BTreeSet<&str> = (listed.split(|&byte| byte == b'\n'))
         .filter_map(|line| std::str::from_utf8(line).ok()?.strip_prefix('?'))
@@ -256,15 +213,15 @@ fn fetch_blobs(git: &Git, pin: &str, blobs: &[Blob], output: Output) -> Result<u
     Ok(needed.len())
 }
 
-fn check_out(git: &Git, pin: &str, blobs: &[Blob], others: bool) -> Result<(), Failure> {
+fn check_out(git: &Git, pin: &str, blobs: &[PinnedFile], others: bool) -> Result<(), Failure> {
     // What a run that was killed had written may be half a file, and is none that git knows.
-    let is_unfinished = git.succeeds(&["config", "--get", UNFINISHED])?;
-    git.run(&["config", UNFINISHED, "true"])?;
+    let is_unfinished = git.is_unfinished();
+    git.set_unfinished(true)?;
     if others {
         // Whole directories by one pattern each would be shorter, but would bring in
         // what the next state of the directory adds.
         let patterns = blobs.iter().fold(String::new(), |mut patterns, blob| {
-            let _ = writeln!(patterns, "/{}", escape(&blob.path));
+            let _ = writeln!(patterns, "/{}", escape(&blob.path.to_string_lossy()));
             patterns
         });
         git.run_with_input(
@@ -279,8 +236,7 @@ fn check_out(git: &Git, pin: &str, blobs: &[Blob], others: bool) -> Result<(), F
     // `checkout` takes a deleted file for the user's wish.
     let deleted = git.run(&["ls-files", "--deleted", "-z"])?;
     git.run_with_input(&["checkout-index", "-z", "--stdin"], &deleted)?;
-    git.run(&["config", "--unset", UNFINISHED])?;
-    Ok(())
+    git.set_unfinished(false)
 }
 
 /// Takes the meaning of gitignore's special characters from a path.
@@ -295,33 +251,18 @@ fn escape(path: &str) -> String {
     escaped
 }
 
-/// Checks that the checkout is at the pin and holds each wanted file unmodified; returns
-/// their bytes.
-fn verify(git: &Git, pin: &str, out: &Path, blobs: &[Blob]) -> Result<u64, Failure> {
-    let head = git.run(&["rev-parse", "--verify", "HEAD"])?;
-    let head = String::from_utf8_lossy(&head);
-    if head.trim() != pin {
-        return Err(Failure::new(format!(
-            "{} is at {}, not at {pin}",
-            out.display(),
-            head.trim()
-        )));
+/// Checks that the checkout holds each wanted file, and that its bytes are those of the pin;
+/// says how many they are.
+fn verify(pin: &Pin, out: &Path, blobs: &[PinnedFile], wanted: &Wanted) -> Result<u64, Failure> {
+    let archive = Archive::scan(out).map_err(failure)?;
+    let there: BTreeSet<&Path> = archive.entries().iter().map(Entry::path).collect();
+    let missing = (blobs.iter()).find(|blob| !blob.is_link && !there.contains(&*blob.path));
+    if let Some(missing) = missing {
+        let file = out.join(&missing.path);
+        return Err(Failure::new(format!("{} is missing", file.display())));
     }
-    let changed = git.run(&["status", "--porcelain", "--untracked-files=no"])?;
-    if let Some(first) = String::from_utf8_lossy(&changed).lines().next() {
-        return Err(Failure::new(format!(
-            "{}: files differ from the commit, first: {first}; delete them and call again",
-            out.display()
-        )));
-    }
-    let mut sizes = BTreeMap::new();
-    for blob in blobs.iter().filter(|blob| !blob.is_link) {
-        let file = out.join(&blob.path);
-        let metadata = std::fs::symlink_metadata(&file)
-            .context(|| format!("{} is missing", file.display()))?;
-        sizes.insert(&blob.path, metadata.len());
-    }
-    Ok(sizes.values().sum())
+    let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
+    (pin.verify(&archive, jobs, |entry| wanted.takes(&entry.kernel()))).map_err(failure)
 }
 
 #[cfg(test)]

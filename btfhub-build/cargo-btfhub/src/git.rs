@@ -1,16 +1,29 @@
-//! The git binary, kept away from the caller's repository and from prompts.
+//! The git binary, kept away from prompts, from the caller's repository, and from whatever
+//! somebody else left in ours.
+//!
+//! git believes a repository: its configuration and hooks say what to run. A directory that
+//! `fetch` made may have been in a cache or an image since, where others can write. So before
+//! git is called, everything in `.git` but objects, references and index goes, and the
+//! configuration is written anew; and what git says of objects and files is not believed but
+//! hashed ([`Pin::files`](btfhub_build::archive::Pin::files),
+//! [`Pin::verify`](btfhub_build::archive::Pin::verify)).
 
 use std::ffi::OsStr;
-use std::io::Write;
+use std::fs;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
+use btfhub_build::input;
+
 use crate::failure::{Context, Failure};
+use crate::files;
 
 /// Variables that would point git at another repository than the one asked for
 /// (`git rev-parse --local-env-vars`).
-const REPOSITORY_VARIABLES: [&str; 13] = [
+const REPOSITORY_VARIABLES: [&str; 14] = [
+    "GIT_ATTR_SOURCE",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
     "GIT_COMMON_DIR",
     "GIT_CONFIG",
@@ -26,6 +39,41 @@ const REPOSITORY_VARIABLES: [&str; 13] = [
     "GIT_WORK_TREE",
 ];
 
+/// What no call may do, whoever configured it: run a hook or a monitor of files, go into
+/// submodules, repack in the background; nor believe an index of objects beside the packs'
+/// own.
+const SETTINGS: [&str; 10] = [
+    "core.hooksPath=/dev/null",
+    "core.fsmonitor=false",
+    "core.untrackedCache=false",
+    "core.commitGraph=false",
+    "core.multiPackIndex=false",
+    "core.alternateRefsCommand=",
+    "submodule.recurse=false",
+    "fetch.recurseSubmodules=false",
+    "gc.auto=0",
+    "maintenance.auto=false",
+];
+
+/// What is kept of a repository that was made earlier.
+const KEPT: [&str; 9] = [
+    "HEAD",
+    "config",
+    "index",
+    "logs",
+    "objects",
+    "packed-refs",
+    "refs",
+    "shallow",
+    UNFINISHED,
+];
+
+/// Marks a repository as one that `fetch` may change: what git writes for `btfhub.fetch`.
+const MADE_HERE: &str = "[btfhub]\n\tfetch = true\n";
+
+/// A file that is there while the work tree is being written.
+const UNFINISHED: &str = "btfhub-unfinished";
+
 /// Lines shown of what git says; it names every file.
 const SHOWN: usize = 8;
 
@@ -33,28 +81,103 @@ const SHOWN: usize = 8;
 #[derive(Debug)]
 pub(crate) struct Git {
     directory: PathBuf,
+    is_sha256: bool,
+    /// The id of the tree that holds nothing.
+    empty_tree: &'static str,
 }
 
 impl Git {
-    pub(crate) fn new(directory: &Path) -> Self {
+    /// The repository in a directory, in which `pin` is the id of a commit.
+    pub(crate) fn new(directory: &Path, pin: &str) -> Self {
+        let is_sha256 = pin.len() == 64;
         Self {
             directory: directory.to_owned(),
+            is_sha256,
+            empty_tree: if is_sha256 {
+                "6ef19b41225c5369f1c104d45d8d85efa9b057b53b14b4b9b939dd74decc5321"
+            } else {
+                "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+            },
         }
     }
 
     fn command<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Command {
         let mut command = Command::new("git");
-        command.arg("-C").arg(&self.directory).args(arguments);
+        command.arg("-C").arg(&self.directory);
+        for setting in SETTINGS {
+            command.args(["-c", setting]);
+        }
+        command.args(arguments);
         for variable in REPOSITORY_VARIABLES {
             command.env_remove(variable);
         }
-        // A repository that is not whole must not send git to one above it.
-        let absolute = std::fs::canonicalize(&self.directory);
-        if let Some(above) = absolute.ok().as_deref().and_then(Path::parent) {
-            command.env("GIT_CEILING_DIRECTORIES", above);
-        }
+        // This repository and work tree, whatever its configuration says and whatever is above
+        // it; and no attributes, which would have files converted or filtered.
+        command.env("GIT_DIR", ".git").env("GIT_WORK_TREE", ".");
+        command.env("GIT_ATTR_SOURCE", self.empty_tree);
+        command.env("GIT_NO_REPLACE_OBJECTS", "1");
         command.env("GIT_TERMINAL_PROMPT", "0").env("LC_ALL", "C");
         command
+    }
+
+    /// Makes the repository, or makes one that was made earlier fit to be used: nothing in it
+    /// but objects, references and index is what it was.
+    pub(crate) fn renew(&self, url: &str) -> Result<(), Failure> {
+        let git = self.directory.join(".git");
+        fs::create_dir_all(&git).context(|| format!("cannot make {}", git.display()))?;
+        // First, because a repository without it is taken for somebody else's.
+        let cannot = || format!("cannot clean {}", git.display());
+        let (config, text) = (git.join("config"), configuration(url, self.is_sha256)?);
+        if config.is_symlink() {
+            remove(&config).context(cannot)?;
+        }
+        files::write(&config, text.as_bytes())?;
+        for item in fs::read_dir(&git).context(cannot)? {
+            let item = item.context(cannot)?;
+            let kept = KEPT.iter().any(|kept| item.file_name() == *kept);
+            let is_link = item.file_type().context(cannot)?.is_symlink();
+            if !kept || is_link {
+                remove(&item.path()).context(cannot)?;
+            }
+        }
+        // Other places for objects, and what is said of objects.
+        for item in ["objects/info", "refs/replace"] {
+            remove(&git.join(item)).context(cannot)?;
+        }
+        for directory in ["objects", "refs"] {
+            fs::create_dir_all(git.join(directory)).context(cannot)?;
+        }
+        let head = git.join("HEAD");
+        if !head.is_file() {
+            files::write(&head, b"ref: refs/heads/main\n")?;
+        }
+        Ok(())
+    }
+
+    /// Whether `fetch` may change what is here: it made it, or nothing is there.
+    pub(crate) fn is_ours(&self) -> bool {
+        let git = self.directory.join(".git");
+        let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
+        if !git.exists() && !git.is_symlink() {
+            return is_empty(&self.directory);
+        }
+        let config = input::read_to_string(&git.join("config"), input::FILE_LIMIT);
+        is_directory(&git)
+            && (is_empty(&git) || config.is_ok_and(|config| config.contains(MADE_HERE)))
+    }
+
+    /// Whether a run ended while it wrote the work tree: what is there may be half a file.
+    pub(crate) fn is_unfinished(&self) -> bool {
+        self.directory.join(".git").join(UNFINISHED).exists()
+    }
+
+    /// Says whether the work tree is being written.
+    pub(crate) fn set_unfinished(&self, is_unfinished: bool) -> Result<(), Failure> {
+        let mark = self.directory.join(".git").join(UNFINISHED);
+        if is_unfinished {
+            return files::write(&mark, b"");
+        }
+        remove(&mark).context(|| format!("cannot remove {}", mark.display()))
     }
 
     /// Gets the repository ready after a run that was killed: waits for a git that outlived
@@ -83,25 +206,25 @@ impl Git {
             is_busy = self.is_busy().unwrap_or(false);
         }
         for lock in LOCKS {
-            let _ = std::fs::remove_file(repository.join(lock));
+            let _ = fs::remove_file(repository.join(lock));
         }
-        let packs = std::fs::read_dir(repository.join("objects/pack"));
+        let packs = fs::read_dir(repository.join("objects/pack"));
         for pack in packs.into_iter().flatten().flatten() {
             if pack.file_name().as_encoded_bytes().starts_with(b"tmp_") {
-                let _ = std::fs::remove_file(pack.path());
+                let _ = fs::remove_file(pack.path());
             }
         }
     }
 
     /// Whether some git stands in this directory; `None` where there is no /proc to tell.
     fn is_busy(&self) -> Option<bool> {
-        let here = std::fs::canonicalize(&self.directory).ok()?;
-        let processes = std::fs::read_dir("/proc").ok()?;
+        let here = fs::canonicalize(&self.directory).ok()?;
+        let processes = fs::read_dir("/proc").ok()?;
         Some(processes.flatten().any(|process| {
             let process = process.path();
-            let name = std::fs::read_to_string(process.join("comm")).unwrap_or_default();
+            let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
             name.starts_with("git")
-                && std::fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&here))
+                && fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&here))
         }))
     }
 
@@ -165,5 +288,44 @@ impl Git {
             failure.chain.push(format!("({more} more lines)"));
         }
         Err(failure)
+    }
+}
+
+/// The whole configuration of a repository.
+fn configuration(url: &str, is_sha256: bool) -> Result<String, Failure> {
+    if url.chars().any(char::is_control) {
+        return Err(Failure::usage("--url: holds control characters"));
+    }
+    let url = url.replace('\\', "\\\\").replace('"', "\\\"");
+    let (version, extensions) = if is_sha256 {
+        (1, "[extensions]\n\tobjectFormat = sha256\n")
+    } else {
+        (0, "")
+    };
+    // The archive's files are compressed already; line endings are nobody's business here.
+    // A connection that stands still for a minute ends, and the next call goes on.
+    Ok(format!(
+        "[core]\n\trepositoryFormatVersion = {version}\n\tbare = false\n\tfileMode = false\n\
+         \tlogAllRefUpdates = true\n\tautocrlf = false\n{extensions}\
+         [remote \"origin\"]\n\turl = \"{url}\"\n\tpromisor = true\n\
+         \tpartialCloneFilter = blob:none\n\
+         [http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 60\n{MADE_HERE}"
+    ))
+}
+
+fn is_empty(directory: &Path) -> bool {
+    fs::read_dir(directory).map_or(true, |mut listing| listing.next().is_none())
+}
+
+/// Removes a file, a link or a directory, if it is there.
+fn remove(path: &Path) -> io::Result<()> {
+    let removed = match path.symlink_metadata() {
+        Ok(found) if found.is_dir() => fs::remove_dir_all(path),
+        Ok(_) => fs::remove_file(path),
+        Err(error) => Err(error),
+    };
+    match removed {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        removed => removed,
     }
 }

@@ -31,6 +31,6 @@ pub use entry::{ENTRY_FILE_LIMIT, Entry};
 pub use filter::{Filter, FilterError};
 pub(crate) use git::ObjectId;
 pub use lock::Lock;
-pub use pin::Pin;
+pub use pin::{Pin, PinnedFile};
 pub(crate) use pin::{Pinned, State, lines};
 pub use scan::Archive;

@@ -39,6 +39,21 @@ impl fmt::Display for Pin {
     }
 }
 
+/// How deep entries lie: `<distro>/<version>/<arch>/<release>.btf.tar.xz`.
+const DEEPEST_FILE: usize = 4;
+
+/// A file or a link of a pinned commit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct PinnedFile {
+    /// Where, below the archive's root.
+    pub path: PathBuf,
+    /// The id of its blob.
+    pub object: String,
+    /// Whether it is a link.
+    pub is_link: bool,
+}
+
 /// An archive at its pin, and so what each entry of it must be.
 #[derive(Debug)]
 pub(crate) struct Pinned {
@@ -71,7 +86,7 @@ impl Pin {
         let (line, root, store) = match self {
             Self::Commit(id) => {
                 let id = full_id(id, "commit")?;
-                let (repository, store) = repository(archive)?;
+                let (repository, store) = repository(archive.root())?;
                 if !repository.is_whole() {
                     return Err(not_whole(archive, &repository, &store));
                 }
@@ -88,7 +103,7 @@ impl Pin {
             }
             Self::Tree(hash) => {
                 let id = full_id(hash, "tree")?;
-                let (repository, store) = repository(archive)?;
+                let (repository, store) = repository(archive.root())?;
                 let is_commit = store
                     .read(id)
                     .is_ok_and(|object| object.kind == Kind::Commit);
@@ -117,6 +132,35 @@ impl Pin {
             line,
             proof: Proof::Git(blobs, Mutex::new(store)),
         })
+    }
+
+    /// The files and links that the pinned commit or tree has where an archive
+    /// may have entries, whatever the checkout at `root` holds of them.
+    ///
+    /// # Errors
+    /// When the repository lacks an object or holds something else in its name,
+    /// and for a lock file.
+    pub fn files(&self, root: impl AsRef<Path>) -> Result<Vec<PinnedFile>, Error> {
+        let (_, store) = repository(root.as_ref())?;
+        let tree = match self {
+            Self::Commit(id) => tree_of(&store, full_id(id, "commit")?)?,
+            Self::Tree(hash) => full_id(hash, "tree")?,
+            Self::Lock(_) => {
+                let message = "a lock file is of no repository";
+                return Err(Error::new(ErrorKind::Config, message));
+            }
+        };
+        let files = Tree::new(tree).files(&store, DEEPEST_FILE)?;
+        let files = files.into_iter().filter_map(|(path, item)| {
+            let is_link = item.mode == Mode::Link;
+            let object = item.id.to_string();
+            (is_link || item.mode == Mode::File).then_some(PinnedFile {
+                path,
+                object,
+                is_link,
+            })
+        });
+        Ok(files.collect())
     }
 
     /// Reads every entry of an archive that `wanted` accepts and compares it
@@ -266,8 +310,7 @@ fn other(entry: &Entry, found: impl fmt::Display, how: &str, must_be: impl fmt::
     Error::new(ErrorKind::Pin, message)
 }
 
-fn repository(archive: &Archive) -> Result<(Repository, Store), Error> {
-    let root = archive.root();
+fn repository(root: &Path) -> Result<(Repository, Store), Error> {
     let repository = Repository::of(root).ok_or_else(|| {
         let message = format!("the archive {} is in no git checkout", root.display());
         Error::new(ErrorKind::Pin, message).help(

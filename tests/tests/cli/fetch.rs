@@ -256,6 +256,157 @@ cli_test!(leaves_other_directories_alone, |dir| {
     assert!(dir.has("new/.git") && !dir.has("elsewhere"));
 });
 
+/// Whoever had the directory in between may have left anything in it.
+#[test]
+fn nothing_that_others_left_is_run_or_believed() {
+    let dir = Dir::new();
+    if !has_tool("git") {
+        return;
+    }
+    let [first, second] = upstream(&dir);
+    let url = url(&dir);
+    let fetch = |pin: &str| dir.btfhub(["fetch", "--pin", pin, "--out", "out", "--url", &url]);
+    let _ = fetch(&first).ok();
+
+    let script = dir.path("script").display().to_string();
+    dir.write("script", format!("#!/bin/sh\ntouch {script}.ran\ncat\n"));
+    let _ = dir.run(Command::new("chmod").args(["+x", "script"])).ok();
+    let poison = || {
+        for hook in [
+            "post-checkout",
+            "post-index-change",
+            "reference-transaction",
+            "pre-auto-gc",
+            "fsmonitor-watchman",
+            "post-merge",
+        ] {
+            std::fs::create_dir_all(dir.path("out/.git/hooks")).expect("a directory");
+            std::fs::copy(&script, dir.path(format!("out/.git/hooks/{hook}"))).expect("a hook");
+        }
+        for (key, value) in [
+            ("core.fsmonitor", script.as_str()),
+            ("core.hooksPath", ".git/hooks"),
+            ("core.sshCommand", &script),
+            ("core.gitProxy", &script),
+            ("core.askPass", &script),
+            ("core.worktree", "/nowhere"),
+            ("core.alternateRefsCommand", &script),
+            ("core.autocrlf", "true"),
+            ("credential.helper", &script),
+            ("remote.origin.uploadpack", &script),
+            ("remote.origin.vcs", "x"),
+            ("url.file:///nowhere/.insteadOf", "file://"),
+            ("filter.x.smudge", &script),
+            ("filter.x.clean", &script),
+            ("filter.x.process", &script),
+            ("submodule.recurse", "true"),
+            ("extensions.worktreeConfig", "true"),
+            ("include.path", "included"),
+            ("gc.auto", "1"),
+            ("gc.recentObjectsHook", &script),
+        ] {
+            let config = ["config", "--file", "out/.git/config", key, value];
+            let _ = dir.run(Command::new("git").args(config)).ok();
+        }
+        let fsmonitor = format!("[core]\n\tfsmonitor = {script}\n");
+        dir.write("out/.git/included", &fsmonitor);
+        dir.write("out/.git/config.worktree", &fsmonitor);
+        dir.write("out/.git/info/attributes", "* filter=x text eol=crlf\n");
+        dir.write("out/.gitattributes", "* filter=x text eol=crlf\n");
+        dir.write("out/.git/info/grafts", "");
+        dir.write("out/.git/remotes/origin", "URL: /nowhere\n");
+        dir.write("out/.git/objects/info/alternates", "/nowhere\n");
+    };
+    for pin in [&second, &first, &first] {
+        poison();
+        let before = std::fs::metadata(dir.path("script.ran")).is_ok();
+        assert!(!before);
+        let kernels = if *pin == second {
+            "4 kernels"
+        } else {
+            "3 kernels"
+        };
+        let text = fetch(pin).ok();
+        assert!(text.starts_with(kernels), "{text}");
+        assert!(!dir.has("script.ran"), "something of theirs was run");
+        let built = dir.btfhub(["lock", "--archive", "out", "--out", "lock"]);
+        let _ = built.ok();
+    }
+    // A link in the place of the configuration is not written through.
+    dir.write(
+        "mine",
+        std::fs::read(dir.path("out/.git/config")).expect("it"),
+    );
+    let mine = std::fs::read(dir.path("mine")).expect("it");
+    std::fs::remove_file(dir.path("out/.git/config")).expect("it");
+    std::os::unix::fs::symlink(dir.path("mine"), dir.path("out/.git/config")).expect("a link");
+    let other = format!("{url}/.git");
+    let _ = dir
+        .btfhub(["fetch", "--pin", &first, "--out", "out", "--url", &other])
+        .ok();
+    assert_eq!(std::fs::read(dir.path("mine")).expect("it"), mine);
+}
+
+/// An index that says the good id of a bad file, and a tree under another's id.
+#[test]
+fn forged_files_and_objects_are_refused() {
+    let dir = Dir::new();
+    if !has_tool("git") {
+        return;
+    }
+    let [first, _] = upstream(&dir);
+    let url = url(&dir);
+    let fetch = || dir.btfhub(["fetch", "--pin", &first, "--out", "out", "--url", &url]);
+    let _ = fetch().ok();
+    // A file that git is told not to look at.
+    let file = "ubuntu/18.04/x86_64/4.15.0-20-generic.btf.tar.xz";
+    let good = std::fs::read(dir.path("out").join(file)).expect("an entry");
+    let _ = git(&dir, "out", &["update-index", "--assume-unchanged", file]);
+    dir.write(format!("out/{file}"), "another");
+    let complaint = fetch().fails(1);
+    assert!(complaint.contains("it was modified"), "{complaint}");
+    dir.write(format!("out/{file}"), good);
+    let _ = fetch().ok();
+
+    // Trees without a file, with another's, and the empty one, under the good ids.
+    for (what, bad) in [
+        ("", "HEAD:debian"),
+        (":ubuntu", "HEAD:debian"),
+        (":debian", ""),
+    ] {
+        let _ = std::fs::remove_dir_all(dir.path("out"));
+        let _ = fetch().ok();
+        let id = |what: &str| {
+            let id = git(&dir, "out", &["rev-parse", what]);
+            id.trim().to_owned()
+        };
+        let good = id(&format!(
+            "HEAD{}",
+            if what.is_empty() { "^{tree}" } else { what }
+        ));
+        let tree = if bad.is_empty() {
+            git(&dir, "out", &["mktree", "--missing"]).trim().to_owned()
+        } else {
+            id(bad)
+        };
+        // All loose, so that git finds the forged one.
+        let loose = "cd out && mv .git/objects/pack ../aside && \
+             for pack in ../aside/*.pack; do git unpack-objects -q < $pack; done";
+        let _ = dir.run(Command::new("sh").args(["-c", loose])).ok();
+        let path = |id: &str| {
+            let (first, rest) = id.split_at(2);
+            dir.path("out/.git/objects").join(first).join(rest)
+        };
+        let bad = std::fs::read(path(&tree)).expect("a tree");
+        std::fs::remove_file(path(&good)).expect("the good one");
+        std::fs::write(path(&good), bad).expect("a forged tree");
+        let complaint = fetch().fails(1);
+        let said = format!("something else as git's object {good}");
+        assert!(complaint.contains(&said), "{what}: {complaint}");
+        std::fs::remove_dir_all(dir.path("aside")).expect("it");
+    }
+}
+
 /// Killed with all that it started, or alone so that its git goes on: the next call comes to
 /// the same end. `BTFHUB_KILLS` says how often.
 #[test]

@@ -7,6 +7,9 @@ use super::object::ObjectId;
 use super::store::{Kind, Store};
 use crate::error::{Error, ErrorKind};
 
+/// A hundred times what the largest archive holds.
+const MOST_FILES: usize = 1 << 20;
+
 /// What an item of a tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::archive) enum Mode {
@@ -72,6 +75,40 @@ impl Tree {
             above.push(name);
         }
         Ok(Some(item))
+    }
+}
+
+impl Tree {
+    /// All that is in it that is no directory, to some depth, in its order.
+    ///
+    /// # Errors
+    /// When a tree in it can't be had, or it holds more than any archive.
+    pub(in crate::archive) fn files(
+        &self,
+        store: &Store,
+        depth: usize,
+    ) -> Result<Vec<(PathBuf, Item)>, Error> {
+        let mut files = Vec::new();
+        let mut pending = vec![(PathBuf::new(), self.root)];
+        while let Some((above, id)) = pending.pop() {
+            for (name, item) in read(store, id)? {
+                let Ok(name) = String::from_utf8(name) else {
+                    continue;
+                };
+                let path = above.join(name);
+                if item.mode != Mode::Directory {
+                    files.push((path, item));
+                } else if path.iter().count() < depth {
+                    pending.push((path, item.id));
+                }
+            }
+            if files.len() + pending.len() > MOST_FILES {
+                let message = format!("tree {id} and those around it hold too many files");
+                return Err(Error::new(ErrorKind::Pin, message));
+            }
+        }
+        files.sort_by(|(a, _), (b, _)| a.cmp(b));
+        Ok(files)
     }
 }
 
