@@ -150,9 +150,10 @@ impl Builder {
     }
 
     /// Demands that the archive named last (or the one of `BTFHUB_ARCHIVE`) is
-    /// a git checkout at this commit, with every file that is used unmodified.
-    /// Only a full commit id means one thing for ever. An atlas that was named
-    /// last must have this digest.
+    /// a git checkout at this commit, and that every file that is used is the one
+    /// in the commit: commit and trees are hashed, and the very bytes that are
+    /// decoded. No git is needed. Only a full commit id means one thing for ever.
+    /// An atlas that was named last must have this digest.
     ///
     /// Default: any state will do; the bundle then says a digest of what was
     /// used of the archive where it would say the pin.
