@@ -58,12 +58,28 @@ pub fn libbpf_tools() -> Vec<ObjectFile> {
         skip("the Debian package libbpf-tools is not installed");
         return Vec::new();
     };
+    let list = String::from_utf8_lossy(&list.stdout).into_owned();
+    let files = list.lines().map(Path::new);
+    of_files(files.filter(|path| path.parent().is_some_and(|dir| dir.ends_with("sbin"))))
+}
+
+/// The objects that the binaries of libbpf-tools in `dir` carry.
+///
+/// # Panics
+/// If the directory can't be read.
+#[must_use]
+pub fn carved(dir: &Path) -> Vec<ObjectFile> {
+    let mut files: Vec<PathBuf> = std::fs::read_dir(dir)
+        .expect("a directory")
+        .map(|file| file.expect("a file").path())
+        .collect();
+    files.sort();
+    of_files(files.iter().map(PathBuf::as_path))
+}
+
+fn of_files<'p>(files: impl Iterator<Item = &'p Path>) -> Vec<ObjectFile> {
     let mut objects = Vec::new();
-    for path in String::from_utf8_lossy(&list.stdout).lines() {
-        let path = Path::new(path);
-        if !path.parent().is_some_and(|dir| dir.ends_with("sbin")) {
-            continue;
-        }
+    for path in files {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         let binary = std::fs::read(path).unwrap_or_default();
         let found = carve(&binary).into_iter().enumerate();

@@ -18,6 +18,8 @@ pub struct Kernel {
     pub release: String,
     /// The compressed kernel.
     pub image: PathBuf,
+    /// The version of its package.
+    pub package: String,
 }
 
 /// (suite and series, version of Debian)
@@ -34,10 +36,23 @@ const KERNELS: [(&str, &str); 3] = [
 /// If they can't be had but must.
 #[must_use]
 pub fn kernels() -> Option<Vec<Kernel>> {
+    let mut kernels = fetch(&KERNELS.map(|(suite, _)| suite.to_owned()))?;
+    for (kernel, (_, version)) in kernels.iter_mut().zip(KERNELS) {
+        kernel.version = version;
+    }
+    Some(kernels)
+}
+
+/// Kernels as `tests/vm/fetch` names them; says why when they can't be had.
+///
+/// # Panics
+/// If they can't be had but must.
+#[must_use]
+pub fn fetch(wanted: &[String]) -> Option<Vec<Kernel>> {
     let dir = scratch("vm");
     let fetched = Command::new(workspace().join("tests/vm/fetch"))
         .arg(&dir)
-        .args(KERNELS.map(|(suite, _)| suite))
+        .args(wanted)
         .output()
         .expect("tests/vm/fetch");
     if !fetched.status.success() {
@@ -46,12 +61,15 @@ pub fn kernels() -> Option<Vec<Kernel>> {
         return None;
     }
     let lines = String::from_utf8(fetched.stdout).expect("plain text");
-    let kernels = lines.lines().zip(KERNELS).map(|(line, (suite, version))| {
+    let kernels = lines.lines().zip(wanted).map(|(line, wanted)| {
         let (named, release) = line.split_once(' ').expect("suite and release");
-        assert_eq!(named, suite);
+        assert_eq!(named, wanted);
+        let file = |ending: &str| dir.join(format!("{release}.{ending}"));
+        let package = fs::read_to_string(file("version")).expect("a version");
         Kernel {
-            version,
-            image: dir.join(format!("{release}.vmlinuz")),
+            version: "",
+            image: file("vmlinuz"),
+            package: package.trim().to_owned(),
             release: release.to_owned(),
         }
     });
@@ -64,30 +82,56 @@ pub fn kernels() -> Option<Vec<Kernel>> {
 /// # Panics
 /// If it can't be made.
 pub fn initramfs(agents: &[(String, PathBuf)], into: &Path) -> PathBuf {
-    let root = into.join("root");
-    for dir in ["bin", "agents", "proc", "sys", "dev", "etc", "tmp"] {
+    let scripts = workspace().join("tests/vm");
+    let root = root(into, Path::new("/bin/busybox"), &scripts.join("init"));
+    for dir in ["agents", "etc"] {
         fs::create_dir_all(root.join(dir)).expect("a directory");
     }
-    let put = |from: &Path, to: &str| {
-        let to = root.join(to);
-        fs::copy(from, &to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
-        fs::set_permissions(&to, fs::Permissions::from_mode(0o755)).expect("ours");
-    };
-    put(Path::new("/bin/busybox"), "bin/busybox");
-    symlink("busybox", root.join("bin/sh")).expect("a link");
-    let scripts = workspace().join("tests/vm");
-    put(&scripts.join("init"), "init");
-    put(&scripts.join("parent"), "bin/parent");
-    put(&scripts.join("witness"), "bin/witness");
+    put(&scripts.join("parent"), &root.join("bin/parent"));
+    put(&scripts.join("witness"), &root.join("bin/witness"));
     for (name, program) in agents {
-        put(program, &format!("agents/{name}"));
+        put(program, &root.join("agents").join(name));
     }
+    pack(&root, into)
+}
+
+/// The root of a guest, with a busybox and its first process.
+///
+/// # Panics
+/// If it can't be made.
+#[must_use]
+pub fn root(into: &Path, busybox: &Path, init: &Path) -> PathBuf {
+    let root = into.join("root");
+    for dir in ["bin", "proc", "sys", "dev", "tmp"] {
+        fs::create_dir_all(root.join(dir)).expect("a directory");
+    }
+    put(busybox, &root.join("bin/busybox"));
+    symlink("busybox", root.join("bin/sh")).expect("a link");
+    put(init, &root.join("init"));
+    root
+}
+
+/// Copies a program.
+///
+/// # Panics
+/// If it can't be.
+pub fn put(from: &Path, to: &Path) {
+    fs::copy(from, to).unwrap_or_else(|e| panic!("{}: {e}", from.display()));
+    fs::set_permissions(to, fs::Permissions::from_mode(0o755)).expect("ours");
+}
+
+/// Packs the root of a guest.
+///
+/// # Panics
+/// If it can't be.
+#[must_use]
+pub fn pack(root: &Path, into: &Path) -> PathBuf {
     let archive = into.join("initramfs");
     let mut names = String::new();
-    list(&root, &root, &mut names);
+    list(root, root, &mut names);
     let mut cpio = Command::new("cpio")
         .args(["--quiet", "-o", "-H", "newc", "-R", "0:0"])
-        .current_dir(&root)
+        .current_dir(root)
         .stdin(Stdio::piped())
         .stdout(File::create(&archive).expect("a file"))
         .spawn()
@@ -117,23 +161,44 @@ fn list(root: &Path, dir: &Path, names: &mut String) {
 /// If qemu fails.
 #[must_use]
 pub fn boot(kernel: &Path, initramfs: &Path) -> String {
-    // A guest that hangs is ended, so that the test fails and does not hang too.
-    let output = Command::new("timeout")
-        .args(["--kill-after=10", "900", "qemu-system-x86_64"])
-        .args(["-accel", "tcg", "-m", "512", "-smp", "1"])
+    boot_on("x86_64", kernel, initramfs)
+}
+
+/// As [`boot`], on a machine of another architecture.
+///
+/// # Panics
+/// If qemu fails.
+#[must_use]
+pub fn boot_on(arch: &str, kernel: &Path, initramfs: &Path) -> String {
+    let (qemu, machine, console) = match arch {
         // qemu 7.2 spoils the flags when an interrupt meets cmpxchg16b, which
         // Linux 6.12 uses in every allocation where the CPU has it.
-        .args(["-cpu", "qemu64,-cx16"])
+        "x86_64" => ("qemu-system-x86_64", &["-cpu", "qemu64,-cx16"][..], "ttyS0"),
+        _ => (
+            "qemu-system-aarch64",
+            &["-M", "virt", "-cpu", "cortex-a72"][..],
+            "ttyAMA0",
+        ),
+    };
+    let arguments = match arch {
+        "x86_64" => format!("console={console} panic=-1 quiet no_timer_check"),
+        _ => format!("console={console} panic=-1 quiet"),
+    };
+    // A guest that hangs is ended, so that the test fails and does not hang too.
+    let output = Command::new("timeout")
+        .args(["--kill-after=10", "900", qemu])
+        .args(machine)
+        .args(["-accel", "tcg", "-m", "1024", "-smp", "1"])
         .args(["-nodefaults", "-no-user-config", "-nographic"])
         .args(["-serial", "stdio", "-monitor", "none", "-no-reboot"])
         .arg("-kernel")
         .arg(kernel)
         .arg("-initrd")
         .arg(initramfs)
-        .args(["-append", "console=ttyS0 panic=-1 quiet no_timer_check"])
+        .args(["-append", &arguments])
         .stdin(Stdio::null())
         .output()
-        .expect("qemu-system-x86_64");
+        .expect(qemu);
     let console = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(

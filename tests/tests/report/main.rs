@@ -2,4 +2,5 @@
 
 mod browser;
 mod patch;
+mod verdicts;
 mod verifier;

@@ -1,0 +1,143 @@
+//! Verdicts against what booted kernels said, and against libbpf's own table of sections.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::ffi::CString;
+use std::fs;
+
+use btfhub_build::archive::{Archive, DEFAULT_LIMIT, decode};
+use btfhub_build::btf::Btf;
+use btfhub_build::object::Object;
+use btfhub_build::report::{Report, Survey};
+use btfhub_build::verdict::{Certainty, Outcome, section_def};
+use btfhub_tests::judge::{GUESTS, Guest, Table, by_program, objects};
+use btfhub_tests::objects::ObjectFile;
+use btfhub_tests::project::workspace;
+
+/// The report on one kernel of the examples' archive.
+fn report(guest: &Guest, objects: &[ObjectFile]) -> Report {
+    let objects: Vec<Object> = (objects.iter())
+        .map(|object| Object::parse(&object.name, &object.elf).expect("an object"))
+        .collect();
+    let archive = Archive::scan(workspace().join("examples/archive")).expect("an archive");
+    let entry = (archive.entries().iter())
+        .find(|entry| entry.kernel().release == guest.release)
+        .expect("an entry");
+    let packed = fs::read(entry.file()).expect("an entry");
+    let decoded = decode(&packed, DEFAULT_LIMIT).expect("an entry");
+    let btf = Btf::from_words(decoded.words, decoded.len).expect("BTF");
+    let survey = Survey::new(&objects);
+    let answer = survey.ask(&btf).map_err(|error| error.to_string());
+    survey.report([(entry.kernel(), answer)])
+}
+
+/// The programs of docs/verdicts.md's list of known differences, each with its kernels.
+fn known_differences() -> BTreeSet<(String, String, String)> {
+    let page = fs::read_to_string(workspace().join("docs/verdicts.md")).expect("a page");
+    let (_, list) = page.split_once("## Known differences").expect("a list");
+    let mut known = BTreeSet::new();
+    for row in list.lines().filter(|line| line.starts_with("| `")) {
+        let cells: Vec<&str> = row.split('|').map(str::trim).collect();
+        let [_, program, kernels, ..] = cells[..] else {
+            panic!("{row}");
+        };
+        let (object, program) = program.trim_matches('`').split_once(' ').expect("two words");
+        for release in kernels.split(", ") {
+            known.insert((
+                release.trim_matches('`').to_owned(),
+                object.to_owned(),
+                program.to_owned(),
+            ));
+        }
+    }
+    known
+}
+
+// 0 programs that ran are called "fails, proven"; "fails, likely" is wrong in at most 1 of 100;
+// what fails and is expected to run is on the list, and nothing else is.
+#[test]
+fn booted_kernels_agree() {
+    let mut differences = BTreeSet::new();
+    let mut expected = known_differences();
+    let (mut likely, mut wrong) = (0, 0);
+    for guest in &GUESTS {
+        let Some(objects) = objects(guest.arch) else {
+            expected.retain(|(release, ..)| release != guest.release);
+            continue;
+        };
+        let table = Table::stored(guest);
+        let lines = by_program(&table);
+        let report = report(guest, &objects);
+        let mut confusion: BTreeMap<(String, bool), usize> = BTreeMap::new();
+        let mut compared = 0;
+        let verdicts = report.program_verdicts_of(&report.kernels[0]);
+        for (program, verdict) in report.programs.iter().zip(verdicts) {
+            let key = (program.object.as_str(), program.name.as_str());
+            let Some(line) = lines.get(&key) else {
+                println!("not in the table: {key:?}");
+                continue;
+            };
+            compared += 1;
+            let what = (guest.release, &program.object, &program.name);
+            let rules: Vec<_> = verdict.reasons.iter().map(|reason| reason.rule).collect();
+            let rule = format!("{:24} {}", verdict.outcome.to_string(), rules[0]);
+            *confusion.entry((rule, line.ran())).or_default() += 1;
+            assert!(
+                !(line.ran() && verdict.outcome == Outcome::Fails(Certainty::Proven)),
+                "ran: {what:?} {verdict:?}"
+            );
+            if verdict.outcome == Outcome::Fails(Certainty::Likely) {
+                likely += 1;
+                if line.ran() {
+                    wrong += 1;
+                    println!("ran: {what:?} {verdict:?}");
+                }
+            }
+            if !line.ran() && verdict.outcome == Outcome::Runs {
+                let (object, program) = (program.object.clone(), program.name.clone());
+                differences.insert((guest.release.to_owned(), object, program));
+            }
+            // libbpf's own view of the section.
+            let def = section_def(program.section.trim_start_matches('?'));
+            let types = def.map_or((0, 0), |(def, _)| (def.program_type, def.attach_type));
+            assert_eq!(types, line.types, "{what:?}");
+        }
+        println!("{} {} ({compared} programs)", guest.release, table.package);
+        for ((rule, ran), count) in confusion {
+            println!("  {count:5} {} {rule}", if ran { "ran   " } else { "failed" });
+        }
+        assert!(compared * 10 > lines.len() * 9, "other objects than the table's");
+    }
+    println!("likely: {wrong} of {likely} wrong");
+    assert!(wrong * 100 <= likely, "{wrong} of {likely}");
+    assert_eq!(differences, expected);
+}
+
+// Names of all of libbpf's sections, with and without targets, and some of none.
+#[test]
+fn sections_mean_what_libbpf_says() {
+    let source = fs::read_to_string(workspace().join("btfhub-build/src/verdict/section.rs"));
+    let source = source.expect("the table");
+    let mut names: Vec<String> = Vec::new();
+    for row in source.lines().filter_map(|line| line.trim().strip_prefix("def(\"")) {
+        let (pattern, _) = row.split_once('"').expect("a pattern");
+        let name = pattern.trim_end_matches('+');
+        for end in ["", "/", "/x", "/x/y", "x", ".s", ".s/x", "+", " "] {
+            names.push(format!("{name}{end}"));
+        }
+    }
+    assert!(names.len() > 900, "{}", names.len());
+    names.extend(["", "/", "kprobe.multi.session/x", "fentr", "uprobe//bin/sh:f"].map(str::to_owned));
+    // SAFETY: it takes no callback.
+    unsafe { libbpf_sys::libbpf_set_print(None) };
+    for name in names {
+        let (mut program_type, mut attach_type) = (0, 0);
+        let text = CString::new(name.as_str()).expect("no NUL");
+        // SAFETY: a string, and two places for its answer.
+        let found = unsafe {
+            libbpf_sys::libbpf_prog_type_by_name(text.as_ptr(), &mut program_type, &mut attach_type)
+        };
+        let theirs = (found == 0).then_some((program_type, attach_type));
+        let ours = section_def(&name).map(|(def, _)| (def.program_type, def.attach_type));
+        assert_eq!(ours, theirs, "{name:?}");
+    }
+}

@@ -1,0 +1,40 @@
+//! A kernel says anew what its stored table says.
+
+use std::time::Instant;
+
+use btfhub_tests::judge::{GUESTS, Table, ask, by_program, objects};
+
+/// Tools with programs of many kinds, some of which fail.
+const TOOLS: [&str; 6] = [
+    "biolatency",
+    "biosnoop",
+    "cachestat",
+    "execsnoop",
+    "opensnoop",
+    "tcpsynbl",
+];
+
+#[test]
+fn a_kernel_says_what_its_table_says() {
+    let guest = &GUESTS[1];
+    let Some(mut objects) = objects(guest.arch) else {
+        return;
+    };
+    objects.retain(|object| {
+        let tool = object.name.strip_prefix("libbpf-tools/");
+        tool.is_none_or(|tool| TOOLS.iter().any(|name| tool.starts_with(name)))
+    });
+    let from = Instant::now();
+    let Some(table) = ask(guest, &objects) else {
+        return;
+    };
+    println!("{} programs asked in {} s", table.lines.len(), from.elapsed().as_secs());
+    let stored = Table::stored(guest);
+    assert_eq!(table.package, stored.package);
+    let known = by_program(&stored);
+    assert!(table.lines.len() > 80, "{}", table.lines.len());
+    for line in &table.lines {
+        let of_table = known.get(&(line.object.as_str(), line.program.as_str()));
+        assert_eq!(of_table, Some(&line), "{}", line.object);
+    }
+}
