@@ -6,7 +6,7 @@
 use super::collect::{AtlasWriter, Kernel, TWICE};
 use super::decode::Group;
 use super::definition::{
-    Title, body_len, elements, group_kind, inline_kind, shape, split, type_len,
+    Title, body_len, elements, group_kind, inline_kind, is_typed, shape, split, type_len,
 };
 use super::error::{AtlasError, Part};
 use super::hash::{Hash, HashKey};
@@ -173,7 +173,7 @@ impl Taking<'_> {
         let (first, second) = (u64::from(word(0)), u64::from(word(1)));
         let head = u64::from(kind.number()) << 32;
         match kind {
-            Kind::Typedef => {
+            kind if is_typed(kind) => {
                 let target = self.ty(body)?;
                 hash.add_two(head, target);
                 return Ok(());

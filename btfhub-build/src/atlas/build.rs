@@ -31,6 +31,7 @@ pub struct AtlasBuilder<'a> {
     effort: Effort,
     jobs: Option<NonZeroUsize>,
     limit: Option<u64>,
+    functions: bool,
 }
 
 /// An atlas, and how it was made.
@@ -80,6 +81,16 @@ impl<'a> AtlasBuilder<'a> {
         self
     }
 
+    /// Whether functions and variables are kept too, which the report's
+    /// [verdicts](crate::verdict) ask for and no relocation does.
+    ///
+    /// Default: they are not.
+    #[must_use]
+    pub fn functions(mut self, functions: bool) -> Self {
+        self.functions = functions;
+        self
+    }
+
     /// How many bytes one entry may decompress to.
     ///
     /// Default: 256 MiB, far above the largest real one.
@@ -102,8 +113,15 @@ impl<'a> AtlasBuilder<'a> {
     ) -> Result<Built, Error> {
         let jobs = threads(self.jobs);
         let limit = self.limit.unwrap_or(archive::DEFAULT_LIMIT);
-        let mut writer = AtlasWriter::new();
-        let known = match self.base {
+        let mut writer = if self.functions {
+            AtlasWriter::with_functions()
+        } else {
+            AtlasWriter::new()
+        };
+        // Definitions of the one kind are not all of the other.
+        let same = |base: &&Atlas| base.has_functions() == self.functions;
+        let base = self.base.filter(same);
+        let known = match base {
             Some(base) => Some(writer.take_in(base).map_err(base_failed)?),
             None => None,
         };
@@ -121,7 +139,7 @@ impl<'a> AtlasBuilder<'a> {
                 };
                 let compressed = entry.read()?;
                 let source = source(entry, &compressed);
-                let base = self.base.and_then(|base| {
+                let base = base.and_then(|base| {
                     let kernel = base.kernel(entry.kernel()).ok()?;
                     (base.source(kernel) == Some(&source)).then_some(kernel)
                 });
@@ -153,7 +171,7 @@ impl<'a> AtlasBuilder<'a> {
         let mut writer = shared
             .into_inner()
             .map_err(|_| Error::new(ErrorKind::Entry, "another thread failed"))?;
-        if let (Some(base), Some(known)) = (self.base, &known) {
+        if let (Some(base), Some(known)) = (base, &known) {
             let kept: HashSet<usize> = kept.into_iter().collect();
             let wanted = |kernel| kept.contains(&kernel);
             writer.keep(base, known, wanted).map_err(base_failed)?;
@@ -194,7 +212,12 @@ impl Atlas {
         jobs: Option<NonZeroUsize>,
         mut found: impl FnMut(KernelId<'_>, Option<Difference>),
     ) -> Result<(), Error> {
-        let surveyor = AtlasWriter::new().surveyor();
+        let writer = if self.has_functions() {
+            AtlasWriter::with_functions()
+        } else {
+            AtlasWriter::new()
+        };
+        let surveyor = writer.surveyor();
         queue::run(
             threads(jobs),
             entries.len(),

@@ -30,6 +30,8 @@ pub struct Source {
 #[derive(Debug)]
 pub struct AtlasWriter {
     pub(super) key: HashKey,
+    /// Whether functions and variables are definitions too.
+    pub(super) functions: bool,
     pub(super) strings: Strings,
     pub(super) groups: Groups,
     pub(super) definitions: Vec<Stored>,
@@ -83,7 +85,10 @@ impl Kernel {
 
 /// Surveys kernels for one [`AtlasWriter`], on any thread.
 #[derive(Clone, Copy, Debug)]
-pub struct Surveyor(HashKey);
+pub struct Surveyor {
+    key: HashKey,
+    functions: bool,
+}
 
 impl Surveyor {
     /// Finds the definitions of a kernel.
@@ -92,7 +97,11 @@ impl Surveyor {
     /// When its types are such that no relocation could be sure of them, or it is a
     /// module's.
     pub fn survey(self, btf: &Btf) -> Result<Survey<'_>, SurveyError> {
-        survey(btf, self.0)
+        match survey(btf, self.key, self.functions) {
+            // What is wrong with a function harms no relocation.
+            Err(_) if self.functions => survey(btf, self.key, false),
+            surveyed => surveyed,
+        }
     }
 }
 
@@ -105,18 +114,25 @@ impl Default for AtlasWriter {
 impl AtlasWriter {
     /// Without any kernel.
     pub fn new() -> Self {
-        Self::with_key(HashKey::random())
+        Self::with_key(HashKey::random(), false)
+    }
+
+    /// Without any kernel, for functions and variables as well: what
+    /// [verdicts](crate::verdict) ask for and no relocation does.
+    pub fn with_functions() -> Self {
+        Self::with_key(HashKey::random(), true)
     }
 
     /// Another one without any kernel, for which the same
     /// [`surveyor`](Self::surveyor) surveys.
     pub(crate) fn for_more(&self) -> Self {
-        Self::with_key(self.key)
+        Self::with_key(self.key, self.functions)
     }
 
-    fn with_key(key: HashKey) -> Self {
+    fn with_key(key: HashKey, functions: bool) -> Self {
         Self {
             key,
+            functions,
             strings: Strings::new(key),
             groups: Groups::default(),
             definitions: Vec::new(),
@@ -130,7 +146,10 @@ impl AtlasWriter {
 
     /// What surveys kernels for this writer.
     pub fn surveyor(&self) -> Surveyor {
-        Surveyor(self.key)
+        Surveyor {
+            key: self.key,
+            functions: self.functions,
+        }
     }
 
     /// How many kernels it has.

@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::bytes::{Cursor, sign_extended, to_signed};
 use super::columns::{COLUMNS, Columns, code, name, take_text};
-use super::definition::{GROUP_KINDS, MAX_ARGUMENT, shape};
+use super::definition::{GROUP_KINDS, MAX_ARGUMENT, is_typed, shape};
 use super::error::{AtlasError, Part};
 use crate::btf::Kind;
 
@@ -247,7 +247,7 @@ impl<'a> Decoder<'a> {
         depth: u32,
     ) -> Result<(), AtlasError> {
         let heads = match kind {
-            Kind::Typedef => return self.ty(words, depth),
+            kind if is_typed(kind) => return self.ty(words, depth),
             Kind::Float | Kind::Fwd => 1,
             _ => 2,
         };

@@ -3,7 +3,7 @@
 //!
 //! ```text
 //! INT       size, encoding               FLOAT    size
-//! FWD       1 for a union                TYPEDEF  type
+//! FWD       1 for a union                TYPEDEF, FUNC, VAR   type
 //! ENUM      head, size, (name, value)…            head = vlen << 1 | signed
 //! ENUM64    head, size, (name, low, high)…
 //! STRUCT    vlen, size, (name, bit offset, bits, type)…      UNION the same
@@ -66,7 +66,7 @@ pub(super) fn group_kind(kind: Kind) -> Kind {
 
 /// The kinds of definitions, in the order of groups: INT first, whose
 /// references are the most frequent and so get the smallest numbers.
-pub(super) const GROUP_KINDS: [Kind; 7] = [
+pub(super) const GROUP_KINDS: [Kind; 9] = [
     Kind::Int,
     Kind::Float,
     Kind::Typedef,
@@ -74,7 +74,14 @@ pub(super) const GROUP_KINDS: [Kind; 7] = [
     Kind::Union,
     Kind::Enum,
     Kind::Fwd,
+    Kind::Func,
+    Kind::Var,
 ];
+
+/// Whether all that a kind has beside its name is one type.
+pub(super) fn is_typed(kind: Kind) -> bool {
+    matches!(kind, Kind::Typedef | Kind::Func | Kind::Var)
+}
 
 /// Words of a type that begins `words`; 0 where it is cut off.
 pub(super) fn type_len(words: &[u32]) -> usize {
@@ -119,7 +126,7 @@ pub(super) fn body_len(kind: Kind, words: &[u32]) -> usize {
     let head = words.first().copied().unwrap_or(0);
     match kind {
         Kind::Int => 2,
-        Kind::Typedef => type_len(words),
+        kind if is_typed(kind) => type_len(words),
         Kind::Enum => 2 + 2 * (head >> 1) as usize,
         Kind::Enum64 => 2 + 3 * (head >> 1) as usize,
         Kind::Struct | Kind::Union => {
@@ -211,11 +218,11 @@ impl<'a> Iterator for Elements<'a> {
 /// Calls `change` with the argument of each reference to a group in a body.
 pub(super) fn change_groups(kind: Kind, body: &mut [u32], change: &impl Fn(u32) -> u32) {
     let mut at = match kind {
-        Kind::Typedef => 0,
+        kind if is_typed(kind) => 0,
         Kind::Struct | Kind::Union => 2,
         _ => return,
     };
-    if kind == Kind::Typedef {
+    if is_typed(kind) {
         change_type(body, &mut at, change);
         return;
     }

@@ -1,6 +1,6 @@
 //! A type of a kernel → the words of its [definition](super::definition).
 
-use super::definition::shape;
+use super::definition::{is_typed, shape};
 use super::error::SurveyError;
 use super::survey::Survey;
 use crate::btf::{Kind, StrOffset, Type, TypeId};
@@ -77,7 +77,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
             Kind::Int => self.out.extend([ty.size(), ty.int().0]),
             Kind::Float => self.out.push(ty.size()),
             Kind::Fwd => self.out.push(u32::from(ty.kind_flag())),
-            Kind::Typedef => self.ty(ty.referenced())?,
+            kind if is_typed(kind) => self.ty(ty.referenced())?,
             kind @ (Kind::Enum | Kind::Enum64) => {
                 let signed = u32::from(ty.kind_flag());
                 self.out.extend([ty.vlen() << 1 | signed, ty.size()]);

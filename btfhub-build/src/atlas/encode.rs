@@ -3,7 +3,7 @@
 use super::bytes::{put, put_len, to_signed, zigzag};
 use super::columns::{Columns, code, name, put_text};
 use super::definition::{
-    Element, GROUP_KINDS, body_len, elements, inline_kind, shape, split, type_len,
+    Element, GROUP_KINDS, body_len, elements, inline_kind, is_typed, shape, split, type_len,
 };
 use super::delta::{likeness, mark, steps};
 use crate::btf::Kind;
@@ -154,7 +154,7 @@ impl<'a> Encoder<'a> {
 
     fn body(&mut self, kind: Kind, body: &[u32]) {
         match kind {
-            Kind::Typedef => self.ty(body),
+            kind if is_typed(kind) => self.ty(body),
             Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 => {
                 self.heads(body.get(..2));
                 let mut before = 0;

@@ -42,6 +42,8 @@ pub(super) struct BlockEntry {
 /// What the index tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Index {
+    /// Whether functions and variables are among the definitions.
+    pub(super) functions: bool,
     pub(super) kernels: Section,
     pub(super) kernel_count: u32,
     pub(super) blocks: Vec<BlockEntry>,
@@ -77,7 +79,7 @@ impl Index {
         let mut out = Vec::new();
         out.extend(MAGIC);
         out.extend(VERSION.to_le_bytes());
-        out.extend([codec, 0, 0, 0, 0, 0]);
+        out.extend([codec, u8::from(self.functions), 0, 0, 0, 0]);
         out.extend((index.len() as u64).to_le_bytes());
         out.extend((raw.len() as u64).to_le_bytes());
         out.extend([0; 32]);
@@ -110,11 +112,11 @@ impl Index {
         if version != VERSION {
             return Err(AtlasError(Why::Version(version)));
         }
-        let [codec, zeros @ ..] = cursor.array::<6>()?;
+        let [codec, functions, zeros @ ..] = cursor.array::<6>()?;
         if !matches!(codec, STORED | XZ | DEFLATE) {
             return Err(AtlasError(Why::Codec(codec)));
         }
-        if zeros != [0; 5] {
+        if functions > 1 || zeros != [0; 4] {
             return Err(cursor.error("an unknown flag is set"));
         }
         let packed = u64::from_le_bytes(cursor.array()?);
@@ -198,6 +200,7 @@ impl Index {
             }));
         }
         let index = Self {
+            functions: functions != 0,
             kernels,
             kernel_count,
             blocks,

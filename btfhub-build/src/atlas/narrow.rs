@@ -16,7 +16,7 @@
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::decode::Group;
-use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
+use super::definition::{body_len, elements, inline_kind, is_typed, shape, split, type_len};
 use super::demand::Demand;
 use super::error::AtlasError;
 use super::read::Atlas;
@@ -81,7 +81,7 @@ impl<'a> Narrow<'a> {
 
     fn body(&mut self, kind: Kind, body: &[u32], out: &mut Vec<u32>) -> Result<(), AtlasError> {
         match (kind, body) {
-            (Kind::Typedef, _) => self.ty(body, true, out),
+            (kind, _) if is_typed(kind) => self.ty(body, true, out),
             (Kind::Enum | Kind::Enum64, &[head, size, ref enumerators @ ..]) => {
                 self.enumeration(kind, [head, size], enumerators, out)
             }

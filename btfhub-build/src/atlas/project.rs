@@ -276,7 +276,9 @@ impl<'a> Projection<'a> {
             Kind::Int => record.size(word(0)).body(vec![word(1)]),
             Kind::Float => record.size(word(0)),
             Kind::Fwd => record.kind_flag(word(0) != 0),
-            Kind::Typedef => record.referenced(self.ty(body)?),
+            Kind::Typedef | Kind::Func => record.referenced(self.ty(body)?),
+            // `BTF_VAR_GLOBAL_ALLOCATED`: nobody asks which.
+            Kind::Var => record.referenced(self.ty(body)?).body(vec![1]),
             Kind::Enum | Kind::Enum64 => {
                 let step = if kind == Kind::Enum { 2 } else { 3 };
                 let mut words = body.get(2..).unwrap_or_default().to_vec();

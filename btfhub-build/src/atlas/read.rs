@@ -110,6 +110,11 @@ impl Atlas {
         })
     }
 
+    /// Whether functions and variables are among the definitions.
+    pub fn has_functions(&self) -> bool {
+        self.index.functions
+    }
+
     /// Reads a file, which must have a digest where one is given.
     ///
     /// # Errors

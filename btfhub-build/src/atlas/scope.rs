@@ -4,7 +4,9 @@
 use foldhash::{HashSet, HashSetExt as _};
 
 use super::decode::Group;
-use super::definition::{Element, body_len, elements, inline_kind, shape, split, type_len};
+use super::definition::{
+    Element, body_len, elements, inline_kind, is_typed, shape, split, type_len,
+};
 use super::demand::Demand;
 use super::error::{AtlasError, Part};
 use super::holdings::Holding;
@@ -220,8 +222,9 @@ impl Atlas {
         })
     }
 
-    /// A complete BTF of one kernel's types: what any relocation can ask for.
-    /// Functions, variables, sections, qualifiers and tags are not in it.
+    /// A complete BTF of one kernel's types: what any relocation can ask for, and
+    /// functions and variables where the atlas [has](Self::has_functions) them.
+    /// Sections, qualifiers and tags are not in it.
     ///
     /// # Errors
     /// When there is no such kernel, or the atlas is damaged.
@@ -374,7 +377,7 @@ pub(super) fn visit_body(
     reach: Reach,
     visit: &mut impl FnMut(u32, u32, Reach),
 ) {
-    if kind == Kind::Typedef {
+    if is_typed(kind) {
         return visit_type(body, reach, visit);
     }
     for Element { ty, .. } in elements(kind, body) {

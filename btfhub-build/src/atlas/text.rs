@@ -73,6 +73,7 @@ impl Atlas {
         let at = |index: usize| body.get(index).copied().unwrap_or(0);
         Ok(match variant.kind {
             Kind::Typedef => vec![format!("typedef {};", self.declare(body, name)?)],
+            Kind::Func | Kind::Var => vec![format!("{};", self.declare(body, name)?)],
             Kind::Int => vec![format!("int {name}: {} bytes, {:#x}", at(0), at(1))],
             Kind::Float => vec![format!("float {name}: {} bytes", at(0))],
             Kind::Fwd => vec![format!(
@@ -195,6 +196,8 @@ fn word(kind: Kind) -> &'static str {
         Kind::Fwd => "forward",
         Kind::Typedef => "typedef",
         Kind::Float => "float",
+        Kind::Func => "function",
+        Kind::Var => "variable",
         _ => "int",
     }
 }

@@ -220,6 +220,7 @@ impl AtlasWriter {
             digest: digest(&packed[index]),
         };
         let index = Index {
+            functions: self.functions,
             kernels: section(0),
             kernel_count: u32::try_from(kernel_count).unwrap_or(u32::MAX),
             blocks: blocks

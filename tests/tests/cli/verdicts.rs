@@ -91,3 +91,49 @@ cli_test!(programs_that_need_the_kernels_own_btf, |dir| {
         assert!(kernel[1].contains("kernel-btf"), "{kernel:?}");
     }
 });
+
+/// Two kernels.
+const FEW: [&str; 2] = ["--include", "debian/1[12]/arm64/*"];
+
+// An atlas says what the archive says; without functions it says less and nothing else.
+cli_test!(an_atlas_gives_the_same_verdicts, |dir| {
+    let atlas = |out: &str, more: &[&str]| {
+        let base = [
+            "atlas",
+            "build",
+            "--archive",
+            EXAMPLES,
+            "--fast",
+            "--out",
+            out,
+        ];
+        let _ = dir.btfhub(base.iter().chain(more)).ok();
+    };
+    atlas("with.atlas", &[]);
+    atlas("without.atlas", &["--without-functions"]);
+    let objects = [
+        "tp-btf-only.bpf.o",
+        "two-structs.bpf.o",
+        "kernel.bpf.o",
+        "guard.bpf.o",
+    ];
+    let objects = objects.map(object);
+    let report = |source: [&str; 2]| {
+        let base = ["report", source[0], source[1], "--json", "--object"].map(str::to_owned);
+        let few = FEW.map(str::to_owned);
+        dir.btfhub(base.iter().chain(&objects).chain(&few)).ok()
+    };
+    let of_archive = report(["--archive", EXAMPLES]);
+    assert_eq!(report(["--atlas", "with.atlas"]), of_archive);
+    let whole: Value = serde_json::from_str(&of_archive).expect("a document");
+    let less: Value =
+        serde_json::from_str(&report(["--atlas", "without.atlas"])).expect("a document");
+    for (whole, less) in verdicts(&whole).iter().zip(verdicts(&less)) {
+        for (whole, less) in whole.iter().zip(less) {
+            assert!(
+                *whole == less || less.starts_with("unknown "),
+                "{whole}, {less}"
+            );
+        }
+    }
+});

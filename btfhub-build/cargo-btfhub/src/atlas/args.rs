@@ -48,6 +48,11 @@ pub(crate) struct AtlasBuild {
     /// Compress quickly, to a file some 20% larger
     #[arg(long)]
     pub(crate) fast: bool,
+    /// Leave out functions and variables, which the report's verdicts ask for
+    ///
+    /// Bundles come out the same; verdicts that hang on a function say unknown.
+    #[arg(long)]
+    pub(crate) without_functions: bool,
 }
 
 /// Show an atlas: its digest, what it holds, what its bytes are made of
@@ -70,7 +75,8 @@ pub(crate) struct AtlasInspect {
 /// Write a complete BTF of one kernel's types
 ///
 /// What any CO-RE relocation can ask for comes to the same in it as in the kernel's own.
-/// Functions, variables, sections, qualifiers and tags are not in it.
+/// Functions and variables are in it where they are in the atlas; sections, qualifiers and
+/// tags are not.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS_EXTRACT)]
 pub(crate) struct AtlasExtract {

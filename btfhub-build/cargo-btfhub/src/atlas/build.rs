@@ -38,6 +38,7 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
         .transpose()?;
     let mut builder = AtlasBuilder::new()
         .jobs(jobs::limit(&args.jobs))
+        .functions(!args.without_functions)
         .effort(if args.fast {
             Effort::Fast
         } else {

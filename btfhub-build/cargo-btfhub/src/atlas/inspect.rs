@@ -16,6 +16,7 @@ struct Inspected {
     kernels: usize,
     definitions: u32,
     names: u32,
+    functions: bool,
     parts: Vec<Part>,
     list: Vec<String>,
     text: Vec<String>,
@@ -53,6 +54,7 @@ pub(crate) fn run(args: &args::AtlasInspect, output: Output) -> Result<(), Failu
         kernels: atlas.kernels().len(),
         definitions: atlas.definition_count(),
         names: atlas.group_count(),
+        functions: atlas.has_functions(),
         parts: (atlas.parts().into_iter())
             .map(|(name, bytes)| Part { name, bytes })
             .collect(),

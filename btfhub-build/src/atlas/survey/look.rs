@@ -1,8 +1,8 @@
 //! What is hashed of a type, as definitions and relocations look at it.
 
 use super::{
-    ARRAY, ENUM, ENUM64, FLOAT, FUNC_PROTO, FWD, INT, PTR, STRUCT, Surveyor, TYPE_TAG, TYPEDEF,
-    UNION,
+    ARRAY, ENUM, ENUM64, FLOAT, FUNC, FUNC_PROTO, FWD, INT, PTR, STRUCT, Surveyor, TYPE_TAG,
+    TYPEDEF, UNION, VAR,
 };
 use crate::atlas::error::SurveyError;
 use crate::atlas::hash::Hash;
@@ -49,6 +49,10 @@ impl Surveyor<'_> {
             FWD => hash.add(plain | flag << 31),
             TYPEDEF => {
                 measurable(words, self.index, id)?;
+                let target = self.reference(*third, look, depth + 1)?;
+                hash.add_two(plain, target);
+            }
+            FUNC | VAR => {
                 let target = self.reference(*third, look, depth + 1)?;
                 hash.add_two(plain, target);
             }

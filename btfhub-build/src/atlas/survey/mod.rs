@@ -19,7 +19,9 @@ const UNION: u32 = 5;
 const ENUM: u32 = 6;
 const FWD: u32 = 7;
 const TYPEDEF: u32 = 8;
+const FUNC: u32 = 12;
 const FUNC_PROTO: u32 = 13;
+const VAR: u32 = 14;
 const FLOAT: u32 = 16;
 const TYPE_TAG: u32 = 18;
 const ENUM64: u32 = 19;
@@ -149,14 +151,18 @@ struct Group {
 /// # Errors
 /// For types that no compiler writes: endless, or of kinds that are no types; and
 /// for a module's BTF.
-pub(super) fn survey(btf: &Btf, key: HashKey) -> Result<Survey<'_>, SurveyError> {
+pub(super) fn survey(btf: &Btf, key: HashKey, functions: bool) -> Result<Survey<'_>, SurveyError> {
     if let Some(base) = btf.base() {
         // Its ids go on where the kernel's end: they are no places in its index.
         let what = "is a module's: an atlas holds kernels";
         return Err(SurveyError::new(base.type_count(), what));
     }
     let mut surveyor = Surveyor::new(btf, key);
-    surveyor.find_groups(btf.listed());
+    if functions {
+        surveyor.find_groups(&with_functions(btf));
+    } else {
+        surveyor.find_groups(btf.listed());
+    }
     surveyor.find_index_type()?;
     surveyor.tell_apart()?;
     surveyor.name_all();
@@ -170,6 +176,21 @@ pub(super) fn survey(btf: &Btf, key: HashKey) -> Result<Survey<'_>, SurveyError>
         listed: surveyor.listed,
         group_count: surveyor.groups.len(),
     })
+}
+
+/// The records of definitions, those of functions and variables among them.
+fn with_functions(btf: &Btf) -> Vec<u32> {
+    let (words, index) = btf.records();
+    let is_function = |&(_, at): &(u32, &u32)| {
+        let at = *at as usize;
+        let kind = words.get(at + 1).map_or(0, |info| (info >> 24) & 0x7f);
+        matches!(kind, FUNC | VAR) && words.get(at) != Some(&0)
+    };
+    let functions = (0..).zip(index).filter(is_function);
+    let mut records: Vec<u32> = functions.map(|(record, _)| record).collect();
+    records.extend(btf.listed());
+    records.sort_unstable();
+    records
 }
 
 struct Surveyor<'a> {
