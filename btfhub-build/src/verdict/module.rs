@@ -30,7 +30,6 @@ const FAMILIES: &[&str] = &[
     "kvm_",
     "libceph_",
     "mac80211_",
-    "md_",
     "mlx4_",
     "mlx5_",
     "netfs_",

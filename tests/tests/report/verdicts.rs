@@ -40,7 +40,10 @@ fn known_differences() -> BTreeSet<(String, String, String)> {
         let [_, program, kernels, ..] = cells[..] else {
             panic!("{row}");
         };
-        let (object, program) = program.trim_matches('`').split_once(' ').expect("two words");
+        let (object, program) = program
+            .trim_matches('`')
+            .split_once(' ')
+            .expect("two words");
         for release in kernels.split(", ") {
             known.insert((
                 release.trim_matches('`').to_owned(),
@@ -103,9 +106,15 @@ fn booted_kernels_agree() {
         }
         println!("{} {} ({compared} programs)", guest.release, table.package);
         for ((rule, ran), count) in confusion {
-            println!("  {count:5} {} {rule}", if ran { "ran   " } else { "failed" });
+            println!(
+                "  {count:5} {} {rule}",
+                if ran { "ran   " } else { "failed" }
+            );
         }
-        assert!(compared * 10 > lines.len() * 9, "other objects than the table's");
+        assert!(
+            compared * 10 > lines.len() * 9,
+            "other objects than the table's"
+        );
     }
     println!("likely: {wrong} of {likely} wrong");
     assert!(wrong * 100 <= likely, "{wrong} of {likely}");
@@ -118,7 +127,10 @@ fn sections_mean_what_libbpf_says() {
     let source = fs::read_to_string(workspace().join("btfhub-build/src/verdict/section.rs"));
     let source = source.expect("the table");
     let mut names: Vec<String> = Vec::new();
-    for row in source.lines().filter_map(|line| line.trim().strip_prefix("def(\"")) {
+    for row in source
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("def(\""))
+    {
         let (pattern, _) = row.split_once('"').expect("a pattern");
         let name = pattern.trim_end_matches('+');
         for end in ["", "/", "/x", "/x/y", "x", ".s", ".s/x", "+", " "] {
@@ -126,7 +138,16 @@ fn sections_mean_what_libbpf_says() {
         }
     }
     assert!(names.len() > 900, "{}", names.len());
-    names.extend(["", "/", "kprobe.multi.session/x", "fentr", "uprobe//bin/sh:f"].map(str::to_owned));
+    names.extend(
+        [
+            "",
+            "/",
+            "kprobe.multi.session/x",
+            "fentr",
+            "uprobe//bin/sh:f",
+        ]
+        .map(str::to_owned),
+    );
     // SAFETY: it takes no callback.
     unsafe { libbpf_sys::libbpf_set_print(None) };
     for name in names {

@@ -28,7 +28,11 @@ fn a_kernel_says_what_its_table_says() {
     let Some(table) = ask(guest, &objects) else {
         return;
     };
-    println!("{} programs asked in {} s", table.lines.len(), from.elapsed().as_secs());
+    println!(
+        "{} programs asked in {} s",
+        table.lines.len(),
+        from.elapsed().as_secs()
+    );
     let stored = Table::stored(guest);
     assert_eq!(table.package, stored.package);
     let known = by_program(&stored);

@@ -77,7 +77,12 @@ fn kprobe(case: &mut Case<'_>, name: &str) {
 }
 
 fn traced(case: &mut Case<'_>, name: &str) {
-    if case.facts.function(name).is_some() || in_module(case, name) {
+    if case.facts.function(name).is_some() {
+        return;
+    }
+    // Before, libbpf and the kernel look into no module's BTF.
+    let sees_modules = !case.is_older_than(super::Age(5, 11));
+    if sees_modules && in_module(case, name) {
         return;
     }
     let other = alternative::function(name, case.facts);
@@ -85,8 +90,13 @@ fn traced(case: &mut Case<'_>, name: &str) {
         let text = "the functions of the kernel's BTF are not known".to_owned();
         return case.unknown("function", text);
     }
-    let text = format!("the kernel's BTF has no function {name}{other}");
-    case.fails(Certainty::Proven, "function", text);
+    if sees_modules {
+        let text = format!("the kernel has no function {name}, unless a module brings it{other}");
+        case.fails(Certainty::Likely, "function", text);
+    } else {
+        let text = format!("the kernel's BTF has no function {name}{other}");
+        case.fails(Certainty::Proven, "function", text);
+    }
 }
 
 fn syscall(case: &mut Case<'_>, name: &str, what: &str) {
@@ -193,8 +203,8 @@ fn raw_tracepoint(case: &mut Case<'_>, name: &str) {
         return;
     }
     if case.facts.lists_tracepoints {
-        let text = format!("the kernel has no tracepoint {name}");
-        case.fails(Certainty::Proven, "tracepoint", text);
+        let text = format!("the kernel has no tracepoint {name}, unless a module brings it");
+        case.fails(Certainty::Likely, "tracepoint", text);
     } else {
         let text = format!("the kernel's BTF does not list tracepoints: {name}");
         case.unknown("tracepoint", text);
