@@ -13,6 +13,7 @@
 //! ```
 
 pub mod bundle;
+#[cfg(feature = "macros")]
 mod embed;
 mod error;
 mod handoff;
@@ -21,6 +22,7 @@ mod kernel;
 mod select;
 
 pub use bundle::{Bundle, BundleError, ClassId};
+#[cfg(feature = "macros")]
 #[doc(hidden)]
 pub use embed::__include_bundle;
 pub use error::Error;

@@ -6,7 +6,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use sha2::{Digest as _, Sha256};
+use hmac_sha256::Hash;
 
 use super::decode::is_lfs_pointer;
 use super::git::{Item, Kind, Mode, ObjectId, Repository, Store, Tree, tree_of};
@@ -289,7 +289,7 @@ impl Pointer {
     }
 
     fn is_to(&self, bytes: &[u8]) -> bool {
-        self.size == bytes.len() && *self.sha256.as_bytes() == *Sha256::digest(bytes)
+        self.size == bytes.len() && *self.sha256.as_bytes() == Hash::hash(bytes)
     }
 }
 

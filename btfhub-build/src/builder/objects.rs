@@ -5,7 +5,7 @@ use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
-use sha2::{Digest as _, Sha256};
+use hmac_sha256::Hash;
 
 use crate::error::{Error, ErrorKind};
 use crate::input::{self, Links, ReadError, RegularFile};
@@ -38,7 +38,7 @@ pub(super) fn load(sources: &[Source]) -> Result<Vec<Loaded>, Error> {
             let message = format!("the eBPF object {} cannot be used", file.display());
             Error::new(ErrorKind::Object, message).because(error)
         })?;
-        let sha256 = Sha256::digest(&data).into();
+        let sha256 = Hash::hash(&data);
         Ok(Loaded {
             file,
             object,

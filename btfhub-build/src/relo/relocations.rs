@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use sha2::{Digest as _, Sha256};
+use hmac_sha256::Hash;
 
 use super::candidates::Search;
 use super::kind::{Errno, ReloKind};
@@ -114,19 +114,19 @@ impl Relocations {
     /// changed in the programs. Equal fingerprints give the same tailored BTF,
     /// byte for byte, and the same [`Outcome`](super::Outcome) on every kernel.
     pub fn fingerprint(&self) -> [u8; 32] {
-        let mut out = Encoder(Sha256::new());
+        let mut out = Encoder(Hash::new());
         out.bytes(b"btfhub relocations 2");
         out.count(self.relocations.len());
         for relocation in &self.relocations {
             out.relocation(relocation);
         }
-        out.0.finalize().into()
+        out.0.finalize()
     }
 }
 
 /// Feeds values to the digest so that different ones give different bytes:
 /// every string and list with its length, every choice with a number.
-struct Encoder(Sha256);
+struct Encoder(Hash);
 
 impl Encoder {
     fn number(&mut self, number: u64) {

@@ -18,3 +18,14 @@ fn runtime_builds_for_musl_without_a_c_compiler() {
         let _built = said.ok();
     }
 }
+
+/// What feature `lzma-rust2` is for.
+#[test]
+fn build_compiles_without_a_c_compiler() {
+    let pure = ["--no-default-features", "--features", "lzma-rust2"];
+    let built = agents::cargo(&["build", "-p", "btfhub-build"])
+        .args(pure)
+        .env("CC", "/bin/false")
+        .output();
+    let _built = Said::of(&built.expect("cargo")).ok();
+}

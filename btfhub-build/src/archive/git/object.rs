@@ -2,8 +2,8 @@
 
 use std::fmt;
 
+use hmac_sha256::Hash as Sha256;
 use sha1_checked::{Digest as _, Sha1};
-use sha2::{Digest as _, Sha256};
 
 /// The hash that a repository names its objects by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -78,7 +78,9 @@ impl ObjectId {
                 Self::from_bytes(hashed.hash())
             }
             Format::Sha256 => {
-                let hasher = Sha256::new().chain_update(&head).chain_update(bytes);
+                let mut hasher = Sha256::new();
+                hasher.update(&head);
+                hasher.update(bytes);
                 Self::from_bytes(&hasher.finalize())
             }
         }
