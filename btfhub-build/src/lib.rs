@@ -16,6 +16,7 @@
 //! insn     one instruction of eBPF, and how libbpf patches it
 //! verdict  what programs need, what a kernel has: which load and attach there
 //! report   every relocation × every kernel
+//! support  every program × every kernel: what it says, what changed
 //! cache    what need not be done again
 //! classes  kernels with one tailored BTF → bundle, proven
 //! shard    parts of a bundle, made apart and joined
@@ -41,6 +42,7 @@ mod queue;
 pub mod relo;
 pub mod report;
 pub mod shard;
+pub mod support;
 pub mod tailor;
 pub mod verdict;
 

@@ -155,6 +155,17 @@ impl Browser {
         std::fs::write(file, bytes).expect("a screenshot is written");
     }
 
+    /// The page printed on A4: a PDF.
+    ///
+    /// # Panics
+    /// If it is none.
+    #[must_use]
+    pub fn print(&self) -> Vec<u8> {
+        let paper = json!({"page": {"width": 21.0, "height": 29.7}});
+        let pdf = self.command("POST", "/print", &paper);
+        base64(pdf.as_str().expect("base64"))
+    }
+
     fn element(&self, selector: &str) -> String {
         let found = self.command(
             "POST",

@@ -310,6 +310,10 @@ pub(crate) enum Format {
     Html,
     /// For a pull request
     Markdown,
+    /// The table of supported kernels, in Markdown for a README; with --json a baseline
+    Support,
+    #[value(skip)]
+    SupportJson,
 }
 
 /// Report on which kernels programs load and attach, and what relocations come to
@@ -336,11 +340,27 @@ pub(crate) struct Report {
     /// The file to write [default: stdout]
     #[arg(long, value_name = "F")]
     pub(crate) out: Option<PathBuf>,
+    /// Cut this directory off the front of source paths [default: the packages of the objects]
+    ///
+    /// Objects name their sources as the compiler was given them, often by absolute paths
+    /// of the machine that built them. May be given several times.
+    #[arg(long, value_name = "DIR", num_args = 1..)]
+    pub(crate) path_prefix: Vec<String>,
+    /// Say what changed against an earlier --format support --json, or --format json
+    #[arg(long, value_name = "FILE")]
+    pub(crate) baseline: Option<PathBuf>,
+    /// Write the table of --format support between the markers that this page has for it
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub(crate) into: Option<PathBuf>,
+    /// Exit with 1 when this page has not the very table of --format support
+    #[arg(long, value_name = "FILE", conflicts_with = "out")]
+    pub(crate) check: Option<PathBuf>,
     /// Exit with 1 when kernels of a kind are more than a threshold: KIND or KIND>N or KIND>N%
     ///
     /// KIND: unloadable (a program does not load or not attach there), absent, incompatible,
     /// ambiguous, refused (each: some relocation comes out so, guarded or not), or
-    /// unguarded (comes out so and nothing guards it). "unloadable" alone means
+    /// unguarded (comes out so and nothing guards it), or lost (a program was expected to
+    /// run there by the baseline, and no longer is). "unloadable" alone means
     /// "unloadable>0". May be given several times.
     #[arg(long, value_name = "KIND[>N[%]]", num_args = 1..)]
     pub(crate) deny: Vec<String>,

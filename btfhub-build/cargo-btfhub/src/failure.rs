@@ -52,6 +52,12 @@ impl Failure {
         }
     }
 
+    /// It is about this file.
+    pub(crate) fn at(mut self, file: &std::path::Path) -> Self {
+        self.chain.insert(0, file.display().to_string());
+        self
+    }
+
     /// The arguments don't make sense.
     pub(crate) fn usage(message: impl Into<String>) -> Self {
         Self::new(message).with_exit(Exit::Usage)

@@ -28,6 +28,8 @@ enum What {
     Unguarded,
     /// Some relocation comes out so, guarded or not.
     Status(Status),
+    /// A program ran there by a baseline, and is not expected to any more.
+    Lost,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,7 +48,7 @@ impl fmt::Display for DenyError {
         write!(
             f,
             "`{}` is no threshold: write one of unloadable, unguarded, absent, incompatible, \
-             ambiguous or refused, and after it nothing, >N (kernels) or >N% (of the kernels)",
+             ambiguous, refused or lost, and after it nothing, >N (kernels) or >N% (of the kernels)",
             self.0
         )
     }
@@ -72,6 +74,7 @@ impl Deny {
             "incompatible" => What::Status(Status::Incompatible),
             "ambiguous" => What::Status(Status::Ambiguous),
             "refused" => What::Status(Status::Refused),
+            "lost" => What::Lost,
             _ => return Err(error()),
         };
         let limit = match limit {
@@ -89,14 +92,21 @@ impl Deny {
         let shown: Vec<&Kernel> = (report.kernels.iter())
             .filter(|kernel| self.shown_on(report, kernel))
             .collect();
-        let is_exceeded = match self.limit {
-            Limit::Kernels(limit) => shown.len() > limit,
-            Limit::Percent(limit) => {
-                let all = report.kernels.len();
-                shown.len().saturating_mul(10_000) > all.saturating_mul(limit)
-            }
-        };
-        is_exceeded.then_some(shown)
+        (self.is_exceeded(shown.len(), report.kernels.len())).then_some(shown)
+    }
+
+    /// Whether so many kernels of so many are more than the threshold.
+    pub fn is_exceeded(&self, shown: usize, all: usize) -> bool {
+        match self.limit {
+            Limit::Kernels(limit) => shown > limit,
+            Limit::Percent(limit) => shown.saturating_mul(10_000) > all.saturating_mul(limit),
+        }
+    }
+
+    /// Whether it is about kernels that were lost against a baseline
+    /// ([`Changes::lost`](crate::support::Changes::lost)).
+    pub fn is_about_changes(&self) -> bool {
+        self.what == What::Lost
     }
 
     fn shown_on(&self, report: &Report, kernel: &Kernel) -> bool {
@@ -120,6 +130,7 @@ impl Deny {
                     && matches!(verdict.status, Status::Absent | Status::Incompatible)
             }
             What::Status(status) => verdict.status == status,
+            What::Lost => false,
         }
     }
 }
@@ -141,6 +152,7 @@ impl fmt::Display for Deny {
             What::Unloadable => "unloadable",
             What::Unguarded => "unguarded",
             What::Status(status) => status.name(),
+            What::Lost => "lost",
         })?;
         match self.limit {
             Limit::Kernels(kernels) => write!(f, ">{kernels}"),

@@ -7,6 +7,7 @@
 //! survey   objects → what is asked where; kernel → column; columns → Report
 //! finding  what an engineer has to look at
 //! deny     thresholds
+//! paths    source paths as a reader knows them
 //! ```
 //!
 //! A [`Survey`] is made of the objects once and asked for every kernel, from as many threads
@@ -15,6 +16,7 @@
 mod deny;
 mod effect;
 mod finding;
+mod paths;
 mod survey;
 mod why;
 

@@ -34,7 +34,7 @@ cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
     let text = &run.stdout;
     assert!(
         text.contains(
-            "1 program: all expected to load and attach on 5 of 8 kernels, some fail on 3"
+            "The one program is not expected to run on all 8 kernels; `on_switch` fails on 3 kernels, all before 6.1: "
         ),
         "{text}"
     );
@@ -51,8 +51,7 @@ cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
     for expected in [
         "--deny unloadable>0: 3 of 8 kernels: debian/11/arm64 5.10 (1), debian/11/x86_64 5.10 (2)",
         "task_struct.__state is absent on 3 kernels: task_struct has no member __state",
-        "asked in on_switch (raw_tp/sched_switch) instruction ",
-        "dropped.bpf.c:",
+        "asked in on_switch (raw_tp/sched_switch) dropped.bpf.c:",
         "what to do: guard the access with bpf_core_field_exists()",
     ] {
         assert!(complaint.contains(expected), "{expected}: {complaint}");
@@ -128,7 +127,7 @@ cli_test!(a_threshold_names_what_exceeds_it, |dir| {
 cli_test!(a_guarded_field_is_not_denied, |dir| {
     let text = report(&dir, EXECWATCH, &["--deny", "unloadable", "unguarded"]).ok();
     assert!(
-        text.contains("1 program: all expected to load and attach on 8 of 8 kernels\n"),
+        text.contains("The one program is expected to run on all 8 kernels.\n"),
         "{text}"
     );
     assert!(
@@ -209,7 +208,7 @@ cli_test!(markdown_for_a_pull_request, |dir| {
     );
     assert!(
         text.contains(
-            "**1 program: all expected to load and attach on 1 of 2 kernels, some fail on 1.**"
+            "**The one program is not expected to run on all 2 kernels; `on\\_switch` fails on 1 kernel, all before "
         ),
         "{text}"
     );
@@ -218,7 +217,9 @@ cli_test!(markdown_for_a_pull_request, |dir| {
         "{text}"
     );
     assert!(
-        text.contains("| `task_struct.__state` | absent |"),
+        text.contains(
+            "| `task_struct.__state` | debian/11/x86\\_64 5.10 (1) | absent, program-fails: "
+        ),
         "{text}"
     );
 });
@@ -268,4 +269,35 @@ cli_test!(damaged_entries_are_told, |dir| {
             "--skip-bad",
         ])
         .ok();
+});
+
+// What only the machine that compiled the objects knows is left out.
+cli_test!(source_paths_are_those_of_the_package, |dir| {
+    let files = |more: &[&str]| -> Vec<String> {
+        let json = report(&dir, EXECWATCH, &[&["--format", "json"], more].concat()).ok();
+        let json: Value = serde_json::from_str(&json).expect("JSON");
+        let relocations = json["relocations"].as_array().expect("a list").iter();
+        let sites =
+            relocations.flat_map(|relocation| relocation["sites"].as_array().expect("a list"));
+        sites
+            .filter_map(|site| Some(site["file"].as_str()?.to_owned()))
+            .collect()
+    };
+    let given = files(&["--path-prefix", "/nowhere"]);
+    assert!(!given.is_empty());
+    let directory = given[0]
+        .rsplit_once('/')
+        .map_or("", |(directory, _)| directory);
+    let cut = files(&["--path-prefix", directory]);
+    assert!(
+        cut.iter().all(|file| !file.contains('/')),
+        "{given:?}: {cut:?}"
+    );
+});
+
+// A terminal has an end.
+cli_test!(lines_of_text_are_short, |dir| {
+    let text = report(&dir, &object("kernel.bpf.o"), &[]).ok();
+    let longest = text.lines().map(|line| line.chars().count()).max();
+    assert!(longest <= Some(100), "{longest:?}: {text}");
 });

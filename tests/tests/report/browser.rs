@@ -1,14 +1,16 @@
 //! The HTML report in a real browser: opened, filtered, clicked, read.
 //!
-//! `BTFHUB_SCREENSHOTS=DIR` keeps pictures of it at 10, 60 and 5,000 kernels.
+//! `BTFHUB_SCREENSHOTS=DIR` keeps pictures of it, at 10 to 5,000 kernels.
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use btfhub_tests::browser::Browser;
 use btfhub_tests::cli::Dir;
 use btfhub_tests::objects::own_dir;
 use btfhub_tests::oracle::records::LocalObject;
 use btfhub_tests::pack;
+use btfhub_tests::shared::has_tool;
 use serde_json::{Value, json};
 
 /// An archive of `kernels` made-up kernels of four kinds, and the report on it.
@@ -49,37 +51,83 @@ fn page(dir: &Dir, kernels: usize) -> PathBuf {
     dir.path("report.html")
 }
 
-/// The same page with its relocations repeated, so that there are `rows`.
-fn with_rows(page: &Path, rows: usize) {
+/// The data of a page, changed.
+fn with_data(page: &Path, change: impl FnOnce(&mut Value)) {
     let html = std::fs::read_to_string(page).expect("the page");
     let open = "<script id=\"data\" type=\"application/json\">";
     let start = html.find(open).expect("the data") + open.len();
     let end = start + html[start..].find("</script>").expect("its end");
     let mut data: Value = serde_json::from_str(&html[start..end]).expect("JSON");
-    let relocations = data["relocations"].as_array().expect("a list").clone();
-    let repeated = (0..rows).map(|row| {
-        let mut relocation = relocations[row % relocations.len()].clone();
-        relocation["term"] = json!(format!(
-            "{}_{row}",
-            relocation["term"].as_str().expect("text")
-        ));
-        relocation
-    });
-    data["relocations"] = repeated.collect();
-    for column in data["columns"].as_array_mut().expect("a list") {
-        let verdicts = column.as_array().expect("a list").clone();
-        *column = (0..rows)
-            .map(|row| verdicts[row % verdicts.len()].clone())
-            .collect();
-    }
+    change(&mut data);
     let data = data.to_string().replace('<', "\\u003c");
     std::fs::write(page, format!("{}{data}{}", &html[..start], &html[end..])).expect("written");
+}
+
+/// The same page with its relocations repeated, so that there are `rows`.
+fn with_rows(page: &Path, rows: usize) {
+    with_data(page, |data| {
+        let relocations = data["relocations"].as_array().expect("a list").clone();
+        let repeated = (0..rows).map(|row| {
+            let mut relocation = relocations[row % relocations.len()].clone();
+            let term = relocation["term"].as_str().expect("text");
+            relocation["term"] = json!(format!("{term}_{row}"));
+            relocation
+        });
+        data["relocations"] = repeated.collect();
+        for column in data["columns"].as_array_mut().expect("a list") {
+            let verdicts = column.as_array().expect("a list").clone();
+            *column = (0..rows)
+                .map(|row| verdicts[row % verdicts.len()].clone())
+                .collect();
+        }
+    });
+}
+
+/// Made-up programs: of each object one that runs, one that is unknown, one that likely fails
+/// and one that fails, the last two on every other kernel.
+fn with_programs(page: &Path, programs: usize) {
+    with_data(page, |data| {
+        let program = |at: usize| json!({"object": format!("o{}.bpf.o", at / 4), "name": format!("program_{at}"), "section": "kprobe/vfs_read"});
+        data["programs"] = (0..programs).map(program).collect();
+        let verdict = |verdict, certainty: Option<&str>, text: &str| {
+            let reason = json!({"rule": "made-up", "text": text});
+            json!({"verdict": verdict, "certainty": certainty, "reasons": [reason]})
+        };
+        data["program_verdicts"] = json!([
+            verdict("runs", None, "the target is there"),
+            verdict("unknown", None, "user space sets the target"),
+            verdict("fails", Some("likely"), "vfs_read is not listed"),
+            verdict("fails", Some("proven"), "the kernel has no ring buffer"),
+        ]);
+        data["objects"] = json!([]);
+        data["object_columns"] = json!([[]]);
+        data["object_verdicts"] = json!([]);
+        data["program_columns"] = json!([
+            (0..programs).map(|at| at % 2).collect::<Vec<_>>(),
+            (0..programs).map(|at| at % 4).collect::<Vec<_>>(),
+        ]);
+        let kernels = data["kernels"].as_array_mut().expect("a list");
+        for (number, kernel) in kernels.iter_mut().enumerate() {
+            kernel["program_column"] = json!(number % 2);
+            kernel["object_column"] = json!(0);
+        }
+        data["headline"] = json!("`program_3` fails on every other kernel.");
+    });
 }
 
 fn keep(browser: &Browser, name: &str) {
     if let Some(dir) = std::env::var_os("BTFHUB_SCREENSHOTS") {
         browser.screenshot(&PathBuf::from(dir).join(name));
     }
+}
+
+/// Takes an option of a list.
+fn choose(browser: &Browser, list: &str, option: &str) {
+    let _ = browser.run(&format!(
+        "const list = document.getElementById('{list}');
+         list.value = '{option}';
+         list.dispatchEvent(new Event('input'));"
+    ));
 }
 
 /// The middle of a cell in the window, from what the map says of itself.
@@ -136,7 +184,7 @@ fn filtered_clicked_and_read() {
     browser.click("#back");
     assert_eq!(browser.text("#details"), overview);
 
-    browser.keys("#find-relocation", "task.__state");
+    browser.keys("#find-row", "task.__state");
     let (filtered, _) = shown(&browser);
     assert!(filtered > 0 && filtered < rows, "{filtered} of {rows}");
     browser.keys("#find-kernel", "debian 5.4");
@@ -159,8 +207,8 @@ fn filtered_clicked_and_read() {
     );
     assert_eq!(shown(&browser), (filtered, columns));
     let place = browser.run(
-        "const row = view.rows.findIndex((row) => report.relocations[row].term === 'task.__state');
-         const absent = (column) => cell(column, view.rows[row])
+        "const row = view.rows.findIndex((row) => row.label === 'task.__state');
+         const absent = ({ kernels }) => verdictsOf(LEVELS.relocations, view.rows[row].index, kernels)
             .some(([verdict]) => report.verdicts[verdict].status === 'absent');
          return [row, view.columns.findIndex(absent)];",
     );
@@ -213,15 +261,15 @@ fn by_keyboard_alone() {
     let down = '\u{e015}';
     // A slash goes to the filter, Escape back to the map.
     browser.keys("body", "/");
-    browser.keys("#find-relocation", "task\u{e00c}");
+    browser.keys("#find-row", "task\u{e00c}");
     browser.keys("#map", &format!("{down}{down}{right}"));
     let selected = browser.run("return [view.selected.row, view.selected.column];");
     assert_eq!(selected, json!([1, 1]));
     let spoken = browser.run("return document.getElementById('spoken').textContent;");
     let spoken = spoken.as_str().expect("text");
-    let term = browser.run("return report.relocations[view.rows[1]].term;");
+    let term = browser.run("return rowName(view.rows[1]);");
     assert!(spoken.starts_with(term.as_str().expect("text")), "{spoken}");
-    // To the first group of several kernels, which Enter closes and opens.
+    // To the first series of several kernels.
     let steps = browser.run(
         "const several = ({ group }) => group.kernels.length > 1;
          return view.columns.findIndex(several) - view.selected.column;",
@@ -233,12 +281,13 @@ fn by_keyboard_alone() {
     }
     let before = shown(&browser).1;
     browser.keys("#map", "\u{e007}");
-    assert!(
-        shown(&browser).1 < before,
-        "Enter closes the group of kernels"
+    assert_ne!(
+        shown(&browser).1,
+        before,
+        "Enter opens the series, or closes it"
     );
     browser.keys("#map", "\u{e007}");
-    assert_eq!(shown(&browser).1, before, "and opens it again");
+    assert_eq!(shown(&browser).1, before, "and back");
     // Above the first row is the kernel as a whole; Escape goes back to the overview.
     let up = "\u{e013}".repeat(3);
     browser.keys("#map", &up);
@@ -269,26 +318,151 @@ fn light_and_dark_and_nothing_from_elsewhere() {
 }
 
 #[test]
-fn readable_at_5000_kernels_and_500_relocations() {
+fn readable_at_5000_kernels_and_500_rows() {
     let Some(browser) = Browser::open(1600, 1000) else {
         return;
     };
     let dir = Dir::new();
     let page = page(&dir, 5000);
     with_rows(&page, 500);
+    with_programs(&page, 500);
     browser.go(&page);
-    let (rows, columns) = shown(&browser);
-    assert_eq!(rows, 500);
-    assert_eq!(columns, 40, "kernels of one series stand in one column");
+    let ready = browser.run("return performance.getEntriesByType('navigation')[0].domInteractive;");
+    assert!(
+        ready.as_f64().is_some_and(|ready| ready < 1000.0),
+        "{ready} ms"
+    );
+    assert_eq!(
+        shown(&browser),
+        (125, 40),
+        "programs stand below their objects, kernels of one series in one column"
+    );
     keep(&browser, "report-5000.png");
-    browser.click("#expand");
-    assert_eq!(shown(&browser), (500, 5000));
-    keep(&browser, "report-5000-expanded.png");
+    choose(&browser, "grain", "kernels");
+    assert_eq!(shown(&browser), (125, 5000));
+    keep(&browser, "report-5000-kernels.png");
     browser.keys("#find-kernel", "centos arm64");
     let (_, some) = shown(&browser);
     assert!(some > 0 && some < 1000, "{some}");
+    browser.click("#level-relocations");
+    assert_eq!(shown(&browser), (500, some));
     let (x, y) = cell(&browser, 3, 5);
     browser.click_at(x, y);
     assert!(browser.text("#details").contains("centos/8/arm64/5."));
     assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
+fn programs_first_and_relocations_behind_them() {
+    let Some(browser) = Browser::open(1400, 900) else {
+        return;
+    };
+    let dir = Dir::new();
+    let page = page(&dir, 10);
+    with_programs(&page, 8);
+    // The first program is the one that asks.
+    with_data(&page, |data| {
+        let asking = data["functions"][0].clone();
+        data["programs"][3] = asking;
+    });
+    browser.go(&page);
+    assert_eq!(
+        browser.text("#headline"),
+        "program_3 fails on every other kernel."
+    );
+    let tiles = browser.text("#tiles");
+    assert!(
+        tiles.contains("5 unknown for some") && tiles.contains("5 fail some"),
+        "{tiles}"
+    );
+    assert_eq!(shown(&browser).0, 11, "three objects and eight programs");
+    keep(&browser, "report-programs.png");
+    // Kinds differ by texture, not by colour alone.
+    let textures = browser.run(
+        "const style = getComputedStyle(document.documentElement);
+         return PROGRAM_KINDS.map(({ name }) => style.getPropertyValue(`--t-${name}`));",
+    );
+    let textures = textures.as_array().expect("a list");
+    for (at, texture) in textures.iter().enumerate() {
+        assert!(
+            !textures[..at].contains(texture),
+            "kind {at} looks like another"
+        );
+    }
+    let at = browser.run("return view.rows.findIndex(({ index }) => index === 3);");
+    let (x, y) = cell(&browser, at.as_i64().expect("a row"), 1);
+    browser.click_at(x, y);
+    let details = browser.text("#details");
+    assert!(
+        details.contains("the kernel has no ring buffer"),
+        "{details}"
+    );
+    browser.click("#relocations");
+    let of = browser.run(
+        "return [view.rows.length, report.relocations.length, view.rows.every(({ index }) =>
+             report.relocations[index].sites.some((site) => site.function === 0))];",
+    );
+    assert!(of[0].as_u64() < of[1].as_u64() && of[2] == true, "{of}");
+    browser.click("#level-programs");
+    // An object closes into its own row.
+    browser.keys("#map", "\u{e010}\u{e007}");
+    browser.keys("#map", "\u{e00c}");
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
+fn every_label_whole_and_both_halves_seen_in_a_narrow_window() {
+    let Some(browser) = Browser::open(600, 900) else {
+        return;
+    };
+    let dir = Dir::new();
+    let page = page(&dir, 65);
+    with_programs(&page, 40);
+    browser.go(&page);
+    keep(&browser, "report-600px.png");
+    let seen = browser.run(
+        "const box = (id) => document.getElementById(id).getBoundingClientRect();
+         return [box('map').height, box('details').top, box('details').height, innerHeight,
+                 document.documentElement.scrollWidth <= innerWidth];",
+    );
+    let number = |at: usize| seen[at].as_f64().expect("a number");
+    assert!(number(0) > 250.0 && number(2) > 150.0, "{seen}");
+    assert!(number(1) + number(2) <= number(3) + 1.0, "{seen}");
+    assert_eq!(seen[4], true, "nothing beyond the window's edge");
+    // Every column says distribution, version and architecture: in a band, or in its label.
+    let labels = browser.run(
+        "return view.columns.every((column, at) => BANDS.every((field, level) => {
+             const part = view.bands[level].find(({ first, end }) => first <= at && at < end);
+             return part.isShown || column.label.includes(column.group.first[field]);
+         })) && layout.cell >= LEAST_CELL;",
+    );
+    assert_eq!(labels, true);
+    assert_eq!(browser.errors(), [""; 0]);
+}
+
+#[test]
+fn prints_a_document_of_a_few_pages() {
+    let Some(browser) = Browser::open(1200, 800) else {
+        return;
+    };
+    if !has_tool("pdftotext") {
+        return;
+    }
+    let dir = Dir::new();
+    browser.go(&page(&dir, 500));
+    std::fs::write(dir.path("report.pdf"), browser.print()).expect("written");
+    let text = dir
+        .run(Command::new("pdftotext").args(["-layout", "report.pdf", "-"]))
+        .ok();
+    let pages = text.matches('\u{c}').count();
+    assert!((1..=6).contains(&pages), "{pages} pages");
+    assert!(
+        text.contains("Kernel compatibility of guard.bpf.o"),
+        "{text}"
+    );
+    assert!(text.contains("task has no member __state"), "{text}");
+    assert!(
+        !text.contains("Filters") && !text.contains("What to look at"),
+        "{text}"
+    );
 }

@@ -1,9 +1,12 @@
 //! The report as one page with everything inside: nothing is fetched when it is opened.
 
 use btfhub_build::report::Report;
+use btfhub_build::support::Changes;
 use include_dir::{Dir, include_dir};
+use pulldown_cmark::{Event, Options, Parser, html};
 
 use super::json::document;
+use super::markdown;
 use crate::failure::Failure;
 
 static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/report/assets");
@@ -11,9 +14,9 @@ static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/report/assets");
 /// Places shown for each relocation; some are asked at thousands.
 const SITES: usize = 12;
 
-pub(super) fn render(report: &Report) -> Result<String, Failure> {
+pub(super) fn render(report: &Report, changes: Option<&Changes>) -> Result<String, Failure> {
     // Inside a script element only the end tag has a meaning, and a comment's start.
-    let data = serde_json::to_string(&document(report, SITES)?)?.replace('<', "\\u003c");
+    let data = serde_json::to_string(&document(report, changes, SITES)?)?.replace('<', "\\u003c");
     let scripts = [
         "1-model.js",
         "2-map.js",
@@ -27,10 +30,12 @@ pub(super) fn render(report: &Report) -> Result<String, Failure> {
         .into_iter()
         .collect::<Result<Vec<_>, _>>()?;
     let script = scripts.join("\n");
+    let printed = printed(&markdown::render(report, changes));
     let mut page = String::new();
     let mut rest = asset("page.html")?;
     for (mark, text) in [
         ("/*STYLE*/", asset("style.css")?),
+        ("/*DOCUMENT*/", printed.as_str()),
         ("/*DATA*/", data.as_str()),
         ("/*SCRIPT*/", script.as_str()),
     ] {
@@ -43,6 +48,19 @@ pub(super) fn render(report: &Report) -> Result<String, Failure> {
     }
     page.push_str(rest);
     Ok(page)
+}
+
+/// What is printed, and read without JavaScript: the report in Markdown, as HTML.
+fn printed(markdown: &str) -> String {
+    let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES;
+    // Markdown may hold HTML; names out of objects and archives are to make none.
+    let events = Parser::new_ext(markdown, options).map(|event| match event {
+        Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
+        event => event,
+    });
+    let mut page = String::new();
+    html::push_html(&mut page, events);
+    page
 }
 
 fn asset(name: &str) -> Result<&'static str, Failure> {

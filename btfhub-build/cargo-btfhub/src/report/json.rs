@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use btfhub_build::report::{self, Deny, Effect, Report, Status};
+use btfhub_build::support::{self, ChangeKind};
 use btfhub_build::verdict;
 use serde::Serialize;
 use serde_json::value::RawValue;
@@ -14,6 +15,7 @@ pub(super) struct Document<'r> {
     schema: &'static str,
     tool: &'static str,
     objects: &'r [String],
+    headline: String,
     summary: Summary,
     functions: Vec<Function<'r>>,
     relocations: Vec<Relocation<'r>>,
@@ -27,6 +29,8 @@ pub(super) struct Document<'r> {
     object_columns: Vec<Box<RawValue>>,
     object_verdicts: Vec<ProgramVerdict<'r>>,
     unreadable: Vec<Unreadable<'r>>,
+    /// Against a baseline.
+    changes: Option<Changes<'r>>,
     denied: Vec<Denied>,
 }
 
@@ -112,7 +116,7 @@ struct ProgramVerdict<'r> {
 
 #[derive(Serialize)]
 struct Reason<'r> {
-    rule: &'static str,
+    rule: &'r str,
     text: &'r str,
 }
 
@@ -120,6 +124,143 @@ struct Reason<'r> {
 struct Unreadable<'r> {
     kernel: &'r str,
     error: &'r str,
+}
+
+/// What differs from a baseline.
+#[derive(Serialize)]
+struct Changes<'r> {
+    lost_on: Vec<String>,
+    lost: Vec<Change<'r>>,
+    changed: Vec<Change<'r>>,
+    won: Vec<Change<'r>>,
+    kernels_gone: Vec<String>,
+    kernels_new: Vec<String>,
+    programs_gone: Vec<Function<'r>>,
+    programs_new: Vec<Function<'r>>,
+}
+
+#[derive(Serialize)]
+struct Change<'r> {
+    program: Function<'r>,
+    before: ProgramVerdict<'r>,
+    after: ProgramVerdict<'r>,
+    kernels: Vec<String>,
+}
+
+impl<'r> From<&'r support::Changes> for Changes<'r> {
+    fn from(changes: &'r support::Changes) -> Self {
+        let of = |kind| changes.of(kind).map(Change::from).collect();
+        let names = |kernels: &[support::Kernel]| kernels.iter().map(ToString::to_string).collect();
+        Self {
+            lost_on: names(changes.lost()),
+            lost: of(ChangeKind::Lost),
+            changed: of(ChangeKind::Changed),
+            won: of(ChangeKind::Won),
+            kernels_gone: names(&changes.kernels_gone),
+            kernels_new: names(&changes.kernels_new),
+            programs_gone: changes.programs_gone.iter().map(Function::from).collect(),
+            programs_new: changes.programs_new.iter().map(Function::from).collect(),
+        }
+    }
+}
+
+impl<'r> From<&'r support::Change> for Change<'r> {
+    fn from(change: &'r support::Change) -> Self {
+        Self {
+            program: Function::from(&change.program),
+            before: ProgramVerdict::from(&change.before),
+            after: ProgramVerdict::from(&change.after),
+            kernels: change.kernels.iter().map(ToString::to_string).collect(),
+        }
+    }
+}
+
+impl<'r> From<&'r support::Program> for Function<'r> {
+    fn from(program: &'r support::Program) -> Self {
+        Self {
+            object: &program.object,
+            section: &program.section,
+            name: &program.name,
+        }
+    }
+}
+
+impl<'r> From<&'r support::Verdict> for ProgramVerdict<'r> {
+    fn from(verdict: &'r support::Verdict) -> Self {
+        Self {
+            verdict: verdict.outcome.name(),
+            certainty: verdict.outcome.certainty().map(verdict::Certainty::name),
+            reasons: (verdict.reasons.iter())
+                .map(|reason| Reason {
+                    rule: &reason.rule,
+                    text: &reason.text,
+                })
+                .collect(),
+        }
+    }
+}
+
+/// The part of the document that says what runs where: `btfhub.support/1`, a baseline.
+#[derive(Serialize)]
+struct Support<'r> {
+    schema: &'static str,
+    headline: String,
+    objects: &'r [String],
+    programs: Vec<Function<'r>>,
+    program_verdicts: Vec<ProgramVerdict<'r>>,
+    program_columns: Vec<Box<RawValue>>,
+    object_verdicts: Vec<ProgramVerdict<'r>>,
+    object_columns: Vec<Box<RawValue>>,
+    kernels: Vec<Box<RawValue>>,
+}
+
+#[derive(Serialize)]
+struct SupportKernel<'r> {
+    distro: &'r str,
+    version: &'r str,
+    arch: &'r str,
+    release: &'r str,
+    program_column: usize,
+    object_column: usize,
+    verdict: &'static str,
+}
+
+/// What runs where, a line a kernel, so that a change of it is read in a diff.
+pub(super) fn support(report: &Report) -> Result<String, Failure> {
+    let kernels = report.kernels.iter().map(|kernel| {
+        serde_json::value::to_raw_value(&SupportKernel {
+            distro: &kernel.distro,
+            version: &kernel.version,
+            arch: &kernel.arch,
+            release: &kernel.release,
+            program_column: kernel.program_column,
+            object_column: kernel.object_column,
+            verdict: report.outcome_on(kernel).name(),
+        })
+    });
+    let mut json = serde_json::to_string_pretty(&Support {
+        schema: "btfhub.support/1",
+        headline: report.support().headline(),
+        objects: &report.objects,
+        programs: programs(report),
+        program_verdicts: program_verdicts(&report.program_verdicts),
+        program_columns: raw(&report.program_columns)?,
+        object_verdicts: program_verdicts(&report.object_verdicts),
+        object_columns: raw(&report.object_columns)?,
+        kernels: kernels.collect::<Result<_, _>>()?,
+    })?;
+    json.push('\n');
+    Ok(json)
+}
+
+fn programs(report: &Report) -> Vec<Function<'_>> {
+    (report.programs.iter())
+        .map(|program| Function {
+            object: &program.object,
+            section: &program.section,
+            name: &program.name,
+        })
+        .collect()
 }
 
 /// A threshold of `--deny`.
@@ -131,9 +272,10 @@ struct Denied {
 
 pub(super) fn render(
     report: &Report,
+    changes: Option<&support::Changes>,
     denied: impl Iterator<Item = (Deny, bool)>,
 ) -> Result<String, Failure> {
-    let mut document = document(report, usize::MAX)?;
+    let mut document = document(report, changes, usize::MAX)?;
     document.denied = denied
         .map(|(deny, exceeded)| Denied {
             threshold: deny.to_string(),
@@ -147,11 +289,16 @@ pub(super) fn render(
 
 /// The document, with at most `sites` places for each relocation, those first that are in a
 /// function which fails on some kernel.
-pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Failure> {
+pub(super) fn document<'r>(
+    report: &'r Report,
+    changes: Option<&'r support::Changes>,
+    sites: usize,
+) -> Result<Document<'r>, Failure> {
     Ok(Document {
         schema: "btfhub.report/2",
         tool: concat!("btfhub-build ", env!("CARGO_PKG_VERSION")),
         objects: &report.objects,
+        headline: report.support().headline(),
         summary: summary(report),
         functions: (report.functions.iter())
             .map(|function| Function {
@@ -175,8 +322,8 @@ pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Fa
                             function: site.function,
                             insn: site.insn,
                             file: line.map(|line| line.file.as_str()),
-                            line: line.map(|line| line.line),
-                            column: line.map(|line| line.column),
+                            line: line.map(|line| line.line).filter(|line| *line > 0),
+                            column: line.map(|line| line.column).filter(|column| *column > 0),
                             text: line.map(|line| line.text.as_str()),
                         }
                     })
@@ -202,13 +349,7 @@ pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Fa
             })
             .collect(),
         columns: raw(&report.columns)?,
-        programs: (report.programs.iter())
-            .map(|program| Function {
-                object: &program.object,
-                section: &program.section,
-                name: &program.name,
-            })
-            .collect(),
+        programs: programs(report),
         program_columns: raw(&report.program_columns)?,
         program_verdicts: program_verdicts(&report.program_verdicts),
         object_columns: raw(&report.object_columns)?,
@@ -228,6 +369,7 @@ pub(super) fn document(report: &Report, sites: usize) -> Result<Document<'_>, Fa
                 error: &bad.error,
             })
             .collect(),
+        changes: changes.map(Changes::from),
         denied: Vec::new(),
     })
 }

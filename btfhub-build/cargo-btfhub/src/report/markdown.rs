@@ -3,14 +3,17 @@
 use std::fmt::Write as _;
 
 use btfhub_build::report::{Kernel, Report, in_groups};
+use btfhub_build::support::Changes;
 
-use super::text::{headline, named, place, program, reasons, shortened};
+use super::changes;
+use super::support::headline;
+use super::text::{named, place, program, reasons, shortened};
 use crate::output::count;
 
 /// Rows of the table of findings; a comment on a pull request has a limit.
 const FINDINGS: usize = 50;
 
-pub(super) fn render(report: &Report) -> String {
+pub(super) fn render(report: &Report, changes: Option<&Changes>) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -19,14 +22,18 @@ pub(super) fn render(report: &Report) -> String {
     );
     let _ = writeln!(
         text,
-        "**{}.** {}.\n",
-        headline(report),
+        "**{}** {}.\n",
+        headline(&report.support()),
         count(
             report.relocations.len(),
             "distinct relocation",
             "distinct relocations"
         ),
     );
+    if let Some(changes) = changes {
+        changes::markdown(changes, &mut text);
+        text.push('\n');
+    }
     let _ = writeln!(
         text,
         "| kernels | expected to run | not known | some fail |\n|---|--:|--:|--:|"
@@ -77,15 +84,15 @@ pub(super) fn render(report: &Report) -> String {
     } else {
         let _ = writeln!(
             text,
-            "\n| relocation | comes out | kernels | effect | why | where |\n|---|---|---|---|---|---|"
+            "\n| relocation | on | why | where |\n|---|---|---|---|"
         );
         for finding in findings.iter().take(FINDINGS) {
             let _ = writeln!(
                 text,
-                "| {} | {} | {} | {} | {} | {} |",
+                "| {} | {} | {}, {}: {} | {} |",
                 code(&finding.asked.term),
-                finding.verdict.status,
                 escape(&shortened(in_groups(&finding.kernels))),
+                finding.verdict.status,
                 finding.verdict.effect,
                 escape(&finding.verdict.reason),
                 place(report, finding).map_or_else(String::new, |place| escape(&place)),
@@ -114,7 +121,7 @@ fn groups(kernels: &[Kernel]) -> impl Iterator<Item = &[Kernel]> {
 }
 
 /// Text in a cell of a table.
-fn escape(text: &str) -> String {
+pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     for char in text.chars() {
         match char {
@@ -130,6 +137,6 @@ fn escape(text: &str) -> String {
 }
 
 /// Code in a cell of a table.
-fn code(text: &str) -> String {
+pub(super) fn code(text: &str) -> String {
     format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
 }

@@ -1,15 +1,21 @@
-//! `report`: kernels × relocations, in four formats.
+//! `report`: kernels × relocations, in several formats.
 
+mod changes;
 mod complaint;
 mod html;
 mod json;
 mod markdown;
+mod support;
 mod text;
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
 
 use btfhub_build::archive;
 use btfhub_build::atlas::Atlas;
 use btfhub_build::btf::Btf;
 use btfhub_build::report::{Deny, KernelAnswer, Report, Survey};
+use btfhub_build::support::{Changes, Support};
 
 use crate::args::{self, Format};
 use crate::failure::Failure;
@@ -18,12 +24,16 @@ use crate::jobs::parallel;
 use crate::kernels::{Source, Sources, Wanted, decoded, objects};
 use crate::output::{Output, Paint, count, stdout};
 
+/// Longer pages and baselines are not read.
+const PAGE: u64 = 256 << 20;
+
 pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
     let format = match (args.format, output.json) {
         (None | Some(Format::Json), true) => Format::Json,
+        (Some(Format::Support), true) => Format::SupportJson,
         (Some(_), true) => {
             return Err(Failure::usage(
-                "--json is --format json; leave it out, or the other format",
+                "--json is --format json, or the JSON of --format support; leave it out, or the other format",
             ));
         }
         (format, false) => format.unwrap_or(Format::Text),
@@ -31,36 +41,58 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
     let denied = (args.deny.iter())
         .map(|deny| Deny::parse(deny).map_err(|error| Failure::usage(format!("--deny: {error}"))))
         .collect::<Result<Vec<_>, _>>()?;
+    if args.baseline.is_none() && denied.iter().any(Deny::is_about_changes) {
+        return Err(Failure::usage("--deny lost needs a --baseline"));
+    }
+    let baseline = args.baseline.as_deref().map(baseline).transpose()?;
     let report = make(args, output)?;
-    let exceeded: Vec<_> = denied.iter().map(|deny| deny.exceeded(&report)).collect();
+    let changes = baseline.map(|before| Changes::between(&before, &report.support()));
+    let exceeded: Vec<Option<String>> = (denied.iter())
+        .map(|deny| match &changes {
+            Some(changes) if deny.is_about_changes() => {
+                let is_exceeded = deny.is_exceeded(changes.lost().len(), changes.kernels_before());
+                is_exceeded.then(|| changes::complaint(changes, *deny))
+            }
+            _ => (deny.exceeded(&report))
+                .map(|kernels| complaint::complaint(&report, *deny, &kernels)),
+        })
+        .collect();
+    let changes = changes.as_ref();
     let paint = match args.out {
         Some(_) => Paint::none(),
         None => Paint::stdout(),
     };
     let rendered = match format {
-        Format::Text => text::render(&report, paint),
+        Format::Text => text::render(&report, changes, paint),
         Format::Json => {
             let denied = denied.iter().zip(&exceeded);
             json::render(
                 &report,
-                denied.map(|(deny, shown)| (*deny, shown.is_some())),
+                changes,
+                denied.map(|(deny, told)| (*deny, told.is_some())),
             )?
         }
-        Format::Html => html::render(&report)?,
-        Format::Markdown => markdown::render(&report),
+        Format::Html => html::render(&report, changes)?,
+        Format::Markdown => markdown::render(&report, changes),
+        Format::Support => support::markdown(&report.support()),
+        Format::SupportJson => json::support(&report)?,
     };
+    let mut complaints: Vec<String> = exceeded.into_iter().flatten().collect();
     match &args.out {
+        _ if args.check.is_some() || args.into.is_some() => {
+            let Format::Support = format else {
+                return Err(Failure::usage(
+                    "--check and --into are for --format support",
+                ));
+            };
+            complaints.extend(in_page(args, &rendered, output)?);
+        }
         Some(out) => {
             files::write(out, rendered.as_bytes())?;
             output.note(&format!("wrote {}", out.display()));
         }
         None => stdout(rendered.as_bytes())?,
     }
-    let mut complaints: Vec<String> = (denied.iter().zip(&exceeded))
-        .filter_map(|(deny, shown)| {
-            (shown.as_ref()).map(|kernels| complaint::complaint(&report, *deny, kernels))
-        })
-        .collect();
     if !args.source.skip_bad && !report.unreadable.is_empty() {
         let bad = report
             .unreadable
@@ -82,6 +114,39 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
     } else {
         failure
     })
+}
+
+/// The table within the page that `--into` or `--check` names; what is wrong with the latter's.
+fn in_page(args: &args::Report, table: &str, output: Output) -> Result<Option<String>, Failure> {
+    if let Some(file) = &args.into {
+        let page = page(file)?;
+        let new = support::within(&page, table).map_err(|failure| failure.at(file))?;
+        if new != page {
+            files::write(file, new.as_bytes())?;
+            output.note(&format!("wrote the table in {}", file.display()));
+        }
+    }
+    let Some(file) = &args.check else {
+        return Ok(None);
+    };
+    let differs = support::check(&page(file)?, table).map_err(|failure| failure.at(file))?;
+    Ok(differs.map(|differs| {
+        format!(
+            "--check: the table in {} is not what the archive gives; --into {0} writes it anew\n  {differs}",
+            file.display()
+        )
+    }))
+}
+
+fn page(file: &Path) -> Result<String, Failure> {
+    let bytes = files::read(file, PAGE)?;
+    String::from_utf8(bytes).map_err(|_| Failure::new(format!("{}: not UTF-8", file.display())))
+}
+
+/// The baseline in a file.
+fn baseline(file: &Path) -> Result<Support, Failure> {
+    Support::from_json(&page(file)?)
+        .map_err(|error| Failure::new(format!("--baseline {}: {error}", file.display())))
 }
 
 fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
@@ -123,7 +188,24 @@ fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
             answer.map_err(|failure| failure.chain.join(": ")),
         )
     });
-    Ok(survey.report(answers))
+    let mut report = survey.report(answers);
+    if args.path_prefix.is_empty() {
+        report.shorten_paths(&packages(&args.objects.objects));
+    } else {
+        report.shorten_paths(&args.path_prefix);
+    }
+    Ok(report)
+}
+
+/// The package that each file lies in, where it lies in one.
+fn packages(files: &[PathBuf]) -> Vec<String> {
+    let package = |file: &PathBuf| {
+        let file = std::path::absolute(file).ok()?;
+        let is_package = |directory: &&Path| directory.join("Cargo.toml").is_file();
+        Some(file.ancestors().find(is_package)?.display().to_string())
+    };
+    let packages: BTreeSet<String> = files.iter().filter_map(package).collect();
+    packages.into_iter().collect()
 }
 
 /// The two sides of the last `=`.

@@ -4,18 +4,22 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use btfhub_build::report::{Effect, Finding, ProgramFinding, Report, in_groups};
+use btfhub_build::support::Changes;
 use btfhub_build::verdict::Outcome;
 
+use super::changes;
 use crate::output::{Colour, Paint, count};
 
 /// Findings shown in full.
-const SHOWN: usize = 5;
+const SHOWN: usize = 2;
 /// Verdicts on programs shown.
 const PROGRAMS: usize = 3;
+/// Columns of a line.
+pub(super) const WIDTH: usize = 100;
 /// Groups of kernels named in a line.
 const GROUPS: usize = 4;
 
-pub(super) fn render(report: &Report, paint: Paint) -> String {
+pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -> String {
     let mut text = String::new();
     let _ = writeln!(
         text,
@@ -29,41 +33,40 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
         count(report.functions.len(), "function", "functions"),
         count(report.kernels.len(), "kernel", "kernels"),
     );
-    let _ = writeln!(text, "{}", headline(report));
+    let _ = writeln!(text, "{}", report.support().headline());
+    if let Some(changes) = changes {
+        changes::text(changes, paint, &mut text);
+    }
     for (mark, word) in [("fails", "failing on"), ("unknown", "not known for")] {
         let such: Vec<_> = (report.kernels.iter())
             .filter(|kernel| report.outcome_on(kernel).name() == mark)
             .collect();
         if !such.is_empty() {
-            let _ = writeln!(text, "{word} {}", shortened(in_groups(&such)));
+            let such = format!("{word} {}", shortened(in_groups(&such)));
+            let _ = writeln!(text, "{}", cut(&such, WIDTH));
         }
     }
     programs(report, paint, &mut text);
-    let counts: Vec<String> = (Effect::ALL.iter())
-        .map(|effect| {
-            let cells = (report.kernels.iter())
-                .flat_map(|kernel| report.verdicts_of(kernel))
-                .filter(|verdict| verdict.effect == *effect);
-            format!("{} {}", cells.count(), effect.name())
-        })
-        .collect();
-    let _ = writeln!(text, "cells: {}", counts.join(", "));
     let findings = report.findings();
     let clusters = clusters(&findings);
     for (finding, alike) in clusters.iter().take(SHOWN) {
-        let _ = writeln!(
-            text,
-            "{}  {}{}: {} on {}: {}",
-            mark(finding.verdict.effect, paint),
+        let head = format!(
+            "{}{}: {} on {}",
             finding.asked.term,
             and_more(*alike),
             finding.verdict.status,
             count(finding.kernels.len(), "kernel", "kernels"),
-            finding.verdict.reason,
         );
-        let groups = shortened(in_groups(&finding.kernels));
-        let place = place(report, finding).map_or_else(String::new, |place| format!("; {place}"));
-        let _ = writeln!(text, "      {groups}{place}");
+        let effect = mark(finding.verdict.effect, paint);
+        let _ = writeln!(text, "{effect}  {}", cut(&head, WIDTH - 6));
+        let lines = [
+            finding.verdict.reason.clone(),
+            shortened(in_groups(&finding.kernels)),
+            place(report, finding).unwrap_or_default(),
+        ];
+        for line in lines.iter().filter(|line| !line.is_empty()) {
+            let _ = writeln!(text, "      {}", cut(line, WIDTH - 6));
+        }
     }
     let rest: usize = (clusters.iter().skip(SHOWN))
         .map(|(_, alike)| 1 + alike)
@@ -89,28 +92,6 @@ pub(super) fn render(report: &Report, paint: Paint) -> String {
     text
 }
 
-/// How many programs run on how many kernels.
-pub(super) fn headline(report: &Report) -> String {
-    let kernels = |name: &str| {
-        let such = report.kernels.iter();
-        such.filter(|kernel| report.outcome_on(kernel).name() == name)
-            .count()
-    };
-    let mut text = format!(
-        "{}: all expected to load and attach on {} of {}",
-        count(report.programs.len(), "program", "programs"),
-        kernels("runs"),
-        count(report.kernels.len(), "kernel", "kernels"),
-    );
-    if kernels("fails") > 0 {
-        let _ = write!(text, ", some fail on {}", kernels("fails"));
-    }
-    if kernels("unknown") > 0 {
-        let _ = write!(text, ", not known for {}", kernels("unknown"));
-    }
-    text
-}
-
 /// The programs that are not expected to run.
 fn programs(report: &Report, paint: Paint, text: &mut String) {
     let findings = report.program_findings();
@@ -120,15 +101,17 @@ fn programs(report: &Report, paint: Paint, text: &mut String) {
             Outcome::Fails(_) => paint.text(Colour::Bad, "FAIL"),
             _ => "?   ".to_owned(),
         };
-        let _ = writeln!(
-            text,
-            "{mark}  {}{}: {} on {}: {}",
+        let head = format!(
+            "{}{}: {} on {}",
             program(finding),
             and_more(*alike),
             finding.verdict.outcome,
             count(finding.kernels.len(), "kernel", "kernels"),
-            reasons(finding),
         );
+        let _ = writeln!(text, "{mark}  {}", cut(&head, WIDTH - 6));
+        for line in [reasons(finding), shortened(in_groups(&finding.kernels))] {
+            let _ = writeln!(text, "      {}", cut(&line, WIDTH - 6));
+        }
     }
     let rest: usize = (clusters.iter().skip(PROGRAMS))
         .map(|(_, alike)| 1 + alike)
@@ -234,19 +217,32 @@ pub(super) fn shortened(mut groups: Vec<String>) -> String {
     text
 }
 
-/// Where a finding bites: function, section, instruction and source line.
+/// Where a finding bites: function, section, source line, or instruction where the object has
+/// no line info.
 pub(super) fn place(report: &Report, finding: &Finding<'_>) -> Option<String> {
     let site = finding.site()?;
     let function = report.functions.get(site.function)?;
-    let mut place = format!(
-        "{} ({}) instruction {}",
-        function.name, function.section, site.insn
-    );
-    if let Some(line) = &site.line {
-        let _ = write!(place, ", {}:{}", line.file, line.line);
-        if !line.text.is_empty() {
-            let _ = write!(place, ": {}", line.text);
-        }
+    let mut place = format!("{} ({})", function.name, function.section);
+    let Some(line) = &site.line else {
+        let _ = write!(place, " instruction {}", site.insn);
+        return Some(place);
+    };
+    let _ = write!(place, " {}", line.file);
+    // 0 says that the compiler knew none.
+    if line.line > 0 {
+        let _ = write!(place, ":{}", line.line);
+    }
+    if !line.text.is_empty() {
+        let _ = write!(place, ": {}", line.text);
     }
     Some(place)
+}
+
+/// At most so many characters, the last of them `…` where some are left out.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().nth(width).is_none() {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
 }

@@ -3,23 +3,88 @@
 const map = document.getElementById("map");
 const space = document.getElementById("space");
 const canvas = document.getElementById("canvas");
-/** The strip below the heads tells where programs fail; label and head are measured. */
-const layout = { label: 330, count: 42, band: 17, head: 190, strip: 14, cell: 14, row: 18, isFitted: true };
+/** Label, head and cell are measured. The strip below the heads sums up each column. */
+const layout = { label: 330, count: 42, band: 17, head: 190, strip: 14, cell: 14, row: 18 };
+/** Names of columns that stand closer than this can't be read. */
+const LEAST_CELL = 13;
 const MONO = "12px ui-monospace, monospace";
+const BOLD = "600 12px system-ui, sans-serif";
 let colours = {};
+let textures = {};
 let drawing = false;
+
+/** Kinds differ by texture as well as by colour. */
+const TEXTURES = {
+  "unknown": dots, "likely": slashes, "fails": crosses,
+  "answers-no": dashes, "guarded": dots, "program-fails": crosses, "object-fails": bars,
+};
+const TILE = 8;
 
 function readColours() {
   const style = getComputedStyle(document.documentElement);
   const get = (name) => style.getPropertyValue(name).trim();
   colours = {};
+  textures = {};
   for (const name of ["panel", "page", "text", "soft", "line", "focus", "bad"]) colours[name] = get(`--${name}`);
-  for (const name of [...EFFECTS, ...STATUSES]) colours[name] = get(`--c-${name}`);
+  for (const { name } of [...PROGRAM_KINDS, ...EFFECT_KINDS]) {
+    const tile = document.createElement("canvas");
+    tile.width = tile.height = TILE;
+    const ink = tile.getContext("2d");
+    ink.fillStyle = get(`--c-${name}`);
+    ink.fillRect(0, 0, TILE, TILE);
+    ink.strokeStyle = ink.fillStyle = get(`--i-${name}`);
+    ink.lineWidth = 1.2;
+    TEXTURES[name]?.(ink);
+    textures[name] = ink.createPattern(tile, "repeat");
+    document.documentElement.style.setProperty(`--t-${name}`, `url(${tile.toDataURL()})`);
+  }
+}
+
+function strokes(ink, ...lines) {
+  ink.beginPath();
+  for (const [fromX, fromY, toX, toY] of lines) { ink.moveTo(fromX, fromY); ink.lineTo(toX, toY); }
+  ink.stroke();
+}
+function dots(ink) { ink.fillRect(1, 1, 2, 2); ink.fillRect(5, 5, 2, 2); }
+function dashes(ink) { strokes(ink, [1, 4, 5, 4]); }
+function bars(ink) { strokes(ink, [2, 0, 2, TILE], [6, 0, 6, TILE]); }
+function slashes(ink) { strokes(ink, [-1, TILE + 1, TILE + 1, -1], [-1, 1, 1, -1], [TILE - 1, TILE + 1, TILE + 1, TILE - 1]); }
+function crosses(ink) {
+  slashes(ink);
+  strokes(ink, [-1, -1, TILE + 1, TILE + 1], [TILE - 1, -1, TILE + 1, 1], [-1, TILE - 1, 1, TILE + 1]);
+}
+
+/** How many columns can be seen and read at once. */
+function roomForColumns() {
+  measureLabels();
+  return Math.floor((map.clientWidth - layout.label - 10) / LEAST_CELL);
+}
+
+/** As much room for names as they need, within a third of the window; more of a narrow one. */
+function measureLabels() {
+  const ink = canvas.getContext("2d");
+  ink.font = MONO;
+  const letter = ink.measureText("m").width;
+  const { level } = view;
+  const longest = level.rows.reduce((most, row) => Math.max(most, level.label(row).length, level.group(row).length), 18);
+  const most = Math.round(map.clientWidth * (map.clientWidth < 700 ? 0.42 : 0.32));
+  layout.label = Math.ceil(Math.min(most, (longest + 2) * letter + layout.count + 18));
+}
+
+function measureHeads() {
+  const room = map.clientWidth - layout.label - 10;
+  layout.cell = Math.max(LEAST_CELL, Math.min(view.columns.length > 30 ? 18 : 30, Math.floor(room / Math.max(1, view.columns.length))));
+  const ink = canvas.getContext("2d");
+  labelColumns(ink);
+  ink.font = COLUMN_FONT;
+  const longest = view.columns.reduce((most, column) => Math.max(most, ink.measureText(column.label).width), 40);
+  const most = Math.max(110, Math.min(260, map.clientHeight * 0.42));
+  layout.head = Math.ceil(3 * layout.band + Math.min(most, longest + 14) + layout.strip);
 }
 
 /** Sizes what is scrolled over, and draws. */
 function arrange() {
-  measure();
+  measureHeads();
   const width = layout.label + view.columns.length * layout.cell + 24;
   const height = layout.head + view.rows.length * layout.row + 24;
   space.style.width = `${Math.max(width, map.clientWidth)}px`;
@@ -30,23 +95,6 @@ function arrange() {
     rows: view.rows.length, columns: view.columns.length,
   });
   draw();
-}
-
-/** As much room for names as they need, within a third of the window; more of a narrow one. */
-function measure() {
-  const ink = canvas.getContext("2d");
-  ink.font = MONO;
-  const letter = ink.measureText("m").width;
-  const longest = report.relocations.reduce((most, _, row) => Math.max(most, rowLabel(row).length), 20);
-  const most = Math.round(map.clientWidth * (map.clientWidth < 700 ? 0.48 : 0.34));
-  layout.label = Math.ceil(Math.min(most, longest * letter + layout.count + 18));
-  ink.font = COLUMN_FONT;
-  const names = view.columns.reduce((most, column) => {
-    const text = columnLabel(column);
-    return text.length > most.length ? text : most;
-  }, "");
-  const room = Math.max(48, Math.min(150, map.clientHeight * 0.3));
-  layout.head = Math.ceil(3 * layout.band + Math.min(room, ink.measureText(names).width + 14) + layout.strip);
 }
 
 function draw() {
@@ -76,7 +124,7 @@ function paint() {
   clipped(ink, layout.label, layout.head, width, height, () => {
     for (let row = firstRow; row < lastRow; row++) {
       for (let column = firstColumn; column < lastColumn; column++) {
-        paintCell(ink, x(column), y(row), view.columns[column], view.rows[row]);
+        paintCell(ink, x(column), y(row), cell(view.columns[column], view.rows[row]));
       }
     }
     paintBorders(ink, firstColumn, lastColumn, x, layout.head, y(lastRow));
@@ -85,6 +133,7 @@ function paint() {
   paintRowNames(ink, firstRow, lastRow, y, height);
   paintHeads(ink, firstColumn, lastColumn, x, width);
   paintCorner(ink);
+  if (x(view.columns.length) > width) paintMore(ink, width, height);
   ink.strokeStyle = colours.line;
   line(ink, layout.label, 0, layout.label, height);
   line(ink, 0, layout.head, width, layout.head);
@@ -95,18 +144,23 @@ function paint() {
   }
 }
 
-/** A line between directories, and around open groups. */
+/** A shadow at the right edge: there is more. */
+function paintMore(ink, width, height) {
+  const shadow = ink.createLinearGradient(width - 22, 0, width, 0);
+  shadow.addColorStop(0, "transparent");
+  shadow.addColorStop(1, colours.soft);
+  ink.fillStyle = shadow;
+  ink.globalAlpha = 0.6;
+  ink.fillRect(width - 22, 0, 22, height);
+  ink.globalAlpha = 1;
+}
+
+/** A line between directories. */
 function paintBorders(ink, first, last, x, top, bottom) {
   ink.strokeStyle = colours.soft;
   for (let column = Math.max(1, first); column < last; column++) {
-    if (borders(view.columns[column - 1].group, view.columns[column].group)) line(ink, x(column), top, x(column), bottom);
+    if (view.columns[column - 1].group.directory !== view.columns[column].group.directory) line(ink, x(column), top, x(column), bottom);
   }
-}
-
-/** Whether a line stands between two groups: closed ones of one directory are neighbours enough. */
-function borders(left, right) {
-  const directory = ({ first }) => [first.distro, first.version, first.arch].join("/");
-  return left !== right && (left.open || right.open || directory(left) !== directory(right));
 }
 
 /** The selected cell in a frame, with its row and column as a cross. */
@@ -143,35 +197,24 @@ function line(ink, fromX, fromY, toX, toY) {
   ink.stroke();
 }
 
-/** A group's cell is divided by how many of its kernels come out how, the worst at the bottom. */
-function paintCell(ink, left, top, column, row) {
-  const gap = layout.cell > 5 ? 1 : 0;
-  const width = layout.cell - gap, height = layout.row - 1;
-  const verdicts = cell(column, row);
+/** A cell is divided by how many of its verdicts are of which kind, the worst at the bottom. */
+function paintCell(ink, left, top, counts, height = layout.row - 1) {
+  const width = layout.cell - 1;
+  const total = counts.reduce((sum, count) => sum + count, 0);
+  const best = counts.findIndex((count) => count > 0);
   let bottom = top + height;
-  verdicts.forEach(([verdict, kernels], index) => {
-    const name = view.scale === "effect" ? report.verdicts[verdict].effect : report.verdicts[verdict].status;
+  for (let kind = counts.length - 1; kind >= best && best >= 0; kind--) {
+    if (!counts[kind]) continue;
     const rest = bottom - top;
-    const share = index === verdicts.length - 1 ? rest : Math.min(rest, Math.max(4, Math.round(height * kernels / column.kernels.length)));
-    ink.fillStyle = colours[name];
-    ink.fillRect(left, bottom - share, width, share);
+    const share = kind === best ? rest : Math.min(rest, Math.max(4, Math.round(height * counts[kind] / total)));
+    ink.save();
+    // The texture begins in each cell anew.
+    ink.translate(left, bottom - share);
+    ink.fillStyle = textures[view.level.kinds[kind].name];
+    ink.fillRect(0, 0, width, share);
+    ink.restore();
     bottom -= share;
-  });
-  // A mark for those who can't tell the colours apart, where all kernels of the cell fail.
-  const worst = report.verdicts[verdicts[0][0]].effect;
-  const all = verdicts.every(([verdict]) => fails(verdict));
-  if (layout.cell >= 10 && all) cross(ink, left + width / 2, top + height / 2, worst === "program-fails");
-}
-
-/** A cross, or half of one where not a program but the whole object fails. */
-function cross(ink, x, y, both) {
-  ink.strokeStyle = colours.panel;
-  ink.lineWidth = 1.5;
-  ink.beginPath();
-  ink.moveTo(x - 3, y - 3);
-  ink.lineTo(x + 3, y + 3);
-  if (both) { ink.moveTo(x + 3, y - 3); ink.lineTo(x - 3, y + 3); }
-  ink.stroke();
+  }
 }
 
 /** What is at a point of the window: {row, column}, null for a name or a head. */
@@ -183,7 +226,8 @@ function hit(event) {
   if (column !== null && column >= view.columns.length) return null;
   if (row !== null && row >= view.rows.length) return null;
   const inStrip = row === null && top >= layout.head - layout.strip;
-  return column === null && row === null ? null : { row, column, inStrip };
+  const inBands = top < BANDS.length * layout.band;
+  return column === null && row === null ? null : { row, column, inStrip, inBands };
 }
 
 /** Scrolls as little as brings the cell into the window. */

@@ -1,33 +1,31 @@
-// What stands around the cells: names of relocations, heads of columns.
+// What stands around the cells: names of rows, heads of columns.
 
 const COLUMN_FONT = "11px system-ui, sans-serif";
-/** Rotated lines of text that stand closer than this can't be read. */
-const COLUMN_PITCH = 12;
-
-/** The term, without what all macros of bpf_core_read.h begin with. */
-function rowLabel(row) {
-  return report.relocations[row].term.replace(/^bpf_core_/, "");
-}
 
 function paintRowNames(ink, first, last, y, height) {
+  const isGrouped = view.rows.some((row) => row.index === null);
   clipped(ink, 0, layout.head, layout.label, height, () => {
     ink.textBaseline = "middle";
-    for (let row = first; row < last; row++) {
-      const middle = y(row) + layout.row / 2;
-      if (view.selected && view.selected.row === row) {
+    for (let at = first; at < last; at++) {
+      const row = view.rows[at];
+      const middle = y(at) + layout.row / 2;
+      if (view.selected && view.selected.row === at) {
         ink.fillStyle = colours.line;
-        ink.fillRect(0, y(row), layout.label, layout.row - 1);
+        ink.fillRect(0, y(at), layout.label, layout.row - 1);
       }
       ink.fillStyle = colours.text;
-      ink.font = MONO;
       ink.textAlign = "left";
-      ink.fillText(fit(ink, rowLabel(view.rows[row]), layout.label - layout.count - 14), 8, middle);
-      const count = failing(row);
-      if (count > 0) {
+      const isHead = row.index === null;
+      ink.font = isHead ? BOLD : MONO;
+      const text = isHead ? `${view.closed.has(row.group) ? "▸" : "▾"} ${row.label}` : row.label;
+      const indent = isGrouped && !isHead ? 22 : 8;
+      ink.fillText(fit(ink, text, layout.label - layout.count - indent - 6), indent, middle);
+      row.failing ??= failingKernels(row, view.shares);
+      if (row.failing > 0) {
         ink.fillStyle = colours.bad;
         ink.font = COLUMN_FONT;
         ink.textAlign = "right";
-        ink.fillText(String(count), layout.label - 6, middle);
+        ink.fillText(row.failing.toLocaleString("en"), layout.label - 6, middle);
         ink.textAlign = "left";
       }
     }
@@ -47,92 +45,6 @@ function fit(ink, text, width) {
   return "…";
 }
 
-/** The distribution goes into the label where its band has no room for its name. */
-function columnLabel({ group, kernels }) {
-  const label = kernels.length === 1 ? report.kernels[kernels[0]].release : `${group.first.series} (${kernels.length})`;
-  const { distro, version } = group.first;
-  return view.widths.get(distro) * layout.cell < 7 * distro.length ? `${distro} ${version} ${label}` : label;
-}
-
-function paintHeads(ink, first, last, x, width) {
-  const bottom = layout.head - layout.strip;
-  clipped(ink, layout.label - 5, 0, width, layout.head, () => {
-    ["distro", "version", "arch"].forEach((field, level, fields) => {
-      band(ink, first, last, x, level, (kernel) => fields.slice(0, level + 1).map((name) => kernel[name]).join("\n"), field);
-    });
-    const step = Math.max(1, Math.ceil(COLUMN_PITCH / layout.cell));
-    ink.font = COLUMN_FONT;
-    ink.textBaseline = "middle";
-    for (let column = first; column < last; column++) {
-      const chosen = view.selected && view.selected.column === column;
-      if (column % step && !chosen) continue;
-      // The chosen one's name takes the place of its neighbours'.
-      const near = view.selected && view.selected.column !== null && Math.abs(view.selected.column - column) < step;
-      if (near && !chosen) continue;
-      ink.save();
-      ink.translate(x(column) + layout.cell / 2, bottom - 5);
-      ink.rotate(-Math.PI / 2);
-      ink.fillStyle = chosen ? colours.focus : colours.text;
-      ink.fillText(fit(ink, columnLabel(view.columns[column]), bottom - 3 * layout.band - 8), 0, 0);
-      ink.restore();
-    }
-    for (let column = first; column < last; column++) paintLoads(ink, x(column), view.columns[column]);
-    paintBorders(ink, first, last, x, bottom, layout.head);
-  });
-}
-
-/** The share of a column's kernels on which some program fails. */
-function paintLoads(ink, left, { kernels }) {
-  const width = layout.cell - (layout.cell > 5 ? 1 : 0);
-  const top = layout.head - layout.strip + 1, height = layout.strip - 3;
-  const bad = kernels.filter((index) => report.kernels[index].verdict === "fails").length;
-  const share = bad ? Math.max(3, Math.round(height * bad / kernels.length)) : 0;
-  ink.fillStyle = colours.fine;
-  ink.fillRect(left, top, width, height - share);
-  ink.fillStyle = colours["program-fails"];
-  ink.fillRect(left, top + height - share, width, share);
-}
-
-function paintCorner(ink) {
-  const kernels = view.columns.reduce((sum, column) => sum + column.kernels.length, 0);
-  const of = (shown, all, what) => (shown === all ? plural(all, what) : `${shown.toLocaleString("en")} of ${plural(all, what)}`);
-  ink.fillStyle = colours.soft;
-  ink.font = "12px system-ui, sans-serif";
-  ink.textBaseline = "alphabetic";
-  ink.textAlign = "left";
-  ink.fillText(of(view.rows.length, report.relocations.length, "relocation"), 8, layout.head - layout.strip - 26);
-  ink.fillText(of(kernels, report.kernels.length, "kernel"), 8, layout.head - layout.strip - 10);
-  ink.font = COLUMN_FONT;
-  ink.textAlign = "right";
-  ink.fillText("no program fails", layout.label - 6, layout.head - 4);
-  ink.fillText("fails on", layout.label - 6, layout.head - layout.strip - 10);
-  ink.textAlign = "left";
-}
-
-/** One line of the head: neighbours of one name share it. */
-function band(ink, first, last, x, level, key, field) {
-  const top = level * layout.band;
-  ink.font = level ? COLUMN_FONT : "600 11.5px system-ui, sans-serif";
-  ink.textBaseline = "middle";
-  let column = first;
-  while (column > 0 && key(view.columns[column - 1].group.first) === key(view.columns[column].group.first)) column--;
-  while (column < last) {
-    let end = column + 1;
-    const here = key(view.columns[column].group.first);
-    while (end < view.columns.length && key(view.columns[end].group.first) === here) end++;
-    const left = Math.max(x(column), layout.label), right = x(end);
-    ink.strokeStyle = colours.line;
-    line(ink, x(column), top, x(column), layout.head - layout.strip);
-    const text = view.columns[column].group.first[field];
-    const room = right - left - 5;
-    if (room > 8) {
-      ink.fillStyle = colours.text;
-      ink.fillText(shorten(ink, text, room), left + 3, top + layout.band / 2 + 1);
-    }
-    column = end;
-  }
-}
-
 /** The text, its end left out where it is too long; nothing where that would say nothing. */
 function shorten(ink, text, width) {
   if (ink.measureText(text).width <= width) return text;
@@ -141,4 +53,103 @@ function shorten(ink, text, width) {
     if (ink.measureText(short).width <= width) return short;
   }
   return "";
+}
+
+const BANDS = ["distro", "version", "arch"];
+
+/** Neighbours that share a name in a band, as [first column, end]. */
+function runs(level) {
+  const same = (a, b) => BANDS.slice(0, level + 1).every((field) => a.group.first[field] === b.group.first[field]);
+  const found = [];
+  view.columns.forEach((column, at) => {
+    const before = found[found.length - 1];
+    if (before && same(view.columns[before[0]], column)) before[1] = at + 1;
+    else found.push([at, at + 1]);
+  });
+  return found;
+}
+
+/** The column's own name, before it what a band above has no room to say. */
+function labelColumns(ink) {
+  view.bands = BANDS.map((field, level) => {
+    ink.font = level ? COLUMN_FONT : BOLD;
+    return runs(level).map(([first, end]) => {
+      const text = view.columns[first].group.first[field];
+      return { first, end, text, isShown: ink.measureText(text).width + 6 <= (end - first) * layout.cell };
+    });
+  });
+  for (const column of view.columns) {
+    const { group, kernels, grain } = column;
+    if (kernels.length === 1) column.label = report.kernels[kernels[0]].release;
+    else if (grain === "directories") column.label = plural(kernels.length, "kernel");
+    else column.label = `${group.first.series} (${kernels.length})`;
+  }
+  for (const band of [...view.bands].reverse()) {
+    for (const { first, end, text, isShown } of band) {
+      for (let at = first; at < end && !isShown; at++) view.columns[at].label = `${text} ${view.columns[at].label}`;
+    }
+  }
+}
+
+function paintHeads(ink, first, last, x, width) {
+  const bottom = layout.head - layout.strip;
+  clipped(ink, layout.label, 0, width, layout.head, () => {
+    view.bands.forEach((band, level) => paintBand(ink, band, level, x, width));
+    ink.font = COLUMN_FONT;
+    ink.textBaseline = "middle";
+    for (let at = first; at < last; at++) {
+      const column = view.columns[at];
+      ink.save();
+      ink.translate(x(at) + layout.cell / 2, bottom - 5);
+      ink.rotate(-Math.PI / 2);
+      ink.fillStyle = view.selected && view.selected.column === at ? colours.focus : colours.text;
+      ink.fillText(shorten(ink, column.label, bottom - 3 * layout.band - 8), 0, 0);
+      ink.restore();
+      column.summary ??= summaryOf(column.kernels);
+      paintCell(ink, x(at), layout.head - layout.strip + 1, column.summary, layout.strip - 3);
+    }
+    paintBorders(ink, first, last, x, bottom, layout.head);
+  });
+}
+
+/** Of how many kernels what is the worst, on this level. */
+function summaryOf(kernels) {
+  const { level } = view;
+  const counts = new Array(level.kinds.length).fill(0);
+  for (const [number, some] of shares(kernels)) {
+    counts[level.columns[number].reduce((most, verdict) => Math.max(most, level.kind[verdict]), 0)] += some;
+  }
+  return counts;
+}
+
+/** One line of the head: neighbours of one name share it. */
+function paintBand(ink, band, level, x, width) {
+  const top = level * layout.band;
+  ink.font = level ? COLUMN_FONT : BOLD;
+  ink.textBaseline = "middle";
+  for (const { first, end, text, isShown } of band) {
+    if (x(end) < layout.label || x(first) > width) continue;
+    ink.strokeStyle = colours.line;
+    line(ink, x(first), top, x(first), layout.head - layout.strip);
+    const left = Math.max(x(first), layout.label);
+    if (!isShown) continue;
+    ink.fillStyle = colours.text;
+    ink.fillText(shorten(ink, text, x(end) - left - 4), left + 3, top + layout.band / 2 + 1);
+  }
+}
+
+function paintCorner(ink) {
+  const of = (shown, all, what) => (shown === all ? plural(all, what) : `${shown.toLocaleString("en")} of ${plural(all, what)}`);
+  const bottom = layout.head - layout.strip;
+  ink.fillStyle = colours.soft;
+  ink.font = "12px system-ui, sans-serif";
+  ink.textBaseline = "alphabetic";
+  ink.textAlign = "left";
+  ink.fillText(of(view.items, view.level.rows.length, view.level.one), 8, bottom - 26);
+  ink.fillText(of(view.kernels.length, report.kernels.length, "kernel"), 8, bottom - 10);
+  ink.font = COLUMN_FONT;
+  ink.textAlign = "right";
+  ink.fillText("worst", layout.label - 6, layout.head - 4);
+  ink.fillText("fails on", layout.label - 6, bottom - 10);
+  ink.textAlign = "left";
 }

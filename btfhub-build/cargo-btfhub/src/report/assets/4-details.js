@@ -4,10 +4,14 @@ const details = document.getElementById("details");
 const KERNELS_LISTED = 200;
 const GROUPS_LISTED = 40;
 const MEANING = {
+  "runs": "Nothing that was checked speaks against it.",
+  "unknown": "What decides it can't be read from this kernel's BTF, or was not said.",
+  "likely": "A strong hint, no proof.",
+  "fails": "The kernel's BTF shows it.",
   "fine": "The instructions take this kernel's value.",
   "answers-no": "The program asks whether it is there and is told no (0).",
-  "guarded": "The instructions become invalid, but a check keeps the program from coming to them here.",
-  "program-fails": "The program can come to an invalid instruction: the verifier refuses it.",
+  "guarded": "The instructions become invalid, but a check keeps the program from reaching them here.",
+  "program-fails": "The program can reach an invalid instruction: the verifier refuses it.",
   "object-fails": "libbpf refuses to load the whole object.",
 };
 
@@ -21,49 +25,94 @@ function element(tag, attributes = {}, ...children) {
   return node;
 }
 
-function colourOf(verdict) {
-  return view.scale === "effect" ? verdict.effect : verdict.status;
+function link(text, click, id) {
+  return element("button", { type: "button", class: "link", click, ...(id ? { id } : {}) }, text);
 }
 
 function fill(...parts) {
-  details.replaceChildren(...parts);
+  details.replaceChildren(...parts.filter(Boolean));
   details.scrollTop = 0;
 }
 
 function back() {
-  return element("button", { type: "button", class: "link", id: "back", click: () => deselect() }, "‹ Overview");
+  return link("‹ Overview", () => deselect(), "back");
 }
 
-/** Shows `row` for the given kernels. */
+/** Shows a row for the given kernels. */
 function showRow(row, kernels, title) {
-  const relocation = report.relocations[row];
+  if (row.index === null) showObject(row, kernels, title);
+  else if (view.level === LEVELS.programs) showProgram(row.index, kernels, title);
+  else showRelocation(row.index, kernels, title);
+}
+
+/** The verdicts of a row on some kernels, the worst first: [verdict, kernels]. */
+function verdictsOf(level, index, kernels) {
   const by = new Map();
-  for (const index of kernels) {
-    const verdict = report.columns[report.kernels[index].column][row];
+  for (const kernel of kernels) {
+    const verdict = level.columns[level.columnOf(report.kernels[kernel])][index];
     if (!by.has(verdict)) by.set(verdict, []);
-    by.get(verdict).push(index);
+    by.get(verdict).push(kernel);
   }
-  const verdicts = [...by].sort(([a], [b]) => rank[b].effect - rank[a].effect || rank[b].status - rank[a].status);
+  return [...by].sort(([a], [b]) => level.kind[b] - level.kind[a] || a - b);
+}
+
+function showObject(row, kernels, title) {
+  fill(
+    back(),
+    element("h2", {}, row.label),
+    element("p", { class: "soft" }, `${plural(row.members.length, "program")} · ${title}`),
+    ...findingsPart(row.members, kernels),
+  );
+}
+
+function showProgram(index, kernels, title) {
+  const program = report.programs[index];
+  fill(
+    back(),
+    element("h2", {}, program.name || "(no symbol)"),
+    element("p", { class: "soft" }, `${program.section ? `SEC("${program.section}") · ` : ""}${program.object} · ${title}`),
+    ...verdictsOf(LEVELS.programs, index, kernels).map(([number, its]) => {
+      const verdict = report.program_verdicts[number];
+      const kind = LEVELS.programs.kind[number];
+      const reasons = verdict.reasons.map(({ rule, text }) =>
+        element("p", { class: kind ? "reason" : "soft" }, text, element("span", { class: "rule" }, ` ${rule}`)));
+      return verdictPart(PROGRAM_KINDS[kind], reasons, its);
+    }),
+    link("Its relocations ›", () => openLevel(LEVELS.relocations, index), "relocations"),
+  );
+}
+
+function showRelocation(index, kernels, title) {
+  const relocation = report.relocations[index];
+  const verdicts = verdictsOf(LEVELS.relocations, index, kernels).map(([number, its]) => [report.verdicts[number], its]);
   fill(
     back(),
     element("h2", {}, relocation.term),
     element("p", { class: "soft" }, `${relocation.kind} · ${title}`),
-    ...verdicts.map(([number, its]) => verdictPart(report.verdicts[number], its)),
-    ...advice(verdicts.map(([number]) => report.verdicts[number])),
+    ...verdicts.map(([verdict, its]) => {
+      const value = verdict.value !== null && verdict.status === "resolved" ? `, value ${verdict.value}` : "";
+      const kind = EFFECT_KINDS[LEVELS.relocations.kindOf(verdict)];
+      const reasons = verdict.reason ? [element("p", { class: "reason" }, verdict.reason)] : [];
+      return verdictPart({ ...kind, word: `${verdict.status} · ${kind.word}${value}` }, reasons, its);
+    }),
+    ...advice(verdicts.map(([verdict]) => verdict)),
     ...guardsPart(relocation, kernels),
-    ...sitesPart(relocation, new Set(verdicts.flatMap(([number]) => report.verdicts[number].failing))),
+    ...sitesPart(relocation, new Set(verdicts.flatMap(([verdict]) => verdict.failing))),
   );
 }
 
-function verdictPart(verdict, kernels) {
-  const value = verdict.value !== null && verdict.status === "resolved" ? `, value ${verdict.value}` : "";
+function verdictPart(kind, reasons, kernels) {
   return element(
-    "section", { class: "verdict", style: `--swatch: var(--c-${colourOf(verdict)})` },
-    element("p", {}, element("b", {}, verdict.status), ` · ${WORDS[verdict.effect]}${value}`),
-    verdict.reason ? element("p", { class: "reason" }, verdict.reason) : null,
-    element("p", { class: "soft" }, MEANING[verdict.effect]),
+    "section", { class: "verdict", style: `--swatch: var(--c-${kind.name})` },
+    element("p", {}, swatch(kind.name), " ", element("b", {}, kind.word)),
+    ...reasons,
+    element("p", { class: "soft" }, MEANING[kind.name]),
     kernels.length === 1 ? element("p", {}, report.kernels[kernels[0]].kernel) : kernelsPart(kernels),
   );
+}
+
+function swatch(name) {
+  return element("span", { class: "swatch", style: `background: var(--t-${name})` });
 }
 
 /** Many kernels by their groups; the releases of a group unfold. */
@@ -114,7 +163,8 @@ function sitesPart(relocation, failing) {
   const sites = [...relocation.sites].sort((a, b) => failing.has(b.function) - failing.has(a.function));
   const items = sites.map((site) => {
     const place = report.functions[site.function];
-    const where = site.file ? `${site.file}:${site.line}` : "no line info";
+    const line = site.line ? `:${site.line}` : "";
+    const where = site.file ? `${site.file}${line}` : "no line info";
     return element(
       "li", failing.has(site.function) ? { class: "bad-place" } : {},
       element("b", {}, place.name || "(no symbol)"), ` ${place.section} · ${place.object} · instruction ${site.insn}`,
@@ -126,18 +176,31 @@ function sitesPart(relocation, failing) {
   return [element("h3", {}, `Asked at ${plural(relocation.site_count, "place")}`), element("ul", { class: "plain" }, ...items)];
 }
 
+/** What a row is called where it stands alone. */
+function rowName(row) {
+  return view.level === LEVELS.relocations && row.index !== null ? report.relocations[row.index].term : row.label;
+}
+
 /** One line on a cell. */
 function brief(column, row) {
-  const parts = cell(column, row).map(([number, kernels]) => {
-    const verdict = report.verdicts[number];
-    const where = column.kernels.length > 1 ? ` on ${kernels}` : "";
-    return `${verdict.status}, ${WORDS[verdict.effect]}${where}${verdict.reason ? `: ${verdict.reason}` : ""}`;
-  });
-  return `${report.relocations[row].term} — ${columnName(column)}: ${parts.join("; ")}`;
+  const { level } = view;
+  const name = `${rowName(row)} — ${columnName(column)}: `;
+  if (row.index === null) return name + countsText(cell(column, row));
+  return name + verdictsOf(level, row.index, column.kernels).map(([number, kernels]) => {
+    const verdict = level.verdicts[number];
+    const where = column.kernels.length > 1 ? ` on ${kernels.length}` : "";
+    const reason = level.reason(verdict);
+    const status = verdict.status ? `${verdict.status}, ` : "";
+    return `${status}${level.kinds[level.kind[number]].word}${where}${reason ? `: ${reason}` : ""}`;
+  }).join("; ");
 }
 
 /** One line on a column. */
 function briefColumn(column) {
-  const failing = column.kernels.filter((index) => report.kernels[index].verdict === "fails").length;
-  return `${columnName(column)}: programs fail on ${failing} of ${column.kernels.length}`;
+  return `${columnName(column)}: the worst ${view.level.one}: ${countsText(column.summary ?? summaryOf(column.kernels))}`;
+}
+
+function countsText(counts) {
+  const parts = counts.map((count, kind) => (count ? `${view.level.kinds[kind].word} ${count.toLocaleString("en")}` : null));
+  return parts.filter(Boolean).reverse().join(", ");
 }

@@ -1,81 +1,117 @@
-// What there is to look at: over all, and in one column.
+// What there is to look at: over all, in an object, in one column; and what changed.
 
 const WORTH_A_LOOK = 12;
 
-/** Rows that keep something from loading on some of the kernels: [row, kernels], the most first. */
-function failingRows(kernels) {
-  const by = new Map(); // distinct column -> its kernels
-  for (const index of kernels) {
-    const { column } = report.kernels[index];
-    by.set(column, (by.get(column) || 0) + 1);
-  }
-  const counts = report.relocations.map((_, row) => {
-    let count = 0;
-    for (const [column, some] of by) if (fails(report.columns[column][row])) count += some;
-    return [row, count];
-  });
-  return counts.filter(([, count]) => count > 0).sort((a, b) => b[1] - a[1] || a[0] - b[0]);
-}
-
-/** Rows that fail for one reason on as many kernels are told by the first of them. */
-function clusters(rows, kernels) {
+/** Rows that fail on some of the kernels, those for one reason on the same number together. */
+function findings(members, kernels) {
+  const { level } = view;
+  const by = shares(kernels);
   const known = new Map();
-  for (const [row, count] of rows) {
-    const worst = kernels.map((index) => report.columns[report.kernels[index].column][row]).find((verdict) => fails(verdict));
-    const { status, reason } = report.verdicts[worst];
-    const key = [status, reason, count].join("\n");
+  for (const index of members) {
+    const counts = new Map();
+    for (const [number, some] of by) {
+      const verdict = level.columns[number][index];
+      if (level.kind[verdict] >= level.firstBad) counts.set(verdict, (counts.get(verdict) || 0) + some);
+    }
+    if (!counts.size) continue;
+    const count = [...counts.values()].reduce((sum, some) => sum + some, 0);
+    const [verdict] = [...counts].sort((a, b) => b[1] - a[1])[0];
+    const kind = level.kinds[level.kind[verdict]];
+    const reason = level.reason(level.verdicts[verdict]);
+    const key = [kind.name, reason, count].join("\n");
     if (known.has(key)) known.get(key).alike += 1;
-    else known.set(key, { row, count, verdict: report.verdicts[worst], alike: 0 });
+    else known.set(key, { index, count, kind, reason, alike: 0 });
   }
-  return [...known.values()];
+  return [...known.values()].sort((a, b) => b.count - a.count || a.index - b.index);
 }
 
 /** A row as a button that selects it. */
-function rowButton({ row, count, verdict, alike }, kernels) {
+function findingButton({ index, count, kind, reason, alike }, kernels) {
   const where = kernels.length === 1 ? "" : ` on ${count.toLocaleString("en")} of ${plural(kernels.length, "kernel")}`;
+  const { level } = view;
+  const name = level === LEVELS.relocations ? level.rows[index].term : level.label(level.rows[index]);
   return element("li", {},
-    element("button", { type: "button", class: "finding", style: `--swatch: var(--c-${colourOf(verdict)})`, click: () => goTo(row) },
-      element("b", {}, `${report.relocations[row].term}${alike ? ` and ${alike} more` : ""}`),
-      element("span", {}, `${verdict.status}${where}: ${verdict.reason}`)));
+    element("button", { type: "button", class: "finding", style: `--swatch: var(--c-${kind.name})`, click: () => goTo(index) },
+      element("b", {}, `${name}${alike ? ` and ${alike} more` : ""}`),
+      element("span", {}, `${kind.word}${where}${reason ? `: ${reason}` : ""}`)));
 }
 
-function findingsPart(kernels) {
-  const rows = failingRows(kernels);
-  if (!rows.length) return [element("p", {}, "No relocation keeps a program from loading.")];
-  const found = clusters(rows, kernels);
+function findingsPart(members, kernels) {
+  const { level } = view;
+  const found = findings(members, kernels);
+  const rows = found.reduce((sum, { alike }) => sum + 1 + alike, 0);
+  if (!rows) {
+    const unknown = countsOf(shares(kernels), members)[1];
+    const none = level === LEVELS.programs
+      ? `No program is known to fail${unknown ? "; some are unknown" : ""}.`
+      : "No relocation keeps anything from loading.";
+    return [element("p", {}, none)];
+  }
   const more = found.slice(WORTH_A_LOOK).reduce((sum, { alike }) => sum + 1 + alike, 0);
   return [
-    element("p", {}, `${plural(rows.length, "relocation")} ${rows.length === 1 ? "keeps" : "keep"} something from loading:`),
-    element("ul", { class: "plain" }, ...found.slice(0, WORTH_A_LOOK).map((one) => rowButton(one, kernels))),
+    element("p", {}, level === LEVELS.programs
+      ? `${plural(rows, "program")} ${rows === 1 ? "fails" : "fail"}:`
+      : `${plural(rows, "relocation")} ${rows === 1 ? "keeps" : "keep"} something from loading:`),
+    element("ul", { class: "plain" }, ...found.slice(0, WORTH_A_LOOK).map((one) => findingButton(one, kernels))),
     more > 0 ? element("p", { class: "soft" }, `… and ${more} more, in the map`) : null,
   ].filter(Boolean);
 }
 
 function showOverview() {
-  const shown = view.columns.flatMap((column) => column.kernels);
   const key = (name, text) => element("li", {}, element("kbd", {}, name), ` ${text}`);
+  const members = view.rows.flatMap((row) => (row.index === null && !view.closed.has(row.group) ? [] : row.members));
   fill(
+    ...changesPart(),
     element("h2", { class: "prose" }, "What to look at"),
-    ...(shown.length ? findingsPart(shown) : [element("p", {}, "No kernel is shown.")]),
+    ...(view.kernels.length ? findingsPart(members, view.kernels) : [element("p", {}, "No kernel is shown.")]),
     ...unreadablePart(),
     element("h3", {}, "How to read this"),
-    element("p", {}, "A row is a relocation: a field, type or enumerator that a program asks the kernel for. A column is a kernel, or the kernels of one series of a distribution; its cells are divided by how many of them come out how. Click a cell for the reason, a name for all kernels at once, the strip above a column for all that fails there, the head of a column to open or close a group."),
+    element("p", {}, view.level === LEVELS.programs
+      ? "A row is a program, a column a kernel, or several kernels of one distribution. A cell says whether the program loads and attaches there, and is divided where kernels differ. Click a cell for the reason, a name for all kernels at once, the strip above a column for all that fails there, the head of a column to open or close it."
+      : "A row is a relocation: a field, type or enumerator that a program asks the kernel for. A cell says what it comes to on those kernels, and is divided where they differ. Click a cell for the reason, a name for all kernels at once, the strip above a column for all that fails there, the head of a column to open or close it."),
     element("ul", { class: "plain keys" },
-      key("/", "filter"), key("←→↑↓", "move"), key("Enter", "open or close a group"), key("Esc", "back to this")),
+      key("/", "filter"), key("←→↑↓", "move"), key("Enter", "open or close"), key("Esc", "back to this")),
   );
+}
+
+function changesPart() {
+  const { changes } = report;
+  if (!changes) return [];
+  const shown = (kind) => changes[kind].map(({ program, before, after, kernels }) =>
+    element("li", { class: `change-${kind}` },
+      element("b", {}, `${kind}: ${program.name}`),
+      ` on ${plural(kernels.length, "kernel")}, was ${kindWord(before)}, is ${kindWord(after)}`,
+      after.reasons.length || before.reasons.length ? `: ${(after.reasons[0] ?? before.reasons[0]).text}` : "",
+      element("details", {}, element("summary", {}, "kernels"), element("ul", { class: "plain" },
+        ...kernels.slice(0, KERNELS_LISTED).map((name) => element("li", {}, name))))));
+  const names = { kernels_gone: "kernels gone", kernels_new: "new kernels", programs_gone: "programs gone", programs_new: "new programs" };
+  const rest = Object.entries(names).filter(([key]) => changes[key].length).map(([key, text]) =>
+    element("li", {}, element("details", {}, element("summary", {}, `${changes[key].length.toLocaleString("en")} ${text}`),
+      element("ul", { class: "plain" }, ...changes[key].slice(0, KERNELS_LISTED).map((one) => element("li", {}, one.name ?? one))))));
+  const items = [...shown("lost"), ...shown("changed"), ...shown("won"), ...rest];
+  return [
+    element("h2", { class: "prose" }, "What changed"),
+    items.length ? element("ul", { class: "plain", id: "changes" }, ...items) : element("p", {}, "Nothing, against the baseline."),
+  ];
+}
+
+function kindWord(verdict) {
+  return PROGRAM_KINDS[programKind(verdict)].word;
 }
 
 function unreadablePart() {
   if (!report.unreadable.length) return [];
   const items = report.unreadable.map(({ kernel, error }) => element("li", {}, element("b", {}, kernel), ` ${error}`));
-  return [element("details", {}, element("summary", {}, `${plural(items.length, "entry").replace("entrys", "entries")} left out, damaged`), element("ul", { class: "plain" }, ...items))];
+  const entries = items.length === 1 ? "1 entry" : `${items.length} entries`;
+  return [element("details", {}, element("summary", {}, `${entries} left out, damaged`), element("ul", { class: "plain" }, ...items))];
 }
 
 function showColumn(column) {
+  const members = view.rows.flatMap((row) => (row.index === null && !view.closed.has(row.group) ? [] : row.members));
   fill(
     back(),
     element("h2", {}, columnName(column)),
-    ...findingsPart(column.kernels),
-    ...(column.kernels.length > 1 ? [kernelsPart(column.kernels)] : []),
+    ...findingsPart(members, column.kernels),
+    column.kernels.length > 1 ? kernelsPart(column.kernels) : null,
   );
 }

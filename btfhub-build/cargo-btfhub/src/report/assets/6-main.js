@@ -9,39 +9,59 @@ function fillIn() {
   document.title = `Kernel compatibility of ${objects}`;
   byId("objects").textContent = objects;
   byId("objects").title = report.objects.join(", ");
-  const { kernels, kernels_where_all_loads: loading, relocations } = report.summary;
-  const failing = report.kernels.filter((kernel) => kernel.verdict === "fails").length;
+  byId("headline").append(...report.headline.split("`").map((part, at) => (at % 2 ? element("code", {}, part) : part)));
   const tile = (number, text, bad) => element("li", bad ? { class: "bad" } : {}, element("b", {}, number.toLocaleString("en")), ` ${text}`);
+  const on = (isWanted) => worstOn.filter(isWanted).length;
+  const failing = on((worst) => worst >= judged.firstBad);
+  const tiles = judged === LEVELS.programs
+    ? [
+      tile(on((worst) => worst === 0), "run every program"),
+      tile(on((worst) => worst === 1), "unknown for some"),
+      tile(failing, "fail some", failing > 0),
+      tile(report.programs.filter(({ section }) => section).length, "programs"),
+    ]
+    : [tile(on((worst) => worst < judged.firstBad), "resolve everything"), tile(failing, "do not", failing > 0)];
   byId("tiles").append(
-    tile(kernels, "kernels"),
-    tile(loading, "expected to run all programs"),
-    tile(failing, "where some fail", failing > 0),
-    tile(relocations, "relocations"),
+    tile(report.kernels.length, "kernels"),
+    ...tiles,
+    tile(report.relocations.length, "relocations"),
     ...(report.unreadable.length ? [tile(report.unreadable.length, "left out", true)] : []),
   );
-  const functions = byId("find-function");
-  report.functions.forEach((place, index) => {
-    functions.append(element("option", { value: index }, `${place.name || "(no symbol)"} — ${place.section}`));
-  });
-  fillLegend();
+  for (const name of ["programs", "relocations"]) byId(`level-${name}`).addEventListener("click", () => openLevel(LEVELS[name]));
+  byId("levels").hidden = judged !== LEVELS.programs;
 }
 
 function fillLegend() {
-  const counts = view.scale === "effect" ? report.summary.effects : report.summary.statuses;
-  const entries = counts.map(({ name, cells }) => {
-    const swatch = element("span", { class: "swatch", style: `background: var(--c-${name})` });
-    const text = `${WORDS[name] || name} (${cells.toLocaleString("en")})`;
-    if (view.scale !== "effect") return element("span", {}, swatch, ` ${text}`);
+  const { level } = view;
+  const cells = new Array(level.kinds.length).fill(0);
+  for (const [number, kernels] of shares(report.kernels.keys())) {
+    for (const verdict of level.columns[number]) cells[level.kind[verdict]] += kernels;
+  }
+  const entries = level.kinds.map(({ name, word }, kind) => {
     const box = element("input", { type: "checkbox", value: name });
-    box.checked = view.effects.has(name);
+    box.checked = view.kinds.has(name);
     box.addEventListener("change", () => {
-      box.checked ? view.effects.add(name) : view.effects.delete(name);
+      box.checked ? view.kinds.add(name) : view.kinds.delete(name);
       changed();
     });
-    return element("label", {}, box, swatch, text);
+    return element("label", {}, box, swatch(name), `${word} (${cells[kind].toLocaleString("en")})`);
   });
-  const title = element("legend", {}, view.scale === "effect" ? "Only rows with" : "Colours");
-  byId("legend").replaceChildren(title, ...entries);
+  byId("legend").replaceChildren(element("legend", {}, "Only rows with"), ...entries);
+  for (const name of ["programs", "relocations"]) byId(`level-${name}`).setAttribute("aria-pressed", level === LEVELS[name]);
+  byId("find-row").placeholder = level === LEVELS.programs ? "name, section, object …" : "task_struct, probe.bpf.c, …";
+  const program = view.program === null ? null : report.programs[view.program];
+  byId("of-program").hidden = !program;
+  byId("of-program").textContent = program ? `of ${program.name} ✕` : "";
+}
+
+/** Another level begins without a filter of rows and without a selection. */
+function openLevel(level, program = null) {
+  Object.assign(view, { level, program, row: "", selected: null });
+  view.kinds.clear();
+  byId("find-row").value = "";
+  map.scrollTop = 0;
+  fillLegend();
+  changed();
 }
 
 /** After a filter: the selected cell stays selected if it is still shown. */
@@ -49,17 +69,12 @@ function changed() {
   const before = view.selected;
   const row = before && before.row !== null ? view.rows[before.row] : null;
   const kernel = before && before.column !== null ? view.columns[before.column].kernels[0] : null;
-  refresh();
+  refresh(roomForColumns());
   view.selected = null;
-  if (!before) showOverview();
-  else {
-    const newRow = row === null ? null : view.rows.indexOf(row);
-    const newColumn = kernel === null ? null : view.columns.findIndex((column) => column.kernels.includes(kernel));
-    if (newRow !== -1 && newColumn !== -1) view.selected = { row: newRow, column: newColumn };
-    else showOverview();
-  }
-  byId("expand").textContent = groups.every((group) => group.open) ? "Group kernels" : "Show every kernel";
-  fitWidth();
+  const newRow = row === null ? null : view.rows.findIndex(({ index, group }) => index === row.index && group === row.group);
+  const newColumn = kernel === null ? null : view.columns.findIndex((column) => column.kernels.includes(kernel));
+  if (before && newRow !== -1 && newColumn !== -1) view.selected = { row: newRow, column: newColumn };
+  else showOverview();
   arrange();
 }
 
@@ -72,8 +87,9 @@ function select(row, column) {
   view.selected = { row, column };
   reveal(row, column);
   if (column === null) {
-    showRow(view.rows[row], view.columns.flatMap((entry) => entry.kernels), "all kernels shown");
-    spoken.textContent = `${report.relocations[view.rows[row]].term}: fails on ${failing(row)}`;
+    const chosen = view.rows[row];
+    showRow(chosen, view.kernels, "all kernels shown");
+    spoken.textContent = `${rowName(chosen)}: fails on ${failingKernels(chosen, view.shares)}`;
   } else if (row === null) {
     showColumn(view.columns[column]);
     spoken.textContent = briefColumn(view.columns[column]);
@@ -90,44 +106,52 @@ function deselect() {
   draw();
 }
 
-/** Selects a relocation, in the column that is selected or in all; filters that hide it go. */
-function goTo(relocation) {
-  if (!view.rows.includes(relocation)) {
-    Object.assign(view, { relocation: "", function: "" });
-    view.effects.clear();
-    byId("find-relocation").value = "";
-    byId("find-function").value = "";
+/** Selects a row by its index, in the column that is selected or in all; what hides it opens. */
+function goTo(index) {
+  const find = () => view.rows.findIndex((row) => row.index === index);
+  if (find() === -1) {
+    Object.assign(view, { row: "", program: null });
+    view.kinds.clear();
+    view.closed.delete(view.level.group(view.level.rows[index]));
+    byId("find-row").value = "";
     fillLegend();
     changed();
   }
-  select(view.rows.indexOf(relocation), view.selected ? view.selected.column : null);
+  select(find(), view.selected ? view.selected.column : null);
   map.focus();
 }
 
-function toggle(group) {
-  group.wanted = !group.open;
+/** Opens a column, a directory to its series, a series to its kernels; or closes the series. */
+function toggleColumn({ group, grain }) {
+  if (grain === "directories") group.directory.wanted = true;
+  else group.wanted = grain === "series";
+  changed();
+}
+
+/** Closes a directory, or opens it. */
+function toggleDirectory({ group, grain }) {
+  group.directory.wanted = grain === "directories";
+  changed();
+}
+
+function toggleRow({ group }) {
+  if (!view.closed.delete(group)) view.closed.add(group);
   changed();
 }
 
 function onInput(id, key) {
   byId(id).addEventListener("input", (event) => { view[key] = event.target.value; changed(); });
 }
-onInput("find-relocation", "relocation");
+onInput("find-row", "row");
 onInput("find-kernel", "kernel");
-onInput("find-function", "function");
 onInput("sort", "sort");
-byId("failing").addEventListener("change", (event) => { view.failing = event.target.checked; changed(); });
-byId("colour").addEventListener("input", (event) => { view.scale = event.target.value; fillLegend(); draw(); });
-byId("width").addEventListener("input", (event) => {
-  layout.cell = Number(event.target.value);
-  layout.isFitted = false;
-  arrange();
-});
-byId("expand").addEventListener("click", () => {
-  const open = !groups.every((group) => group.open);
-  groups.forEach((group) => { group.wanted = open; });
+byId("grain").addEventListener("input", (event) => {
+  view.grain = event.target.value;
+  for (const group of groups) group.wanted = group.directory.wanted = null;
   changed();
 });
+byId("failing").addEventListener("change", (event) => { view.failing = event.target.checked; changed(); });
+byId("of-program").addEventListener("click", () => { view.program = null; fillLegend(); changed(); });
 byId("theme").addEventListener("click", () => {
   const root = document.documentElement;
   const dark = getComputedStyle(root).colorScheme === "dark";
@@ -140,8 +164,11 @@ map.addEventListener("scroll", draw);
 map.addEventListener("click", (event) => {
   const at = hit(event);
   if (!at) return;
-  const column = view.columns[at.column];
-  if (at.row === null && !at.inStrip && column.group.kernels.length > 1) toggle(column.group);
+  const row = at.row === null ? null : view.rows[at.row];
+  const isMark = at.column === null && row.index === null && event.clientX - canvas.getBoundingClientRect().left < 22;
+  if (isMark) toggleRow(row);
+  else if (at.inBands) toggleDirectory(view.columns[at.column]);
+  else if (row === null && !at.inStrip && view.columns[at.column].group.kernels.length > 1) toggleColumn(view.columns[at.column]);
   else select(at.row, at.column);
 });
 map.addEventListener("mousemove", (event) => {
@@ -149,24 +176,29 @@ map.addEventListener("mousemove", (event) => {
   map.style.cursor = at ? "pointer" : "";
   tip.hidden = !at;
   if (tip.hidden) return;
-  const column = view.columns[at.column];
-  if (at.column === null) tip.textContent = `${report.relocations[view.rows[at.row]].term}: fails on ${failing(at.row)} of the kernels shown`;
-  else tip.textContent = at.row === null ? briefColumn(column) : brief(column, view.rows[at.row]);
+  const column = view.columns[at.column], row = view.rows[at.row];
+  if (at.column === null) tip.textContent = `${rowName(row)}: fails on ${failingKernels(row, view.shares)} of the kernels shown`;
+  else tip.textContent = at.row === null ? briefColumn(column) : brief(column, row);
   const right = event.clientX + 14 + tip.offsetWidth > innerWidth;
   tip.style.left = `${right ? Math.max(4, event.clientX - tip.offsetWidth - 10) : event.clientX + 14}px`;
   tip.style.top = `${Math.min(event.clientY + 14, innerHeight - tip.offsetHeight - 4)}px`;
 });
 map.addEventListener("mouseleave", () => { tip.hidden = true; });
 
+/** What Enter does: the object's row or the column at hand opens or closes, and stays selected. */
+function toggleSelected({ row, column }) {
+  if (row !== null && view.rows[row].index === null) toggleRow(view.rows[row]);
+  else if (column !== null) toggleColumn(view.columns[column]);
+  if (view.selected) select(view.selected.row, view.selected.column);
+}
+
 map.addEventListener("keydown", (event) => {
   const at = view.selected;
   const page = Math.max(1, Math.floor((map.clientHeight - layout.head) / layout.row) - 1);
   if (event.key === "Escape") return deselect();
-  if ((event.key === "Enter" || event.key === " ") && at && at.column !== null) {
+  if ((event.key === "Enter" || event.key === " ") && at) {
     event.preventDefault();
-    toggle(view.columns[at.column].group);
-    if (view.selected) select(view.selected.row, view.selected.column);
-    return;
+    return toggleSelected(at);
   }
   const { row, column } = at || { row: 0, column: 0 };
   // Above the first row is the column as a whole, left of the first column the row.
@@ -185,22 +217,14 @@ map.addEventListener("keydown", (event) => {
 });
 document.addEventListener("keydown", (event) => {
   const typing = event.target.matches("input, select");
-  if (event.key === "/" && !typing) { event.preventDefault(); byId("find-relocation").focus(); }
+  if (event.key === "/" && !typing) { event.preventDefault(); byId("filters").open = true; byId("find-row").focus(); }
   if (event.key === "Escape" && typing) map.focus();
 });
-addEventListener("resize", () => { fitWidth(); arrange(); });
+addEventListener("resize", changed);
 matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => { readColours(); draw(); });
 
-/** As wide as lets all columns be seen at once, within what can be read: names, where each has one. */
-function fitWidth() {
-  if (!layout.isFitted) return;
-  measure();
-  const room = map.clientWidth - layout.label - 8;
-  const least = view.columns.length <= FEW ? 11 : 6;
-  layout.cell = Math.max(least, Math.min(view.columns.length > 30 ? 18 : 30, Math.floor(room / Math.max(1, view.columns.length))));
-  byId("width").value = layout.cell;
-}
-
+byId("filters").open = innerWidth > 820;
 fillIn();
 readColours();
+fillLegend();
 changed();

@@ -1,0 +1,190 @@
+//! What changed against a baseline, in words.
+
+use std::fmt::Write as _;
+
+use btfhub_build::report::Deny;
+use btfhub_build::support::{Change, ChangeKind, Changes, Kernel};
+
+use super::markdown::{code, escape};
+use super::text::{WIDTH, cut, shortened};
+use crate::output::{Colour, Paint, count};
+
+/// Changes told in the text; a complaint tells as many.
+const SHOWN: usize = 4;
+/// Rows of the table; a comment on a pull request has a limit.
+const ROWS: usize = 50;
+
+/// What changed, in a line.
+fn summary(changes: &Changes) -> String {
+    if changes.is_empty() {
+        return "nothing changed against the baseline".to_owned();
+    }
+    let of = |kind| changes.of(kind).count();
+    let lost = match changes.lost().len() {
+        0 => "nothing lost".to_owned(),
+        some => format!("support lost on {}", count(some, "kernel", "kernels")),
+    };
+    let mut parts = vec![lost];
+    let counts = [
+        (of(ChangeKind::Lost), "verdict lost", "verdicts lost"),
+        (of(ChangeKind::Won), "verdict won", "verdicts won"),
+        (
+            of(ChangeKind::Changed),
+            "verdict changed",
+            "verdicts changed",
+        ),
+        (changes.kernels_gone.len(), "kernel gone", "kernels gone"),
+        (changes.kernels_new.len(), "new kernel", "new kernels"),
+        (changes.programs_gone.len(), "program gone", "programs gone"),
+        (changes.programs_new.len(), "new program", "new programs"),
+    ];
+    for (number, one, many) in counts {
+        if number > 0 {
+            parts.push(count(number, one, many));
+        }
+    }
+    format!("against the baseline: {}", parts.join(", "))
+}
+
+pub(super) fn text(changes: &Changes, paint: Paint, text: &mut String) {
+    let _ = writeln!(text, "{}", cut(&summary(changes), WIDTH));
+    for change in changes.verdicts.iter().take(SHOWN) {
+        let word = format!("{:<7}", change.kind.name());
+        let word = match change.kind {
+            ChangeKind::Lost => paint.text(Colour::Bad, &word),
+            ChangeKind::Won => paint.text(Colour::Good, &word),
+            ChangeKind::Changed => word,
+        };
+        let [head, why] = told(change);
+        let _ = writeln!(text, "{word} {}", cut(&head, WIDTH - 8));
+        let _ = writeln!(text, "        {}", cut(&why, WIDTH - 8));
+    }
+    let rest = changes.verdicts.len().saturating_sub(SHOWN);
+    if rest > 0 {
+        let more = count(rest, "change", "changes");
+        let _ = writeln!(text, "and {more} more; --format json has all");
+    }
+}
+
+/// What changed and where; and why.
+fn told(change: &Change) -> [String; 2] {
+    let after = change.after.reason();
+    let reason = match change.kind {
+        ChangeKind::Won => format!("before: {}", change.before.reason()),
+        _ if after.is_empty() => change.before.reason(),
+        _ => after,
+    };
+    [
+        format!(
+            "{} on {}: was {}, is {}",
+            change.program,
+            shortened(groups(&change.kernels)),
+            change.before.outcome,
+            change.after.outcome
+        ),
+        reason,
+    ]
+}
+
+/// Kernels by directory, with their number.
+pub(super) fn groups(kernels: &[Kernel]) -> Vec<String> {
+    let same = |a: &Kernel, b: &Kernel| {
+        (&a.distro, &a.version, &a.arch) == (&b.distro, &b.version, &b.arch)
+    };
+    (kernels.chunk_by(same))
+        .filter_map(|some| {
+            let first = some.first()?;
+            let directory = format!("{}/{}/{}", first.distro, first.version, first.arch);
+            Some(match some.len() {
+                1 => format!("{directory}/{}", first.release),
+                number => format!("{directory} ({number})"),
+            })
+        })
+        .collect()
+}
+
+pub(super) fn markdown(changes: &Changes, text: &mut String) {
+    let _ = writeln!(
+        text,
+        "\n#### What changed\n\n{}.",
+        capital(&summary(changes))
+    );
+    if !changes.verdicts.is_empty() {
+        text.push_str("\n| | program | kernels | was | is | why |\n|---|---|---|---|---|---|\n");
+        for change in changes.verdicts.iter().take(ROWS) {
+            let [_, why] = told(change);
+            let _ = writeln!(
+                text,
+                "| {} | {} | {} | {} | {} | {} |",
+                change.kind.name(),
+                code(&change.program.to_string()),
+                escape(&shortened(groups(&change.kernels))),
+                change.before.outcome,
+                change.after.outcome,
+                escape(&why),
+            );
+        }
+        if changes.verdicts.len() > ROWS {
+            let _ = writeln!(text, "\nAnd {} more.", changes.verdicts.len() - ROWS);
+        }
+    }
+    for (what, kernels) in [
+        ("Kernels gone", &changes.kernels_gone),
+        ("New kernels", &changes.kernels_new),
+    ] {
+        if !kernels.is_empty() {
+            let _ = writeln!(text, "\n{what}: {}.", escape(&shortened(groups(kernels))));
+        }
+    }
+    for (what, programs) in [
+        ("Programs gone", &changes.programs_gone),
+        ("New programs", &changes.programs_new),
+    ] {
+        if !programs.is_empty() {
+            let names = programs.iter().map(|program| code(&program.to_string()));
+            let _ = writeln!(text, "\n{what}: {}.", shortened(names.collect()));
+        }
+    }
+}
+
+fn capital(text: &str) -> String {
+    let mut chars = text.chars();
+    chars.next().map_or_else(String::new, |first| {
+        first.to_uppercase().chain(chars).collect()
+    })
+}
+
+/// What `--deny lost` says.
+pub(super) fn complaint(changes: &Changes, deny: Deny) -> String {
+    let lost = changes.lost();
+    let mut text = format!(
+        "--deny {deny}: support lost on {} of {}: {}\n",
+        lost.len(),
+        count(changes.kernels_before(), "kernel", "kernels"),
+        shortened(groups(lost))
+    );
+    for change in changes.of(ChangeKind::Lost).take(SHOWN) {
+        let [head, why] = told(change);
+        let _ = writeln!(text, "  {head}\n    {why}");
+    }
+    let lost = changes.of(ChangeKind::Lost).count();
+    if lost > SHOWN {
+        let _ = writeln!(text, "  and {} more", lost - SHOWN);
+    }
+    if !changes.kernels_gone.is_empty() {
+        let gone = shortened(groups(&changes.kernels_gone));
+        let _ = writeln!(text, "  no longer in the archive: {gone}");
+    }
+    if !changes.programs_gone.is_empty() {
+        let names = changes.programs_gone.iter().map(ToString::to_string);
+        let _ = writeln!(
+            text,
+            "  no longer in the objects: {}",
+            shortened(names.collect())
+        );
+    }
+    text.push_str(
+        "  if that is meant, write the baseline anew: --format support --json --out FILE",
+    );
+    text
+}

@@ -1,0 +1,203 @@
+//! The table of supported kernels: for a README, and as JSON, to be a baseline.
+
+use std::fmt::Write as _;
+
+use btfhub_build::support::{Kernel, Support};
+use btfhub_build::verdict::Outcome;
+
+use super::markdown::{code, escape};
+use crate::failure::Failure;
+use crate::output::count;
+
+/// Between these lines of a page the table stands.
+const BEGIN: &str = "<!-- btfhub-support: written by `cargo btfhub report --format support` -->";
+const END: &str = "<!-- /btfhub-support -->";
+
+/// Ranges of releases in a cell.
+const RANGES: usize = 8;
+/// Programs that a footnote names for one reason.
+const NAMED: usize = 4;
+
+/// Neighbours in the order of their releases, of one directory, on which the same happens.
+struct Range<'s> {
+    kernels: Vec<&'s Kernel>,
+    outcome: Outcome,
+}
+
+/// The kernels of a directory.
+fn directories(support: &Support) -> impl Iterator<Item = &[Kernel]> {
+    (support.kernels)
+        .chunk_by(|a, b| (&a.distro, &a.version, &a.arch) == (&b.distro, &b.version, &b.arch))
+}
+
+fn ranges<'s>(support: &Support, kernels: &'s [Kernel]) -> Vec<Range<'s>> {
+    let mut ranges: Vec<Range<'_>> = Vec::new();
+    for kernel in kernels {
+        let outcome = support.outcome_on(kernel);
+        let same = ranges.last_mut().filter(|range| {
+            let last = range.kernels.last().map(|last| last.column);
+            let runs = outcome == Outcome::Runs && range.outcome == Outcome::Runs;
+            runs || last == Some(kernel.column)
+        });
+        match same {
+            Some(range) => range.kernels.push(kernel),
+            None => ranges.push(Range {
+                kernels: vec![kernel],
+                outcome,
+            }),
+        }
+    }
+    ranges
+}
+
+/// `5.10.0-30-amd64 – 5.10.0-46-amd64 (12)`.
+fn named(range: &Range<'_>) -> String {
+    match range.kernels.as_slice() {
+        [] => String::new(),
+        [one] => escape(&one.release),
+        [first, .., last] => format!(
+            "{} – {} ({})",
+            escape(&first.release),
+            escape(&last.release),
+            range.kernels.len()
+        ),
+    }
+}
+
+/// The table in Markdown, between its markers.
+pub(super) fn markdown(support: &Support) -> String {
+    let mut notes: Vec<String> = Vec::new();
+    let mut text = format!("{BEGIN}\n\n{}\n\n", headline(support));
+    text.push_str("| distribution | architecture | kernels | every program is expected to run | otherwise |\n");
+    text.push_str("|---|---|--:|---|---|\n");
+    for kernels in directories(support) {
+        let Some(first) = kernels.first() else {
+            continue;
+        };
+        let ranges = ranges(support, kernels);
+        let (run, rest): (Vec<_>, Vec<_>) =
+            (ranges.iter()).partition(|range| range.outcome == Outcome::Runs);
+        let run: Vec<String> = run.into_iter().map(named).collect();
+        let rest: Vec<String> = (rest.into_iter())
+            .map(|range| {
+                let note = note(support, range);
+                let number = match notes.iter().position(|known| *known == note) {
+                    Some(at) => at + 1,
+                    None => {
+                        notes.push(note);
+                        notes.len()
+                    }
+                };
+                let word = match range.outcome {
+                    Outcome::Unknown => "unknown",
+                    _ => "some fail",
+                };
+                format!("{} {word}[^btfhub-{number}]", named(range))
+            })
+            .collect();
+        let _ = writeln!(
+            text,
+            "| {} {} | {} | {} | {} | {} |",
+            escape(&first.distro),
+            escape(&first.version),
+            escape(&first.arch),
+            kernels.len(),
+            cell(&run),
+            cell(&rest),
+        );
+    }
+    for (at, note) in notes.iter().enumerate() {
+        let _ = write!(text, "\n[^btfhub-{}]: {note}\n", at + 1);
+    }
+    let _ = write!(text, "\n{END}\n");
+    text
+}
+
+/// The headline; the one sentence that is Markdown already, as it has code in it.
+pub(super) fn headline(support: &Support) -> String {
+    escape(&support.headline()).replace("\\`", "`")
+}
+
+fn cell(ranges: &[String]) -> String {
+    let shown = ranges.get(..RANGES).unwrap_or(ranges).join(", ");
+    match ranges.len().saturating_sub(RANGES) {
+        0 if ranges.is_empty() => "–".to_owned(),
+        0 => shown,
+        more => format!("{shown} and {}", count(more, "more range", "more ranges")),
+    }
+}
+
+/// Which programs are not expected to run on the kernels of a range, and why.
+fn note(support: &Support, range: &Range<'_>) -> String {
+    let Some(kernel) = range.kernels.first() else {
+        return String::new();
+    };
+    // By verdict, in the order of the programs.
+    let mut known: Vec<(&btfhub_build::support::Verdict, Vec<String>)> = Vec::new();
+    for (program, verdict) in support.programs.iter().zip(support.verdicts_on(kernel)) {
+        if verdict.outcome == Outcome::Runs {
+            continue;
+        }
+        let name = code(&program.to_string());
+        match known.iter_mut().find(|(other, _)| *other == verdict) {
+            Some((_, names)) => names.push(name),
+            None => known.push((verdict, vec![name])),
+        }
+    }
+    known.sort_by_key(|(verdict, _)| std::cmp::Reverse(verdict.outcome));
+    let parts: Vec<String> = (known.iter())
+        .map(|(verdict, names)| {
+            let shown = names.get(..NAMED).unwrap_or(names).join(", ");
+            let more = match names.len().saturating_sub(NAMED) {
+                0 => String::new(),
+                more => format!(" and {more} more"),
+            };
+            format!(
+                "{shown}{more}: {}: {}",
+                verdict.outcome,
+                escape(&verdict.reason())
+            )
+        })
+        .collect();
+    parts.join("; ")
+}
+
+/// A page with the table in the place of the one that it has.
+pub(super) fn within(page: &str, table: &str) -> Result<String, Failure> {
+    let (from, to) = place(page)?;
+    let before = page.get(..from).unwrap_or_default();
+    let after = page.get(to..).unwrap_or_default();
+    Ok(format!("{before}{}{after}", table.trim_end()))
+}
+
+/// Whether the page has this very table; what differs first, if not.
+pub(super) fn check(page: &str, table: &str) -> Result<Option<String>, Failure> {
+    let (from, to) = place(page)?;
+    let has = page.get(from..to).unwrap_or_default();
+    // A checkout on Windows may have changed the ends of lines.
+    let (mut has, mut is) = (has.lines(), table.trim_end().lines());
+    loop {
+        match (has.next(), is.next()) {
+            (None, None) => return Ok(None),
+            (has, is) if has == is => {}
+            (has, is) => {
+                return Ok(Some(format!(
+                    "it says: {}\n  now is:  {}",
+                    has.unwrap_or("nothing more"),
+                    is.unwrap_or("nothing more")
+                )));
+            }
+        }
+    }
+}
+
+/// Where the markers are, from the begin of the first to the end of the last.
+fn place(page: &str) -> Result<(usize, usize), Failure> {
+    let from = page.find(BEGIN);
+    let to = from.and_then(|from| Some(page.get(from..)?.find(END)? + from + END.len()));
+    from.zip(to).ok_or_else(|| {
+        Failure::new(format!(
+            "there is no place for the table: write these two lines where it is to stand\n  {BEGIN}\n  {END}"
+        ))
+    })
+}

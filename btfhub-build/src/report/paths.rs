@@ -1,0 +1,49 @@
+//! Source paths without what only the machine that compiled the objects knows.
+
+use super::Report;
+
+impl Report {
+    /// Cuts the longest of these directories off the front of every source path that is
+    /// below it: `/build/probe-1.2/src/probe.bpf.c` is `src/probe.bpf.c` below
+    /// `/build/probe-1.2`. A `./` at the front says nothing, and goes too.
+    pub fn shorten_paths(&mut self, directories: &[String]) {
+        let sites = self
+            .relocations
+            .iter_mut()
+            .flat_map(|asked| &mut asked.sites);
+        for line in sites.filter_map(|site| site.line.as_mut()) {
+            let below = directories
+                .iter()
+                .filter_map(|directory| below(&line.file, directory));
+            let shortest = below.min_by_key(|short| short.len());
+            line.file = (shortest.unwrap_or(line.file.trim_start_matches("./"))).to_owned();
+        }
+    }
+}
+
+/// The path within a directory, if it is below it.
+fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
+    let rest = path.strip_prefix(directory.trim_end_matches('/'))?;
+    let short = rest.strip_prefix('/')?.trim_start_matches('/');
+    (!short.is_empty()).then_some(short)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::below;
+
+    #[test]
+    fn whole_names_only() {
+        for (path, directory, short) in [
+            ("/a/b/c.h", "/a", Some("b/c.h")),
+            ("/a/b/c.h", "/a/b/", Some("c.h")),
+            ("/a//c.h", "/a", Some("c.h")),
+            ("/ab/c.h", "/a", None),
+            ("/a", "/a", None),
+            ("src/a.c", "/", None),
+            ("/a/c.h", "/", Some("a/c.h")),
+        ] {
+            assert_eq!(below(path, directory), short, "{path} below {directory}");
+        }
+    }
+}

@@ -1,0 +1,205 @@
+//! What a baseline said and a report says.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
+
+use super::{Kernel, Program, Support, Verdict};
+use crate::verdict::Outcome;
+
+/// What differs between a baseline and a report.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Changes {
+    /// Verdicts that differ, on kernels and for programs that both have: what was lost first,
+    /// then by the number of kernels.
+    pub verdicts: Vec<Change>,
+    /// Kernels that only the baseline has.
+    pub kernels_gone: Vec<Kernel>,
+    /// Kernels that only the report has.
+    pub kernels_new: Vec<Kernel>,
+    /// Programs that only the baseline has.
+    pub programs_gone: Vec<Program>,
+    /// Programs that only the report has.
+    pub programs_new: Vec<Program>,
+    /// Kernels of the baseline on which a program ran of which that is no longer said.
+    lost: Vec<Kernel>,
+    /// Kernels of the baseline.
+    kernels_before: usize,
+}
+
+/// One way in which a program's verdict changed, and on which kernels.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Whether that is good or bad.
+    pub kind: ChangeKind,
+    /// The program.
+    pub program: Program,
+    /// What the baseline says.
+    pub before: Verdict,
+    /// What the report says.
+    pub after: Verdict,
+    /// In the order of the report.
+    pub kernels: Vec<Kernel>,
+}
+
+/// Whether a change is good or bad.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum ChangeKind {
+    /// It was expected to run, and no longer is.
+    Lost,
+    /// It is known to fail now, or no longer known to, or by other certainty.
+    Changed,
+    /// It is expected to run, and was not.
+    Won,
+}
+
+impl ChangeKind {
+    /// The word for it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Lost => "lost",
+            Self::Changed => "changed",
+            Self::Won => "won",
+        }
+    }
+
+    /// The kind of a change, or `None` where nothing changed but words.
+    fn between(before: &Verdict, after: &Verdict) -> Option<Self> {
+        match (before.outcome, after.outcome) {
+            (Outcome::Runs, Outcome::Runs) => None,
+            (Outcome::Runs, _) => Some(Self::Lost),
+            (_, Outcome::Runs) => Some(Self::Won),
+            (was, is) if was == is => None,
+            _ => Some(Self::Changed),
+        }
+    }
+}
+
+impl Changes {
+    /// Compares. Programs are the same by object, section and name, kernels by name.
+    pub fn between(before: &Support, after: &Support) -> Self {
+        let kernels: HashMap<String, &Kernel> = (before.kernels.iter())
+            .map(|kernel| (kernel.to_string(), kernel))
+            .collect();
+        let programs: HashMap<Named<'_>, usize> = named(&before.programs).zip(0..).collect();
+        let known: HashSet<Named<'_>> = named(&after.programs).collect();
+        let shared: Vec<(usize, usize)> = (named(&after.programs).zip(0..))
+            .filter_map(|(program, now)| Some((*programs.get(&program)?, now)))
+            .collect();
+
+        // Thousands of kernels share some dozens of columns.
+        let mut pairs: BTreeMap<(usize, usize), Vec<&Kernel>> = BTreeMap::new();
+        let mut kernels_new = Vec::new();
+        for kernel in &after.kernels {
+            match kernels.get(&kernel.to_string()) {
+                Some(old) => (pairs.entry((old.column, kernel.column)).or_default()).push(kernel),
+                None => kernels_new.push(kernel.clone()),
+            }
+        }
+        let mut found: BTreeMap<(usize, usize, usize), Vec<&Kernel>> = BTreeMap::new();
+        for ((old, new), kernels) in pairs {
+            let columns = (before.columns.get(old)).zip(after.columns.get(new));
+            let Some((old, new)) = columns else { continue };
+            for &(was, is) in &shared {
+                if let Some((was, now)) = old.get(was).zip(new.get(is)) {
+                    (found.entry((is, *was, *now)).or_default()).extend(&kernels);
+                }
+            }
+        }
+        let order: HashMap<String, usize> = (after.kernels.iter().zip(0..))
+            .map(|(kernel, at)| (kernel.to_string(), at))
+            .collect();
+        let mut verdicts: Vec<Change> = (found.into_iter())
+            .filter_map(|((program, was, is), kernels)| {
+                let (was, is) = (before.verdicts.get(was)?, after.verdicts.get(is)?);
+                let kind = ChangeKind::between(was, is)?;
+                let mut kernels: Vec<Kernel> = kernels.into_iter().cloned().collect();
+                kernels.sort_by_cached_key(|kernel| order.get(&kernel.to_string()).copied());
+                Some(Change {
+                    kind,
+                    program: after.programs.get(program)?.clone(),
+                    before: was.clone(),
+                    after: is.clone(),
+                    kernels,
+                })
+            })
+            .collect();
+        verdicts.sort_by(|a, b| {
+            (a.kind.cmp(&b.kind))
+                .then(b.kernels.len().cmp(&a.kernels.len()))
+                .then_with(|| {
+                    (&a.program, &a.before, &a.after).cmp(&(&b.program, &b.before, &b.after))
+                })
+        });
+
+        let is_gone = |kernel: &Kernel| !order.contains_key(&kernel.to_string());
+        let lost_now: BTreeSet<String> = (verdicts.iter())
+            .filter(|change| change.kind == ChangeKind::Lost)
+            .flat_map(|change| change.kernels.iter().map(ToString::to_string))
+            .collect();
+        let gone_ran = |kernel: &Kernel| {
+            (named(&before.programs).zip(before.verdicts_on(kernel))).any(|(program, verdict)| {
+                verdict.outcome == Outcome::Runs && (is_gone(kernel) || !known.contains(&program))
+            })
+        };
+        Self {
+            lost: (before.kernels.iter())
+                .filter(|kernel| lost_now.contains(&kernel.to_string()) || gone_ran(kernel))
+                .cloned()
+                .collect(),
+            kernels_before: before.kernels.len(),
+            kernels_gone: (before.kernels.iter())
+                .filter(|kernel| is_gone(kernel))
+                .cloned()
+                .collect(),
+            programs_gone: (named(&before.programs))
+                .filter(|program| !known.contains(program))
+                .map(|(program, _)| program.clone())
+                .collect(),
+            programs_new: (named(&after.programs))
+                .filter(|program| !programs.contains_key(program))
+                .map(|(program, _)| program.clone())
+                .collect(),
+            verdicts,
+            kernels_new,
+        }
+    }
+
+    /// The kernels on which support was lost: a program was expected to run there and no
+    /// longer is, or is gone, or the kernel itself is.
+    pub fn lost(&self) -> &[Kernel] {
+        &self.lost
+    }
+
+    /// How many kernels the baseline knows.
+    pub fn kernels_before(&self) -> usize {
+        self.kernels_before
+    }
+
+    /// The changes of one kind.
+    pub fn of(&self, kind: ChangeKind) -> impl Iterator<Item = &Change> {
+        self.verdicts
+            .iter()
+            .filter(move |change| change.kind == kind)
+    }
+
+    /// Whether nothing differs.
+    pub fn is_empty(&self) -> bool {
+        self.verdicts.is_empty()
+            && self.kernels_gone.is_empty()
+            && self.kernels_new.is_empty()
+            && self.programs_gone.is_empty()
+            && self.programs_new.is_empty()
+    }
+}
+
+/// A program, and how many of the very same names stand before it.
+type Named<'a> = (&'a Program, usize);
+
+/// Objects from two directories may bear one name.
+fn named(programs: &[Program]) -> impl Iterator<Item = Named<'_>> {
+    let mut seen: HashMap<&Program, usize> = HashMap::new();
+    programs.iter().map(move |program| {
+        let count = seen.entry(program).or_default();
+        *count += 1;
+        (program, *count - 1)
+    })
+}

@@ -1,0 +1,271 @@
+//! The one sentence above a report.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::{Kernel, Support};
+use crate::error::count;
+use crate::verdict::{Certainty, Outcome};
+
+impl Support {
+    /// What was found, in one sentence that says no more than was checked: how many programs
+    /// are expected to run on all kernels, which one fails on the most of them and why, and
+    /// how many could not be judged.
+    pub fn headline(&self) -> String {
+        if self.kernels.is_empty() {
+            return "No kernel was looked at.".to_owned();
+        }
+        let all = self.programs.iter();
+        let all = all.filter(|program| !program.is_whole_object()).count();
+        if all == 0 {
+            return format!("No program was found to judge on {}.", self.all_kernels());
+        }
+        let worst = (self.programs.iter().enumerate())
+            .filter(|(_, program)| !program.is_whole_object())
+            .map(|(at, _)| self.worst_of(at));
+        let worst: Vec<Outcome> = worst.collect();
+        let number = |wanted| worst.iter().filter(|outcome| **outcome == wanted).count();
+        let (running, unknown) = (number(Outcome::Runs), number(Outcome::Unknown));
+        let mut text = format!(
+            "{} expected to run on {}",
+            match (running, all) {
+                (1, 1) => "The one program is".to_owned(),
+                (running, all) if running == all => format!("All {all} programs are"),
+                (0, 1) => "The one program is not".to_owned(),
+                (running, all) => {
+                    let are = if running == 1 { "is" } else { "are" };
+                    format!("{running} of {all} programs {are}")
+                }
+            },
+            self.all_kernels()
+        );
+        let failing = self.failing();
+        if let Some((program, kernels)) = failing.first() {
+            text.push_str("; ");
+            text.push_str(&self.failure(*program, kernels));
+            match failing.len() - 1 {
+                0 => {}
+                1 => text.push_str("; 1 other program fails on some"),
+                others => text.push_str(&format!("; {others} other programs fail on some")),
+            }
+        }
+        if unknown > 0 {
+            let which = match (unknown, all) {
+                (1, 1) => "it".to_owned(),
+                _ => count(unknown, "program", "programs"),
+            };
+            text.push_str(&format!("; {which} cannot be judged on some"));
+        }
+        text.push('.');
+        text
+    }
+
+    fn all_kernels(&self) -> String {
+        match self.kernels.len() {
+            1 => "the 1 kernel".to_owned(),
+            kernels => format!("all {kernels} kernels"),
+        }
+    }
+
+    /// The worst that happens to a program.
+    fn worst_of(&self, program: usize) -> Outcome {
+        let outcomes = (self.columns.iter())
+            .filter_map(|column| self.verdicts.get(*column.get(program)?))
+            .map(|verdict| verdict.outcome);
+        outcomes.max().unwrap_or(Outcome::Runs)
+    }
+
+    /// The programs that fail somewhere and the kernels they fail on, the most first.
+    pub fn failing(&self) -> Vec<(usize, Vec<&Kernel>)> {
+        let mut failing: Vec<(usize, Vec<&Kernel>)> = (0..self.programs.len())
+            .filter(|program| matches!(self.worst_of(*program), Outcome::Fails(_)))
+            .map(|program| (program, self.kernels_failing(program)))
+            .collect();
+        failing.sort_by_key(|(_, kernels)| std::cmp::Reverse(kernels.len()));
+        failing
+    }
+
+    /// The kernels on which a program fails.
+    fn kernels_failing(&self, program: usize) -> Vec<&Kernel> {
+        let fails = |kernel: &&Kernel| {
+            let verdict = self.verdict(program, kernel);
+            verdict.is_some_and(|verdict| matches!(verdict.outcome, Outcome::Fails(_)))
+        };
+        self.kernels.iter().filter(fails).collect()
+    }
+
+    /// `probe` fails on 26 kernels, all before 5.2: reason
+    fn failure(&self, program: usize, kernels: &[&Kernel]) -> String {
+        let verdicts = || {
+            kernels
+                .iter()
+                .filter_map(|kernel| self.verdict(program, kernel))
+        };
+        let likely = verdicts().any(|verdict| verdict.outcome != Outcome::Fails(Certainty::Proven));
+        let mut by: BTreeMap<&str, usize> = BTreeMap::new();
+        for reason in verdicts().filter_map(|verdict| verdict.reasons.first()) {
+            *by.entry(&reason.text).or_default() += 1;
+        }
+        let most = by.iter().rev().max_by_key(|(_, on)| **on);
+        let why = match most {
+            None => String::new(),
+            Some((reason, on)) if *on == kernels.len() => format!(": {reason}"),
+            Some((reason, on)) => format!(": {reason} (on {on} of them)"),
+        };
+        format!(
+            "{} {} on {}{}{why}",
+            self.named(program),
+            if likely { "likely fails" } else { "fails" },
+            count(kernels.len(), "kernel", "kernels"),
+            self.scope(kernels),
+        )
+    }
+
+    /// `name`, as code.
+    fn named(&self, program: usize) -> String {
+        match self.programs.get(program) {
+            Some(program) if program.is_whole_object() => {
+                format!("`{}` with all its programs", program.object)
+            }
+            Some(program) => format!("`{}`", program.name),
+            None => String::new(),
+        }
+    }
+
+    /// What sets these kernels apart from all others of the report, if it is one thing.
+    fn scope(&self, kernels: &[&Kernel]) -> String {
+        if kernels.len() == self.kernels.len() {
+            return ", all there are".to_owned();
+        }
+        let among: HashSet<String> = kernels.iter().map(ToString::to_string).collect();
+        let others = || (self.kernels.iter()).filter(|kernel| !among.contains(&kernel.to_string()));
+        let of = |kernel: &Kernel| series(&kernel.release);
+        let all: Option<Vec<_>> = kernels.iter().map(|kernel| of(kernel)).collect();
+        let rest: Option<Vec<_>> = others().map(of).collect();
+        if let Some((all, rest)) = all.zip(rest) {
+            match (all.iter().max(), rest.iter().min()) {
+                (Some(last), Some((major, minor))) if *last < (*major, *minor) => {
+                    return format!(", all before {major}.{minor}");
+                }
+                _ => {}
+            }
+            match (all.iter().min(), rest.iter().max()) {
+                (Some(first), Some(last)) if first > last => {
+                    return format!(", all from {}.{} on", first.0, first.1);
+                }
+                _ => {}
+            }
+        }
+        let archs: HashSet<&str> = kernels.iter().map(|kernel| kernel.arch.as_str()).collect();
+        let mut archs = archs.into_iter();
+        match (archs.next(), archs.next()) {
+            (Some(arch), None) if others().all(|kernel| kernel.arch != arch) => {
+                format!(", all that are {arch}")
+            }
+            _ => String::new(),
+        }
+    }
+}
+
+/// The first two numbers of a release.
+fn series(release: &str) -> Option<(u32, u32)> {
+    let mut numbers = release.split(|c: char| !c.is_ascii_digit());
+    Some((numbers.next()?.parse().ok()?, numbers.next()?.parse().ok()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::support::{Kernel, Program, Reason, Support, Verdict};
+    use crate::verdict::{Certainty, Outcome};
+
+    fn support(releases: &[(&str, &str, usize)], columns: &[&[usize]]) -> Support {
+        let verdict = |outcome, why: &str| Verdict {
+            outcome,
+            reasons: Some(why)
+                .filter(|why| !why.is_empty())
+                .map(|why| Reason {
+                    rule: "rule".to_owned(),
+                    text: why.to_owned(),
+                })
+                .into_iter()
+                .collect(),
+        };
+        Support {
+            programs: (0..columns.first().map_or(0, |column| column.len()))
+                .map(|at| Program {
+                    object: "probe.bpf.o".to_owned(),
+                    name: format!("p{at}"),
+                    section: "kprobe/x".to_owned(),
+                })
+                .collect(),
+            kernels: (releases.iter())
+                .map(|(arch, release, column)| Kernel {
+                    distro: "debian".to_owned(),
+                    version: "12".to_owned(),
+                    arch: (*arch).to_owned(),
+                    release: (*release).to_owned(),
+                    column: *column,
+                })
+                .collect(),
+            columns: columns.iter().map(|column| column.to_vec()).collect(),
+            verdicts: vec![
+                verdict(Outcome::Runs, ""),
+                verdict(Outcome::Unknown, "the target is set by user space"),
+                verdict(Outcome::Fails(Certainty::Proven), "no function x"),
+                verdict(Outcome::Fails(Certainty::Likely), "x is not listed"),
+            ],
+        }
+    }
+
+    const THREE: [(&str, &str, usize); 3] = [
+        ("x86_64", "4.18.0-1", 0),
+        ("arm64", "5.4.0-1", 1),
+        ("x86_64", "5.10.0-1", 1),
+    ];
+
+    #[test]
+    fn says_what_was_found_and_no_more() {
+        for (kernels, columns, headline) in [
+            (
+                &THREE[..],
+                &[&[0, 0][..], &[0, 0]][..],
+                "All 2 programs are expected to run on all 3 kernels.",
+            ),
+            (
+                &THREE,
+                &[&[0, 2], &[0, 0]],
+                "1 of 2 programs is expected to run on all 3 kernels; `p1` fails on 1 kernel, all \
+                 before 5.4: no function x.",
+            ),
+            (
+                &THREE,
+                &[&[0, 0], &[0, 3]],
+                "1 of 2 programs is expected to run on all 3 kernels; `p1` likely fails on 2 \
+                 kernels, all from 5.4 on: x is not listed.",
+            ),
+            (
+                &THREE,
+                &[&[2, 2], &[2, 3]],
+                "0 of 2 programs are expected to run on all 3 kernels; `p0` fails on 3 kernels, \
+                 all there are: no function x; 1 other program fails on some.",
+            ),
+            (
+                &THREE,
+                &[&[1, 0], &[0, 0]],
+                "1 of 2 programs is expected to run on all 3 kernels; 1 program cannot be judged on some.",
+            ),
+            (
+                &THREE,
+                &[&[1], &[1]],
+                "The one program is not expected to run on all 3 kernels; it cannot be judged on some.",
+            ),
+            (
+                &THREE,
+                &[&[], &[]],
+                "No program was found to judge on all 3 kernels.",
+            ),
+            (&[], &[], "No kernel was looked at."),
+        ] {
+            assert_eq!(support(kernels, columns).headline(), headline);
+        }
+    }
+}

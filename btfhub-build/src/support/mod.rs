@@ -1,0 +1,145 @@
+//! Which programs run on which kernels, as one table: what a report and a baseline have in
+//! common, and what differs between two of them.
+//!
+//! ```text
+//! collect   verdicts on programs and on objects → one table
+//! headline  the one sentence above a report
+//! changes   what a baseline said and a report says
+//! read      a baseline, from the JSON of a report or of a support table
+//! ```
+
+mod changes;
+mod collect;
+mod headline;
+#[cfg(feature = "manifest")]
+mod read;
+
+use std::fmt;
+
+pub use changes::{Change, ChangeKind, Changes};
+#[cfg(feature = "manifest")]
+pub use read::BaselineError;
+
+use crate::verdict::Outcome;
+
+/// A program of an object; or an object with all its programs, where they get in each
+/// other's way though each runs by itself.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Program {
+    /// The object's name.
+    pub object: String,
+    /// The name of the program's function; empty for an object with all its programs.
+    pub name: String,
+    /// The ELF section, from which libbpf takes the program's type.
+    pub section: String,
+}
+
+/// A kernel, and which column holds the verdicts on it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Kernel {
+    /// os-release `ID`.
+    pub distro: String,
+    /// The archive's version directory.
+    pub version: String,
+    /// The architecture.
+    pub arch: String,
+    /// `uname -r`.
+    pub release: String,
+    /// Index into [`Support::columns`].
+    pub column: usize,
+}
+
+/// The verdict on a program on a kernel.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Verdict {
+    /// In a word.
+    pub outcome: Outcome,
+    /// Why; of a program that runs what was checked.
+    pub reasons: Vec<Reason>,
+}
+
+/// A reason of a verdict.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reason {
+    /// The rule that says so.
+    pub rule: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// Programs × kernels.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Support {
+    /// The programs, object by object.
+    pub programs: Vec<Program>,
+    /// By distribution, version, architecture and release, numbers as numbers.
+    pub kernels: Vec<Kernel>,
+    /// The distinct columns: for each of [`programs`](Self::programs) an index into
+    /// [`verdicts`](Self::verdicts).
+    pub columns: Vec<Vec<usize>>,
+    /// The distinct verdicts.
+    pub verdicts: Vec<Verdict>,
+}
+
+impl fmt::Display for Program {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.is_whole_object() {
+            write!(f, "{} with all its programs", self.object)
+        } else {
+            f.write_str(&self.name)
+        }
+    }
+}
+
+impl Program {
+    /// Whether it stands for an object with all its programs.
+    pub fn is_whole_object(&self) -> bool {
+        self.name.is_empty() && self.section.is_empty()
+    }
+}
+
+impl fmt::Display for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            distro,
+            version,
+            arch,
+            release,
+            ..
+        } = self;
+        write!(f, "{distro}/{version}/{arch}/{release}")
+    }
+}
+
+impl Verdict {
+    /// The reasons in one line.
+    pub fn reason(&self) -> String {
+        let texts: Vec<&str> = (self.reasons.iter())
+            .map(|reason| reason.text.as_str())
+            .collect();
+        texts.join("; ")
+    }
+}
+
+impl Support {
+    /// The verdict on a program, by its index, on a kernel.
+    pub fn verdict(&self, program: usize, kernel: &Kernel) -> Option<&Verdict> {
+        let column = self.columns.get(kernel.column)?;
+        self.verdicts.get(*column.get(program)?)
+    }
+
+    /// The verdicts on a kernel, in the order of the programs.
+    pub fn verdicts_on(&self, kernel: &Kernel) -> impl Iterator<Item = &Verdict> {
+        (self.columns.get(kernel.column).into_iter().flatten())
+            .filter_map(|verdict| self.verdicts.get(*verdict))
+    }
+
+    /// What happens to the programs on a kernel: the worst of all.
+    pub fn outcome_on(&self, kernel: &Kernel) -> Outcome {
+        (self
+            .verdicts_on(kernel)
+            .map(|verdict| verdict.outcome)
+            .max())
+        .unwrap_or(Outcome::Runs)
+    }
+}
