@@ -103,7 +103,10 @@ impl Support {
         let likely = verdicts().any(|verdict| verdict.outcome != Outcome::Fails(Certainty::Proven));
         let mut by: BTreeMap<&str, usize> = BTreeMap::new();
         for reason in verdicts().filter_map(|verdict| verdict.reasons.first()) {
-            *by.entry(&reason.text).or_default() += 1;
+            // Behind the place in the source stands what to do.
+            let what = reason.text.split_once(" (in ");
+            let what = what.map_or(reason.text.as_str(), |(what, _)| what);
+            *by.entry(what).or_default() += 1;
         }
         let most = by.iter().rev().max_by_key(|(_, on)| **on);
         let why = match most {

@@ -168,6 +168,14 @@ fn filtered_clicked_and_read() {
         tiles.contains("10 kernels") && tiles.contains("relocations"),
         "{tiles}"
     );
+    let programs = shown(&browser).0;
+    assert_eq!(programs, browser.run("return report.programs.length;"));
+    let details = browser.text("#details");
+    assert!(
+        details.contains("task.__state finds nothing here"),
+        "{details}"
+    );
+    browser.click("#level-relocations");
     let (rows, columns) = shown(&browser);
     assert_eq!(columns, 10, "few kernels are all shown");
     keep(&browser, "report-10.png");
@@ -261,7 +269,7 @@ fn by_keyboard_alone() {
     let down = '\u{e015}';
     // A slash goes to the filter, Escape back to the map.
     browser.keys("body", "/");
-    browser.keys("#find-row", "task\u{e00c}");
+    browser.keys("#find-row", "guard\u{e00c}");
     browser.keys("#map", &format!("{down}{down}{right}"));
     let selected = browser.run("return [view.selected.row, view.selected.column];");
     assert_eq!(selected, json!([1, 1]));

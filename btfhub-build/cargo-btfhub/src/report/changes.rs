@@ -6,7 +6,7 @@ use btfhub_build::report::Deny;
 use btfhub_build::support::{Change, ChangeKind, Changes, Kernel};
 
 use super::markdown::{code, escape};
-use super::text::{WIDTH, cut, shortened};
+use super::text::{WIDTH, cut, shortened, wrap};
 use crate::output::{Colour, Paint, count};
 
 /// Changes told in the text; a complaint tells as many.
@@ -47,7 +47,7 @@ fn summary(changes: &Changes) -> String {
 }
 
 pub(super) fn text(changes: &Changes, paint: Paint, text: &mut String) {
-    let _ = writeln!(text, "{}", cut(&summary(changes), WIDTH));
+    wrap(&summary(changes), text);
     for change in changes.verdicts.iter().take(SHOWN) {
         let word = format!("{:<7}", change.kind.name());
         let word = match change.kind {

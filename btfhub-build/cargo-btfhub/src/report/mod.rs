@@ -44,6 +44,11 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
     if args.baseline.is_none() && denied.iter().any(Deny::is_about_changes) {
         return Err(Failure::usage("--deny lost needs a --baseline"));
     }
+    if (args.check.is_some() || args.into.is_some()) && format != Format::Support {
+        return Err(Failure::usage(
+            "--check and --into are for --format support",
+        ));
+    }
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
     let report = make(args, output)?;
     let changes = baseline.map(|before| Changes::between(&before, &report.support()));

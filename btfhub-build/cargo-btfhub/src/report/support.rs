@@ -113,9 +113,15 @@ pub(super) fn markdown(support: &Support) -> String {
     text
 }
 
-/// The headline; the one sentence that is Markdown already, as it has code in it.
+/// The headline; what stands in backquotes is code.
 pub(super) fn headline(support: &Support) -> String {
-    escape(&support.headline()).replace("\\`", "`")
+    let text = support.headline();
+    let parts = text.split('`').enumerate();
+    let parts = parts.map(|(at, part)| match at % 2 {
+        0 => escape(part),
+        _ => code(part),
+    });
+    parts.collect()
 }
 
 fn cell(ranges: &[String]) -> String {

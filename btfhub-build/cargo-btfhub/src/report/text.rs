@@ -1,4 +1,4 @@
-//! The summary an engineer needs in twenty lines.
+//! The summary an engineer needs in some twenty lines.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -13,7 +13,7 @@ use crate::output::{Colour, Paint, count};
 /// Findings shown in full.
 const SHOWN: usize = 2;
 /// Verdicts on programs shown.
-const PROGRAMS: usize = 3;
+const PROGRAMS: usize = 2;
 /// Columns of a line.
 pub(super) const WIDTH: usize = 100;
 /// Groups of kernels named in a line.
@@ -33,7 +33,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
         count(report.functions.len(), "function", "functions"),
         count(report.kernels.len(), "kernel", "kernels"),
     );
-    let _ = writeln!(text, "{}", report.support().headline());
+    wrap(&report.support().headline(), &mut text);
     if let Some(changes) = changes {
         changes::text(changes, paint, &mut text);
     }
@@ -236,6 +236,24 @@ pub(super) fn place(report: &Report, finding: &Finding<'_>) -> Option<String> {
         let _ = write!(place, ": {}", line.text);
     }
     Some(place)
+}
+
+/// A sentence in lines.
+pub(super) fn wrap(sentence: &str, text: &mut String) {
+    let mut column = 0;
+    for word in sentence.split(' ') {
+        let wide = word.chars().count();
+        if column > 0 && column + 1 + wide > WIDTH {
+            text.push('\n');
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += wide;
+    }
+    text.push('\n');
 }
 
 /// At most so many characters, the last of them `…` where some are left out.
