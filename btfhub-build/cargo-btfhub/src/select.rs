@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::Path;
 
 use btfhub_build::input;
-use btfhub_runtime::{Bundle, Host, OsRelease, Policy, SelectError, Selection};
+use btfhub_runtime::{Bundle, Error, Host, OsRelease, Policy, Selection};
 use serde::Serialize;
 
 use crate::args;
@@ -137,7 +137,8 @@ fn tell(selection: &Selection<'_>, output: Output) -> Result<(), Failure> {
     output.result(&selected, || {
         let mut text = match &selected.kernel {
             Some(kernel) => kernel.clone(),
-            None => own(selection),
+            // The file that serves.
+            None => (selection.path()).map_or(String::new(), |path| path.display().to_string()),
         };
         for line in &selected.reasoning {
             text.push('\n');
@@ -148,20 +149,12 @@ fn tell(selection: &Selection<'_>, output: Output) -> Result<(), Failure> {
     })
 }
 
-/// The first line where no entry serves: the file that does.
-fn own(selection: &Selection<'_>) -> String {
-    let host = selection.host();
-    (host.operator_btf().or(host.kernel_btf()))
-        .map(|path| path.display().to_string())
-        .unwrap_or_default()
-}
-
 /// Ends a selection that came to nothing: exit status, candidates, reasoning.
-fn explain(error: SelectError, output: Output) -> Result<Failure, Failure> {
+fn explain(error: Error, output: Output) -> Result<Failure, Failure> {
     let exit = match &error {
-        SelectError::NotFound(_) => Exit::NotFound,
-        SelectError::Ambiguous(_) => Exit::Ambiguous,
-        SelectError::UnknownRelease => {
+        Error::NotFound(_) => Exit::NotFound,
+        Error::Ambiguous(_) => Exit::Ambiguous,
+        Error::UnknownRelease => {
             return Ok(Failure::usage(
                 "the host's kernel release is not known: give --release, or a --root with \
                  proc/sys/kernel/osrelease",
@@ -170,8 +163,8 @@ fn explain(error: SelectError, output: Output) -> Result<Failure, Failure> {
         _ => return Ok(error.into()),
     };
     let (candidates, nearest): (&[String], &[String]) = match &error {
-        SelectError::NotFound(error) => (&[], &error.nearest),
-        SelectError::Ambiguous(error) => (&error.candidates, &[]),
+        Error::NotFound(error) => (&[], &error.nearest),
+        Error::Ambiguous(error) => (&error.candidates, &[]),
         _ => (&[], &[]),
     };
     let mut reasoning = lines(&format!("{error:#}"));

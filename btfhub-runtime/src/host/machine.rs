@@ -18,7 +18,7 @@ const PER_LINUX32: u32 = 8;
 /// built some for both machines.
 pub(super) fn of_kernel(told: &str) -> Option<String> {
     let personality = read_regular(Path::new("/proc/self/personality"), 64).ok();
-    let personality = personality.and_then(|text| parse(&text)).unwrap_or(0);
+    let personality = personality.and_then(|text| parse(&text));
     let is_64_bit = cfg!(target_pointer_width = "64");
     behind(told, personality, is_64_bit).map(str::to_owned)
 }
@@ -28,10 +28,7 @@ fn parse(text: &[u8]) -> Option<u32> {
     u32::from_str_radix(text.trim(), 16).ok()
 }
 
-fn behind(told: &str, personality: u32, is_64_bit: bool) -> Option<&str> {
-    if personality & PER_MASK != PER_LINUX32 {
-        return Some(told);
-    }
+fn behind(told: &str, personality: Option<u32>, is_64_bit: bool) -> Option<&str> {
     let machine = match told {
         "i686" => "x86_64",
         "armv8l" => "aarch64",
@@ -40,9 +37,13 @@ fn behind(told: &str, personality: u32, is_64_bit: bool) -> Option<&str> {
         "s390" => "s390x",
         same => return Some(same),
     };
-    // A 64-bit program proves that the kernel is; a 32-bit one may have set the
-    // personality on a kernel that needed none.
-    is_64_bit.then_some(machine)
+    // A 64-bit program proves that the kernel is one. A 32-bit program may run
+    // on either: the personality may have been set on a kernel that needed none.
+    let is_kernels = personality.is_some_and(|it| it & PER_MASK != PER_LINUX32);
+    match is_64_bit {
+        true => Some(machine),
+        false => is_kernels.then_some(told),
+    }
 }
 
 #[cfg(test)]
@@ -52,15 +53,19 @@ mod tests {
     #[test]
     fn personalities() {
         for (told, personality, is_64_bit, machine) in [
-            ("x86_64", 0, true, Some("x86_64")),
-            ("i686", 0, false, Some("i686")),
-            ("i686", 0x0040_0008, true, Some("x86_64")),
-            ("i686", 8, false, None),
-            ("armv8l", 8, true, Some("aarch64")),
-            ("armv8l", 0, false, Some("armv8l")),
+            ("x86_64", Some(0), true, Some("x86_64")),
+            ("i686", Some(0), false, Some("i686")),
+            ("i686", Some(0x0040_0008), true, Some("x86_64")),
+            ("i686", Some(8), false, None),
+            ("armv8l", Some(8), true, Some("aarch64")),
+            ("armv8l", Some(0), false, Some("armv8l")),
             // UNAME26 alone leaves the machine.
-            ("x86_64", 0x0002_0000, true, Some("x86_64")),
-            ("riscv64", 8, true, Some("riscv64")),
+            ("x86_64", Some(0x0002_0000), true, Some("x86_64")),
+            ("riscv64", Some(8), true, Some("riscv64")),
+            // No /proc, or no descriptor left to read it.
+            ("i686", None, true, Some("x86_64")),
+            ("i686", None, false, None),
+            ("x86_64", None, true, Some("x86_64")),
         ] {
             assert_eq!(behind(told, personality, is_64_bit), machine, "{told}");
         }

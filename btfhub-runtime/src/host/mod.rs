@@ -1,5 +1,6 @@
 //! What this machine says of itself.
 
+mod btf_file;
 mod machine;
 mod os_release;
 mod privilege;
@@ -10,21 +11,37 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use btf_file::read as read_btf;
 use os_release::OS_RELEASE_MAX;
 pub use os_release::OsRelease;
 pub(crate) use privilege::environment_is_trusted;
-pub(crate) use root::read_regular;
-use root::{Root, read_start};
+use root::{Root, read_regular};
 
-use crate::Arch;
+use crate::error::{Error, FileError};
+use crate::kernel::Arch;
+use crate::policy::Source;
 
 /// Names the os-release file of the host; see [`Host::detect`].
 pub const OS_RELEASE_VARIABLE: &str = "BTFHUB_OS_RELEASE";
 /// Names a BTF file that is used whatever the bundle holds; see [`Host::detect`].
 pub const BTF_VARIABLE: &str = "BTFHUB_BTF";
+/// Names a [`Policy`](crate::Policy) that counts more than the program's; see
+/// [`Host::detect`].
+pub const POLICY_VARIABLE: &str = "BTFHUB_POLICY";
 
 /// Where the kernel shows its own BTF, when it was built with it.
 const KERNEL_BTF: &str = "sys/kernel/btf/vmlinux";
+/// Where libbpf looks for the BTF of release `R` next, in its order
+/// (`btf__load_vmlinux_btf`).
+const DISK_BTF: [&str; 7] = [
+    "boot/vmlinux-R",
+    "lib/modules/R/vmlinux-R",
+    "lib/modules/R/build/vmlinux",
+    "usr/lib/modules/R/kernel/vmlinux",
+    "usr/lib/debug/boot/vmlinux-R",
+    "usr/lib/debug/boot/vmlinux-R.debug",
+    "usr/lib/debug/lib/modules/R/vmlinux",
+];
 /// The initial pid namespace (`PROC_PID_INIT_INO` of the kernel).
 const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// Longer than any line of `/proc/sys/kernel`.
@@ -56,10 +73,23 @@ struct Facts {
     version: String,
     machine: Option<String>,
     os_releases: Vec<OsReleaseFile>,
-    kernel_btf: Option<PathBuf>,
+    /// Where the kernel shows its BTF, or why that can't be used.
+    kernel_btf: Option<Result<PathBuf, Unusable>>,
+    /// The first of [`DISK_BTF`] that can be used.
+    disk_btf: Option<PathBuf>,
+    /// Those before it that are there and can't be.
+    disk_unusable: Vec<Unusable>,
     operator_btf: Option<PathBuf>,
+    operator_source: Option<Source>,
     /// Variables of the operator's that do not count.
     ignored: Vec<&'static str>,
+}
+
+/// A file of BTF that is there and can't be used, and why.
+#[derive(Clone, Debug)]
+pub(crate) struct Unusable {
+    path: PathBuf,
+    why: String,
 }
 
 /// An os-release file that was looked for.
@@ -118,22 +148,32 @@ impl Host {
     ///
     /// Below each, `etc/os-release`, else `usr/lib/os-release`.
     ///
-    /// The environment variable `BTFHUB_BTF` names a BTF file to be used
-    /// whatever the bundle holds: the way out for whoever supports a machine
-    /// that no bundle serves. Both variables are ignored when empty, and when
-    /// the process gained rights as it was started (`AT_SECURE`: set-user-ID,
-    /// file capabilities) or, without `/proc`, can't tell. `{:#}` of what
-    /// [`select`](crate::select()) answers says so.
+    /// BTF: `/sys/kernel/btf/vmlinux`, and, where that is missing or damaged,
+    /// the files of this release that libbpf looks for: `/boot/vmlinux-R`,
+    /// `/lib/modules/R/vmlinux-R`, `/lib/modules/R/build/vmlinux`,
+    /// `/usr/lib/modules/R/kernel/vmlinux`, `/usr/lib/debug/boot/vmlinux-R`,
+    /// the same with `.debug`, `/usr/lib/debug/lib/modules/R/vmlinux`; raw BTF,
+    /// or ELF with a section `.BTF`. Header and lengths are checked.
+    ///
+    /// Three environment variables are the operator's:
+    /// `BTFHUB_OS_RELEASE` (above); `BTFHUB_BTF` names a BTF file to be used
+    /// whatever the bundle holds, the way out for whoever supports a machine
+    /// that no bundle serves; `BTFHUB_POLICY` is a policy that counts more than
+    /// the program's (`prefer-kernel`, `prefer-embedded`, or `embedded-only`,
+    /// which rehearses the bundle on a kernel that has BTF). They are ignored
+    /// when empty, and when the process gained rights as it was started
+    /// (`AT_SECURE`: set-user-ID, file capabilities) or can't read
+    /// `/proc/self/auxv` to tell. `{:#}` of what [`select`](crate::select())
+    /// answers says so.
     ///
     /// # Errors
-    /// Only when a file that one of the two variables names can't be used.
-    pub fn detect() -> Result<Self, HostError> {
-        let mut host = Self::detect_under("/");
-        // Nobody shares it yet.
-        if let Some(facts) = Arc::get_mut(&mut host.facts) {
-            facts.add_of_this_process()?;
+    /// When one of the three variables can't be used. Always on other systems
+    /// than Linux ([`Error::NotLinux`]).
+    pub fn detect() -> Result<Self, Error> {
+        if !cfg!(target_os = "linux") {
+            return Err(Error::NotLinux);
         }
-        Ok(host)
+        Facts::of_this_process().map(Facts::shared)
     }
 
     /// The machine whose root directory, with its `proc` and `sys`, is `root`.
@@ -147,10 +187,14 @@ impl Host {
     /// own os-release breaks no tie. Who knows that it is the machine's says so
     /// with [`with_os_release_file`](Host::with_os_release_file).
     pub fn detect_under(root: impl AsRef<Path>) -> Self {
-        Facts::under(root.as_ref()).shared()
+        let root = Root::new(root.as_ref());
+        let mut facts = Facts::under(&root);
+        facts.find_btf(&root);
+        facts.shared()
     }
 
-    /// With this `uname -r`.
+    /// With this `uname -r`. What is known of BTF stays: it may be another
+    /// kernel's (see [`with_kernel_btf`](Host::with_kernel_btf)).
     pub fn with_release(mut self, release: impl Into<String>) -> Self {
         self.facts().release = release.into();
         self
@@ -180,22 +224,24 @@ impl Host {
     ///
     /// # Errors
     /// When it can't be read, or names no distribution.
-    pub fn with_os_release_file(mut self, path: impl Into<PathBuf>) -> Result<Self, HostError> {
+    pub fn with_os_release_file(mut self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         self.facts().take_os_release_file(path.into())?;
         Ok(self)
     }
 
-    /// With the kernel's own BTF at this path, or none.
+    /// With the kernel's own BTF at this path, or none, and none on disk.
     pub fn with_kernel_btf(mut self, kernel_btf: Option<PathBuf>) -> Self {
-        self.facts().kernel_btf = kernel_btf;
+        let facts = self.facts();
+        facts.kernel_btf = kernel_btf.map(Ok);
+        (facts.disk_btf, facts.disk_unusable) = (None, Vec::new());
         self
     }
 
     /// With a BTF file that is to be used whatever the bundle holds.
     ///
     /// # Errors
-    /// When it can't be read, or is no BTF file.
-    pub fn with_operator_btf(mut self, path: impl Into<PathBuf>) -> Result<Self, HostError> {
+    /// When it can't be read, or is no whole BTF file.
+    pub fn with_operator_btf(mut self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         self.facts().take_operator_btf(path.into())?;
         Ok(self)
     }
@@ -221,14 +267,31 @@ impl Host {
         self.hosts_os_releases().next()
     }
 
-    /// Where the kernel shows its own BTF.
+    /// Where the kernel shows its own BTF, if that can be used.
     pub fn kernel_btf(&self) -> Option<&Path> {
-        self.facts.kernel_btf.as_deref()
+        self.facts.kernel_btf.as_ref()?.as_deref().ok()
+    }
+
+    /// The file on disk with the BTF of this release that libbpf would find.
+    pub fn disk_btf(&self) -> Option<&Path> {
+        self.facts.disk_btf.as_deref()
+    }
+
+    /// Files of the kernel's BTF that are there and can't be used.
+    pub(crate) fn unusable_btf(&self) -> impl Iterator<Item = &Unusable> {
+        let kernels = self.facts.kernel_btf.as_ref();
+        let kernels = kernels.and_then(|found| found.as_ref().err());
+        kernels.into_iter().chain(&self.facts.disk_unusable)
     }
 
     /// The BTF file that the operator gave.
     pub fn operator_btf(&self) -> Option<&Path> {
         self.facts.operator_btf.as_deref()
+    }
+
+    /// The preference that the operator gave.
+    pub(crate) fn operator_source(&self) -> Option<Source> {
+        self.facts.operator_source
     }
 
     /// What may break a tie: what was given, and else what was found.
@@ -253,31 +316,38 @@ impl Host {
 }
 
 impl Facts {
-    /// The path in a variable of the operator's, if that counts.
-    fn operators(&mut self, variable: &'static str) -> Option<PathBuf> {
-        let path = std::env::var_os(variable).filter(|path| !path.is_empty())?;
+    /// What the kernel, the file system and the environment say to this process.
+    fn of_this_process() -> Result<Self, Error> {
+        let root = Root::new(Path::new("/"));
+        let mut facts = Self::under(&root);
+        let machine;
+        [facts.release, facts.version, machine] = uname();
+        if let Some(machine) = machine::of_kernel(&machine) {
+            facts.machine = Some(machine);
+        }
+        facts.find_btf(&root);
+        if let Some(path) = facts.operators(OS_RELEASE_VARIABLE) {
+            facts.take_os_release_file(path.into())?;
+        }
+        if let Some(path) = facts.operators(BTF_VARIABLE) {
+            facts.take_operator_btf(path.into())?;
+        }
+        if let Some(name) = facts.operators(POLICY_VARIABLE) {
+            let name = name.to_string_lossy().into_owned();
+            let source = Source::by_name(&name).ok_or(Error::UnknownPolicy(name))?;
+            facts.operator_source = Some(source);
+        }
+        Ok(facts)
+    }
+
+    /// The value of a variable of the operator's, if that counts.
+    fn operators(&mut self, variable: &'static str) -> Option<std::ffi::OsString> {
+        let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
         if environment_is_trusted() {
-            return Some(path.into());
+            return Some(value);
         }
         self.ignored.push(variable);
         None
-    }
-
-    /// What the kernel and the environment say to this process.
-    fn add_of_this_process(&mut self) -> Result<(), HostError> {
-        let uname = rustix::system::uname();
-        self.release = uname.release().to_string_lossy().into_owned();
-        self.version = uname.version().to_string_lossy().into_owned();
-        if let Some(machine) = machine::of_kernel(&uname.machine().to_string_lossy()) {
-            self.machine = Some(machine);
-        }
-        if let Some(path) = self.operators(OS_RELEASE_VARIABLE) {
-            self.take_os_release_file(path)?;
-        }
-        if let Some(path) = self.operators(BTF_VARIABLE) {
-            self.take_operator_btf(path)?;
-        }
-        Ok(())
     }
 
     fn shared(self) -> Host {
@@ -286,8 +356,8 @@ impl Facts {
         }
     }
 
-    fn under(root: &Path) -> Self {
-        let root = Root::new(root);
+    /// All but what [`find_btf`](Self::find_btf) finds.
+    fn under(root: &Root) -> Self {
         let line = |name: &str| {
             let path = format!("proc/sys/kernel/{name}");
             let content = root.read(&path, PROC_LINE_MAX).ok()?;
@@ -299,18 +369,36 @@ impl Facts {
             version: line("version").unwrap_or_default(),
             // Since Linux 6.1.
             machine: line("arch"),
-            kernel_btf: kernel_btf(&root),
             ..Self::default()
         };
-        host.add_os_release(&root, "host", Origin::HostMount);
+        host.add_os_release(root, "host", Origin::HostMount);
         let in_initial_namespace = root
             .link("proc/self/ns/pid")
             .is_ok_and(|namespace| namespace.as_os_str() == INITIAL_PID_NAMESPACE);
         if in_initial_namespace {
-            host.add_os_release(&root, "proc/1/root", Origin::Init);
+            host.add_os_release(root, "proc/1/root", Origin::Init);
         }
-        host.add_os_release(&root, "", Origin::Own);
+        host.add_os_release(root, "", Origin::Own);
         host
+    }
+
+    /// The kernel's own BTF; on disk only where that can't be used.
+    fn find_btf(&mut self, root: &Root) {
+        self.kernel_btf = usable_btf(root, KERNEL_BTF);
+        let is_named = !self.release.is_empty() && !self.release.contains('/');
+        if matches!(self.kernel_btf, Some(Ok(_))) || !is_named {
+            return;
+        }
+        for pattern in DISK_BTF {
+            match usable_btf(root, &pattern.replace('R', &self.release)) {
+                Some(Ok(path)) => {
+                    self.disk_btf = Some(path);
+                    return;
+                }
+                Some(Err(unusable)) => self.disk_unusable.push(unusable),
+                None => {}
+            }
+        }
     }
 
     fn add_os_release(&mut self, root: &Root, below: &str, origin: Origin) {
@@ -334,23 +422,20 @@ impl Facts {
         });
     }
 
-    fn take_os_release_file(&mut self, path: PathBuf) -> Result<(), HostError> {
-        let cause = match read_regular(&path, OS_RELEASE_MAX) {
-            Ok(content) => {
-                let content = OsRelease::parse(&content);
-                if content.id().is_some() {
-                    self.take_os_release(path, content);
-                    return Ok(());
-                }
-                Cause::NoId
-            }
-            Err(error) => Cause::Io(error),
-        };
-        Err(HostError {
-            what: "the os-release file",
-            path,
-            cause,
-        })
+    fn take_os_release_file(&mut self, path: PathBuf) -> Result<(), Error> {
+        let content = read_regular(&path, OS_RELEASE_MAX).map(|text| OsRelease::parse(&text));
+        let content = content.and_then(|content| match content.id() {
+            Some(_) => Ok(content),
+            None => Err(io::Error::new(
+                io::ErrorKind::InvalidData,
+                "it has no ID line, so it names no distribution",
+            )),
+        });
+        match content {
+            Ok(content) => self.take_os_release(path, content),
+            Err(error) => return Err(FileError::new("the os-release file", path, error).into()),
+        }
+        Ok(())
     }
 
     /// Puts what was given before all that was found, in the place of what was
@@ -367,21 +452,27 @@ impl Facts {
         }
     }
 
-    fn take_operator_btf(&mut self, path: PathBuf) -> Result<(), HostError> {
-        let cause = match read_start(&path) {
-            Ok(start) if is_btf(start) => {
-                self.operator_btf = Some(path);
-                return Ok(());
-            }
-            Ok(_) => Cause::NoBtf,
-            Err(error) => Cause::Io(error),
-        };
-        Err(HostError {
-            what: "the BTF file",
-            path,
-            cause,
-        })
+    fn take_operator_btf(&mut self, path: PathBuf) -> Result<(), Error> {
+        if let Err(error) = btf_file::check(&path) {
+            return Err(FileError::new("the BTF file", path, error).into());
+        }
+        self.operator_btf = Some(path);
+        Ok(())
     }
+}
+
+/// `uname -r`, `-v` and `-m`.
+#[cfg(unix)]
+fn uname() -> [String; 3] {
+    let uname = rustix::system::uname();
+    [uname.release(), uname.version(), uname.machine()]
+        .map(|text| text.to_string_lossy().into_owned())
+}
+
+/// Nobody to ask: [`Host::detect`] is for Linux.
+#[cfg(not(unix))]
+fn uname() -> [String; 3] {
+    [const { String::new() }; 3]
 }
 
 /// Whether a text may go into a log line.
@@ -389,15 +480,27 @@ fn is_sound(text: &str) -> bool {
     !text.is_empty() && !text.chars().any(char::is_control)
 }
 
-/// Without the kernel's BTF there is no such file; hidden, it is empty.
-fn kernel_btf(root: &Root) -> Option<PathBuf> {
-    let start = root.read_start(KERNEL_BTF).ok()?;
-    is_btf(start).then(|| root.path(KERNEL_BTF))
+/// The file of BTF at `path`, as a user would name it; none when there is none.
+fn usable_btf(root: &Root, path: &str) -> Option<Result<PathBuf, Unusable>> {
+    let found = root.resolve(path).and_then(|path| btf_file::check(&path));
+    let path = root.path(path);
+    match found {
+        Ok(()) => Some(Ok(path)),
+        Err(error) => match error.kind() {
+            io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => None,
+            _ => Some(Err(Unusable {
+                path,
+                why: format!("{error}"),
+            })),
+        },
+    }
 }
 
-/// `BTF_MAGIC` in either byte order.
-pub(crate) fn is_btf(start: [u8; 2]) -> bool {
-    matches!(u16::from_le_bytes(start), 0xeb9f | 0x9feb)
+/// `/sys/kernel/btf/vmlinux can't be used: why`.
+impl fmt::Display for Unusable {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} can't be used: {}", self.path.display(), self.why)
+    }
 }
 
 impl fmt::Display for Host {
@@ -437,48 +540,5 @@ impl fmt::Display for OsReleaseFile {
             Origin::Init => ", the host's init's",
             Origin::Own => ", perhaps a container image's: breaks no tie",
         })
-    }
-}
-
-/// A file that the operator named can't be used.
-pub struct HostError {
-    what: &'static str,
-    path: PathBuf,
-    cause: Cause,
-}
-
-enum Cause {
-    Io(io::Error),
-    NoId,
-    NoBtf,
-}
-
-impl fmt::Display for HostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} {}: ", self.what, self.path.display())?;
-        match &self.cause {
-            Cause::Io(error) => write!(f, "{error}"),
-            Cause::NoId => f.write_str("it has no ID line, so it names no distribution"),
-            Cause::NoBtf => f.write_str(
-                "it does not start with the BTF magic; give raw BTF, as \
-                 `pahole --btf_encode_detached` writes it",
-            ),
-        }
-    }
-}
-
-/// The text: what is printed when `main` returns it.
-impl fmt::Debug for HostError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
-    }
-}
-
-impl std::error::Error for HostError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match &self.cause {
-            Cause::Io(error) => Some(error),
-            Cause::NoId | Cause::NoBtf => None,
-        }
     }
 }

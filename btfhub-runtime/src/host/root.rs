@@ -5,8 +5,6 @@ use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-use rustix::fs::{Mode, OFlags};
-
 /// As many as Linux follows in one path (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
 
@@ -55,12 +53,8 @@ impl Root {
         read_regular(&self.resolve(path)?, limit)
     }
 
-    /// The first bytes of the regular file at `path`: fewer than `N` is an error.
-    pub(super) fn read_start<const N: usize>(&self, path: &str) -> io::Result<[u8; N]> {
-        read_start(&self.resolve(path)?)
-    }
-
-    fn resolve(&self, path: &str) -> io::Result<PathBuf> {
+    /// `path` with the links in it followed.
+    pub(super) fn resolve(&self, path: &str) -> io::Result<PathBuf> {
         let mut todo = Vec::new();
         push_names(&mut todo, Path::new(path));
         let mut here = self.0.clone();
@@ -80,7 +74,7 @@ impl Root {
                 Ok(target) => {
                     links += 1;
                     if links > LINKS_MAX {
-                        return Err(rustix::io::Errno::LOOP.into());
+                        return Err(io::Error::other("too many symbolic links"));
                     }
                     here.pop();
                     if target.is_absolute() {
@@ -130,17 +124,10 @@ pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// The first bytes of the regular file at `path`, links followed as usual.
-pub(super) fn read_start<const N: usize>(path: &Path) -> io::Result<[u8; N]> {
-    let mut start = [0; N];
-    open_regular(path)?.read_exact(&mut start)?;
-    Ok(start)
-}
-
-fn open_regular(path: &Path) -> io::Result<File> {
-    // Without NONBLOCK, opening a named pipe would wait for its writer.
-    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
-    let file = File::from(rustix::fs::open(path, flags, Mode::empty())?);
+/// Opens the regular file at `path`, links followed as usual, without waiting
+/// for whatever else may be there.
+pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    let file = open(path)?;
     if !file.metadata()?.is_file() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
@@ -148,4 +135,17 @@ fn open_regular(path: &Path) -> io::Result<File> {
         ));
     }
     Ok(file)
+}
+
+#[cfg(unix)]
+fn open(path: &Path) -> io::Result<File> {
+    use rustix::fs::{Mode, OFlags};
+    // Without NONBLOCK, opening a named pipe would wait for its writer.
+    let flags = OFlags::RDONLY | OFlags::CLOEXEC | OFlags::NOCTTY | OFlags::NONBLOCK;
+    Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
+}
+
+#[cfg(not(unix))]
+fn open(path: &Path) -> io::Result<File> {
+    File::open(path)
 }

@@ -3,8 +3,9 @@
 
 use core::cmp::Ordering;
 
+use super::exact::Filter;
+use super::named::{self, Rank};
 use super::order::within_series;
-use super::{Filter, publisher, publisher::Rank};
 use crate::bundle::Entry;
 use crate::host::OsRelease;
 use crate::{Bundle, BundleError, Host};
@@ -71,7 +72,7 @@ impl<'a> Neighbours<'a> {
 
     /// How well `os` names the series.
     fn rank(&self, os: &OsRelease) -> Option<Rank> {
-        publisher::rank(os, &self.entries().next()?.kernel())
+        named::rank(os, &self.entries().next()?.kernel())
     }
 
     fn is_of(&self, entry: &Entry<'_>) -> bool {

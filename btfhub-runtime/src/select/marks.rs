@@ -1,8 +1,8 @@
 //! What a kernel says of its own origin, and which entries that rules out.
 //!
 //! Where a distribution's kernel carries a mark, an entry of a distribution
-//! whose kernels would carry another one can't be it. Distributions that are
-//! not known here (forks of the archive hold such) are never ruled out.
+//! whose kernels would carry another one can't be it. Distributions without a
+//! row in `distros` (forks of the archive hold such) are never ruled out.
 //!
 //! Debian and Ubuntu put their name into `uname -v` of everything they build. A
 //! kernel with a release like theirs and without the name was built by somebody
@@ -10,7 +10,7 @@
 
 use core::fmt;
 
-use super::series::{major, number};
+use super::distros::{DEBIAN_ENDS, DEBIAN_FLAVOURS, Distro, Tag};
 use super::ubuntu;
 use crate::KernelId;
 
@@ -22,26 +22,10 @@ pub(super) struct Marks<'h> {
     has_uname_v: bool,
     /// The first word of `uname -v`, if that is Ubuntu's, and what it says.
     ubuntu: Option<(&'h str, ubuntu::Build<'h>)>,
-    others: [Option<Mark<'h>>; 3],
-}
-
-/// A mark: only kernels of these distributions, in this version, carry it.
-#[derive(Clone, Copy, Debug)]
-struct Mark<'h> {
-    text: &'h str,
-    place: &'static str,
-    /// With blanks between them.
-    distros: &'static str,
-    version: Version<'h>,
-}
-
-#[derive(Clone, Copy, Debug)]
-enum Version<'h> {
-    Any,
-    /// This one, or a point release of it.
-    Major(&'h str),
-    /// Amazon Linux 1, which is filed under the year of its release or `1`.
-    Amazon1,
+    /// Whether `uname -v` has the word [`DEBIAN`].
+    names_debian: bool,
+    /// Each with where it stands.
+    tags: [Option<(Tag<'h>, &'static str)>; 2],
 }
 
 /// Why an entry can't be the running kernel's.
@@ -67,31 +51,19 @@ const UNAME_V: &str = "uname -v";
 /// A word of `uname -v` of Debian's kernels.
 const DEBIAN: &str = "Debian";
 
-/// The distributions whose kernels' marks are known.
-const KNOWN: &str = "almalinux amzn centos debian fedora kylin ol openEuler opensuse-leap rhel \
-                     rocky sles ubuntu";
-/// Red Hat Enterprise Linux and what is rebuilt from its sources.
-const ENTERPRISE: &str = "almalinux centos ol rhel rocky";
-
 impl<'h> Marks<'h> {
     pub(super) fn of(release: &'h str, uname_v: &'h str) -> Self {
-        let first_word = uname_v.split_whitespace().next().unwrap_or("");
+        let mut words = uname_v.split_whitespace();
+        let first_word = words.clone().next().unwrap_or("");
+        let debians = |text, place| Tag::of_debian(text).map(|tag| (tag, place));
         Self {
             release,
             has_uname_v: !first_word.is_empty(),
             ubuntu: ubuntu::Build::of(first_word).map(|build| (first_word, build)),
-            others: [
-                rpm_mark(release),
-                debian_mark(release, UNAME_R).or_else(|| debian_mark(uname_v, UNAME_V)),
-                uname_v
-                    .split_whitespace()
-                    .find(|word| *word == DEBIAN)
-                    .map(|text| Mark {
-                        text,
-                        place: UNAME_V,
-                        distros: "debian",
-                        version: Version::Any,
-                    }),
+            names_debian: words.any(|word| word == DEBIAN),
+            tags: [
+                Tag::of_rpm(release).map(|tag| (tag, UNAME_R)),
+                debians(release, UNAME_R).or_else(|| debians(uname_v, UNAME_V)),
             ],
         }
     }
@@ -103,123 +75,49 @@ impl<'h> Marks<'h> {
         kernel: &KernelId<'_>,
         newest_ubuntu: &str,
     ) -> Option<Contradiction<'h>> {
-        let is_known = is_one_of(KNOWN, kernel.distro);
+        let distro = Distro::of(kernel.distro)?;
+        let (is_debian, is_ubuntu) = (distro.is("debian"), distro.is("ubuntu"));
         if let Some((text, build)) = self.ubuntu {
-            let contradicts = match kernel.distro {
-                "ubuntu" => build.contradicts(self.release, kernel.version, newest_ubuntu),
-                _ => is_known,
-            };
-            if contradicts {
+            if !is_ubuntu || build.contradicts(self.release, kernel.version, newest_ubuntu) {
                 let place = UNAME_V;
                 return Some(Contradiction::Has { text, place });
             }
         }
-        for mark in self.others.iter().flatten() {
-            let Mark { text, place, .. } = *mark;
-            let contradicts = match is_one_of(mark.distros, kernel.distro) {
-                true => mark.version.contradicts(kernel),
-                false => is_known,
-            };
-            if contradicts {
+        for (tag, place) in self.tags.into_iter().flatten() {
+            if tag.contradicts(distro, kernel.version) {
+                let text = tag.text;
                 return Some(Contradiction::Has { text, place });
             }
         }
-        let (text, lacks) = match kernel.distro {
-            "debian" => (
-                DEBIAN,
-                is_named_as_debians(self.release) && !self.names_debian(),
-            ),
-            "ubuntu" => (
-                "-Ubuntu",
-                ubuntu::is_named_as_theirs(self.release) && self.ubuntu.is_none(),
-            ),
-            _ => return None,
-        };
-        (self.has_uname_v && lacks).then_some(Contradiction::Lacks { text })
-    }
-
-    fn names_debian(&self) -> bool {
-        let mut marks = self.others.iter().flatten();
-        marks.any(|mark| mark.text == DEBIAN)
-    }
-}
-
-impl Version<'_> {
-    /// Whether `kernel`, of a distribution with the mark, has another one.
-    fn contradicts(self, kernel: &KernelId<'_>) -> bool {
-        let entry = major(number(kernel.distro, kernel.version));
-        match self {
-            Self::Any => false,
-            Self::Major(version) => entry != version,
-            Self::Amazon1 => matches!(entry, "2" | "2022" | "2023"),
+        if self.names_debian && !is_debian {
+            let (text, place) = (DEBIAN, UNAME_V);
+            return Some(Contradiction::Has { text, place });
         }
+        if !self.has_uname_v {
+            return None;
+        }
+        let missing = if is_debian && !self.names_debian && is_named_as_debians(self.release) {
+            DEBIAN
+        } else if is_ubuntu && self.ubuntu.is_none() && ubuntu::is_named_as_theirs(self.release) {
+            "-Ubuntu"
+        } else {
+            return None;
+        };
+        Some(Contradiction::Lacks { text: missing })
     }
 }
 
-/// Whether a release ends as those of Debian's flavours do.
+/// Whether a release is like those of Debian's own kernels:
+/// `5.10.0-9-cloud-amd64`, `6.12.43+deb13-amd64`, `6.9.7-amd64`.
 fn is_named_as_debians(release: &str) -> bool {
-    const ENDS: [&str; 8] = [
-        "-686",
-        "-686-pae",
-        "-amd64",
-        "-arm64",
-        "-armmp",
-        "-powerpc64le",
-        "-riscv64",
-        "-s390x",
-    ];
-    ENDS.iter().any(|end| release.ends_with(end))
-}
-
-fn is_one_of(distros: &str, distro: &str) -> bool {
-    let mut names = distros.split_ascii_whitespace();
-    names.any(|name| name.eq_ignore_ascii_case(distro))
-}
-
-/// The distribution tag in the release of an RPM (`.el8_5`, `.amzn2`, `.fc32`).
-fn rpm_mark(release: &str) -> Option<Mark<'_>> {
-    release.split('.').find_map(|text| {
-        let (letters, digits, rest) = letters_digits(text)?;
-        let (distros, version) = match letters {
-            "el" if rest.ends_with("uek") => ("ol", Version::Major(digits)),
-            "el" => (ENTERPRISE, Version::Major(digits)),
-            "amzn" if digits == "1" => ("amzn", Version::Amazon1),
-            "amzn" => ("amzn", Version::Major(digits)),
-            "fc" => ("fedora", Version::Major(digits)),
-            "oe" => ("openEuler", Version::Any),
-            "ky" => ("kylin", Version::Any),
-            _ => return None,
-        };
-        Some(Mark {
-            text,
-            place: UNAME_R,
-            distros,
-            version,
-        })
+    let Some(end) = DEBIAN_ENDS.iter().find(|end| release.ends_with(*end)) else {
+        return false;
+    };
+    let words = release.strip_suffix(end).unwrap_or(release);
+    let mut words = words.split(['-', '+']);
+    words.all(|word| {
+        word.starts_with(|c: char| c.is_ascii_digit())
+            || DEBIAN_FLAVOURS.contains(&word)
+            || Tag::of_debian(word).is_some()
     })
-}
-
-/// The Debian release that a backport or an update was built for: `deb10` in
-/// `5.10.0-0.deb10.16-amd64` and `4.9.30-2+deb9u5`, `bpo10` in
-/// `5.10.120-1~bpo10+1`.
-fn debian_mark<'h>(text: &'h str, place: &'static str) -> Option<Mark<'h>> {
-    text.split(['.', '-', '+', '~', ' ']).find_map(|text| {
-        let (letters, digits, _) = letters_digits(text)?;
-        matches!(letters, "deb" | "bpo").then_some(Mark {
-            text,
-            place,
-            distros: "debian",
-            version: Version::Major(digits),
-        })
-    })
-}
-
-/// `el`, `8` and `_5` of `el8_5`.
-fn letters_digits(text: &str) -> Option<(&str, &str, &str)> {
-    let start = text.bytes().position(|byte| byte.is_ascii_digit())?;
-    let (letters, rest) = text.split_at_checked(start)?;
-    let end = rest.bytes().position(|byte| !byte.is_ascii_digit());
-    let end = end.unwrap_or(rest.len());
-    let (digits, rest) = rest.split_at_checked(end)?;
-    Some((letters, digits, rest))
 }

@@ -1,9 +1,11 @@
 //! The decision, and its reasons.
 
 use core::fmt;
+use std::path::Path;
 
-use super::publisher::Name;
-use super::{Filter, bracket, each_of_this_release};
+use super::bracket;
+use super::exact::{Filter, each_of_release};
+use super::named::Name;
 use crate::bundle::Entry;
 use crate::{Bundle, ClassId, Host, KernelId};
 
@@ -24,6 +26,8 @@ pub(crate) enum Choice<'a> {
     Operator,
     /// The kernel's own.
     Kernel,
+    /// That of this release on disk, where libbpf looks for it.
+    Disk,
     Embedded {
         entry: Entry<'a>,
         reason: Reason,
@@ -83,7 +87,17 @@ impl<'a> Selection<'a> {
     fn entry(&self) -> Option<&Entry<'a>> {
         match &self.choice {
             Choice::Embedded { entry, .. } | Choice::Inferred { below: entry, .. } => Some(entry),
-            Choice::Operator | Choice::Kernel => None,
+            Choice::Operator | Choice::Kernel | Choice::Disk => None,
+        }
+    }
+
+    /// The file that serves. None when the BTF is the bundle's.
+    pub fn path(&self) -> Option<&Path> {
+        match &self.choice {
+            Choice::Operator => self.host.operator_btf(),
+            Choice::Kernel => self.host.kernel_btf(),
+            Choice::Disk => self.host.disk_btf(),
+            Choice::Embedded { .. } | Choice::Inferred { .. } => None,
         }
     }
 
@@ -107,13 +121,15 @@ impl<'a> Selection<'a> {
     }
 
     /// The decision as keys and values, for structured logs. Keys:
-    /// `btf` (`operator`, `kernel`, `embedded` or `inferred`), `release`,
-    /// `decided_by`; and, when they apply, `arch`, `kernel`, `class`,
-    /// `os_release`, `path`, `revision`.
+    /// `btf` (`operator`, `kernel`, `disk`, `embedded` or `inferred`),
+    /// `release`, `decided_by`; and, when they apply, `arch`, `kernel`,
+    /// `class`, `os_release`, `path`, `revision`, and `unusable` for BTF of the
+    /// kernel's own that is there and can't be used.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let btf = match &self.choice {
             Choice::Operator => "operator",
             Choice::Kernel => "kernel",
+            Choice::Disk => "disk",
             Choice::Embedded { .. } => "embedded",
             Choice::Inferred { .. } => "inferred",
         };
@@ -124,11 +140,7 @@ impl<'a> Selection<'a> {
         ];
         let arch = self.host.arch();
         fields.extend(arch.map(|arch| ("arch", arch.to_string())));
-        let path = match &self.choice {
-            Choice::Operator => self.host.operator_btf(),
-            Choice::Kernel => self.host.kernel_btf(),
-            _ => None,
-        };
+        let path = self.path();
         fields.extend(path.map(|path| ("path", path.display().to_string())));
         fields.extend(self.kernel().map(|kernel| ("kernel", kernel.to_string())));
         fields.extend(self.class().map(|class| ("class", class.to_string())));
@@ -140,26 +152,27 @@ impl<'a> Selection<'a> {
         if self.is_revision_unverified() {
             fields.push(("revision", "unverified".to_owned()));
         }
+        let unusable = self.host.unusable_btf();
+        fields.extend(unusable.map(|file| ("unusable", file.to_string())));
         fields
     }
 }
 
 impl fmt::Display for Selection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.path().unwrap_or(Path::new("")).display();
         match (&self.choice, self.entry()) {
             (_, Some(entry)) => write!(f, "BTF of {}: ", entry.kernel())?,
-            (Choice::Operator, _) => {
-                let path = self.host.operator_btf().unwrap_or("".as_ref());
-                write!(f, "BTF file {}: ", path.display())?;
-            }
-            (_, None) => {
-                let path = self.host.kernel_btf().unwrap_or("".as_ref());
-                write!(f, "BTF of the running kernel, {}: ", path.display())?;
-            }
+            (Choice::Operator, _) => write!(f, "BTF file {path}: ")?,
+            (Choice::Disk, _) => write!(f, "BTF of this release on disk, {path}: ")?,
+            (_, None) => write!(f, "BTF of the running kernel, {path}: ")?,
         }
         write!(f, "{}", Decided(self))?;
         if self.is_revision_unverified() {
             f.write_str("; package revision unverified")?;
+        }
+        for unusable in self.host.unusable_btf() {
+            write!(f, "; {unusable}")?;
         }
         if f.alternate() {
             write!(f, "\n{}", About(&self.host))?;
@@ -177,6 +190,7 @@ impl fmt::Display for Decided<'_, '_> {
         match &self.0.choice {
             Choice::Operator => f.write_str("given by the operator"),
             Choice::Kernel => f.write_str("the kernel has BTF of its own"),
+            Choice::Disk => f.write_str("neither the kernel nor the bundle has any"),
             Choice::Embedded { reason, .. } => match reason {
                 Reason::Only => f.write_str("the only candidate"),
                 Reason::Consensus { count } => write!(f, "all {count} candidates agree"),
@@ -223,7 +237,7 @@ impl Selection<'_> {
                 None => f.write_str("not named by os-release"),
             }
         };
-        let _ = each_of_this_release(&self.bundle, &self.host, &mut |entry| {
+        let _ = each_of_release(&self.bundle, &self.host, &mut |entry| {
             if written.is_ok() {
                 written = write_entry(entry);
             }
@@ -252,9 +266,18 @@ impl fmt::Display for About<'_> {
         if !host.version().is_empty() {
             write!(f, "\n  uname -v: {}", host.version())?;
         }
-        match host.kernel_btf() {
-            Some(path) => write!(f, "\n  the kernel's own BTF: {}", path.display())?,
-            None => f.write_str("\n  the kernel's own BTF: none")?,
+        let kernels = host.kernel_btf();
+        let mut unusable = host.unusable_btf().peekable();
+        match (kernels.or(host.disk_btf()), unusable.peek()) {
+            (Some(path), _) => write!(f, "\n  the kernel's own BTF: {}", path.display())?,
+            (None, Some(_)) => {}
+            (None, None) => f.write_str("\n  the kernel's own BTF: none")?,
+        }
+        for unusable in unusable {
+            write!(f, "\n  the kernel's own BTF: {unusable}")?;
+        }
+        if let Some(source) = host.operator_source() {
+            write!(f, "\n  policy of the operator: {}", source.name())?;
         }
         for file in host.os_release_files() {
             write!(f, "\n  {file}")?;
@@ -263,7 +286,7 @@ impl fmt::Display for About<'_> {
             write!(
                 f,
                 "\n  {name}: set, but ignored: this process gained rights as it was started, or \
-                 has no /proc to tell"
+                 can't read /proc/self/auxv to tell"
             )?;
         }
         Ok(())

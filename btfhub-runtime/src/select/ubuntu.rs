@@ -2,8 +2,8 @@
 
 use core::cmp::Ordering;
 
+use super::distros::{Distro, UBUNTU_APART, UBUNTU_CLOUDS, UBUNTU_STOCK, ubuntu_of_kernel};
 use super::order::numeric;
-use super::series::number;
 
 /// What `uname -v` says of an Ubuntu build.
 ///
@@ -34,7 +34,9 @@ impl<'h> Build<'h> {
     /// Whether an entry filed under `version` can't be this build.
     /// `newest` is the newest version under which this release is filed.
     pub(super) fn contradicts(self, release: &str, version: &str, newest: &str) -> bool {
-        let version = number("ubuntu", version);
+        let Some(version) = number(version) else {
+            return false;
+        };
         match self {
             Self::For(series) => version != series,
             Self::Native => match native_series(release) {
@@ -46,12 +48,20 @@ impl<'h> Build<'h> {
     }
 }
 
+/// A version by its number; none when it has none (`devel`).
+pub(super) fn number(version: &str) -> Option<&str> {
+    let number = Distro::of("ubuntu").map_or(version, |ubuntu| ubuntu.number(version));
+    number
+        .starts_with(|c: char| c.is_ascii_digit())
+        .then_some(number)
+}
+
 /// `18.04` of the tag `18.04.1` or `18.04`; also of the first ones, which had
 /// the codename (`precise1`).
 fn series_of_tag(tag: &str) -> Option<&str> {
     let name = tag.trim_end_matches(|c: char| c.is_ascii_digit());
-    if number("ubuntu", name) != name {
-        return Some(number("ubuntu", name));
+    if let Some(version) = number(name).filter(|version| *version != name) {
+        return Some(version);
     }
     let digits = |text: &str, len| text.len() == len && text.bytes().all(|b| b.is_ascii_digit());
     let (year, rest) = tag.split_once('.')?;
@@ -61,68 +71,25 @@ fn series_of_tag(tag: &str) -> Option<&str> {
         .flatten()
 }
 
-/// Which series a kernel version belongs to.
-fn series_of_kernel(major: &str, minor: &str) -> Option<&'static str> {
-    Some(match (major, minor) {
-        ("4", "4") => "16.04",
-        ("4", "8") => "16.10",
-        ("4", "10") => "17.04",
-        ("4", "13") => "17.10",
-        ("4", "15") => "18.04",
-        ("4", "18") => "18.10",
-        ("5", "0") => "19.04",
-        ("5", "3") => "19.10",
-        ("5", "4") => "20.04",
-        ("5", "8") => "20.10",
-        ("5", "11") => "21.04",
-        ("5", "13") => "21.10",
-        ("5", "15") => "22.04",
-        ("5", "19") => "22.10",
-        ("6", "2") => "23.04",
-        ("6", "5") => "23.10",
-        ("6", "8") => "24.04",
-        ("6", "11") => "24.10",
-        ("6", "14") => "25.04",
-        ("6", "17") => "25.10",
-        _ => return None,
-    })
-}
-
-/// The flavours that follow the table from the first kernel on. Before 4.15 the
-/// clouds' kernels of 16.04 were newer than that series' own, and carried no tag.
-fn is_stock(flavour: &str) -> bool {
-    matches!(
-        flavour,
-        "generic" | "generic-lpae" | "generic-64k" | "lowlatency" | "lowlatency-64k"
-    )
-}
-
-/// Flavours that live in one series with the kernel of another, without a tag.
-/// There is no other build of their releases.
-fn is_apart(flavour: &str) -> bool {
-    matches!(flavour, "oem" | "oem-osp1" | "intel")
-}
-
-/// Flavours that the clouds are given.
-fn is_clouds(flavour: &str) -> bool {
-    matches!(
-        flavour,
-        "aws" | "azure" | "gcp" | "gke" | "gkeop" | "ibm" | "kvm" | "oracle"
-    )
-}
-
-/// Whether a release is like those that Ubuntu gives its own builds.
+/// Whether a release is like those that Ubuntu gives its own builds. (Those of
+/// its mainline builds, `5.4.0-050400-generic`, are others.)
 pub(super) fn is_named_as_theirs(release: &str) -> bool {
-    flavour(release).is_some_and(|name| is_stock(name) || is_apart(name) || is_clouds(name))
+    let is_own = |(abi, name): (&str, &str)| {
+        let mut flavours = UBUNTU_STOCK
+            .iter()
+            .chain(&UBUNTU_APART)
+            .chain(&UBUNTU_CLOUDS);
+        !abi.starts_with('0') && flavours.any(|flavour| *flavour == name)
+    };
+    abi_flavour(release).is_some_and(is_own)
 }
 
-/// `generic` of `5.4.0-80-generic`.
-fn flavour(release: &str) -> Option<&str> {
+/// `80` and `generic` of `5.4.0-80-generic`.
+fn abi_flavour(release: &str) -> Option<(&str, &str)> {
     let (_base, rest) = release.split_once('-')?;
     let (abi, flavour) = rest.split_once('-')?;
-    abi.bytes()
-        .all(|byte| byte.is_ascii_digit())
-        .then_some(flavour)
+    let is_number = abi.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then_some((abi, flavour))
 }
 
 /// The series that a release without a tag was built for, if that is certain.
@@ -131,13 +98,12 @@ fn flavour(release: &str) -> Option<&str> {
 /// where one does not, its kernel goes without BTF, and where one does, it is
 /// not given that of its namesake for an older series.
 fn native_series(release: &str) -> Option<&'static str> {
-    let flavour = flavour(release)?;
-    let (major, rest) = release.split_once('.')?;
-    let (minor, _) = rest.split_once('.')?;
-    let series = series_of_kernel(major, minor)?;
+    let (_abi, flavour) = abi_flavour(release)?;
+    let series = ubuntu_of_kernel(release)?;
     let since_4_15 = numeric(release, "4.15") != Ordering::Less;
-    let certain = is_stock(flavour) || since_4_15 && !is_apart(flavour);
-    certain.then_some(series)
+    let is_certain =
+        UBUNTU_STOCK.contains(&flavour) || since_4_15 && !UBUNTU_APART.contains(&flavour);
+    is_certain.then_some(series)
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! Inference between neighbours, and what selections and errors say.
 
 use crate::selecting::{btf, bundle, kernel, os_release};
-use btfhub_runtime::{Bundle, Host, Policy, SelectError, select};
+use btfhub_runtime::{Bundle, Error, Host, Policy, select};
 
 /// Ubuntu 20.04 holds 77 and 81 of one class, 84 of another; 18.04 holds all
 /// of them, each of a class of its own.
@@ -52,7 +52,7 @@ fn bracketed() {
                 assert!(selection.is_inferred());
                 assert_eq!(selection.kernel().expect("embedded").release, neighbour);
             }
-            (Err(SelectError::NotFound(_)), None) => {}
+            (Err(Error::NotFound(_)), None) => {}
             (other, _) => panic!("{release}: {other:?}"),
         }
     }
@@ -185,7 +185,7 @@ fn not_found_says_what_there_is() {
     let data = data();
     let bundle = Bundle::parse(&data).expect("a sound bundle");
     let host = Host::new("5.4.0-80-generic", "x86_64").with_version(FOR_20_04);
-    let Err(SelectError::NotFound(error)) = select(&bundle, &host, Policy::default()) else {
+    let Err(Error::NotFound(error)) = select(&bundle, &host, Policy::default()) else {
         panic!("it is not there");
     };
     assert_eq!(error.ruled_out.len(), 1);

@@ -11,7 +11,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::selecting::{btf, bundle, kernel};
-use btfhub_runtime::{Bundle, Host, Policy, for_this_host, select};
+use btfhub_runtime::{Bundle, Error, Host, Policy, for_this_host, for_this_host_with, select};
 use btfhub_tests::shared::skip;
 
 const RELEASE: &str = "5.4.0-84-generic";
@@ -51,11 +51,28 @@ fn embedded_is_a_sealed_memfd() {
     assert_eq!(fs::read(&path).expect("readable"), btf(7));
     let target = fs::read_link(&path).expect("a link");
     drop(file);
-    assert_ne!(
-        fs::read_link(&path).ok(),
-        Some(target),
-        "it outlived its owner"
-    );
+    assert_eq!(fs::read_link(&path).ok(), Some(target), "gone");
+    // Once is enough for the process.
+    let again = selection.to_file().expect("a memfd");
+    assert_eq!(again.path(), Some(&*path));
+}
+
+/// All in one expression, so that everything but the path is dropped before the
+/// loader opens it.
+#[test]
+fn the_path_outlives_what_gave_it() {
+    let data = bundle([(kernel("ubuntu/20.04/x86_64", RELEASE), btf(8))]);
+    let bundle = Bundle::parse(&data).expect("a sound bundle");
+    let find = || select(&bundle, &host(), Policy::default());
+    // One error type on the way.
+    let joined = find().and_then(|selection| selection.to_file());
+    let mut given = None;
+    if let Some(path) = find().expect("there").to_file().expect("a file").path() {
+        given = Some(path.to_owned());
+    }
+    let given = given.expect("embedded");
+    assert_eq!(fs::read(&given).expect("readable"), btf(8));
+    assert_eq!(joined.expect("a file").path(), Some(&*given));
 }
 
 #[test]
@@ -103,16 +120,28 @@ fn child() {
             let bundle = Bundle::parse(&data).expect("a sound bundle");
             let host = host();
             let selection = select(&bundle, &host, Policy::default()).expect("there");
-            match selection.to_file() {
-                Ok(file) => {
-                    let path = file.path().expect("embedded").to_owned();
-                    let content = fs::read(&path).expect("readable");
-                    assert_eq!(content, btf(7));
-                    drop(file);
-                    assert!(!path.exists(), "left behind");
-                    println!("result: {}", path.display());
-                }
-                Err(error) => println!("result: error: {error}"),
+            let path = match selection.to_file() {
+                Ok(file) => file.path().expect("embedded").to_owned(),
+                Err(error) => return println!("result: error: {error}"),
+            };
+            forked();
+            assert_eq!(fs::read(&path).expect("readable"), btf(7));
+            println!("result: {}", path.display());
+            if std::env::var_os("TEST_KILL").is_some() {
+                // SAFETY: ends this process.
+                unsafe { libc::kill(libc::getpid(), libc::SIGKILL) };
+            }
+        }
+        Ok("no descriptors") => {
+            let mut open = Vec::new();
+            while let Ok(file) = fs::File::open("/dev/null") {
+                open.push(file);
+            }
+            let detected = for_this_host(&Bundle::EMPTY);
+            drop(open);
+            match detected {
+                Ok(selection) => println!("result: {selection:#}"),
+                Err(error) => println!("result: error: {error:#}"),
             }
         }
         Ok("detect") => match for_this_host(&Bundle::EMPTY) {
@@ -125,6 +154,23 @@ fn child() {
         }
         other => panic!("{other:?}"),
     }
+}
+
+/// A child that asks for the same BTF, drops what it has and ends as programs do.
+fn forked() {
+    // SAFETY: the child of this program's only busy thread ends in here.
+    let child = unsafe { libc::fork() };
+    if child == 0 {
+        let data = data();
+        let bundle = Bundle::parse(&data).expect("a sound bundle");
+        let selection = select(&bundle, &host(), Policy::default()).expect("there");
+        drop(selection.to_file());
+        // SAFETY: ends the child.
+        unsafe { libc::_exit(0) };
+    }
+    // SAFETY: waits for the child; its status is not asked for.
+    let waited = unsafe { libc::waitpid(child, std::ptr::null_mut(), 0) };
+    assert_eq!(waited, child);
 }
 
 /// What the child prints after `result: `.
@@ -167,29 +213,109 @@ const NO_PROC: &str = "umount -l /proc";
 const READ_ONLY: &str = "for d in /run /dev/shm /tmp /var/tmp; do \
      mount --bind $d $d; mount -o remount,bind,ro $d; done";
 
+/// Without /proc only a named file can be opened: one, however often it starts.
 #[test]
 fn without_proc() {
-    if let Some(path) = run(after(NO_PROC), "hand over") {
-        assert!(path.starts_with("/run/btfhub-"), "{path}");
-    }
     let dir = tempfile::tempdir().expect("a directory");
-    let mut command = after(NO_PROC);
-    // Who can't read AT_SECURE trusts no variable.
-    command.env("TMPDIR", dir.path());
-    if let Some(path) = run(command, "hand over") {
+    let mut files = Vec::new();
+    for _ in 0..3 {
+        let mut command = after(NO_PROC);
+        // Who can't read AT_SECURE trusts no variable.
+        command.env("TMPDIR", dir.path()).env("TEST_KILL", "1");
+        files.extend(run(command, "hand over"));
+    }
+    files.dedup();
+    if let [path] = &files[..] {
         assert!(path.starts_with("/run/btfhub-"), "{path}");
+        let mode = fs::metadata(path).expect("it stays").permissions().mode();
+        assert_eq!(mode & 0o777, 0o600);
+        fs::remove_file(path).expect("ours");
+    }
+    assert!(files.len() < 2, "{files:?}");
+}
+
+/// Each in one line, and with one error.
+#[test]
+fn other_policies() {
+    fn paths() -> Result<(), Error> {
+        let bundle = Bundle::EMPTY;
+        let host = select(&bundle, &Host::detect()?, Policy::PREFER_EMBEDDED)?;
+        let _path = host.to_file()?;
+        for_this_host_with(&bundle, Policy::PREFER_EMBEDDED)?.bytes()?;
+        Ok(())
+    }
+    let has_own = Host::detect().expect("a host").kernel_btf().is_some();
+    assert_eq!(paths().is_ok(), has_own);
+    let embedded = for_this_host_with(&Bundle::EMPTY, Policy::EMBEDDED_ONLY);
+    assert!(matches!(embedded, Err(Error::NotFound(_))), "{embedded:?}");
+}
+
+/// Files that are there under these names already, and not this program's.
+#[test]
+fn without_proc_others_files() {
+    let dir = tempfile::tempdir().expect("a directory");
+    let mount = format!("mount --bind {} /run; {NO_PROC}", dir.path().display());
+    let name = |number| dir.path().join(format!("btfhub-{number}.btf"));
+    fs::write(name(0), btf(1)).expect("other BTF");
+    fs::write(name(1), btf(7)).expect("open to others");
+    fs::write(name(2), btf(7)).expect("another user's");
+    std::os::unix::fs::chown(name(2), Some(65534), None).expect("root");
+    std::os::unix::fs::symlink(name(2), name(3)).expect("a link");
+    for path in [name(0), name(2)] {
+        fs::set_permissions(path, fs::Permissions::from_mode(0o600)).expect("root");
+    }
+    if let Some(path) = run(after(&mount), "hand over") {
+        assert_eq!(path, "/run/btfhub-4.btf");
+        assert_eq!(fs::read(name(4)).expect("there"), btf(7));
     }
 }
 
+/// Nothing is left behind, be the program killed.
 #[test]
 fn without_memfd_create() {
     let dir = tempfile::tempdir().expect("a directory");
-    let mut command = refusing_memfd(this_program());
-    command.env("TMPDIR", dir.path());
-    if let Some(path) = run(command, "hand over") {
-        assert!(Path::new(&path).starts_with(dir.path()), "{path}");
+    for kill in [false, true] {
+        let mut command = refusing_memfd(this_program());
+        command.env("TMPDIR", dir.path());
+        if kill {
+            command.env("TEST_KILL", "1");
+        }
+        if let Some(path) = run(command, "hand over") {
+            assert!(path.starts_with("/proc/self/fd/"), "{path}");
+        }
+        assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 0);
     }
-    assert_eq!(fs::read_dir(dir.path()).expect("readable").count(), 0);
+}
+
+/// Writing beyond the limit would end the process with SIGXFSZ.
+#[test]
+fn no_file_is_allowed() {
+    let mut command = Command::new("prlimit");
+    command.arg("--fsize=0");
+    command.arg(std::env::current_exe().expect("known"));
+    let error = run(command, "hand over").expect("it lives");
+    assert!(
+        error.contains("RLIMIT_FSIZE (`ulimit -f`) allows no file of "),
+        "{error}"
+    );
+}
+
+/// A kernel whose BTF can't be looked at is not one without.
+#[test]
+fn no_descriptor_is_left() {
+    if !Path::new("/sys/kernel/btf/vmlinux").exists() {
+        return skip("this kernel shows no BTF");
+    }
+    let told = run(this_program(), "no descriptors").expect("it runs");
+    assert!(
+        told.starts_with("error: no BTF in the bundle for kernel "),
+        "{told}"
+    );
+    assert!(
+        told.contains("/sys/kernel/btf/vmlinux can't be used: Too many open files"),
+        "{told}"
+    );
+    assert!(!told.contains("BTF: none"), "{told}");
 }
 
 #[test]
@@ -289,6 +415,20 @@ fn variables() {
     }
     let empty = with(this_program(), "BTFHUB_BTF", Path::new(""));
     assert!(!empty.contains("given by"), "{empty}");
+    // A rehearsal: the bundle alone, on a kernel with BTF of its own.
+    let embedded = with(this_program(), "BTFHUB_POLICY", Path::new("embedded-only"));
+    assert!(
+        embedded.starts_with("error: no BTF in the bundle"),
+        "{embedded}"
+    );
+    assert!(
+        embedded.contains("policy of the operator: embedded-only"),
+        "{embedded}"
+    );
+    let unknown = with(this_program(), "BTFHUB_POLICY", Path::new("embedded"));
+    let refusal = "error: BTFHUB_POLICY=\"embedded\": give prefer-kernel, prefer-embedded or \
+                   embedded-only";
+    assert_eq!(unknown, refusal);
 
     // A set-user-ID copy, started by nobody.
     let copy = dir.path().join("program");
@@ -296,6 +436,7 @@ fn variables() {
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755)).expect("ours");
     let mut command = Command::new(&copy);
     command.uid(65534).gid(65534).env("BTFHUB_BTF", &given);
+    command.env("BTFHUB_POLICY", "embedded-only");
     match command
         .args(["--exact", "handoff::child", "--ignored", "--nocapture"])
         .env("TEST_ORDER", "detect")
@@ -306,6 +447,8 @@ fn variables() {
             assert!(text.contains("result: "), "{text}");
             assert!(!text.contains("given by the operator"), "{text}");
             assert!(text.contains("BTFHUB_BTF: set, but ignored"), "{text}");
+            assert!(text.contains("BTFHUB_POLICY: set, but ignored"), "{text}");
+            assert!(!text.contains("policy of the operator"), "{text}");
         }
         Err(error) => skip(&format!("no set-user-ID program can be started: {error}")),
     }

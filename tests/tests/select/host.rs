@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 
 use crate::selecting::{bundle_of, kernel, os_release};
-use btfhub_runtime::{Bundle, Host, OsRelease, Policy, SelectError, select};
+use btfhub_runtime::{Bundle, Error, Host, OsRelease, Policy, select};
 use tempfile::TempDir;
 
 const RELEASE: &str = "4.18.0-147.0.3.el8_1.x86_64";
@@ -54,8 +54,8 @@ impl Root {
         let host = Host::detect_under(self.path());
         match select(&bundle, &host, Policy::default()) {
             Ok(selection) => selection.kernel().expect("embedded").distro.to_owned(),
-            Err(SelectError::Ambiguous(_)) => "ambiguous".to_owned(),
-            Err(SelectError::NotFound(_)) => "not found".to_owned(),
+            Err(Error::Ambiguous(_)) => "ambiguous".to_owned(),
+            Err(Error::NotFound(_)) => "not found".to_owned(),
             Err(other) => other.to_string(),
         }
     }
@@ -233,7 +233,7 @@ fn hostile_proc() {
     let data = bundle_of(&[kernel("centos/8/x86_64", RELEASE)]);
     let bundle = Bundle::parse(&data).expect("a sound bundle");
     let error = select(&bundle, &host, Policy::default()).expect_err("no release");
-    assert!(matches!(error, SelectError::UnknownRelease), "{error}");
+    assert!(matches!(error, Error::UnknownRelease), "{error}");
 
     let long = "9".repeat(5000);
     for text in [
@@ -268,33 +268,4 @@ fn unknown_machine() {
     fs::remove_file(root.path().join("proc/sys/kernel/arch")).expect("was there");
     root.file("host/etc/os-release", os_release("rhel-8"));
     assert_eq!(root.outcome(), "rhel");
-}
-
-/// The kernel's own BTF: there, empty (hidden), or not BTF.
-#[test]
-fn kernels_own_btf() {
-    let data = bundle_of(&[kernel("rhel/8/x86_64", RELEASE)]);
-    let bundle = Bundle::parse(&data).expect("a sound bundle");
-    for (content, own) in [
-        (&b"\x9f\xeb\x01\x00"[..], true),
-        (b"\xeb\x9f\x01\x00", true),
-        (b"", false),
-        (b"\x9f", false),
-        (b"ELF.", false),
-    ] {
-        let root = Root::new();
-        root.file("sys/kernel/btf/vmlinux", content);
-        let host = Host::detect_under(root.path());
-        let selected = |policy| {
-            select(&bundle, &host, policy)
-                .expect("found")
-                .is_kernels_own()
-        };
-        assert_eq!(selected(Policy::default()), own);
-        assert!(!selected(Policy::PREFER_EMBEDDED));
-        assert!(!selected(Policy::EMBEDDED_ONLY));
-        let empty = select(&Bundle::EMPTY, &host, Policy::PREFER_EMBEDDED);
-        assert_eq!(empty.is_ok_and(|selection| selection.is_kernels_own()), own);
-        assert!(select(&Bundle::EMPTY, &host, Policy::EMBEDDED_ONLY).is_err());
-    }
 }

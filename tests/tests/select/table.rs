@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 
 use crate::selecting::{btf, bundle, bundle_of, kernel, os_releases};
-use btfhub_runtime::{Bundle, Host, KernelId, Policy, SelectError, select};
+use btfhub_runtime::{Bundle, Error, Host, KernelId, Policy, select};
 
 /// A kernel as it is installed somewhere: its directory in the archive,
 /// `uname -r` and `uname -v`.
@@ -241,8 +241,8 @@ fn archive() -> Vec<KernelId<'static>> {
 fn outcome(bundle: &Bundle<'_>, host: &Host) -> String {
     match select(bundle, host, Policy::default()) {
         Ok(selection) => selection.kernel().expect("an embedded one").to_string(),
-        Err(SelectError::NotFound(_)) => "not found".into(),
-        Err(SelectError::Ambiguous(_)) => "ambiguous".into(),
+        Err(Error::NotFound(_)) => "not found".into(),
+        Err(Error::Ambiguous(_)) => "ambiguous".into(),
         Err(other) => panic!("{other}"),
     }
 }

@@ -1,26 +1,17 @@
-//! Why a host gets no BTF.
+//! Why a host gets no BTF: the two answers, how they are worked out, and how
+//! they are told.
 
 use core::fmt;
 
+use super::exact::{Filter, each_of_release, name};
 use super::selection::About;
-use super::{Candidates, Filter, bracket, each_of_this_release, publisher};
+use super::{bracket, named};
 use crate::bundle::Entry;
 use crate::host::BTF_VARIABLE;
 use crate::{Bundle, BundleError, Host};
 
-/// Why [`select`](super::select) has no answer. `{:#}` prints what is known of
-/// the host as well.
-#[non_exhaustive]
-pub enum SelectError {
-    /// The bundle has nothing for this kernel.
-    NotFound(Box<NotFound>),
-    /// The bundle has several, and nothing tells which.
-    Ambiguous(Box<Ambiguous>),
-    /// The description of the host has no `uname -r`.
-    UnknownRelease,
-    /// The bundle can't be read.
-    Bundle(BundleError),
-}
+/// How many of a bundle's distributions a message lists.
+const HOLDINGS_MAX: usize = 8;
 
 /// The bundle has nothing for a kernel.
 #[derive(Debug)]
@@ -60,28 +51,20 @@ pub struct Ambiguous {
     pub candidates: Vec<String>,
 }
 
-impl NotFound {
-    pub(super) fn explain(bundle: &Bundle<'_>, host: &Host) -> Result<Self, BundleError> {
-        let filter = Filter::of_release(bundle, host)?;
-        let mut ruled_out = Vec::new();
-        each_of_this_release(bundle, host, &mut |entry| {
-            if let Some(why) = filter.contradiction(entry) {
-                ruled_out.push((name(entry), format!("{why}")));
-            }
-        })?;
-        Ok(Self {
-            nearest: nearest(bundle, host)?,
-            host: host.clone(),
-            ruled_out,
-            holdings: holdings(bundle, host)?,
-        })
-    }
-}
-
-/// What an error calls an entry. (`to_string` is compiled wherever it is used,
-/// what `format!` calls is in std.)
-fn name(entry: &Entry<'_>) -> String {
-    format!("{}", entry.kernel())
+pub(super) fn not_found(bundle: &Bundle<'_>, host: &Host) -> Result<NotFound, BundleError> {
+    let filter = Filter::of_release(bundle, host)?;
+    let mut ruled_out = Vec::new();
+    each_of_release(bundle, host, &mut |entry| {
+        if let Some(why) = filter.contradiction(entry) {
+            ruled_out.push((name(entry), format!("{why}")));
+        }
+    })?;
+    Ok(NotFound {
+        host: host.clone(),
+        ruled_out,
+        nearest: nearest(bundle, host)?,
+        holdings: holdings(bundle, host)?,
+    })
 }
 
 /// The neighbours in the series that the host's kernel may be of.
@@ -115,7 +98,7 @@ fn holdings(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<Holding>, BundleErro
         }
         let is_own = host
             .os_release()
-            .is_some_and(|os| publisher::names(os, kernel.distro));
+            .is_some_and(|os| named::is_of(os, kernel.distro));
         if is_own && !only_own {
             holdings.clear();
             only_own = true;
@@ -133,51 +116,11 @@ fn holdings(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<Holding>, BundleErro
 }
 
 impl Ambiguous {
-    pub(super) fn explain(
-        candidates: &Candidates<'_, '_>,
-        host: &Host,
-    ) -> Result<Self, BundleError> {
-        let mut names = Vec::new();
-        candidates.each(&mut |entry| names.push(name(entry)))?;
-        Ok(Self {
+    pub(super) fn among(candidates: Vec<String>, host: &Host) -> Self {
+        Self {
             host: host.clone(),
-            candidates: names,
-        })
-    }
-}
-
-impl SelectError {
-    /// The host, unless its description was the problem.
-    fn host(&self) -> Option<&Host> {
-        match self {
-            Self::NotFound(error) => Some(&error.host),
-            Self::Ambiguous(error) => Some(&error.host),
-            Self::UnknownRelease | Self::Bundle(_) => None,
+            candidates,
         }
-    }
-}
-
-impl fmt::Display for SelectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::NotFound(error) => write!(f, "{error}")?,
-            Self::Ambiguous(error) => write!(f, "{error}")?,
-            Self::UnknownRelease => {
-                f.write_str("the host's kernel release (`uname -r`) is not known")?;
-            }
-            Self::Bundle(error) => write!(f, "{error}")?,
-        }
-        match self.host() {
-            Some(host) if f.alternate() => write!(f, "\n{}", About(host)),
-            _ => Ok(()),
-        }
-    }
-}
-
-/// The text: what is printed when `main` returns it.
-impl fmt::Debug for SelectError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        fmt::Display::fmt(self, f)
     }
 }
 
@@ -197,12 +140,29 @@ impl fmt::Display for NotFound {
         }
         for (i, Holding { series, kernels }) in self.holdings.iter().enumerate() {
             let comma = if i == 0 { "" } else { ", " };
+            if i == HOLDINGS_MAX {
+                let others = self.holdings.len() - i;
+                write!(f, "{comma}{others} others")?;
+                break;
+            }
             write!(f, "{comma}{series} ({kernels})")?;
         }
         write!(
             f,
             "; update the bundle, or name a BTF file of this kernel in {BTF_VARIABLE}"
-        )
+        )?;
+        write_host(f, &self.host)
+    }
+}
+
+/// What was wrong with the kernel's own BTF; in a full explanation, the host.
+fn write_host(f: &mut fmt::Formatter<'_>, host: &Host) -> fmt::Result {
+    for unusable in host.unusable_btf() {
+        write!(f, "; {unusable}")?;
+    }
+    match f.alternate() {
+        true => write!(f, "\n{}", About(host)),
+        false => Ok(()),
     }
 }
 
@@ -232,33 +192,7 @@ impl fmt::Display for Ambiguous {
             }
             Some(_) => "the host's os-release names none of them, or more than one",
         })?;
-        write!(f, "; or name a BTF file of this kernel in {BTF_VARIABLE}")
-    }
-}
-
-impl std::error::Error for SelectError {
-    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
-        match self {
-            Self::Bundle(error) => Some(error),
-            _ => None,
-        }
-    }
-}
-
-impl From<NotFound> for SelectError {
-    fn from(error: NotFound) -> Self {
-        Self::NotFound(Box::new(error))
-    }
-}
-
-impl From<Ambiguous> for SelectError {
-    fn from(error: Ambiguous) -> Self {
-        Self::Ambiguous(Box::new(error))
-    }
-}
-
-impl From<BundleError> for SelectError {
-    fn from(error: BundleError) -> Self {
-        Self::Bundle(error)
+        write!(f, "; or name a BTF file of this kernel in {BTF_VARIABLE}")?;
+        write_host(f, &self.host)
     }
 }

@@ -1,0 +1,69 @@
+//! Which BTF to prefer.
+
+/// Which BTF to prefer where there is a choice.
+///
+/// The default prefers the kernel's own BTF and infers nothing.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Policy {
+    pub(crate) source: Source,
+    pub(crate) bracketed: bool,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Source {
+    #[default]
+    PreferKernel,
+    PreferEmbedded,
+    EmbeddedOnly,
+}
+
+impl Source {
+    /// By the name that the operator's variable uses.
+    pub(crate) fn by_name(name: &str) -> Option<Self> {
+        let all = [Self::PreferKernel, Self::PreferEmbedded, Self::EmbeddedOnly];
+        all.into_iter().find(|source| source.name() == name)
+    }
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::PreferKernel => "prefer-kernel",
+            Self::PreferEmbedded => "prefer-embedded",
+            Self::EmbeddedOnly => "embedded-only",
+        }
+    }
+}
+
+impl Policy {
+    /// The kernel's own BTF if it has any, else the bundle's, else what libbpf
+    /// would find on disk. The default.
+    pub const PREFER_KERNEL: Self = Self::with_source(Source::PreferKernel);
+
+    /// The bundle's BTF if it serves this kernel, else the kernel's own.
+    ///
+    /// Tailored BTF is parsed in no time, where a whole kernel's takes
+    /// megabytes. But it holds only what the relocations need: don't use this
+    /// for objects with typed ksyms or kfuncs under aya, which looks those up
+    /// in the BTF it is given.
+    pub const PREFER_EMBEDDED: Self = Self::with_source(Source::PreferEmbedded);
+
+    /// The bundle's BTF or an error: to test a bundle on a kernel that has BTF.
+    pub const EMBEDDED_ONLY: Self = Self::with_source(Source::EmbeddedOnly);
+
+    const fn with_source(source: Source) -> Self {
+        Self {
+            source,
+            bracketed: false,
+        }
+    }
+
+    /// Whether a release that the bundle does not hold may be served by the
+    /// class of its neighbours: the nearest kernels below and above it of the
+    /// same distribution, version, kernel version and flavour, when both are of
+    /// one class. Where the kernel may be of several distributions or versions,
+    /// all of them have to agree, or the host's os-release has to name the one.
+    /// Default: no. It is an inference: nothing but good practice keeps a
+    /// distribution from changing a struct and changing it back.
+    pub const fn bracketed(self, bracketed: bool) -> Self {
+        Self { bracketed, ..self }
+    }
+}

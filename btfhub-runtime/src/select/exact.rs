@@ -1,0 +1,186 @@
+//! The bundle's entries of exactly the host's release.
+
+use core::cmp::Ordering;
+
+use super::marks::{Contradiction, Marks};
+use super::named::{self, Name, Rank};
+use super::order;
+use super::selection::Reason;
+use super::ubuntu;
+use crate::bundle::Entry;
+use crate::host::OsRelease;
+use crate::{Bundle, BundleError, Host};
+
+/// What the bundle has for a host.
+#[expect(clippy::large_enum_variant, reason = "a box would allocate")]
+pub(super) enum Exact<'a> {
+    None,
+    One(Entry<'a>, Reason),
+    /// Entries of several classes, and nothing tells which.
+    Several,
+}
+
+/// The entry to take.
+pub(super) fn find<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Exact<'a>, BundleError> {
+    let filter = Filter::of_release(bundle, host)?;
+    let mut all: Option<Agreement<'a>> = None;
+    filter.each(bundle, host, &mut |entry| Agreement::add(&mut all, entry))?;
+    let Some(all) = all else {
+        return Ok(Exact::None);
+    };
+    let count = all.count;
+    if all.is_unanimous {
+        let reason = match count {
+            1 => Reason::Only,
+            _ => Reason::Consensus { count },
+        };
+        return Ok(Exact::One(all.first, reason));
+    }
+
+    let mut named: Option<(Entry<'a>, Name)> = None;
+    for os in host.hosts_os_releases() {
+        let Some(choice) = named_by(os, bundle, host, &filter)? else {
+            continue;
+        };
+        match named {
+            // Two files that are both held to be the host's, and disagree.
+            Some((before, _)) if before.class() != choice.0.class() => {
+                return Ok(Exact::Several);
+            }
+            Some(_) => {}
+            None => named = Some(choice),
+        }
+    }
+    Ok(match named {
+        Some((entry, by)) => Exact::One(entry, Reason::OsRelease { by, count }),
+        None => Exact::Several,
+    })
+}
+
+/// The candidate that `os` names best, if the ones it names equally well are
+/// of one class, and which of its names that was.
+fn named_by<'a>(
+    os: &OsRelease,
+    bundle: &Bundle<'a>,
+    host: &Host,
+    filter: &Filter<'a, '_>,
+) -> Result<Option<(Entry<'a>, Name)>, BundleError> {
+    let mut best: Option<Rank> = None;
+    let mut named: Option<Agreement<'a>> = None;
+    filter.each(bundle, host, &mut |entry| {
+        let Some(rank) = named::rank(os, &entry.kernel()) else {
+            return;
+        };
+        if best.is_none_or(|best| rank < best) {
+            (best, named) = (Some(rank), None);
+        }
+        if best == Some(rank) {
+            Agreement::add(&mut named, entry);
+        }
+    })?;
+    let unanimous = named.filter(|named| named.is_unanimous);
+    Ok(unanimous
+        .zip(best)
+        .map(|(named, (by, _))| (named.first, by)))
+}
+
+/// The names of the entries that the kernel does not contradict.
+pub(super) fn candidates(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>, BundleError> {
+    let filter = Filter::of_release(bundle, host)?;
+    let mut names = Vec::new();
+    filter.each(bundle, host, &mut |entry| names.push(name(entry)))?;
+    Ok(names)
+}
+
+/// What a message calls an entry. (`to_string` is compiled wherever it is used,
+/// what `format!` calls is in std.)
+pub(super) fn name(entry: &Entry<'_>) -> String {
+    format!("{}", entry.kernel())
+}
+
+/// Shows the bundle's entries of the host's release, and of its architecture if
+/// that is known.
+// Not inlined: finding them is long, and done in several places.
+#[inline(never)]
+pub(super) fn each_of_release<'a>(
+    bundle: &Bundle<'a>,
+    host: &Host,
+    visit: &mut dyn FnMut(&Entry<'a>),
+) -> Result<(), BundleError> {
+    for entry in bundle.entries_of(host.arch(), host.release()) {
+        visit(&entry?);
+    }
+    Ok(())
+}
+
+/// Rules out the entries that the kernel itself contradicts.
+pub(super) struct Filter<'a, 'h> {
+    marks: Marks<'h>,
+    /// The newest Ubuntu version of the entries; empty when there is none.
+    newest_ubuntu: &'a str,
+}
+
+impl<'a, 'h> Filter<'a, 'h> {
+    /// For the entries of the host's release.
+    pub(super) fn of_release(bundle: &Bundle<'a>, host: &'h Host) -> Result<Self, BundleError> {
+        let mut filter = Self::new(host);
+        each_of_release(bundle, host, &mut |entry| filter.know(entry))?;
+        Ok(filter)
+    }
+
+    /// All entries that there are have to be made [known](Self::know) to it.
+    pub(super) fn new(host: &'h Host) -> Self {
+        Self {
+            marks: Marks::of(host.release(), host.version()),
+            newest_ubuntu: "",
+        }
+    }
+
+    pub(super) fn know(&mut self, entry: &Entry<'a>) {
+        if entry.kernel().distro != "ubuntu" {
+            return;
+        }
+        if let Some(version) = ubuntu::number(entry.version()) {
+            if order::numeric(version, self.newest_ubuntu) == Ordering::Greater {
+                self.newest_ubuntu = version;
+            }
+        }
+    }
+
+    pub(super) fn contradiction(&self, entry: &Entry<'_>) -> Option<Contradiction<'h>> {
+        (self.marks).contradict(&entry.kernel(), self.newest_ubuntu)
+    }
+
+    /// Shows the entries of the host's release that are left.
+    fn each(
+        &self,
+        bundle: &Bundle<'a>,
+        host: &Host,
+        visit: &mut dyn FnMut(&Entry<'a>),
+    ) -> Result<(), BundleError> {
+        each_of_release(bundle, host, &mut |entry| {
+            if self.contradiction(entry).is_none() {
+                visit(entry);
+            }
+        })
+    }
+}
+
+/// Entries, and whether they are of one class.
+struct Agreement<'a> {
+    first: Entry<'a>,
+    count: usize,
+    is_unanimous: bool,
+}
+
+impl<'a> Agreement<'a> {
+    fn add(all: &mut Option<Self>, entry: &Entry<'a>) {
+        let all = all.get_or_insert(Self {
+            first: *entry,
+            count: 0,
+            is_unanimous: true,
+        });
+        all.count += 1;
+        all.is_unanimous &= all.first.class() == entry.class();
+    }
+}
