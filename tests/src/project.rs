@@ -81,6 +81,12 @@ impl Project {
         &self.name
     }
 
+    /// The program that `cargo build` makes.
+    #[must_use]
+    pub fn program(&self) -> PathBuf {
+        self.target.join("debug").join(&self.name)
+    }
+
     /// Where it is.
     #[must_use]
     pub fn path(&self) -> &Path {

@@ -25,9 +25,7 @@ fn agent(options: &Options) -> Result<(), Box<dyn Error>> {
     eprintln!("{selection}");
 
     let mut builder = ObjectBuilder::default();
-    // libbpf opens the file in `load`: it has to live until then.
-    let btf = selection.to_file()?;
-    if let Some(path) = btf.path() {
+    if let Some(path) = selection.to_file()?.path() {
         builder.btf_custom_path(path)?;
     }
     let object = builder.open_memory(execwatch::OBJECT)?.load()?;

@@ -3,3 +3,4 @@
 mod boot;
 mod execwatch;
 mod judge;
+mod pages;
