@@ -12,7 +12,7 @@ use hmac_sha256::Hash;
 const MAGIC: &[u8; 8] = b"BTFHUB\x1a\n";
 /// What a shard of a bundle begins with.
 const SHARD_MAGIC: &[u8; 8] = b"BTFHUB\x1aS";
-const VERSION: u16 = 1;
+const VERSION: u16 = 2;
 const DIGEST_LEN: usize = 32;
 /// The flag of a bundle that holds a part of its kernels.
 const FLAG_PARTIAL: u8 = 1;
@@ -53,8 +53,8 @@ fn check_bytes(data: &[u8]) -> Result<Checked, String> {
              {VERSION}: use the same version of btfhub-build (or `cargo btfhub`) and btfhub-runtime"
         ));
     }
-    // Other flags and the codec are the runtime's to judge.
-    let ([flags, _codec, length @ ..], rest) = rest.split_first_chunk::<6>().ok_or_else(short)?;
+    // Other flags are the runtime's to judge.
+    let ([flags, _, length @ ..], rest) = rest.split_first_chunk::<6>().ok_or_else(short)?;
     let length = u32::from_le_bytes(*length);
     if u64::from(length) != u64::try_from(data.len()).unwrap_or(u64::MAX) {
         return Err(format!(

@@ -12,7 +12,8 @@ use btfhub_build::tailor::tailor;
 use btfhub_runtime::bundle::write::Writer;
 use btfhub_runtime::bundle::{ClassId, Provenance};
 use btfhub_runtime::{Arch, Bundle, Host, KernelId, Policy, select};
-use sha2::{Digest as _, Sha256};
+
+use crate::hostile_bundle;
 
 /// What an entry may decompress to here: small, so that the limit is met.
 const ENTRY_LIMIT: u64 = 1 << 20;
@@ -200,12 +201,11 @@ pub fn entry(data: &[u8]) {
     }
 }
 
-/// A bundle, once as it is and once with lengths, checksums and digest made to
-/// fit, so that what they guard is read as well.
+/// A bundle, or the [open form](crate::hostile_bundle) of one.
 pub fn bundle(data: &[u8]) {
     read_bundle(data);
-    if let Some(sealed) = reseal(data) {
-        read_bundle(&sealed);
+    if let Some(closed) = hostile_bundle::close(data) {
+        read_bundle(&closed);
     }
 }
 
@@ -237,94 +237,6 @@ fn read_bundle(data: &[u8]) {
     if let Ok(selection) = select(&bundle, &host, Policy::default().bracketed(true)) {
         let _ = (selection.to_string(), selection.bytes());
     }
-}
-
-/// Length, checksums and digest made to fit, as the format has them (see the
-/// module `bundle` of btfhub-runtime). `None` where the numbers that say what
-/// lies where lead out of the file.
-#[must_use]
-pub fn reseal(data: &[u8]) -> Option<Vec<u8>> {
-    const DIGEST: std::ops::Range<usize> = 16..48;
-    let mut file = data.to_vec();
-    let total = u32::try_from(file.len()).ok()?;
-    file.get_mut(..8)?.copy_from_slice(b"BTFHUB\x1a\n");
-    file.get_mut(8..12)?
-        .copy_from_slice(&[1, 0, data.get(10)? & 1, 1]);
-    file.get_mut(12..16)?.copy_from_slice(&total.to_le_bytes());
-
-    // Kernels, classes, and the lengths of provenance and index.
-    let mut at = DIGEST.end;
-    let mut numbers = [0; 4];
-    for number in &mut numbers {
-        *number = varint(&file, &mut at)?;
-    }
-    let crc = crc32(&[file.get(..DIGEST.start)?, file.get(DIGEST.end..at)?]);
-    put(&mut file, at, crc)?;
-    at += 4;
-    for len in &numbers[2..] {
-        let end = at.checked_add(*len)?;
-        let crc = crc32(&[file.get(at + 4..end)?]);
-        put(&mut file, at, crc)?;
-        at = end;
-    }
-    // The classes: a directory of blocks, then these.
-    let directory = at;
-    at += 4;
-    varint(&file, &mut at)?;
-    let blocks = varint(&file, &mut at)?;
-    let mut places = Vec::new();
-    for _ in 0..blocks {
-        varint(&file, &mut at)?;
-        let len = varint(&file, &mut at)?;
-        places.push((at, len));
-        at += 4;
-    }
-    let mut begin = at;
-    for (place, len) in places {
-        let crc = crc32(&[file.get(begin..begin.checked_add(len)?)?]);
-        put(&mut file, place, crc)?;
-        begin += len;
-    }
-    let crc = crc32(&[file.get(directory + 4..at)?]);
-    put(&mut file, directory, crc)?;
-
-    let digest = Sha256::new()
-        .chain_update(file.get(..DIGEST.start)?)
-        .chain_update(file.get(DIGEST.end..)?)
-        .finalize();
-    file.get_mut(DIGEST)?.copy_from_slice(&digest);
-    Some(file)
-}
-
-fn put(file: &mut [u8], at: usize, value: u32) -> Option<()> {
-    let slot = file.get_mut(at..)?.first_chunk_mut()?;
-    *slot = value.to_le_bytes();
-    Some(())
-}
-
-/// A number of seven bits a byte, low ones first.
-fn varint(file: &[u8], at: &mut usize) -> Option<usize> {
-    let mut value = 0usize;
-    for shift in (0..35).step_by(7) {
-        let byte = *file.get(*at)?;
-        *at += 1;
-        value |= usize::from(byte & 0x7f) << shift;
-        if byte & 0x80 == 0 {
-            return Some(value);
-        }
-    }
-    None
-}
-
-fn crc32(parts: &[&[u8]]) -> u32 {
-    let mut crc = !0u32;
-    for byte in parts.iter().copied().flatten() {
-        crc ^= u32::from(*byte);
-        for _ in 0..8 {
-            crc = (crc >> 1) ^ if crc & 1 == 1 { 0xedb8_8320 } else { 0 };
-        }
-    }
-    !crc
 }
 
 /// A small bundle with what selection has to tell apart.

@@ -15,6 +15,7 @@ pub mod generate;
 pub mod git;
 pub mod hostile;
 pub mod hostile_atlas;
+pub mod hostile_bundle;
 pub mod judge;
 pub mod kernels;
 pub mod large;

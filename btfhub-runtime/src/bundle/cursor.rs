@@ -1,99 +1,102 @@
 //! Checked reading of bytes, varints (LEB128) and length-prefixed text.
 
-use super::error::{BundleError, Kind, Part};
-
-/// A reading position inside one part of the file.
+/// A reading position inside the header or a section.
+///
+/// What it can't read is nothing, which is malformed: there is one way to write
+/// all that is read here.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Cursor<'a> {
-    rest: &'a [u8],
-    part: Part,
-    /// Offset of `rest` in the file, for errors.
-    at: usize,
-}
-
-const TOO_LARGE: &str = "a number above 32 bits";
+pub(super) struct Cursor<'a>(&'a [u8]);
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8], part: Part, at: usize) -> Self {
-        Self {
-            rest: bytes,
-            part,
-            at,
-        }
+    pub(super) fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
     }
 
     /// What is still to be read.
     pub(super) fn rest(&self) -> &'a [u8] {
-        self.rest
+        self.0
     }
 
-    /// The position's offset in the file.
-    pub(super) fn at(&self) -> usize {
-        self.at
+    /// Nothing unless all was read.
+    pub(super) fn end(&self) -> Option<()> {
+        self.0.is_empty().then_some(())
     }
 
     /// The bytes from here to `later`, a position further on.
-    pub(super) fn until(&self, later: &Self) -> &'a [u8] {
-        let len = later.at.saturating_sub(self.at);
-        self.rest.get(..len).unwrap_or(&[])
+    pub(super) fn until(&self, later: &Self) -> Option<&'a [u8]> {
+        self.0.get(..self.0.len().checked_sub(later.0.len())?)
     }
 
-    pub(super) fn malformed(&self, what: &'static str) -> BundleError {
-        BundleError(Kind::Malformed {
-            part: self.part,
-            offset: self.at,
-            what,
-        })
+    pub(super) fn take(&mut self, len: usize) -> Option<&'a [u8]> {
+        let (head, rest) = self.0.split_at_checked(len)?;
+        self.0 = rest;
+        Some(head)
     }
 
-    /// A checksum inside this part does not fit.
-    pub(super) fn damaged(&self) -> BundleError {
-        BundleError(Kind::Checksum {
-            part: self.part,
-            offset: self.at,
-        })
+    /// Bytes with their length before them.
+    pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
+        let len = self.length()?;
+        self.take(len)
     }
 
-    pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], BundleError> {
-        let Some((head, rest)) = self.rest.split_at_checked(len) else {
-            return Err(self.malformed("it ends in the middle of a value"));
-        };
-        self.rest = rest;
-        self.at += len;
-        Ok(head)
+    /// A cursor over such bytes.
+    pub(super) fn column(&mut self) -> Option<Self> {
+        self.bytes().map(Self)
     }
 
-    pub(super) fn array<const N: usize>(&mut self) -> Result<[u8; N], BundleError> {
-        let mut out = [0; N];
-        out.copy_from_slice(self.take(N)?);
-        Ok(out)
+    pub(super) fn array<const N: usize>(&mut self) -> Option<[u8; N]> {
+        self.take(N)?.try_into().ok()
     }
 
-    // Not inlined: short, but there are many of them to be read.
+    pub(super) fn byte(&mut self) -> Option<u8> {
+        let (byte, rest) = self.0.split_first()?;
+        self.0 = rest;
+        Some(*byte)
+    }
+
+    // Not inlined: there are many of them to be read.
     #[inline(never)]
-    pub(super) fn varint(&mut self) -> Result<u32, BundleError> {
+    pub(super) fn varint(&mut self) -> Option<u32> {
+        // Most are one byte, and an unoptimised program does little else here.
+        if let [byte @ 0..0x80, rest @ ..] = self.0 {
+            self.0 = rest;
+            return Some(u32::from(*byte));
+        }
         let mut value = 0u64;
         let mut shift = 0;
         while shift < 35 {
-            let [byte] = self.array()?;
+            let byte = self.byte()?;
             value |= u64::from(byte & 0x7f) << shift;
             shift += 7;
             if byte & 0x80 == 0 {
-                return u32::try_from(value).map_err(|_| self.malformed(TOO_LARGE));
+                return u32::try_from(value).ok();
             }
         }
-        Err(self.malformed(TOO_LARGE))
+        None
     }
 
-    pub(super) fn length(&mut self) -> Result<usize, BundleError> {
-        let len = self.varint()?;
-        usize::try_from(len).map_err(|_| self.malformed("a length above the address space"))
+    /// A value by its difference to another, modulo 2³².
+    pub(super) fn after(&mut self, before: u32) -> Option<u32> {
+        let zigzag = self.varint()?;
+        let half = zigzag >> 1;
+        Some(before.wrapping_add(if zigzag & 1 == 0 { half } else { !half }))
     }
 
-    pub(super) fn text(&mut self) -> Result<&'a str, BundleError> {
-        let len = self.length()?;
-        let bytes = self.take(len)?;
-        core::str::from_utf8(bytes).map_err(|_| self.malformed("text that is not UTF-8"))
+    pub(super) fn length(&mut self) -> Option<usize> {
+        usize::try_from(self.varint()?).ok()
+    }
+
+    pub(super) fn text(&mut self) -> Option<&'a str> {
+        core::str::from_utf8(self.bytes()?).ok()
+    }
+
+    /// Skips varints.
+    pub(super) fn skip(&mut self, count: u32) -> Option<()> {
+        let mut left = count;
+        while left > 0 {
+            left -= u32::from(self.byte()? < 0x80);
+        }
+        Some(())
     }
 }
 
@@ -109,6 +112,14 @@ pub(super) fn put_varint(out: &mut Vec<u8>, mut value: u32) {
         }
         out.push(low | 0x80);
     }
+}
+
+/// Appends the difference of two values modulo 2³², as [`Cursor::after`] reads it.
+#[cfg(feature = "write")]
+pub(super) fn put_after(out: &mut Vec<u8>, before: u32, value: u32) {
+    let difference = value.wrapping_sub(before);
+    let sign = if difference >> 31 == 1 { u32::MAX } else { 0 };
+    put_varint(out, difference << 1 ^ sign);
 }
 
 /// Appends bytes with their length before them.

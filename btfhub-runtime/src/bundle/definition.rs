@@ -1,33 +1,27 @@
-//! Type definitions: what a class, or a whole kernel, is a set of.
+//! What a type is, apart from the kernel it comes from.
 //!
-//! A *definition* is one type with a name, its anonymous parts inlined: the
-//! members of a struct at their offsets, the values of an enum, what a typedef
-//! stands for. Other types with names are referred to by name (as a
-//! [`Symbol`](super::library::Symbol)), never by type id, so that one
-//! definition serves every kernel that holds it whatever its ids are.
+//! A definition is one record of BTF: the members of a struct at their offsets,
+//! the values of an enum, what a typedef stands for. It refers to types with a
+//! name by kind and name (a *symbol*), never by type id, so that one definition
+//! serves every kernel that has it, whatever its ids are. Types without a name
+//! are definitions too, each of which there is once.
 
-/// A name: its place in [`Names`](super::names::Names). 0 is the empty name.
-pub(super) type NameId = u32;
-/// A named type as references see it: its place in the library's symbols.
-pub(super) type SymbolId = u32;
-/// An anonymous type: its place among the library's inlined types.
-pub(super) type InlineId = u32;
-
-/// A type where another type refers to it.
+/// A type where a definition refers to it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Type {
     /// Type id 0.
     Void,
-    /// A named type of the class.
-    Symbol(SymbolId),
-    /// An anonymous type; equal ones have one place.
-    Inline(InlineId),
+    /// A type without a name, by its number among these.
+    Anonymous(u32),
+    /// A type with a name, by its symbol's number.
+    Symbol(u32),
 }
 
 /// A member, an enumerator, a parameter, or a variable of a section.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Item {
-    pub(super) name: NameId,
+    /// The name's number; 0 is the empty one.
+    pub(super) name: u32,
     pub(super) ty: Type,
     /// Bit offset (with the bitfield size above bit 24 where the kind flag
     /// says so), enum value, or offset in the section.
@@ -36,21 +30,22 @@ pub(super) struct Item {
     pub(super) high: u32,
 }
 
-/// A type. Which fields a kind uses is said by its [`Shape`]; the others are 0.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+/// A type but for its items. Which fields a kind uses is said by its [`Shape`];
+/// the others are 0.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Definition {
     /// `BTF_KIND_*` of the kernel's `include/uapi/linux/btf.h`.
     pub(super) kind: u8,
     pub(super) kind_flag: bool,
-    pub(super) name: NameId,
+    /// The name's number.
+    pub(super) name: u32,
     /// Size in bytes.
     pub(super) size: u32,
     /// The record's extra word (`INT` encoding, number of array elements, `VAR`
     /// linkage, `DECL_TAG` component) or `FUNC`'s linkage.
     pub(super) extra: u32,
     /// What it refers to as a whole: target; element and index type.
-    pub(super) types: Vec<Type>,
-    pub(super) items: Vec<Item>,
+    pub(super) types: [Type; 2],
 }
 
 /// Which fields the records of a kind have.
@@ -58,6 +53,7 @@ pub(super) struct Definition {
 pub(super) struct Shape {
     pub(super) size: bool,
     pub(super) extra: bool,
+    /// How many of [`Definition::types`].
     pub(super) types: usize,
     pub(super) items: Option<ItemShape>,
 }
@@ -91,24 +87,9 @@ pub(super) const DECL_TAG: u8 = 17;
 pub(super) const TYPE_TAG: u8 = 18;
 pub(super) const ENUM64: u8 = 19;
 
-impl Definition {
-    /// A definition with nothing in it.
-    pub(super) fn new(kind: u8, name: NameId) -> Self {
-        Self {
-            kind,
-            kind_flag: false,
-            name,
-            size: 0,
-            extra: 0,
-            types: Vec::new(),
-            items: Vec::new(),
-        }
-    }
-}
-
 impl Shape {
     /// The shape of a kind; nothing for kinds that are not known here.
-    // Not inlined: used for each definition, anonymous type and record.
+    // Not inlined: used for each definition and record.
     #[inline(never)]
     pub(super) fn of(kind: u8) -> Option<Self> {
         let plain = Self {

@@ -7,7 +7,7 @@ use core::fmt;
 /// A bundle that was built into the program is covered by the compiler's own
 /// checks, so at run time this means a damaged binary or a damaged or foreign
 /// sidecar file.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BundleError(pub(super) Kind);
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -20,20 +20,16 @@ pub(super) enum Kind {
     Shard,
     /// A format version this crate does not know.
     Version(u16),
-    /// A codec this crate does not know.
-    Codec(u8),
     /// The header's length and the data's.
     Length { header: u32, data: usize },
-    /// A checksum is not the stored one.
-    Checksum { part: Part, offset: usize },
+    /// The header's checksum is not the stored one.
+    Header,
+    /// A section does not inflate to what it is said to.
+    Section { part: Part, offset: usize },
     /// The digest of the whole file is not the stored one.
     Digest,
     /// The checksums fit and yet the content breaks a rule of the format.
-    Malformed {
-        part: Part,
-        offset: usize,
-        what: &'static str,
-    },
+    Malformed(Part),
     /// No such class.
     NoClass { class: u32, count: u32 },
 }
@@ -41,28 +37,29 @@ pub(super) enum Kind {
 /// A part of the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Part {
-    Header,
+    // As `format::SECTIONS` has them.
     Provenance,
-    Index,
-    Classes,
+    Kernels,
+    Types,
+    Header,
 }
 
 impl fmt::Display for Part {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::Header => "header",
-            Self::Provenance => "provenance",
-            Self::Index => "index",
-            Self::Classes => "classes",
+            Self::Provenance => "words on its origin",
+            Self::Kernels => "kernels",
+            Self::Types => "types",
+            Self::Header => "header's fields",
         })
     }
 }
 
 impl BundleError {
-    /// The file was written by a newer btfhub: its format version or codec is
-    /// unknown here. Updating btfhub-runtime helps.
+    /// The file was written by a newer btfhub: its format version is unknown
+    /// here. Updating btfhub-runtime helps.
     pub fn is_unknown_version(&self) -> bool {
-        matches!(self.0, Kind::Version(_) | Kind::Codec(_))
+        matches!(self.0, Kind::Version(_))
     }
 
     /// The data is no bundle at all.
@@ -88,22 +85,23 @@ impl fmt::Display for BundleError {
                  build bundle and program with the same btfhub version",
                 super::format::VERSION
             ),
-            Kind::Codec(codec) => write!(
-                f,
-                "bundle with codec {codec}, which this btfhub-runtime does not know: \
-                 build bundle and program with the same btfhub version"
-            ),
             Kind::Length { header, data } => write!(
                 f,
                 "damaged bundle: {data} bytes where its header says {header}"
             ),
-            Kind::Checksum { part, offset } => write!(
-                f,
-                "damaged bundle: the checksum of its {part} (at byte {offset}) does not fit"
-            ),
+            Kind::Header => f.write_str("damaged bundle: the checksum of its header does not fit"),
+            Kind::Section { part, offset } => {
+                write!(
+                    f,
+                    "damaged bundle: its {part} (at byte {offset}) can't be inflated"
+                )
+            }
             Kind::Digest => f.write_str("damaged bundle: its SHA-256 digest does not fit"),
-            Kind::Malformed { part, offset, what } => {
-                write!(f, "malformed bundle: {part}, at byte {offset}: {what}")
+            Kind::Malformed(part) => {
+                write!(
+                    f,
+                    "malformed bundle: its {part} are not as the format has them"
+                )
             }
             Kind::NoClass { class, count } => {
                 write!(f, "the bundle has no class {class}, only {count} classes")

@@ -1,6 +1,11 @@
-//! The fixed header: where everything else is.
+//! The header, and the sections behind it.
 
-use super::checksum::crc32;
+use miniz_oxide::inflate::TINFLStatus;
+use miniz_oxide::inflate::core::inflate_flags::{
+    TINFL_FLAG_PARSE_ZLIB_HEADER, TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+};
+use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
+
 use super::cursor::Cursor;
 use super::error::{BundleError, Kind, Part};
 
@@ -11,19 +16,24 @@ pub(super) const MAGIC: [u8; 8] = *b"BTFHUB\x1a\n";
 /// known here to be refused by its name.
 pub(super) const SHARD_MAGIC: [u8; 8] = *b"BTFHUB\x1aS";
 /// The version of the format this crate reads and writes.
-pub(super) const VERSION: u16 = 1;
-/// The codec of the sections this crate reads and writes.
-pub(super) const CODEC: u8 = 1;
+pub(super) const VERSION: u16 = 2;
 /// Flag: a development build's bundle with only part of the kernels.
-const FLAG_PARTIAL: u8 = 1;
+const FLAG_PARTIAL: u16 = 1;
 const FLAGS_AT: usize = 10;
 
 /// Where the digest lies; it covers everything before and after it.
 pub(super) const DIGEST_AT: usize = 16;
 /// The first byte after the digest.
 pub(super) const DIGEST_END: usize = DIGEST_AT + 32;
-/// The shortest header: four numbers and its checksum after the digest.
+/// The shortest header: after the digest four numbers and a checksum.
 const HEADER_MIN: usize = DIGEST_END + 4 + 4;
+
+/// The largest section, inflated: far above any real one, and what a made-up
+/// file can make a reader allocate.
+pub(super) const SECTION_MAX: usize = 4 << 20;
+
+/// The sections, in the order of the file.
+pub(super) const SECTIONS: [Part; 3] = [Part::Provenance, Part::Kernels, Part::Types];
 
 /// The header's fields.
 #[derive(Clone, Copy, Debug)]
@@ -31,34 +41,50 @@ pub(super) struct Header<'a> {
     pub(super) partial: bool,
     pub(super) kernels: u32,
     pub(super) classes: u32,
-    /// The sections with their checksums, not yet checked.
-    pub(super) provenance: Section<'a>,
-    pub(super) index: Section<'a>,
-    pub(super) class_blocks: Section<'a>,
+    pub(super) strings: Strings<'a>,
+    sections: [Section<'a>; SECTIONS.len()],
+    /// Bytes of the header itself.
+    #[cfg(feature = "write")]
+    pub(super) len: usize,
 }
 
-/// A section: its bytes and where they lie in the file.
+/// Names of architectures, distributions and versions, which entries borrow.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Section<'a> {
-    pub(super) bytes: &'a [u8],
-    pub(super) part: Part,
-    pub(super) at: usize,
+pub(super) struct Strings<'a> {
+    count: u32,
+    all: Cursor<'a>,
 }
 
-impl<'a> Section<'a> {
-    /// The content, after its checksum was found to fit.
-    pub(super) fn checked(&self) -> Result<Cursor<'a>, BundleError> {
-        let mut cursor = self.unchecked();
-        let crc = u32::from_le_bytes(cursor.array()?);
-        if crc32(&[cursor.rest()]) != crc {
-            return Err(self.unchecked().damaged());
+/// A section as it lies in the file.
+#[derive(Clone, Copy, Debug)]
+struct Section<'a> {
+    /// Its offset.
+    at: usize,
+    deflated: &'a [u8],
+    /// Bytes once inflated.
+    len: usize,
+}
+
+impl<'a> Strings<'a> {
+    fn read(from: &mut Cursor<'a>) -> Option<Self> {
+        let count = from.varint()?;
+        let strings = Self { count, all: *from };
+        for _ in 0..count {
+            from.text()?;
         }
-        Ok(cursor)
+        Some(strings)
     }
 
-    /// The section from its start, for one that has checksums of its own.
-    pub(super) fn unchecked(&self) -> Cursor<'a> {
-        Cursor::new(self.bytes, self.part, self.at)
+    pub(super) fn get(&self, number: u32) -> Option<&'a str> {
+        let mut from = self.all;
+        for _ in 0..number.min(self.count) {
+            from.text()?;
+        }
+        if number < self.count {
+            from.text()
+        } else {
+            None
+        }
     }
 }
 
@@ -66,43 +92,98 @@ impl<'a> Header<'a> {
     /// Reads and checks the header; `data` is the whole file.
     pub(super) fn read(data: &'a [u8]) -> Result<Self, BundleError> {
         check_start(data).map_err(BundleError)?;
-        let mut from = Cursor::new(data, Part::Header, 0);
+        let (header, fits) =
+            Self::fields(data).ok_or(BundleError(Kind::Malformed(Part::Header)))?;
+        match fits {
+            true => Ok(header),
+            false => Err(BundleError(Kind::Header)),
+        }
+    }
+
+    /// The fields, and whether their checksum fits.
+    fn fields(data: &'a [u8]) -> Option<(Self, bool)> {
+        let mut from = Cursor::new(data);
         let start = from.take(DIGEST_AT)?;
         from.take(DIGEST_END - DIGEST_AT)?;
         let before = from;
-        let kernels = from.varint()?;
-        let classes = from.varint()?;
-        let provenance = from.length()?;
-        let index = from.length()?;
-        let numbers = before.until(&from);
-        if crc32(&[start, numbers]) != u32::from_le_bytes(from.array()?) {
-            return Err(before.damaged());
+        let flags = u16::from_le_bytes(*start.get(FLAGS_AT..)?.first_chunk()?);
+        let (kernels, classes) = (from.varint()?, from.varint()?);
+        let mut lengths = [(0, 0); SECTIONS.len()];
+        for length in &mut lengths {
+            *length = (from.length()?, from.length()?);
         }
-        let flags = start.get(FLAGS_AT).copied().unwrap_or(0);
-        if flags & !FLAG_PARTIAL != 0 {
-            return Err(before.malformed("an unknown flag is set"));
-        }
-        let mut section = |part, length| -> Result<Section<'a>, BundleError> {
-            let at = from.at();
-            let bytes = from.take(length)?;
-            Ok(Section { bytes, part, at })
-        };
-        let provenance = section(Part::Provenance, provenance)?;
-        let index = section(Part::Index, index)?;
-        let class_blocks = Section {
-            bytes: from.rest(),
-            part: Part::Classes,
-            at: from.at(),
-        };
-        Ok(Self {
+        let strings = Strings::read(&mut from)?;
+        let checksum = adler32(start, before.until(&from)?);
+        let fits = from.array()? == checksum.to_le_bytes();
+        let len = data.len() - from.rest().len();
+        let mut at = len;
+        let sections = lengths.map(|(deflated, len)| {
+            let section = Section {
+                at,
+                deflated: from.take(deflated)?,
+                len,
+            };
+            at += deflated;
+            Some(section)
+        });
+        from.end()?;
+        let [provenance, of_kernels, types] = sections;
+        let header = Self {
             partial: flags & FLAG_PARTIAL != 0,
             kernels,
             classes,
-            provenance,
-            index,
-            class_blocks,
-        })
+            strings,
+            sections: [provenance?, of_kernels?, types?],
+            #[cfg(feature = "write")]
+            len,
+        };
+        (flags & !FLAG_PARTIAL == 0 || !fits).then_some((header, fits))
     }
+
+    /// The content of a section, checked by its own checksum.
+    // Not inlined: every section goes through it.
+    #[inline(never)]
+    pub(super) fn inflate(&self, part: Part) -> Result<Vec<u8>, BundleError> {
+        let malformed = BundleError(Kind::Malformed(part));
+        let section = self.sections.get(part as usize).ok_or(malformed)?;
+        if section.len > SECTION_MAX {
+            return Err(malformed);
+        }
+        let mut content = vec![0; section.len];
+        let (status, read, written) = decompress(
+            &mut DecompressorOxide::new(),
+            section.deflated,
+            &mut content,
+            0,
+            TINFL_FLAG_PARSE_ZLIB_HEADER | TINFL_FLAG_USING_NON_WRAPPING_OUTPUT_BUF,
+        );
+        let whole = (section.deflated.len(), section.len);
+        match status {
+            TINFLStatus::Done if (read, written) == whole => Ok(content),
+            _ => Err(BundleError(Kind::Section {
+                part,
+                offset: section.at,
+            })),
+        }
+    }
+
+    /// How many bytes each section takes in the file.
+    #[cfg(feature = "write")]
+    pub(super) fn section_sizes(&self) -> [(Part, usize); SECTIONS.len()] {
+        let mut sizes = SECTIONS.map(|part| (part, 0));
+        for ((_, size), section) in sizes.iter_mut().zip(&self.sections) {
+            *size = section.deflated.len();
+        }
+        sizes
+    }
+}
+
+/// Adler-32 of RFC 1950, as the sections have it, of two runs of bytes.
+fn adler32(first: &[u8], second: &[u8]) -> u32 {
+    let mut adler = adler2::Adler32::new();
+    adler.write_slice(first);
+    adler.write_slice(second);
+    adler.checksum()
 }
 
 /// Little-endian, at a constant offset inside the fixed part of the header.
@@ -122,7 +203,7 @@ const fn begins_with(data: &[u8], magic: [u8; 8]) -> bool {
     true
 }
 
-/// What can be checked in constant evaluation: magic, version, codec, length.
+/// What can be checked in constant evaluation: magic, version, length.
 pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
     if data.len() < HEADER_MIN {
         return Err(Kind::Short { len: data.len() });
@@ -138,9 +219,6 @@ pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
     if version != VERSION {
         return Err(Kind::Version(version));
     }
-    if data[11] != CODEC {
-        return Err(Kind::Codec(data[11]));
-    }
     let header = u32_at(data, 12);
     #[allow(clippy::cast_possible_truncation)] // compared in both directions
     if header as u64 != data.len() as u64 {
@@ -152,48 +230,49 @@ pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
     Ok(())
 }
 
-/// The whole file out of its sections, to the first two of which their
-/// checksums are added.
-///
-/// Nothing when it would be longer than its 32-bit length can say.
+/// What a file is made of, before it is deflated.
 #[cfg(feature = "write")]
-pub(super) fn assemble(
-    partial: bool,
-    (kernels, classes): (u32, u32),
-    provenance: &[u8],
-    index: &[u8],
-    class_blocks: &[u8],
-) -> Option<Vec<u8>> {
-    use super::cursor::put_varint;
-    const CRC_LEN: usize = 4;
-    let mut numbers = Vec::new();
-    put_varint(&mut numbers, kernels);
-    put_varint(&mut numbers, classes);
-    for section in [provenance, index] {
-        put_varint(&mut numbers, u32::try_from(section.len() + CRC_LEN).ok()?);
+pub(super) struct Contents<'w> {
+    pub(super) partial: bool,
+    pub(super) kernels: u32,
+    pub(super) classes: u32,
+    pub(super) strings: &'w [&'w str],
+    /// In the order of [`SECTIONS`].
+    pub(super) sections: [Vec<u8>; SECTIONS.len()],
+}
+
+/// The whole file. Nothing when it is larger than the format can say.
+#[cfg(feature = "write")]
+pub(super) fn assemble(contents: &Contents<'_>) -> Option<Vec<u8>> {
+    use super::cursor::{put_bytes, put_varint};
+    use miniz_oxide::deflate::compress_to_vec_zlib;
+    /// The highest of zlib itself: what the next ones gain is less than a byte in a thousand.
+    const LEVEL: u8 = 9;
+    let mut rest = Vec::new();
+    put_varint(&mut rest, contents.kernels);
+    put_varint(&mut rest, contents.classes);
+    let mut deflated = Vec::new();
+    for section in &contents.sections {
+        if section.len() > SECTION_MAX {
+            return None;
+        }
+        let before = deflated.len();
+        deflated.extend(compress_to_vec_zlib(section, LEVEL));
+        put_varint(&mut rest, u32::try_from(deflated.len() - before).ok()?);
+        put_varint(&mut rest, u32::try_from(section.len()).ok()?);
     }
-    let total = DIGEST_END
-        + (numbers.len() + CRC_LEN)
-        + (provenance.len() + CRC_LEN)
-        + (index.len() + CRC_LEN)
-        + class_blocks.len();
-    let mut out = Vec::with_capacity(total);
-    out.extend(MAGIC);
-    out.extend(VERSION.to_le_bytes());
-    out.push(if partial { FLAG_PARTIAL } else { 0 });
-    out.push(CODEC);
-    out.extend(u32::try_from(total).ok()?.to_le_bytes());
-    let crc = crc32(&[&out, &numbers]);
-    out.extend([0; DIGEST_END - DIGEST_AT]);
-    out.extend(numbers);
-    out.extend(crc.to_le_bytes());
-    for section in [provenance, index] {
-        out.extend(crc32(&[section]).to_le_bytes());
-        out.extend(section);
+    put_varint(&mut rest, u32::try_from(contents.strings.len()).ok()?);
+    for text in contents.strings {
+        put_bytes(&mut rest, text.as_bytes())?;
     }
-    out.extend(class_blocks);
-    let (start, digest) = out.split_at_mut_checked(DIGEST_AT)?;
-    let (digest, rest) = digest.split_at_mut_checked(DIGEST_END - DIGEST_AT)?;
-    digest.copy_from_slice(&super::checksum::sha256(&[start, rest]));
-    Some(out)
+    let total = DIGEST_END + rest.len() + 4 + deflated.len();
+    let mut start = MAGIC.to_vec();
+    start.extend(VERSION.to_le_bytes());
+    let flags = if contents.partial { FLAG_PARTIAL } else { 0 };
+    start.extend(flags.to_le_bytes());
+    start.extend(u32::try_from(total).ok()?.to_le_bytes());
+    rest.extend(adler32(&start, &rest).to_le_bytes());
+    rest.extend(deflated);
+    let digest = super::digest::sha256(&[&start, &rest]);
+    Some([&start[..], &digest, &rest].concat())
 }

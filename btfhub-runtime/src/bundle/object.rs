@@ -2,7 +2,7 @@
 
 use core::fmt;
 
-use super::checksum::sha256;
+use super::digest::sha256;
 use super::error::BundleError;
 use super::provenance::sorted_objects_sha256;
 use super::read::Bundle;

@@ -4,12 +4,10 @@
 //! So one digest holds for all of them together, and of each just enough is
 //! kept to tell which one changed.
 
-use super::checksum::sha256;
-use super::coder::{Coder, Decoder};
 use super::cursor::Cursor;
-use super::error::BundleError;
-use super::model::{LargeModel, Set, count, place};
-use super::names::Names;
+use super::digest::sha256;
+use super::error::{BundleError, Kind, Part};
+use super::format::Header;
 
 /// An eBPF object that a bundle was made for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -74,41 +72,53 @@ impl Provenance {
         self
     }
 
-    pub(super) fn read(mut from: Cursor<'_>, partial: bool) -> Result<Self, BundleError> {
+    pub(super) fn read(header: &Header<'_>) -> Result<Self, BundleError> {
+        let content = header.inflate(Part::Provenance)?;
+        let malformed = BundleError(Kind::Malformed(Part::Provenance));
+        Self::fields(&content, header.partial).ok_or(malformed)
+    }
+
+    fn fields(content: &[u8], partial: bool) -> Option<Self> {
+        let mut from = Cursor::new(content);
         let mut out = Self {
             partial,
             relocations: from.array()?,
+            tool: from.text()?.to_owned(),
             ..Self::default()
         };
-        let objects = from.length()?;
+        for _ in 0..from.varint()? {
+            out.pins.push(from.text()?.to_owned());
+        }
+        let objects = from.varint()?;
         if objects > 0 {
             out.objects_sha256 = from.array()?;
         }
         for _ in 0..objects {
             out.objects.push(ObjectDigest {
-                name: String::new(),
-                sha256_start: from.array()?,
+                name: from.text()?.to_owned(),
+                sha256_start: [0; 4],
             });
         }
-        let mut texts = Texts::new(Decoder::new(from.rest()));
-        let malformed = || from.malformed("text that is not UTF-8, or cut off");
-        out.tool = texts.code("").ok_or_else(malformed)?;
-        for _ in 0..texts.number(0) {
-            out.pins.push(texts.code("").ok_or_else(malformed)?);
-        }
         for object in &mut out.objects {
-            object.name = texts.code("").ok_or_else(malformed)?;
+            object.sha256_start = from.array()?;
         }
-        Ok(out)
+        from.end()?;
+        Some(out)
     }
 
     /// Pins and objects are written sorted, so that the order of naming them
     /// leaves no trace.
     #[cfg(feature = "write")]
     pub(super) fn write(&self) -> Option<Vec<u8>> {
-        use super::coder::Encoder;
-        use super::cursor::put_varint;
+        use super::cursor::{put_bytes, put_varint};
         let mut out = self.relocations.to_vec();
+        put_bytes(&mut out, self.tool.as_bytes())?;
+        let mut pins: Vec<_> = self.pins.iter().collect();
+        pins.sort();
+        put_varint(&mut out, u32::try_from(pins.len()).ok()?);
+        for pin in pins {
+            put_bytes(&mut out, pin.as_bytes())?;
+        }
         let mut objects: Vec<_> = self.objects.iter().collect();
         objects.sort();
         put_varint(&mut out, u32::try_from(objects.len()).ok()?);
@@ -116,88 +126,11 @@ impl Provenance {
             out.extend(self.objects_sha256);
         }
         for object in &objects {
+            put_bytes(&mut out, object.name.as_bytes())?;
+        }
+        for object in &objects {
             out.extend(object.sha256_start);
         }
-        let mut texts = Texts::new(Encoder::new());
-        texts.code(&self.tool);
-        let mut pins: Vec<_> = self.pins.iter().collect();
-        pins.sort();
-        texts.number(u32::try_from(pins.len()).ok()?);
-        for pin in pins {
-            texts.code(pin);
-        }
-        for object in objects {
-            texts.code(&object.name);
-        }
-        out.extend(texts.coder.finish());
         Some(out)
-    }
-}
-
-/// The coding of texts that may hold a long hexadecimal number.
-struct Texts<C> {
-    coder: C,
-    model: LargeModel,
-    names: Names,
-}
-
-impl<C: Coder> Texts<C> {
-    fn new(coder: C) -> Self {
-        Self {
-            coder,
-            model: LargeModel::large(),
-            names: Names::new(),
-        }
-    }
-
-    fn number(&mut self, wanted: u32) -> u32 {
-        (self.model).number(&mut self.coder, Set::Field, &[(1, 0)], wanted)
-    }
-
-    /// Codes a text. Nothing when what was read is none.
-    fn code(&mut self, wanted: &str) -> Option<String> {
-        /// Shorter runs of hexadecimal digits are text.
-        const HEX_MIN: usize = 16;
-        let is_hex = |b: &u8| matches!(b, b'0'..=b'9' | b'a'..=b'f');
-        let bytes = wanted.as_bytes();
-        let run = |at: usize| bytes.iter().skip(at).take_while(|b| is_hex(b)).count();
-        let start = (0..bytes.len()).find(|at| run(*at) >= HEX_MIN);
-        let len = start.map_or(0, run);
-        let (mut start, mut len) = (start.unwrap_or(0), len);
-        let hex = bytes.get(start..start + len)?;
-        let mut plain = bytes.get(..start)?.to_vec();
-        plain.extend(bytes.get(start + len..)?);
-
-        self.names
-            .spell(&mut self.coder, &mut self.model.mixer(), &plain);
-        let mut text = self.names.get(self.names.count() - 1).to_vec();
-        len = place(self.number(count(len)));
-        if len > 0 {
-            start = place(self.number(count(start)));
-        }
-        let mut digits = Vec::new();
-        for at in 0..len {
-            let digit = hex
-                .get(at)
-                .map_or(0, |b| (char::from(*b)).to_digit(16).unwrap_or(0));
-            let mut read = 0;
-            for bit in (0..4).rev() {
-                let bit = self.coder.bit(1 << 15, digit >> bit & 1 == 1);
-                read = read << 1 | u32::from(bit);
-            }
-            let digit = char::from_digit(read, 16)?;
-            digits.push(u8::try_from(digit).ok()?);
-            if self.coder.overrun() {
-                return None;
-            }
-        }
-        let tail = text.get(start..)?.to_vec();
-        text.truncate(start);
-        text.extend(digits);
-        text.extend(tail);
-        if self.coder.overrun() {
-            return None;
-        }
-        String::from_utf8(text).ok()
     }
 }

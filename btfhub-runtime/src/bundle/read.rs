@@ -1,16 +1,18 @@
 //! Reading a bundle.
 
-use super::blocks;
-use super::checksum::sha256;
-use super::error::{BundleError, Kind};
+use super::classes::Class;
+use super::digest::sha256;
+use super::error::{BundleError, Kind, Part};
 use super::format::{self, DIGEST_AT, DIGEST_END, Header};
-use super::index::{Arches, ClassId, Kernels, Lookup};
+use super::image;
+use super::kernels::{Arches, ClassId, Kernels, Lookup};
 use super::provenance::Provenance;
+use super::types::{Columns, Library};
 use crate::Arch;
 
 /// A bundle: kernels → classes → tailored BTF, read in place.
 ///
-/// Nothing of it is decoded until it is asked for, and then only the part that
+/// Nothing of it is inflated until it is asked for, and then only the section that
 /// answers. Every part is checked against its checksum whenever it is read, so
 /// that a damaged bundle gives an error, never another kernel's BTF.
 #[derive(Clone, Copy, Debug)]
@@ -127,7 +129,7 @@ impl<'a> Bundle<'a> {
     pub fn provenance(&self) -> Result<Provenance, BundleError> {
         match self.header()? {
             None => Ok(Provenance::default()),
-            Some(header) => Provenance::read(header.provenance.checked()?, header.partial),
+            Some(header) => Provenance::read(&header),
         }
     }
 
@@ -135,16 +137,12 @@ impl<'a> Bundle<'a> {
     /// those of one series stand together) and its numbers, then by
     /// distribution and version. After an error nothing more comes.
     pub fn kernels(&self) -> Kernels<'a> {
-        match self.header() {
-            Ok(None) => Kernels::new(Ok(None), 0),
-            Ok(Some(header)) => Kernels::new(header.index.checked().map(Some), header.classes),
-            Err(error) => Kernels::new(Err(error), 0),
-        }
+        Kernels::new(self.header())
     }
 
     /// The kernels of exactly this architecture and release (`uname -r`), by
     /// distribution and version: none, one, or several when distributions use
-    /// one release string for builds of their own. Allocates nothing.
+    /// one release string for builds of their own.
     pub fn lookup<'q>(&self, arch: Arch<'q>, release: &'q str) -> Lookup<'a, 'q> {
         self.entries_of(Some(arch), release)
     }
@@ -178,6 +176,22 @@ impl<'a> Bundle<'a> {
         if class.0 >= header.classes {
             return Err(no_class(header.classes));
         }
-        blocks::read(header.class_blocks.unchecked(), class.0)
+        let content = header.inflate(Part::Types)?;
+        rebuild(&content, class).ok_or(BundleError(Kind::Malformed(Part::Types)))
+    }
+}
+
+/// The BTF of a class out of the types' section.
+fn rebuild(content: &[u8], class: ClassId) -> Option<Vec<u8>> {
+    let columns = Columns::read(content)?;
+    match columns.classes.get(image::place(class.0))? {
+        Class::Bytes(bytes) => Some(bytes.to_vec()),
+        Class::Definitions {
+            big_endian,
+            members,
+        } => {
+            let library = Library::read(columns, Some(&members))?;
+            image::emit(&library, big_endian, &members)
+        }
     }
 }

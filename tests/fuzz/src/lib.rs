@@ -6,6 +6,8 @@ pub mod btf_builder;
 pub mod hostile;
 #[path = "../../src/hostile_atlas.rs"]
 pub mod hostile_atlas;
+#[path = "../../src/hostile_bundle.rs"]
+pub mod hostile_bundle;
 #[path = "../../src/pack.rs"]
 pub mod pack;
 #[path = "../../src/rules.rs"]

@@ -5,6 +5,7 @@ use std::path::Path;
 
 use btfhub_fuzz::btf_builder::{BtfBuilder, member};
 use btfhub_fuzz::hostile::small_bundle;
+use btfhub_fuzz::hostile_bundle;
 use btfhub_fuzz::hostile_atlas::{close, open, small_atlas};
 use btfhub_fuzz::pack::{Member, tar, xz};
 use btfhub_fuzz::rules::pairs;
@@ -56,7 +57,9 @@ fn main() -> std::io::Result<()> {
     types.structure("task", 8, &[member("a", int, 0)]);
     types.layout(&[(0, 0); 20]);
     seed("btf", "layout", &types.finish())?;
-    seed("bundle", "small", &small_bundle())?;
+    let bundle = small_bundle();
+    seed("bundle", "small", &bundle)?;
+    seed("bundle", "open", &hostile_bundle::open(&bundle))?;
     for (number, kernels) in pairs().chunks(4).enumerate() {
         let kernels = kernels.iter().map(|pair| pair.kernel.as_slice());
         let file = small_atlas(kernels);

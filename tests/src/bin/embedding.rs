@@ -12,7 +12,7 @@ use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::Writer;
 use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::cost::run;
-use btfhub_tests::hostile::reseal;
+use btfhub_tests::hostile_bundle::seal;
 use btfhub_tests::project::Project;
 
 const ROUNDS: usize = 5;
@@ -72,7 +72,7 @@ fn bundle(len: usize) -> Vec<u8> {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(1);
         data.push(state.to_be_bytes()[0]);
     }
-    reseal(&data).expect("the format")
+    seal(&data)
 }
 
 fn edit(project: &Project, expression: &str, round: usize) {

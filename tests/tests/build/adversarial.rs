@@ -12,6 +12,7 @@ use btfhub_runtime::Bundle;
 use btfhub_runtime::bundle::ClassId;
 use btfhub_tests::btf_builder::{BtfBuilder, Member, member};
 use btfhub_tests::elf_builder::{self, Relo};
+use btfhub_tests::hostile_bundle::{Parts, put};
 use btfhub_tests::{cases, hostile, pack};
 use tar::EntryType;
 
@@ -440,15 +441,66 @@ cases! {
         let _ = decode(&packed, DEFAULT_LIMIT);
     }
 
-    /// 703 bytes, found by fuzzing: bits that were expected cost next to nothing,
-    /// and say classes without end.
+    /// As many classes as a section holds, each of as many types as a class may have,
+    /// and each made from the one before or from the first.
     fn a_bundle_of_many_classes() {
-        let data = include_bytes!("../../fixtures/hostile/bundle-of-many-classes");
-        let sealed = hostile::reseal(data).expect("lengths that fit");
-        let bundle = Bundle::parse(&sealed).expect("checksums that fit");
-        let last = bundle.class_count().expect("a header") - 1;
-        let error = bundle.btf(ClassId(last)).expect_err("no end").to_string();
-        assert!(error.contains("more than 2^21 steps"), "{error}");
+        const TYPES: u32 = 16_000;
+        const CLASSES: u32 = 400_000;
+        for from_the_first in [true, false] {
+            let mut columns = vec![Vec::new(); 16];
+            for number in 0..TYPES {
+                columns[0].extend(format!("t{number}\0").bytes());
+                columns[1].push(7); // a forward declaration
+            }
+            // One variant, no flag; the name after the one before.
+            for column in [2, 3, 5] {
+                columns[column] = vec![0; TYPES as usize];
+            }
+            for number in 0..CLASSES {
+                let back = if from_the_first { number } else { number.min(1) };
+                put(&mut columns[9], 4 * back);
+                put(&mut columns[10], u32::from(number == 0));
+            }
+            (columns[11], columns[12]) = (vec![0], vec![0]);
+            put(&mut columns[13], TYPES);
+            // The first one's number is 0, each next one's is one more.
+            columns[14] = vec![0; TYPES as usize];
+            let mut types = vec![0];
+            put(&mut types, TYPES);
+            for column in columns {
+                put(&mut types, column.len() as u32);
+                types.extend(column);
+            }
+            let mut parts = Parts::of(&hostile::small_bundle());
+            parts.classes = CLASSES;
+            parts.sections[2] = types;
+            let file = parts.file();
+            assert!(file.len() < 1 << 20, "{} bytes", file.len());
+            let bundle = Bundle::from_embedded(&file);
+            let last = bundle.btf(ClassId(CLASSES - 1));
+            assert_eq!(last.is_ok(), from_the_first);
+            assert_eq!(bundle.btf(ClassId(0)).unwrap().len(), 24 + 12 * 16_000 + 100_891);
+            let error = bundle.all_btf().expect_err("no end").to_string();
+            assert!(error.starts_with("malformed bundle: its types"), "{error}");
+        }
+    }
+
+    /// 4 MiB of whatever makes the most of it, in 4 KB.
+    fn a_bundle_that_inflates() {
+        for byte in [0, 1, 7, 0x7f, 0xff] {
+            for section in 0..3 {
+                let mut parts = Parts::of(&hostile::small_bundle());
+                parts.sections[section] = vec![byte; 4 << 20];
+                let file = parts.file();
+                assert!(file.len() < 64 << 10);
+                let bundle = Bundle::from_embedded(&file);
+                assert!(Bundle::parse(&file).is_err() || bundle.all_btf().is_err());
+                let _ = bundle.btf(ClassId(0));
+                parts.sections[section].push(byte);
+                let bundle = parts.file();
+                assert!(Bundle::parse(&bundle).is_err() || section == 2);
+            }
+        }
     }
 
     /// 320 MiB of zeros in 50 KB.

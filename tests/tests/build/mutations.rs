@@ -4,6 +4,7 @@
 use btfhub_runtime::Bundle;
 use btfhub_tests::hostile::{self, small_bundle};
 use btfhub_tests::hostile_atlas;
+use btfhub_tests::hostile_bundle;
 use btfhub_tests::pack::{self, Member};
 use btfhub_tests::rules::{Pair, pairs};
 
@@ -120,13 +121,15 @@ fn entries() {
 
 #[test]
 fn bundles() {
-    let bundle = small_bundle();
+    let file = small_bundle();
+    let open = hostile_bundle::open(&file);
+    let again = hostile_bundle::close(&open).expect("what was opened");
     assert_eq!(
-        hostile::reseal(&bundle).as_deref(),
-        Some(bundle.as_slice()),
-        "the format changed: reseal must follow"
+        hostile_bundle::open(&again),
+        open,
+        "the format changed: open and close must follow"
     );
-    mutate(6000, &[bundle], hostile::bundle);
+    mutate(6000, &[file, open], hostile::bundle);
 }
 
 #[test]

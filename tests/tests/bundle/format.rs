@@ -153,7 +153,7 @@ fn neighbours_cost_little() {
     };
     let (one, ten) = (size(1), size(10));
     let btf = series(0, 60).len();
-    assert!(one < btf / 4, "{one} bytes for {btf} bytes of BTF");
+    assert!(one < btf / 3, "{one} bytes for {btf} bytes of BTF");
     assert!(
         ten - one < 9 * btf / 20,
         "{} bytes for nine neighbours",
@@ -161,8 +161,7 @@ fn neighbours_cost_little() {
     );
 }
 
-/// Classes that are too large for a block of many: what they share is written
-/// once all the same.
+/// What large classes share is written once.
 #[test]
 fn neighbours_of_a_large_class_cost_little() {
     const TYPES: u32 = 1500;
@@ -205,8 +204,7 @@ fn neighbours_of_a_large_class_cost_little() {
     );
 }
 
-/// Classes of each size about what a class should take: an edge between two rules once
-/// made one of 13,900 bits cost five times as much as one of 14,100.
+/// Whatever the size of the classes.
 #[test]
 fn neighbours_of_a_class_of_any_size_cost_little() {
     let sizes = [200u32, 240, 260, 285, 300, 400];
@@ -245,14 +243,14 @@ fn neighbours_of_a_class_of_any_size_cost_little() {
     }
 }
 
-/// Classes of few bits, two of which take more than a reader does for one block.
+/// Classes of many types, one of them of more than a list of definitions may have.
 #[test]
-fn blocks_are_no_more_than_is_read() {
+fn classes_of_many_types() {
     let class = |number: u32| {
         let mut btf = BtfBuilder::new();
-        for i in 0..14_500 {
+        for i in 0..17_000 {
             let chance = (i ^ number.wrapping_mul(0x9e37_79b1)).wrapping_mul(0x85eb_ca6b);
-            if i % 5 == 0 || chance >> 31 == 1 {
+            if number == 0 || i % 5 == 0 || chance >> 31 == 1 {
                 btf.forward(&format!("t{i:05}"), false);
             }
         }
@@ -275,10 +273,9 @@ fn blocks_are_no_more_than_is_read() {
     }
 }
 
-/// So many classes that they fill several blocks, and so many kernels that the
-/// index does.
+/// More classes than a chain of references may have, and kernels of many series.
 #[test]
-fn large_bundles_are_read_in_blocks() {
+fn large_bundles() {
     const CLASSES: u32 = 60;
     const KERNELS: u32 = 1500;
     let btfs: Vec<_> = (0..CLASSES).map(|step| series(step, 60)).collect();

@@ -2,5 +2,6 @@
 
 mod bundling;
 mod damage;
+mod document;
 mod format;
 mod include_bundle;

@@ -59,10 +59,10 @@ pub(crate) fn measure(archive: &Path, wanted: usize, subjects: &[Subject]) {
         let data = writer.finish().expect("a bundle");
         let bundle = Bundle::parse(&data).expect("a bundle");
         let sizes = bundle.sizes().expect("sizes");
-        let index = sizes.iter().find(|part| part.name == "index");
+        let index = sizes.iter().find(|part| part.name == "kernels");
         let index = index.map_or(0, |part| part.bytes);
         println!(
-            "  x86_64 {}: {} kernels, {} classes; index {:.2} bytes a kernel, {:.1} % of the bundle",
+            "  x86_64 {}: {} kernels, {} classes; kernels {:.2} bytes each, {:.1} % of the bundle",
             subject.name,
             kernels.len(),
             bundle.class_count().expect("classes"),

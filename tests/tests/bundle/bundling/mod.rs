@@ -72,25 +72,25 @@ pub fn all_kinds(mut btf: BtfBuilder, step: u32, types: u32) -> Vec<u8> {
         );
     }
     btf.int("long", 8, INT_SIGNED);
-    btf.string("bits");
+    btf.string("mask_bits");
     btf.structure(
-        "bits",
+        "mask_bits",
         4,
         &[bitfield("low", int, 0, 3), bitfield("high", int, 3, 29)],
     );
-    btf.string("choice");
+    btf.string("mode");
     btf.enumeration(
-        "choice",
+        "mode",
         4,
         step % 2 == 0,
         &[("NO", -1), ("YES", 1), ("LATER", 70_000)],
     );
-    btf.string("wide_choice");
-    btf.enumeration64("wide_choice", false, &[("BIG", u64::MAX - 5), ("SMALL", 1)]);
-    btf.forward("ahead", step % 2 == 1);
-    btf.typedef("alias", 1);
-    btf.reference(kind::FUNC, "function", named + 4);
-    btf.raw("variable", kind::VAR << 24, 1, &[1]);
+    btf.string("mode_wide");
+    btf.enumeration64("mode_wide", false, &[("BIG", u64::MAX - 5), ("SMALL", 1)]);
+    btf.forward("next_ahead", step % 2 == 1);
+    btf.typedef("other_name", 1);
+    btf.reference(kind::FUNC, "print", named + 4);
+    btf.raw("queue", kind::VAR << 24, 1, &[1]);
     btf.string("section");
     btf.raw(
         "section",
@@ -98,8 +98,8 @@ pub fn all_kinds(mut btf: BtfBuilder, step: u32, types: u32) -> Vec<u8> {
         16,
         &[types + 8, step, 8],
     );
-    btf.raw("double", kind::FLOAT << 24, 8, &[]);
-    btf.raw("tagged", kind::DECL_TAG << 24, 1, &[u32::MAX]);
+    btf.raw("twofold", kind::FLOAT << 24, 8, &[]);
+    btf.raw("used_tag", kind::DECL_TAG << 24, 1, &[u32::MAX]);
     assert_eq!(btf.next_id(), named + 1);
     btf.int("", 4, INT_SIGNED);
     btf.pointer(void);

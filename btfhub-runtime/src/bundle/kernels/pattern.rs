@@ -3,8 +3,6 @@
 //! `5.4.0-84-generic` is the pattern `#.#.#-#-generic` with 5, 4, 0 and 84.
 //! Kernels of one series share the pattern, and their numbers grow.
 
-use core::cmp::Ordering;
-
 use super::RELEASE_MAX;
 
 /// Most numbers that are taken out of one release; further ones stay text.
@@ -19,6 +17,8 @@ pub(super) const NUMBER: u8 = 0;
 pub(super) struct Pattern {
     text: [u8; RELEASE_MAX],
     len: usize,
+    /// How many numbers there are; those behind are 0.
+    pub(super) count: usize,
     pub(super) numbers: [u32; NUMBERS],
 }
 
@@ -26,6 +26,7 @@ impl Pattern {
     pub(super) const EMPTY: Self = Self {
         text: [0; RELEASE_MAX],
         len: 0,
+        count: 0,
         numbers: [0; NUMBERS],
     };
 
@@ -37,7 +38,6 @@ impl Pattern {
         if rest.len() > RELEASE_MAX || rest.contains(&NUMBER) {
             return None;
         }
-        let mut count = 0;
         while let Some((first, later)) = rest.split_first() {
             let digits = rest.iter().take_while(|b| b.is_ascii_digit()).count();
             // A leading zero would be lost.
@@ -45,12 +45,12 @@ impl Pattern {
                 b'0' => digits == 1,
                 _ => (1..=DIGITS).contains(&digits),
             };
-            let slot = out.numbers.get_mut(count);
+            let slot = out.numbers.get_mut(out.count);
             let (run, after) = rest.split_at(digits.max(1));
             if let (true, Some(slot)) = (fits, slot) {
                 *slot = run.iter().fold(0, |n, b| n * 10 + u32::from(b - b'0'));
                 out.push(NUMBER)?;
-                count += 1;
+                out.count += 1;
                 rest = after;
             } else if digits > 0 {
                 for byte in run {
@@ -65,24 +65,24 @@ impl Pattern {
         Some(out)
     }
 
+    /// The pattern with this text, its numbers 0. Nothing when it is too long, or
+    /// has too many of them.
+    pub(super) fn of_text(text: &[u8]) -> Option<Self> {
+        let mut out = Self::EMPTY;
+        for byte in text {
+            out.push(*byte)?;
+        }
+        out.count = text.iter().filter(|byte| **byte == NUMBER).count();
+        (out.count <= NUMBERS).then_some(out)
+    }
+
     /// The pattern without its numbers.
     pub(super) fn text(&self) -> &[u8] {
         self.text.get(..self.len).unwrap_or(&[])
     }
 
-    /// Numbers in the pattern.
-    pub(super) fn count(&self) -> usize {
-        let count = self.text().iter().filter(|b| **b == NUMBER).count();
-        count.min(NUMBERS)
-    }
-
-    /// Cuts the text to its first `len` bytes.
-    pub(super) fn truncate(&mut self, len: usize) {
-        self.len = self.len.min(len);
-    }
-
     /// Appends a byte to the text, while there is room.
-    pub(super) fn push(&mut self, byte: u8) -> Option<()> {
+    fn push(&mut self, byte: u8) -> Option<()> {
         *self.text.get_mut(self.len)? = byte;
         self.len += 1;
         Some(())
@@ -109,8 +109,9 @@ impl Pattern {
         Some(())
     }
 
-    /// The order of the index: by pattern, then by the numbers.
-    pub(super) fn order(&self, other: &Self) -> Ordering {
+    /// The order of the kernels: by pattern, then by the numbers.
+    #[cfg(feature = "write")]
+    pub(super) fn order(&self, other: &Self) -> core::cmp::Ordering {
         (self.text().cmp(other.text())).then_with(|| self.numbers.cmp(&other.numbers))
     }
 }

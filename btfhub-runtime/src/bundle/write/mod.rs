@@ -1,5 +1,8 @@
 //! Writing a bundle.
 
+mod parse;
+mod types;
+
 use core::fmt;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -7,8 +10,7 @@ use std::collections::btree_map;
 
 use super::error::BundleError;
 use super::format;
-use super::index::{self, ClassId, RELEASE_MAX};
-use super::plan;
+use super::kernels::{self, ClassId, RELEASE_MAX};
 use super::provenance::Provenance;
 use super::read::Bundle;
 use crate::{Arch, KernelId};
@@ -144,7 +146,7 @@ impl<'b> Writer<'b> {
         kernel: KernelId<'_>,
         btf: impl Into<Cow<'b, [u8]>>,
     ) -> Result<(), WriteError> {
-        if !index::write::is_representable(kernel.release) {
+        if !kernels::write::is_representable(kernel.release) {
             return Err(WriteError::NoRelease {
                 kernel: kernel.to_string(),
             });
@@ -192,7 +194,7 @@ impl<'b> Writer<'b> {
             by_arrival[*arrival] = btf;
         }
         let mut ordered: Vec<_> = self.kernels.iter().map(|(k, c)| (k.id(), c)).collect();
-        index::write::sort(&mut ordered);
+        kernels::write::sort(&mut ordered);
         let mut number = BTreeMap::new();
         let mut btfs = Vec::new();
         let mut kernels = Vec::new();
@@ -216,16 +218,18 @@ fn assemble(
     kernels: &[(KernelId<'_>, u32)],
     btfs: &[&[u8]],
 ) -> Option<Vec<u8>> {
-    format::assemble(
-        provenance.partial,
-        (
-            u32::try_from(kernels.len()).ok()?,
-            u32::try_from(btfs.len()).ok()?,
-        ),
-        &provenance.write()?,
-        &index::write::write(kernels)?,
-        &plan::write(btfs)?,
-    )
+    let strings = kernels::write::strings(kernels);
+    format::assemble(&format::Contents {
+        partial: provenance.partial,
+        kernels: u32::try_from(kernels.len()).ok()?,
+        classes: u32::try_from(btfs.len()).ok()?,
+        strings: &strings,
+        sections: [
+            provenance.write()?,
+            kernels::write::write(kernels, &strings)?,
+            types::write(btfs)?,
+        ],
+    })
 }
 
 fn read_back(

@@ -47,10 +47,6 @@ impl<'a> Entry<'a> {
         }
     }
 
-    pub(super) fn arch(&self) -> Arch<'a> {
-        self.arch
-    }
-
     /// The kernel.
     // Not inlined: entries are looked at in many places, and the check of the
     // release's UTF-8 is long.
