@@ -47,8 +47,7 @@ use crate::{Bundle, BundleError, Host, Policy};
 /// 6. If the policy allows it, the class of the [neighbours](Policy::bracketed).
 ///
 /// Nothing else: what is left undecided is an error, since the BTF of a similar
-/// kernel loads as well and then reads garbage. Nothing is allocated unless
-/// that happens.
+/// kernel loads as well and then reads garbage.
 ///
 /// A policy that the operator gave ([`Host::detect`]) counts more than `policy`.
 ///
