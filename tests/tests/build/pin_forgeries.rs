@@ -387,9 +387,9 @@ fn objects_that_wear_down() {
     instead(&|path| {
         let bomb = fs::File::create(path).unwrap();
         let mut zlib = flate2::write::ZlibEncoder::new(bomb, flate2::Compression::best());
-        std::io::Write::write_all(&mut zlib, b"tree 1073741824\0").unwrap();
+        std::io::Write::write_all(&mut zlib, b"tree 67108864\0").unwrap();
         let zeros = vec![0; 1 << 20];
-        for _ in 0..1024 {
+        for _ in 0..64 {
             std::io::Write::write_all(&mut zlib, &zeros).unwrap();
         }
         zlib.finish().unwrap();
@@ -593,4 +593,33 @@ fn packs_and_hashes() {
         git(&archive, &["pack-refs", "--all"]);
         all_pinned("with other indices");
     }
+}
+
+/// As many packs as a checkout has that was fetched into for years.
+#[test]
+fn more_packs_than_files_may_be_open() {
+    let checkout = Checkout::new();
+    for number in 0..40 {
+        fs::write(checkout.path("archive/README"), number.to_string()).unwrap();
+        checkout.git(&["add", "."]);
+        checkout.git(&["commit", "-q", "-m", "more"]);
+        checkout.git(&["repack", "-q", "-d"]);
+    }
+    let packs = fs::read_dir(checkout.path("archive/.git/objects/pack")).unwrap();
+    assert!(packs.count() > 80);
+    let bundle = Command::new("sh")
+        .args(["-c", "ulimit -n 32; exec \"$0\" \"$@\""])
+        .arg(cli::binary())
+        .args(["btfhub", "bundle", "--jobs", "1", "--pin"])
+        .arg(checkout.git(&["rev-parse", "HEAD"]))
+        .arg("--archive")
+        .arg(checkout.path("archive"))
+        .arg("--object")
+        .arg(checkout.path("probe.o"))
+        .arg("--out")
+        .arg(checkout.path("out"))
+        .output()
+        .unwrap();
+    let said = String::from_utf8_lossy(&bundle.stderr);
+    assert!(bundle.status.success(), "{said}");
 }

@@ -5,7 +5,8 @@
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
-use std::path::Path;
+use std::ops::Range;
+use std::path::{Path, PathBuf};
 
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
@@ -22,13 +23,19 @@ const INDEX_HEAD: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
 /// Where the ids begin in an index: behind its head and 256 counts.
 const IDS: usize = 8 + 256 * 4;
 
-/// A pack and its index, open.
+/// A pack, of which only a summary is in memory: a repository may have hundreds.
 #[derive(Debug)]
 pub(super) struct Pack {
-    index: File,
-    pack: File,
+    index: PathBuf,
     /// How many objects have ids that begin with at most this byte.
     counts: Vec<u32>,
+}
+
+/// A pack and its index, open.
+struct Open<'a> {
+    counts: &'a [u32],
+    index: File,
+    pack: File,
 }
 
 /// What stands before an object in a pack.
@@ -40,25 +47,50 @@ struct Head {
 }
 
 impl Pack {
-    /// Opens the pack of an index; `None` where it is none of version 2.
-    pub(super) fn open(index: &Path) -> Result<Option<Self>, Flaw> {
-        let pack = RegularFile::open(&index.with_extension("pack"), Links::Follow)?.file;
-        let index = RegularFile::open(index, Links::Follow)?.file;
+    /// The pack of an index; `None` where it is none of version 2.
+    pub(super) fn at(index: PathBuf) -> Result<Option<Self>, Flaw> {
+        let file = RegularFile::open(&index, Links::Follow)?.file;
         let mut head = [0; IDS];
-        read_at(&index, 0, &mut head)?;
+        read_at(&file, 0, &mut head)?;
         let Some(counts) = head.strip_prefix(&INDEX_HEAD) else {
             return Ok(None);
         };
         let counts = (counts.chunks(4)).filter_map(|count| count.try_into().ok());
         Ok(Some(Self {
             index,
-            pack,
             counts: counts.map(u32::from_be_bytes).collect(),
         }))
     }
 
+    /// Where its index is.
+    pub(super) fn path(&self) -> &Path {
+        &self.index
+    }
+
     /// The object of an id, if it is in here.
     pub(super) fn read(&self, id: ObjectId) -> Result<Option<Object>, Flaw> {
+        if among(&self.counts, id).is_empty() {
+            return Ok(None);
+        }
+        let pack = self.index.with_extension("pack");
+        let open = Open {
+            counts: &self.counts,
+            index: RegularFile::open(&self.index, Links::Follow)?.file,
+            pack: RegularFile::open(&pack, Links::Follow)?.file,
+        };
+        open.read(id)
+    }
+}
+
+/// Which of the ids in an index begin as this one does.
+fn among(counts: &[u32], id: ObjectId) -> Range<u64> {
+    let first = id.as_bytes().first().map_or(0, |first| usize::from(*first));
+    let count = |first: usize| counts.get(first).copied().map_or(0, u64::from);
+    first.checked_sub(1).map_or(0, count)..count(first)
+}
+
+impl Open<'_> {
+    fn read(&self, id: ObjectId) -> Result<Option<Object>, Flaw> {
         let Some(mut at) = self.find(id)? else {
             return Ok(None);
         };
@@ -108,11 +140,11 @@ impl Pack {
     /// Where the object of an id is in the pack.
     fn find(&self, id: ObjectId) -> Result<Option<u64>, Flaw> {
         let wanted = id.as_bytes();
-        let count = |first: usize| self.counts.get(first).copied().map(u64::from);
-        let first = wanted.first().map_or(0, |first| usize::from(*first));
-        let mut low = first.checked_sub(1).map_or(Some(0), count).unwrap_or(0);
-        let mut high = count(first).unwrap_or(0);
-        let all = count(255).unwrap_or(0);
+        let Range {
+            start: mut low,
+            end: mut high,
+        } = among(self.counts, id);
+        let all = self.counts.last().copied().map_or(0, u64::from);
         let len = wanted.len() as u64;
         let mut found = [0; 32];
         let found = found.get_mut(..wanted.len()).ok_or(Flaw::Damaged)?;

@@ -72,7 +72,7 @@ impl From<io::Error> for Flaw {
 #[derive(Debug)]
 pub(in crate::archive) struct Store {
     directories: Vec<PathBuf>,
-    packs: Vec<(PathBuf, Pack)>,
+    packs: Vec<Pack>,
 }
 
 impl Store {
@@ -117,8 +117,8 @@ impl Store {
         // The same in the same order, whatever the file system.
         indices.sort();
         for path in indices {
-            match Pack::open(&path) {
-                Ok(Some(pack)) => self.packs.push((path, pack)),
+            match Pack::at(path.clone()) {
+                Ok(Some(pack)) => self.packs.push(pack),
                 Err(Flaw::Read(error)) if is_fault(&error) => {
                     return Err(unreadable(&path, error));
                 }
@@ -141,7 +141,7 @@ impl Store {
             let object = read_loose(&path);
             (path, object)
         });
-        let packed = (self.packs.iter()).map(|(path, pack)| (path.clone(), pack.read(id)));
+        let packed = (self.packs.iter()).map(|pack| (pack.path().to_owned(), pack.read(id)));
         for (path, object) in packed.chain(loose) {
             match object {
                 Ok(None) => {}
