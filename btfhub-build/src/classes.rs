@@ -12,7 +12,7 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use crate::archive::Entry;
 use crate::btf::Btf;
 use crate::cache::Known;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, shown};
 use crate::relo::{self, Outcome, Relocations};
 use crate::tailor::Tailor;
 
@@ -247,7 +247,7 @@ fn difference(full: Option<&Outcome>, again: &Outcome, relocations: &Relocations
     match relocation {
         Some(relocation) => format!(
             "relocations of `{}` come out differently",
-            String::from_utf8_lossy(&relocation.root.name)
+            shown(&relocation.root.name)
         ),
         None => "relocations come out differently".to_owned(),
     }

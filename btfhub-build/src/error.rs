@@ -3,6 +3,8 @@
 use std::error::Error as StdError;
 use std::fmt;
 
+use btfhub_runtime::Printable;
+
 /// What went wrong, in the words of the person who has to act: the message
 /// names the file, the archive entry or the kernel; [`source`](StdError::source)
 /// leads to the cause; the help says what to do about it.
@@ -22,6 +24,8 @@ pub struct Error(Box<Inner>);
 struct Inner {
     kind: ErrorKind,
     message: String,
+    /// Below the message.
+    lines: Vec<String>,
     help: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -58,9 +62,16 @@ impl Error {
         Self(Box::new(Inner {
             kind,
             message: message.into(),
+            lines: Vec::new(),
             help: None,
             source: None,
         }))
+    }
+
+    /// Adds lines below the message.
+    pub(crate) fn lines(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.0.lines.extend(lines);
+        self
     }
 
     /// Adds what the user can do.
@@ -86,6 +97,17 @@ impl Error {
     }
 }
 
+/// A name of an object or a kernel as it may be shown.
+pub(crate) fn shown(name: &[u8]) -> String {
+    Printable(&String::from_utf8_lossy(name)).to_string()
+}
+
+/// Text of several lines as it may be shown.
+pub(crate) fn shown_lines(text: &str) -> String {
+    let lines: Vec<String> = (text.split('\n').map(|line| Printable(line).to_string())).collect();
+    lines.join("\n")
+}
+
 /// `1 entry`, `2 entries`.
 pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
@@ -109,23 +131,27 @@ pub(crate) const GET_AN_ARCHIVE: &str = "get one with `cargo btfhub fetch` or `g
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)
+        Printable(&self.0.message).fmt(f)?;
+        self.0
+            .lines
+            .iter()
+            .try_for_each(|line| write!(f, "\n{}", Printable(line)))
     }
 }
 
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        fmt::Display::fmt(self, f)?;
         let mut cause = self.source();
         if cause.is_some() {
             f.write_str("\n\nCaused by:")?;
         }
         while let Some(error) = cause {
-            write!(f, "\n    {error}")?;
+            write!(f, "\n    {}", shown_lines(&error.to_string()))?;
             cause = error.source();
         }
         if let Some(help) = &self.0.help {
-            write!(f, "\n\nHelp: {help}")?;
+            write!(f, "\n\nHelp: {}", shown_lines(help))?;
         }
         Ok(())
     }

@@ -20,7 +20,10 @@ use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SectionIndex, Sy
 use links::Linker;
 pub use links::{DataSection, Extern, ExternKind, Link, MapDef, Target};
 
+use btfhub_runtime::Printable;
+
 use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo, StrOffset};
+use crate::error::shown;
 
 /// One compiled eBPF object.
 #[derive(Clone, Debug)]
@@ -139,7 +142,7 @@ impl Object {
         for symbol in elf.symbols() {
             if let (SymbolKind::Text, Some(section)) = (symbol.kind(), symbol.section_index()) {
                 functions.entry(section).or_default().push(Function {
-                    name: lossy(symbol.name_bytes().unwrap_or_default()),
+                    name: shown(symbol.name_bytes().unwrap_or_default()),
                     offset: symbol.address(),
                     size: symbol.size(),
                 });
@@ -171,7 +174,7 @@ impl Object {
             by_name.entry(name).or_insert(sections.len());
             indices.insert(section.index(), sections.len());
             sections.push(ProgramSection {
-                name: lossy(name),
+                name: shown(name),
                 functions,
                 code: code.to_vec(),
                 // Only the first of a name has records.
@@ -200,7 +203,7 @@ impl Object {
             records.extend(of_section.map(|&relo| Record { section, relo }));
         }
         Ok(Self {
-            name: name.to_owned(),
+            name: shown(name.as_bytes()),
             maps: links::maps(&btf),
             btf,
             sections,
@@ -284,10 +287,6 @@ fn in_order(mut lines: Vec<LineInfo>) -> Vec<LineInfo> {
     lines
 }
 
-fn lossy(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
-}
-
 impl ObjectError {
     /// The name of the object.
     pub fn name(&self) -> &str {
@@ -302,7 +301,7 @@ impl ObjectError {
 
 impl fmt::Display for ObjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.name)?;
+        write!(f, "{}: ", Printable(&self.name))?;
         match &self.kind {
             ObjectErrorKind::NotElf(what) => write!(
                 f,

@@ -10,7 +10,7 @@ use std::ffi::OsStr;
 use std::fs::{self, File, Metadata, Permissions};
 use std::io::{self, Write as _};
 #[cfg(unix)]
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
@@ -77,15 +77,16 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
 fn put(path: &Path, bytes: &[u8], like: Option<&Metadata>, durable: bool) -> io::Result<()> {
     let directory = parent(path);
     let made = Made::directories(directory)?;
-    let mut file = new_file(directory, like)?;
-    file.write_all(bytes)?;
+    let file = new_file(directory, like)?;
+    // Not by the file's own writer, whose errors name what nobody has asked for.
+    file.as_file().write_all(bytes)?;
     if let Some(there) = like {
         file.as_file().set_permissions(permissions(there))?;
     }
     if durable {
         file.as_file().sync_all()?;
     }
-    file.persist(path)?;
+    file.persist(path).map_err(|failed| failed.error)?;
     made.keep();
     if durable {
         sync_directory(directory);
@@ -201,14 +202,17 @@ fn settle(from: &Path, to: &Path) -> Result<(), Error> {
 /// A new file in a directory, locked. One that is to replace another is as readable as that.
 fn new_file(directory: &Path, like: Option<&Metadata>) -> io::Result<NamedTempFile> {
     remove_abandoned(directory);
-    let mut builder = tempfile::Builder::new();
-    let builder = builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
+    let mut options = File::options();
+    options.write(true).create_new(true);
     // Less what the umask takes.
     #[cfg(unix)]
-    let builder =
-        builder.permissions(like.map_or_else(|| Permissions::from_mode(0o666), permissions));
+    options.mode(like.map_or(0o666, |there| permissions(there).mode()));
+    #[cfg(not(unix))]
+    let _ = like;
+    let mut builder = tempfile::Builder::new();
+    let builder = builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
     loop {
-        let file = builder.tempfile_in(directory)?;
+        let file = builder.make_in(directory, |path| options.open(path))?;
         if hold(file.as_file(), file.path()) {
             return Ok(file);
         }

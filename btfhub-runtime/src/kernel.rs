@@ -3,6 +3,8 @@
 
 use core::fmt;
 
+use crate::Printable;
+
 /// A CPU architecture in the spelling of the archive's directories
 /// (`x86_64`, `arm64`, `s390x`, …).
 ///
@@ -34,7 +36,7 @@ impl<'a> Arch<'a> {
 
 impl fmt::Display for Arch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
+        Printable(self.0).fmt(f)
     }
 }
 
@@ -68,7 +70,10 @@ impl fmt::Display for KernelId<'_> {
         write!(
             f,
             "{}/{}/{}/{}",
-            self.distro, self.version, self.arch, self.release
+            Printable(self.distro),
+            Printable(self.version),
+            self.arch,
+            Printable(self.release)
         )
     }
 }

@@ -30,8 +30,8 @@
 //! It is made for Linux. On other systems it compiles, so that a workspace can
 //! be checked there, and [`Host::detect`] fails with [`Error::NotLinux`].
 
-// In the order of this list, each module knows those before it: kernel, bundle,
-// embed, policy, host, select, handoff. `error` is what host, select and handoff
+// In the order of this list, each module knows those before it: printable,
+// kernel, bundle, embed, policy, host, select, handoff. `error` is what host, select and handoff
 // fail with.
 pub mod bundle;
 #[cfg(feature = "macros")]
@@ -41,6 +41,7 @@ mod handoff;
 mod host;
 mod kernel;
 mod policy;
+mod printable;
 mod select;
 
 pub use bundle::{Bundle, BundleError, ClassId};
@@ -52,6 +53,7 @@ pub use handoff::BtfFile;
 pub use host::{BTF_VARIABLE, Host, OS_RELEASE_VARIABLE, OsRelease, POLICY_VARIABLE};
 pub use kernel::{Arch, KernelId};
 pub use policy::Policy;
+pub use printable::Printable;
 pub use select::{Ambiguous, Holding, NotFound, Selection, select};
 
 /// Decides which BTF this machine gets: [`Host::detect`], then [`select()`]

@@ -97,8 +97,18 @@ fn misused(error: &clap::Error, json: bool) -> ExitCode {
         let message = message.strip_prefix("error: ").unwrap_or(message);
         document(Exit::Usage, &[message.trim_end().to_owned()]);
     }
-    // Nobody can be told that stderr is gone.
-    let _ = error.print();
+    if error.use_stderr() {
+        // It quotes the arguments.
+        let text = error.to_string();
+        let label = Paint::stderr().text(Colour::Bad, "error:");
+        output::stderr(&match text.strip_prefix("error:") {
+            Some(message) => format!("{label}{message}"),
+            None => text,
+        });
+    } else {
+        // Nobody can be told that stdout is gone.
+        let _ = error.print();
+    }
     match u8::try_from(error.exit_code()) {
         Ok(code) => ExitCode::from(code),
         Err(_) => Exit::Usage.into(),
@@ -131,8 +141,8 @@ fn document(exit: Exit, error: &[String]) {
         exit: exit.code(),
         error,
     };
-    if let Ok(json) = serde_json::to_string_pretty(&document) {
+    if let Ok(json) = output::json(&document) {
         // Stdout being gone is no reason to fail twice.
-        let _ = output::stdout(format!("{json}\n").as_bytes());
+        let _ = output::stdout(json.as_bytes());
     }
 }

@@ -3,6 +3,7 @@
 
 use std::io::{self, IsTerminal, Write};
 
+use btfhub_runtime::Printable;
 use serde::Serialize;
 
 use crate::args::Global;
@@ -30,11 +31,9 @@ impl Output {
         text: impl FnOnce() -> String,
     ) -> Result<(), Failure> {
         if self.json {
-            let mut json = serde_json::to_string_pretty(document)?;
-            json.push('\n');
-            stdout(json.as_bytes())
+            stdout(json(document)?.as_bytes())
         } else {
-            stdout(text().as_bytes())
+            stdout(shown(&text(), Paint::stdout()).as_bytes())
         }
     }
 
@@ -63,6 +62,9 @@ fn is_dumb() -> bool {
 /// (<https://no-color.org>).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint(bool);
+
+/// What a terminal is told: red and bold, green, cyan, and as before.
+const COLOURS: [&str; 4] = ["\x1b[1;31m", "\x1b[32m", "\x1b[36m", "\x1b[0m"];
 
 /// What a colour is to say.
 #[derive(Clone, Copy, Debug)]
@@ -95,12 +97,13 @@ impl Paint {
         if !self.0 {
             return text.to_owned();
         }
-        let code = match colour {
-            Colour::Bad => "1;31",
-            Colour::Good => "32",
-            Colour::Hint => "36",
+        let [bad, good, hint, end] = COLOURS;
+        let begin = match colour {
+            Colour::Bad => bad,
+            Colour::Good => good,
+            Colour::Hint => hint,
         };
-        format!("\x1b[{code}m{text}\x1b[0m")
+        format!("{begin}{text}{end}")
     }
 }
 
@@ -114,7 +117,7 @@ pub(crate) struct Progress {
 impl Progress {
     pub(crate) fn set(&self, done: usize, total: usize) {
         if self.shown {
-            stderr(&format!("\r{} {done}/{total}\x1b[K", self.what));
+            raw_stderr(&format!("\r{} {done}/{total}\x1b[K", self.what));
         }
     }
 }
@@ -122,7 +125,7 @@ impl Progress {
 impl Drop for Progress {
     fn drop(&mut self) {
         if self.shown {
-            stderr("\r\x1b[K");
+            raw_stderr("\r\x1b[K");
         }
     }
 }
@@ -138,7 +141,51 @@ pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
 
 /// Writes to stderr, where nobody can be told of a failure to do so.
 pub(crate) fn stderr(text: &str) {
+    raw_stderr(&shown(text, Paint::stderr()));
+}
+
+fn raw_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
+}
+
+/// A document, with a line end behind it.
+pub(crate) fn json(document: &impl Serialize) -> Result<String, Failure> {
+    Ok(shown_json(&serde_json::to_string_pretty(document)?) + "\n")
+}
+
+/// JSON in which whatever a terminal could take for more than text is an escape.
+pub(crate) fn shown_json(json: &str) -> String {
+    use std::fmt::Write as _;
+    let mut shown = String::with_capacity(json.len());
+    for c in json.chars() {
+        if c == '\n' || Printable::is_plain_char(c) {
+            shown.push(c);
+        } else {
+            for unit in c.encode_utf16(&mut [0; 2]) {
+                let _ = write!(shown, "\\u{unit:04x}");
+            }
+        }
+    }
+    shown
+}
+
+/// Text of several lines as it may go to a stream: of what could steer a terminal, only our
+/// own colours are left.
+pub(crate) fn shown(text: &str, paint: Paint) -> String {
+    let mut shown = String::new();
+    let mut rest = text;
+    while let Some(at) = rest.find(['\n', '\x1b']) {
+        let (plain, odd) = rest.split_at(at);
+        let colours = COLOURS.iter().filter(|_| paint.0);
+        let kept = (["\n"].iter().chain(colours)).find(|kept| odd.starts_with(**kept));
+        shown += &Printable(plain).to_string();
+        shown += kept.unwrap_or(&"\\u{1b}");
+        rest = odd
+            .get(kept.map_or(1, |kept| kept.len())..)
+            .unwrap_or_default();
+    }
+    shown += &Printable(rest).to_string();
+    shown
 }
 
 /// `1 kernel`, `2 kernels`.

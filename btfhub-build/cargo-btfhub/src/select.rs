@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args;
 use crate::failure::{Context, Exit, Failure};
 use crate::files;
-use crate::output::{Output, stderr, stdout};
+use crate::output::{Output, json, stderr, stdout};
 
 #[derive(Serialize)]
 struct Selected {
@@ -181,9 +181,7 @@ fn explain(error: Error, output: Output) -> Result<Failure, Failure> {
             nearest,
             reasoning,
         };
-        let mut json = serde_json::to_string_pretty(&document)?;
-        json.push('\n');
-        stdout(json.as_bytes())?;
+        stdout(json(&document)?.as_bytes())?;
     } else {
         for line in &reasoning {
             stderr(&format!("{line}\n"));

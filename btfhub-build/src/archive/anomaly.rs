@@ -3,6 +3,11 @@
 use std::fmt;
 use std::path::{Path, PathBuf};
 
+use btfhub_runtime::Printable;
+
+use super::entry::LONGEST_NAME;
+use crate::error::shown;
+
 /// Something odd in an archive. None of these stops a scan; what they mean for
 /// a build is the caller's policy.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -39,6 +44,9 @@ pub enum Oddity {
     LfsPointer,
     /// The name is not UTF-8; `uname -r` is.
     NotUtf8,
+    /// The name has characters that cannot be shown, or a part of more than
+    /// 64 bytes: `uname -r` has no more.
+    ImpossibleName,
     /// A directory or file that cannot be looked at, and why. A build fails on
     /// it, for it may hide kernels.
     Unreadable(String),
@@ -67,18 +75,19 @@ impl Anomaly {
 
 impl fmt::Display for Anomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}: ", self.path.display())?;
+        let shown = |path: &Path| shown(path.as_os_str().as_encoded_bytes());
+        write!(f, "{}: ", shown(&self.path))?;
         match &self.oddity {
-            Oddity::Alias(target) => write!(f, "link to {}, counted once", target.display()),
-            Oddity::LinkFile(target) => {
-                write!(f, "a file instead of a link to {target}, counted once")
-            }
-            Oddity::BadLink => f.write_str("link that leads nowhere in the archive, left out"),
-            Oddity::LeadsOut(target) => write!(
+            Oddity::Alias(target) => write!(f, "link to {}, counted once", shown(target)),
+            Oddity::LinkFile(target) => write!(
                 f,
-                "link out of the archive, to {}, left out",
-                target.display()
+                "a file instead of a link to {}, counted once",
+                Printable(target)
             ),
+            Oddity::BadLink => f.write_str("link that leads nowhere in the archive, left out"),
+            Oddity::LeadsOut(target) => {
+                write!(f, "link out of the archive, to {}, left out", shown(target))
+            }
             Oddity::Stray => {
                 f.write_str("not under <distro>/<version>/<arch>/, so of no known kernel; left out")
             }
@@ -86,6 +95,11 @@ impl fmt::Display for Anomaly {
             Oddity::Empty => f.write_str("empty file, left out"),
             Oddity::LfsPointer => f.write_str("Git LFS pointer; its content was not fetched"),
             Oddity::NotUtf8 => f.write_str("name is not UTF-8, left out"),
+            Oddity::ImpossibleName => write!(
+                f,
+                "no name of a kernel, which has at most {LONGEST_NAME} bytes and no control \
+                 characters; left out"
+            ),
             Oddity::Unreadable(why) => write!(f, "cannot be read: {why}"),
             Oddity::BuildCounter(release) => {
                 write!(f, "carries a build counter; `uname -r` says {release}")
@@ -97,7 +111,7 @@ impl fmt::Display for Anomaly {
                 )
             }
             Oddity::SameKernel(other) => {
-                write!(f, "names the same kernel as {}", other.display())
+                write!(f, "names the same kernel as {}", shown(other))
             }
         }
     }

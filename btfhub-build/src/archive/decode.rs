@@ -8,6 +8,7 @@ use std::error::Error as StdError;
 use std::fmt;
 use std::io::{self, Read};
 
+use btfhub_runtime::Printable;
 use tar::EntryType;
 
 use super::xz;
@@ -102,7 +103,8 @@ impl fmt::Display for DecodeError {
             Why::Refused { member, what } => {
                 write!(
                     f,
-                    "the tar holds {what}, `{member}`, where one regular file belongs"
+                    "the tar holds {what}, `{}`, where one regular file belongs",
+                    Printable(member)
                 )
             }
             Why::NoMember => f.write_str("the tar holds no file"),
@@ -110,7 +112,7 @@ impl fmt::Display for DecodeError {
                 write!(
                     f,
                     "the tar holds {files} files and none of them is the only `vmlinux`: {}",
-                    named.join(", ")
+                    Printable(&named.join(", "))
                 )?;
                 f.write_str(if *files > named.len() { ", …" } else { "" })
             }

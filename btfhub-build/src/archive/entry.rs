@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use btfhub_runtime::{Arch, KernelId};
+use btfhub_runtime::{Arch, KernelId, Printable};
 
 use super::{Decoded, decode};
 use crate::error::{Error, ErrorKind};
@@ -14,6 +14,9 @@ pub const ENTRY_FILE_LIMIT: u64 = 64 << 20;
 
 /// The suffix of every entry.
 pub(crate) const SUFFIX: &str = ".btf.tar.xz";
+
+/// `uname -r` has no more bytes (`__NEW_UTS_LEN`).
+pub(super) const LONGEST_NAME: usize = 64;
 
 /// One entry of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,7 +36,8 @@ pub struct Entry {
 
 impl Entry {
     /// The entry that a path below the archive's root names, when it has the
-    /// layout `<distro>/<version>/<arch>/<release>.btf.tar.xz`.
+    /// layout `<distro>/<version>/<arch>/<release>.btf.tar.xz`, each part of
+    /// which has 1 to 64 bytes and no control characters.
     ///
     /// ```
     /// use btfhub_build::archive::Entry;
@@ -52,7 +56,10 @@ impl Entry {
         if parts.next().is_some() {
             return None;
         }
-        let release = name.strip_suffix(SUFFIX).filter(|name| !name.is_empty())?;
+        let release = name.strip_suffix(SUFFIX)?;
+        if ![distro, version, arch, release].into_iter().all(is_name) {
+            return None;
+        }
         Some(Self {
             path: path.to_owned(),
             file: root.as_ref().join(path),
@@ -200,6 +207,12 @@ impl Entry {
         (rest.len() == if service_pack { 3 } else { 2 })
             .then(|| format!("{kernel}-{}-{flavour}", rest.join(".")))
     }
+}
+
+/// Whether a distribution, a version, an architecture or a release can be
+/// called this.
+pub(super) fn is_name(part: &str) -> bool {
+    (1..=LONGEST_NAME).contains(&part.len()) && Printable(part).is_plain()
 }
 
 #[cfg(test)]

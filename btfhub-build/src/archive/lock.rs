@@ -14,6 +14,8 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::Path;
 
+use btfhub_runtime::Printable;
+
 use super::{Archive, Digest, Entry};
 use crate::error::{Error, ErrorKind};
 use crate::{input, output, queue};
@@ -155,5 +157,7 @@ impl Lock {
 }
 
 fn key(entry: &Entry) -> Option<String> {
-    entry.path().to_str().map(str::to_owned)
+    // An entry of an atlas may bear any path.
+    let path = entry.path().to_str()?;
+    Printable(path).is_plain().then(|| path.to_owned())
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::anomaly::{Anomaly, Oddity};
-use super::entry::{Entry, SUFFIX};
+use super::entry::{Entry, SUFFIX, is_name};
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::input;
 
@@ -255,7 +255,11 @@ impl Walk {
             return self.odd(&below, Oddity::NotUtf8);
         }
         let Some(mut entry) = Entry::at(root, &below) else {
-            return self.odd(&below, Oddity::Stray);
+            let oddity = match depth {
+                4 => Oddity::ImpossibleName,
+                _ => Oddity::Stray,
+            };
+            return self.odd(&below, oddity);
         };
         if is_link {
             let target = match fs::canonicalize(path) {
@@ -330,7 +334,7 @@ fn numbered_alias(anomaly: &Anomaly) -> Option<(&Path, (&str, &Path))> {
     let name = target.file_name()?.to_str()?;
     let numbered = |name: &str| name.starts_with(|first: char| first.is_ascii_digit());
     let beside = anomaly.path().parent() == target.parent() && target.iter().count() == 2;
-    (beside && numbered(number) && !numbered(name))
+    (beside && numbered(number) && is_name(number) && !numbered(name))
         .then_some((target.as_path(), (number, anomaly.path())))
 }
 

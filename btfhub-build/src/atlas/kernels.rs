@@ -1,7 +1,7 @@
 //! Which kernel holds which definitions: each kernel as what changes from
 //! another one that comes before it.
 
-use btfhub_runtime::{Arch, KernelId};
+use btfhub_runtime::{Arch, KernelId, Printable};
 
 use super::bytes::{Cursor, put, put_len};
 use super::collect::Source;
@@ -289,6 +289,10 @@ pub(super) fn read(
         } else {
             usual_path(id)
         };
+        let shown = [&arch, &release, &distro, &version, &path];
+        if !shown.into_iter().all(|name| Printable(name).is_plain()) {
+            return Err(text.error("a name with control characters"));
+        }
         long += names.iter().map(Vec::len).sum::<usize>() as u64 + path.len() as u64;
         if long > MAX_NAMES {
             return Err(text.error("the names of kernels are longer than 256 MiB"));

@@ -9,6 +9,7 @@ use super::definition::{body_len, elements, inline_kind, shape, split, type_len}
 use super::error::AtlasError;
 use super::read::Atlas;
 use crate::btf::Kind;
+use crate::error::shown;
 
 /// One definition of an atlas.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -34,7 +35,7 @@ impl Atlas {
         let mut texts = Vec::new();
         for number in 0..self.group_count() {
             let (kind, name) = self.title(number)?;
-            let essential = String::from_utf8_lossy(name).into_owned();
+            let essential = shown(name);
             if !wanted(&essential) {
                 continue;
             }
@@ -67,7 +68,7 @@ impl Atlas {
         let body = group.body(variant);
         let flavored = match variant.flavored {
             0 => None,
-            number => Some(String::from_utf8_lossy(self.string(number)?).into_owned()),
+            number => Some(shown(self.string(number)?)),
         };
         let name = flavored.as_deref().unwrap_or(name);
         let at = |index: usize| body.get(index).copied().unwrap_or(0);
@@ -92,7 +93,7 @@ impl Atlas {
     fn element_lines(&self, kind: Kind, body: &[u32]) -> Result<Vec<String>, AtlasError> {
         let mut lines = Vec::new();
         for element in elements(kind, body) {
-            let name = String::from_utf8_lossy(self.string(element.name)?).into_owned();
+            let name = shown(self.string(element.name)?);
             lines.push(if kind.is_any_enum() {
                 format!("    {name} = {},", to_signed(element.place))
             } else {
@@ -135,9 +136,9 @@ impl Atlas {
             shape::VOID => with("void"),
             shape::NAMED | shape::OTHER => {
                 let (kind, name) = self.title(argument)?;
-                let name = String::from_utf8_lossy(name);
+                let name = shown(name);
                 let ty = match kind {
-                    Kind::Typedef | Kind::Int | Kind::Float => name.into_owned(),
+                    Kind::Typedef | Kind::Int | Kind::Float => name,
                     Kind::Fwd => format!("struct {name}"),
                     kind => format!("{} {name}", word(kind)),
                 };

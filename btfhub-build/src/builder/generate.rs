@@ -5,8 +5,8 @@ use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
-use btfhub_runtime::KernelId;
 use btfhub_runtime::bundle::Provenance;
+use btfhub_runtime::{KernelId, Printable};
 
 use super::kernels::Chosen;
 use super::objects::Loaded;
@@ -87,7 +87,7 @@ impl fmt::Display for BadEntry {
         write!(f, "{}", self.error)?;
         let mut cause = std::error::Error::source(&self.error);
         while let Some(error) = cause {
-            write!(f, ": {error}")?;
+            write!(f, ": {}", Printable(&error.to_string()))?;
             cause = error.source();
         }
         Ok(())

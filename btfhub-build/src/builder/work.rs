@@ -330,25 +330,27 @@ impl Work<'_> {
 /// One error that names every bad entry.
 pub(super) fn bad_entries(bad: &[BadEntry], total: usize) -> Error {
     let message = format!(
-        "{} of {total} entries of the archive cannot be used:{}",
-        bad.len(),
-        listed(bad)
+        "{} of {total} entries of the archive cannot be used:",
+        bad.len()
     );
-    Error::new(ErrorKind::Entry, message).help(
-        "repair them (`git checkout` and `git lfs pull` restore files), exclude them, or leave \
+    Error::new(ErrorKind::Entry, message)
+        .lines(listed(bad))
+        .help(
+            "repair them (`git checkout` and `git lfs pull` restore files), exclude them, or leave \
          them out with Builder::on_bad_entry(OnBadEntry::Skip)",
-    )
+        )
 }
 
 /// One error that names every entry that is not the one that was pinned.
 fn not_pinned(bad: &[BadEntry]) -> Error {
-    let message = format!("the archive is not what was pinned:{}", listed(bad));
-    Error::new(ErrorKind::Pin, message).help(
-        "`git checkout -- FILE` restores a file, `git lfs pull` fetches what pointers stand for; or \
-         renew the pin (`cargo btfhub lock`, for a lock file)",
-    )
+    Error::new(ErrorKind::Pin, "the archive is not what was pinned:")
+        .lines(listed(bad))
+        .help(
+            "`git checkout -- FILE` restores a file, `git lfs pull` fetches what pointers stand \
+             for; or renew the pin (`cargo btfhub lock`, for a lock file)",
+        )
 }
 
-fn listed(bad: &[BadEntry]) -> String {
-    bad.iter().map(|entry| format!("\n  {entry}")).collect()
+fn listed(bad: &[BadEntry]) -> impl Iterator<Item = String> {
+    bad.iter().map(|entry| format!("  {entry}"))
 }

@@ -12,6 +12,8 @@ use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 
+use btfhub_runtime::Printable;
+
 use self::environment::Environment;
 use self::watch::Watch;
 use crate::builder::{Builder, Generated, Loaded};
@@ -196,9 +198,9 @@ impl<'a> Script<'a> {
             let is = move |said: &&Diagnostic| builder.levels.of(said.lint()) == level;
             found.iter().filter(is)
         };
-        let denied: Vec<String> = of(Level::Deny).map(ToString::to_string).collect();
-        if !denied.is_empty() {
-            return Err(Error::new(ErrorKind::Denied, denied.join("\n")).help(
+        let mut denied = of(Level::Deny).map(ToString::to_string);
+        if let Some(first) = denied.next() {
+            return Err(Error::new(ErrorKind::Denied, first).lines(denied).help(
                 "the build denies these lints by name: mend what they say, or `allow` them in \
                      Builder::lint or [package.metadata.btfhub.lints]",
             ));
@@ -213,7 +215,7 @@ impl<'a> Script<'a> {
         // A directive is one line.
         let message = message.replace('\n', " ");
         self.warnings
-            .push(format!("cargo::warning=btfhub: {message}"));
+            .push(format!("cargo::warning=btfhub: {}", Printable(&message)));
     }
 
     fn lines(self) -> Vec<String> {

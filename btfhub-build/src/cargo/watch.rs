@@ -119,7 +119,7 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The lines, each once. What cannot stand in one, for it is not UTF-8, is
+    /// The lines, each once. What cannot stand in one, for it is not UTF-8 or not one line, is
     /// named by a link to it in `OUT_DIR`: cargo follows links.
     pub(super) fn lines(self) -> Vec<String> {
         let Environment {
@@ -147,7 +147,8 @@ impl<'a> Watch<'a> {
 
 /// A path as it can stand in a line.
 fn as_text(path: &Path) -> Option<&str> {
-    path.to_str().filter(|path| !path.contains('\n'))
+    path.to_str()
+        .filter(|path| !path.contains(char::is_control))
 }
 
 fn is_c(path: &Path) -> bool {

@@ -7,7 +7,7 @@ use super::{Diagnostic, Lint};
 use crate::archive::{Anomaly, Oddity};
 use crate::btf::{Btf, Kind, TypeId};
 use crate::builder::Generated;
-use crate::error::count;
+use crate::error::{count, shown};
 use crate::object::Object;
 use crate::relo::ReloKind;
 use crate::report::Survey;
@@ -192,7 +192,7 @@ fn needs_kernel_btf(object: &Object) -> BTreeSet<String> {
 /// variable that is not `void`.
 fn typed_ksym(btf: &Btf, id: TypeId) -> Option<String> {
     let ty = btf.ty(id)?;
-    let name = String::from_utf8_lossy(btf.string(ty.name()));
+    let name = shown(btf.string(ty.name()));
     match ty.kind() {
         Kind::Func => Some(format!("kfunc {name}")),
         Kind::Var => {

@@ -7,6 +7,8 @@ use std::fmt;
 
 pub(crate) use find::find;
 
+use crate::error::shown_lines;
+
 /// What a build may have to say about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
@@ -78,7 +80,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", self.message, self.lint)
+        write!(f, "{} [{}]", shown_lines(&self.message), self.lint)
     }
 }
 

@@ -9,8 +9,8 @@ use object::{
     RelocationTarget, SectionIndex, SymbolSection,
 };
 
-use super::lossy;
 use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::error::shown;
 
 /// What an instruction refers to (an ELF relocation).
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,7 +130,7 @@ impl<'d, 'f> Linker<'d, 'f> {
         // What is copied can't be longer than the file.
         let mut left = elf.data().len();
         for section in elf.sections() {
-            let name = lossy(section.name_bytes().unwrap_or_default());
+            let name = shown(section.name_bytes().unwrap_or_default());
             if name == ".maps" || name == "maps" {
                 linker.maps.push(section.index());
             } else if is_data(&name) {
@@ -155,7 +155,7 @@ impl<'d, 'f> Linker<'d, 'f> {
             if symbol.section() != SymbolSection::Undefined || !symbol.is_global() {
                 continue;
             }
-            let name = lossy(symbol.name_bytes().unwrap_or_default());
+            let name = shown(symbol.name_bytes().unwrap_or_default());
             if name.is_empty() || linker.externs.contains_key(&name) {
                 continue;
             }
@@ -206,7 +206,7 @@ impl<'d, 'f> Linker<'d, 'f> {
             return Target::Other;
         };
         let Some(section) = symbol.section_index() else {
-            let name = lossy(symbol.name_bytes().unwrap_or_default());
+            let name = shown(symbol.name_bytes().unwrap_or_default());
             let known = self.externs.get(&name).copied();
             return known.map_or(Target::Other, Target::Extern);
         };
@@ -243,7 +243,7 @@ fn extern_kinds(btf: &Btf) -> HashMap<String, ExternKind> {
             },
             _ => continue,
         };
-        kinds.insert(lossy(btf.string(variable.name())), kind);
+        kinds.insert(shown(btf.string(variable.name())), kind);
     }
     kinds
 }
@@ -255,12 +255,12 @@ pub(super) fn maps(btf: &Btf) -> Vec<MapDef> {
         let Some((_, ty)) = btf.skip_modifiers(variable.referenced()) else {
             continue;
         };
-        let name = lossy(btf.string(variable.name()));
+        let name = shown(btf.string(variable.name()));
         if section == ".struct_ops" || section.starts_with(".struct_ops.") {
             maps.push(MapDef {
                 name,
                 map_type: STRUCT_OPS,
-                struct_ops: Some(lossy(btf.string(ty.name()))),
+                struct_ops: Some(shown(btf.string(ty.name()))),
             });
         } else if section == ".maps" && ty.kind().is_composite() {
             let mut members = ty.members();
@@ -294,7 +294,7 @@ fn section_members(btf: &Btf) -> Vec<(String, Type<'_>)> {
     let mut found = Vec::new();
     for ty in btf.ids().filter_map(|id| btf.ty(id)) {
         if ty.kind() == Kind::DataSec {
-            let name = lossy(btf.string(ty.name()));
+            let name = shown(btf.string(ty.name()));
             let members = ty.variables().filter_map(|id| btf.ty(id));
             found.extend(members.map(|member| (name.clone(), member)));
         }

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::{Accessor, ReloKind, Relocation, Spec};
 use crate::btf::{Kind, StrOffset};
+pub(crate) use crate::error::shown as text;
 use crate::object::Object;
 
 /// `task_struct.__state` for a field that is read or written; for everything else the
@@ -84,8 +85,4 @@ pub(crate) fn raw_term(object: &Object, type_id: crate::btf::TypeId, access: Str
         name.as_deref().unwrap_or("(a type without name)"),
         text(btf.string(access))
     )
-}
-
-pub(crate) fn text(bytes: &[u8]) -> String {
-    String::from_utf8_lossy(bytes).into_owned()
 }

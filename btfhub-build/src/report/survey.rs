@@ -431,8 +431,14 @@ fn line(object: &Object, section: &ProgramSection, record: &Record) -> Option<So
         file: text(btf.string(info.file)),
         line: info.line_col >> 10,
         column: info.line_col & 0x3ff,
-        text: text(btf.string(info.line)).trim().to_owned(),
+        text: source_text(btf.string(info.line)),
     })
+}
+
+/// A line of source without its indentation, which like its alignment may be of tabs.
+fn source_text(line: &[u8]) -> String {
+    let words = line.trim_ascii().split(|byte| *byte == b'\t');
+    text(&words.collect::<Vec<_>>().join(&b' '))
 }
 
 /// `5.10` of `5.10.0-30-amd64`.

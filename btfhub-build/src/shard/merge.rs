@@ -94,8 +94,8 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
         entries.push(row.entry.clone());
     }
     if entries.is_empty() {
-        let message = format!("no entry can be used:\n  {}", bad_entries.join("\n  "));
-        return Err(Error::new(ErrorKind::Entry, message));
+        let bad = bad_entries.iter().map(|bad| format!("  {bad}"));
+        return Err(Error::new(ErrorKind::Entry, "no entry can be used:").lines(bad));
     }
     let used = digests.iter().zip(&entries);
     let used = used.map(|((archive, digest), entry)| (*archive, entry, *digest));
@@ -208,11 +208,11 @@ fn same(parts: &[Part<'_>], what: &str, of: impl Fn(&Part<'_>) -> String) -> Res
     if files.len() <= 1 {
         return Ok(());
     }
-    let mut message = format!("the shards are not of one bundle: {what}");
-    for (value, files) in files {
-        message += &format!("\n  {}: {value}", files.join(", "));
-    }
-    Err(Error::new(ErrorKind::Shard, message).help(
+    let message = format!("the shards are not of one bundle: {what}");
+    let files = files
+        .iter()
+        .map(|(value, files)| format!("  {}: {value}", files.join(", ")));
+    Err(Error::new(ErrorKind::Shard, message).lines(files).help(
         "make all shards with one command line, from one state of the archive (--pin says which)",
     ))
 }

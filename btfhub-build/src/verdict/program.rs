@@ -6,6 +6,7 @@ use super::facts::Wanted;
 use super::module::family;
 use super::reach::insns;
 use super::section::{Hook, SectionDef, section_def};
+use crate::error::shown;
 use crate::insn::{INSN, Insn};
 use crate::object::{ExternKind, Object, Target};
 
@@ -320,7 +321,7 @@ pub(super) fn line(object: &Object, function: &Function, at: usize) -> Option<St
         .start
         .checked_add(u64::try_from(at).ok()?.checked_mul(8)?)?;
     let info = section.line_at(u32::try_from(offset).ok()?)?;
-    let file = String::from_utf8_lossy(object.btf().string(info.file)).into_owned();
+    let file = shown(object.btf().string(info.file));
     let name = file.rsplit('/').next().unwrap_or_default();
     // 0 says that the compiler knew none.
     let line = info.line_col >> 10;

@@ -20,6 +20,7 @@ use root::{Root, read_regular};
 use crate::error::{Error, FileError};
 use crate::kernel::Arch;
 use crate::policy::Source;
+use crate::printable::Printable;
 
 /// Names the os-release file of the host; see [`Host::detect`].
 pub const OS_RELEASE_VARIABLE: &str = "BTFHUB_OS_RELEASE";
@@ -477,7 +478,7 @@ fn uname() -> [String; 3] {
 
 /// Whether a text may go into a log line.
 fn is_sound(text: &str) -> bool {
-    !text.is_empty() && !text.chars().any(char::is_control)
+    !text.is_empty() && Printable(text).is_plain()
 }
 
 /// The file of BTF at `path`, as a user would name it; none when there is none.

@@ -39,7 +39,9 @@ impl OsRelease {
                 "ID_LIKE" => {
                     fields.id_like.clear();
                     for name in unquote(value).split_whitespace() {
-                        fields.id_like.push(name.to_owned());
+                        if is_sound(name) {
+                            fields.id_like.push(name.to_owned());
+                        }
                     }
                     continue;
                 }

@@ -7,6 +7,7 @@ mod concurrent;
 mod faults;
 mod messages;
 mod mutations;
+mod names;
 mod pin_forgeries;
 mod pins;
 mod pure_rust;

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::cli::{Dir, Run};
 use btfhub_tests::objects::own_dir;
 use btfhub_tests::oracle::records::LocalObject;
@@ -140,7 +141,10 @@ cli_test!(documents_of_archives, |dir| {
     let check_lock = [&of("lock")[..], &["--check"]].concat();
     check(&dir, &check_lock, "btfhub.lock/1", 1, 0);
     check(&dir, &of("lock"), "btfhub.lock/1", 0, 0);
-    dir.write("k.btf", btf("after"));
+    let mut kernel = BtfBuilder::new();
+    let int = kernel.int("int", 4, 1);
+    kernel.structure("task_struct", 4, &[member("pid", int, 0)]);
+    dir.write("k.btf", kernel.finish());
     let add = [
         "add",
         "k.btf",

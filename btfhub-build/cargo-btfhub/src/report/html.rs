@@ -8,6 +8,7 @@ use pulldown_cmark::{Event, Options, Parser, html};
 use super::json::document;
 use super::markdown;
 use crate::failure::Failure;
+use crate::output::shown_json;
 
 static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/report/assets");
 
@@ -16,7 +17,8 @@ const SITES: usize = 12;
 
 pub(super) fn render(report: &Report, changes: Option<&Changes>) -> Result<String, Failure> {
     // Inside a script element only the end tag has a meaning, and a comment's start.
-    let data = serde_json::to_string(&document(report, changes, SITES)?)?.replace('<', "\\u003c");
+    let data = shown_json(&serde_json::to_string(&document(report, changes, SITES)?)?);
+    let data = data.replace('<', "\\u003c");
     let scripts = [
         "1-model.js",
         "2-map.js",

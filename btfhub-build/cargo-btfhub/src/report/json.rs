@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
+use crate::output::json;
 
 #[derive(Serialize)]
 pub(super) struct Document<'r> {
@@ -238,7 +239,7 @@ pub(super) fn support(report: &Report) -> Result<String, Failure> {
             verdict: report.outcome_on(kernel).name(),
         })
     });
-    let mut json = serde_json::to_string_pretty(&Support {
+    json(&Support {
         schema: "btfhub.support/1",
         headline: report.support().headline(),
         objects: &report.objects,
@@ -248,9 +249,7 @@ pub(super) fn support(report: &Report) -> Result<String, Failure> {
         object_verdicts: program_verdicts(&report.object_verdicts),
         object_columns: raw(&report.object_columns)?,
         kernels: kernels.collect::<Result<_, _>>()?,
-    })?;
-    json.push('\n');
-    Ok(json)
+    })
 }
 
 fn programs(report: &Report) -> Vec<Function<'_>> {
@@ -282,9 +281,7 @@ pub(super) fn render(
             exceeded,
         })
         .collect();
-    let mut json = serde_json::to_string_pretty(&document)?;
-    json.push('\n');
-    Ok(json)
+    json(&document)
 }
 
 /// The document, with at most `sites` places for each relocation, those first that are in a

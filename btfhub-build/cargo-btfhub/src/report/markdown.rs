@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use btfhub_build::report::{Kernel, Report, in_groups};
 use btfhub_build::support::Changes;
+use btfhub_runtime::Printable;
 
 use super::changes;
 use super::support::headline;
@@ -123,13 +124,12 @@ fn groups(kernels: &[Kernel]) -> impl Iterator<Item = &[Kernel]> {
 /// Text in a cell of a table.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for char in text.chars() {
+    for char in Printable(text).to_string().chars() {
         match char {
             '|' | '*' | '_' | '`' | '<' | '[' | '\\' => {
                 escaped.push('\\');
                 escaped.push(char);
             }
-            '\n' | '\r' => escaped.push(' '),
             _ => escaped.push(char),
         }
     }
@@ -138,5 +138,6 @@ pub(super) fn escape(text: &str) -> String {
 
 /// Code in a cell of a table.
 pub(super) fn code(text: &str) -> String {
+    let text = Printable(text).to_string();
     format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
 }

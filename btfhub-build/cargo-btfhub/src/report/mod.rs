@@ -22,7 +22,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::jobs::parallel;
 use crate::kernels::{Source, Sources, Wanted, decoded, objects};
-use crate::output::{Output, Paint, count, stdout};
+use crate::output::{Output, Paint, count, shown, stdout};
 
 /// Longer pages and baselines are not read.
 const PAGE: u64 = 256 << 20;
@@ -68,7 +68,7 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
         None => Paint::stdout(),
     };
     let rendered = match format {
-        Format::Text => text::render(&report, changes, paint),
+        Format::Text => shown(&text::render(&report, changes, paint), paint),
         Format::Json => {
             let denied = denied.iter().zip(&exceeded);
             json::render(
@@ -78,8 +78,8 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
             )?
         }
         Format::Html => html::render(&report, changes)?,
-        Format::Markdown => markdown::render(&report, changes),
-        Format::Support => support::markdown(&report.support()),
+        Format::Markdown => shown(&markdown::render(&report, changes), paint),
+        Format::Support => shown(&support::markdown(&report.support()), paint),
         Format::SupportJson => json::support(&report)?,
     };
     let mut complaints: Vec<String> = exceeded.into_iter().flatten().collect();

@@ -1,0 +1,75 @@
+//! Text from outside, as it may be shown.
+
+use core::fmt;
+
+/// Shows text that somebody else wrote: names of files, kernels and types, what a
+/// distribution says of itself. What would end a line, steer a terminal or reorder what
+/// stands around it is shown as an escape, so the result is one line that only says what it
+/// shows.
+///
+/// Every message of these crates shows such text this way.
+///
+/// ```
+/// use btfhub_runtime::Printable;
+/// assert_eq!(Printable("5.10.0-46-amd64").to_string(), "5.10.0-46-amd64");
+/// assert_eq!(Printable("5.10\n\x1b[31m").to_string(), r"5.10\n\u{1b}[31m");
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Printable<'a>(pub &'a str);
+
+impl Printable<'_> {
+    /// Whether the text is shown as it is.
+    pub fn is_plain(self) -> bool {
+        self.0.chars().all(Self::is_plain_char)
+    }
+
+    /// Whether a character is shown as it is: not control characters, line ends, marks of
+    /// direction, or any that [`char::escape_debug`] takes for unprintable.
+    pub fn is_plain_char(c: char) -> bool {
+        matches!(c, ' '..='~') || (!c.is_ascii() && c.escape_debug().len() == 1)
+    }
+}
+
+impl fmt::Display for Printable<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut rest = self.0;
+        while let Some(at) = rest.find(|c| !Self::is_plain_char(c)) {
+            let (plain, odd) = rest.split_at(at);
+            f.write_str(plain)?;
+            let mut odd = odd.chars();
+            if let Some(odd) = odd.next() {
+                write!(f, "{}", odd.escape_debug())?;
+            }
+            rest = odd.as_str();
+        }
+        f.write_str(rest)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Printable;
+
+    #[test]
+    fn what_is_shown_as_it_is() {
+        for plain in ["", "vmlinux-5.10.0_a~b+c", r"C:\btf\'x'", "köln/ядро/内核"] {
+            assert_eq!(Printable(plain).to_string(), plain);
+            assert!(Printable(plain).is_plain());
+        }
+    }
+
+    #[test]
+    fn what_is_shown_as_an_escape() {
+        for (odd, shown) in [
+            ("a\nb", r"a\nb"),
+            ("\t\r\0", r"\t\r\0"),
+            ("\x1b]0;x\x07", r"\u{1b}]0;x\u{7}"),
+            ("\u{7f}\u{9b}2J", r"\u{7f}\u{9b}2J"),
+            ("a\u{202e}b\u{2028}", r"a\u{202e}b\u{2028}"),
+            ("\u{200b}\u{feff}", r"\u{200b}\u{feff}"),
+        ] {
+            assert_eq!(Printable(odd).to_string(), shown);
+            assert!(!Printable(odd).is_plain());
+        }
+    }
+}
