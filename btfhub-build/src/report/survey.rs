@@ -251,7 +251,7 @@ impl Survey {
             let key = (
                 Arc::clone(&answer),
                 Arc::clone(&facts),
-                self.judge.key(&asked),
+                self.judge.key(&asked, &facts),
             );
             let its = *judged_already.entry(key).or_insert_with(|| {
                 let (judge, relocations) = (&self.judge, &self.relocations);

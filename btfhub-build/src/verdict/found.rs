@@ -94,18 +94,18 @@ impl Surroundings for Around<'_> {
 }
 
 /// Follows a program of `code`, whose functions were changed so.
-pub(super) fn follow(
+pub(super) fn follow<'c>(
     object: &crate::object::Object,
     code: &Code,
     program: &Needs,
-    changes: &dyn Fn(usize) -> Vec<(usize, Change)>,
+    changes: &dyn Fn(usize) -> &'c [(usize, Change)],
     constants: &Constants,
 ) -> Found {
     let mut found = Found::default();
     // How surely each function is entered, and with what.
     let mut entered: BTreeMap<usize, (Level, Value)> = BTreeMap::new();
     let mut pending = vec![(program.function, Level::Surely, Value::Context(0))];
-    let mut last: BTreeMap<usize, (Vec<(usize, Change)>, Reached)> = BTreeMap::new();
+    let mut last: BTreeMap<usize, Reached> = BTreeMap::new();
     while let Some((number, level, argument)) = pending.pop() {
         let (level, argument) = match entered.get(&number) {
             None => (level, argument),
@@ -120,14 +120,13 @@ pub(super) fn follow(
         let Some(function) = code.functions.get(number) else {
             continue;
         };
-        let changes = changes(number);
         let around = Around {
             function,
             data: object.data(),
             is_little: object.btf().endian() == crate::btf::Endian::Little,
             constants,
         };
-        let reached = reach(&function.insns, &changes, level, argument, &around);
+        let reached = reach(&function.insns, changes(number), level, argument, &around);
         for (&at, refers) in &function.refers {
             let Some(level) = reached.levels.get(at).copied().flatten() else {
                 continue;
@@ -147,11 +146,11 @@ pub(super) fn follow(
                 _ => {}
             }
         }
-        last.insert(number, (changes, reached));
+        last.insert(number, reached);
     }
-    for (number, (changes, reached)) in &last {
+    for (number, reached) in &last {
         if let Some(function) = code.functions.get(*number) {
-            found.reached(*number, function, changes, reached);
+            found.reached(*number, function, changes(*number), reached);
         }
     }
     for number in code.parts(program) {

@@ -1,15 +1,17 @@
 //! Objects × kernels → verdicts.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use btfhub_runtime::KernelId;
 
 use super::age::{Age, age, version};
 use super::facts::{self, FunctionList, Wanted};
-use super::found::{Constants, Place, follow};
-use super::program::{Code, Program};
+use super::found::{Constants, Found, Place, follow};
+use super::program::{Code, Function, Program};
 use super::reach::{Change, Value};
-use super::rules::{Case, Relocated};
+use super::rules::{Case, Relocated, Relocation, own_btf};
 use super::{Outcome, Reason, Verdict};
 use crate::insn::{INSN, Patched, patch};
 use crate::object::{ExternKind, Object};
@@ -29,8 +31,58 @@ struct Part {
     object: Object,
     code: Code,
     meanings: Vec<RecordMeaning>,
+    /// By record the function that has it.
+    owners: Vec<Option<usize>>,
+    /// By program the functions that it is put together from.
+    parts: Vec<Vec<usize>>,
+    /// By function whether it is a program.
+    is_program: Vec<bool>,
     /// Whether it asks for the kernel's full version.
     asks_version: bool,
+    /// What programs were found to do after the same changes, with the same constants:
+    /// most kernels have many programs alike.
+    found: Mutex<HashMap<Followed, Arc<Found>>>,
+}
+
+/// A program by number, the changes of the functions that it is put together from, and the
+/// constants.
+type Followed = (usize, Vec<Arc<Changed>>, Constants);
+
+/// What libbpf makes of a function's instructions.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+struct Changed {
+    /// By instruction, ascending.
+    changes: Vec<(usize, Change)>,
+    /// The records of those that become invalid.
+    poisoned: Vec<(usize, usize)>,
+    /// The first record with which it refuses, and why.
+    refusal: Option<String>,
+}
+
+/// What relocations come to in a kernel with lists of candidates of their own, and whether
+/// that depends on the records before.
+struct Resolved {
+    fresh: Vec<Resolution>,
+    is_shared: Vec<bool>,
+}
+
+impl Resolved {
+    fn new(relocations: &Relocations, outcome: &relo::Outcome) -> Self {
+        let count = relocations.list().len();
+        let mut is_shared = vec![false; count];
+        for group in outcome.groups() {
+            if group.candidates.len() > 1 {
+                let shared = is_shared.get_mut(group.relocations.clone());
+                shared.into_iter().flatten().for_each(|slot| *slot = true);
+            }
+        }
+        Self {
+            fresh: (0..count)
+                .map(|at| (outcome.resolution(relocations, at)).unwrap_or(Resolution::Poisoned))
+                .collect(),
+            is_shared,
+        }
+    }
 }
 
 /// What a kernel's BTF tells of what programs need.
@@ -79,13 +131,7 @@ impl Judge {
         for object in objects {
             let code = Code::of(object, &mut judge.programs);
             code.want(object, &mut judge.wanted);
-            let asks_version = (object.externs().iter()).any(|it| it.name == VERSION);
-            judge.objects.push(Part {
-                meanings: relocations.meanings(object),
-                object: object.clone(),
-                code,
-                asks_version,
-            });
+            judge.objects.push(Part::new(object, code, relocations));
         }
         judge
     }
@@ -121,15 +167,18 @@ impl Judge {
 
     /// All of a kernel that verdicts depend on, beside its facts and what relocations come to
     /// in it: kernels that are equal in that have the same.
-    pub fn key(&self, kernel: &Kernel<'_>) -> impl Eq + std::hash::Hash + use<> {
+    pub fn key(&self, kernel: &Kernel<'_>, facts: &Facts) -> impl Eq + Hash + use<> {
         let asks_version = self.objects.iter().any(|part| part.asks_version);
-        let version = version(kernel.id.release)
-            .map(|(major, minor, patch)| (major, minor, if asks_version { patch } else { 0 }));
+        let version = version(kernel.id.release).map(|(major, minor, patch)| {
+            (
+                major,
+                minor,
+                asks_version.then_some((patch, hides_patch(kernel))),
+            )
+        });
         (
-            kernel.own_btf,
+            own_btf(kernel, &facts.0),
             kernel.id.arch.as_str().to_owned(),
-            kernel.id.distro.to_owned(),
-            kernel.id.version.to_owned(),
             version,
         )
     }
@@ -146,12 +195,18 @@ impl Judge {
             programs: Vec::with_capacity(self.programs.len()),
             objects: Vec::with_capacity(self.objects.len()),
         };
+        let resolved = Resolved::new(relocations, outcome);
+        let at = At {
+            relocations,
+            outcome,
+            resolved: &resolved,
+        };
         for part in &self.objects {
             let first = judged.programs.len();
-            part.judge(kernel, &facts.0, relocations, outcome, &mut judged);
+            let fresh = part.fresh(&at);
+            part.judge(kernel, &facts.0, &at, &fresh, &mut judged);
             let own = judged.programs.get(first..).unwrap_or_default();
-            let together = part.together(relocations, outcome, own);
-            judged.objects.push(together);
+            judged.objects.push(part.together(&at, own));
         }
         judged
     }
@@ -160,107 +215,218 @@ impl Judge {
 /// What libbpf calls the kernel's version.
 const VERSION: &str = "LINUX_KERNEL_VERSION";
 
-impl Part {
-    /// What the records of the loaded functions come to, one after the other.
-    fn resolve(
-        &self,
-        relocations: &Relocations,
-        outcome: &relo::Outcome,
-        is_loaded: impl Fn(usize) -> bool,
-    ) -> BTreeMap<usize, Resolution> {
-        let mut lists = CandidateLists::new(relocations, outcome);
-        let mut resolved = BTreeMap::new();
-        for (number, (record, meaning)) in
-            self.object.records().iter().zip(&self.meanings).enumerate()
-        {
-            if !is_loaded(number) {
-                continue;
-            }
-            match meaning {
-                RecordMeaning::Relocation { index, .. } => {
-                    let resolution = lists.next(record.relo.type_id, *index);
-                    resolved.insert(number, resolution);
-                }
-                RecordMeaning::LocalTypeId(_) => {}
-                RecordMeaning::Refused(errno) => {
-                    resolved.insert(number, Resolution::Refused(*errno));
-                }
-            }
-        }
-        resolved
-    }
+/// Distributions whose releases do not tell the last number of the version.
+fn hides_patch(kernel: &Kernel<'_>) -> bool {
+    matches!(kernel.id.distro, "debian" | "ubuntu")
+}
 
-    /// By record the function that has it.
-    fn owners(&self) -> Vec<Option<usize>> {
-        let mut owners = vec![None; self.meanings.len()];
-        for (number, function) in self.code.functions.iter().enumerate() {
+/// What relocations come to in the kernel that is looked at.
+struct At<'a> {
+    relocations: &'a Relocations,
+    outcome: &'a relo::Outcome,
+    resolved: &'a Resolved,
+}
+
+impl Part {
+    fn new(object: &Object, code: Code, relocations: &Relocations) -> Self {
+        let meanings = relocations.meanings(object);
+        let mut owners = vec![None; meanings.len()];
+        for (number, function) in code.functions.iter().enumerate() {
             for (_, record) in &function.records {
                 if let Some(owner) = owners.get_mut(*record) {
                     *owner = Some(number);
                 }
             }
         }
-        owners
+        let mut is_program = vec![false; code.functions.len()];
+        for program in &code.programs {
+            if let Some(slot) = is_program.get_mut(program.function) {
+                *slot = true;
+            }
+        }
+        Self {
+            parts: (code.programs.iter())
+                .map(|program| code.parts(program))
+                .collect(),
+            object: object.clone(),
+            asks_version: (object.externs().iter()).any(|it| it.name == VERSION),
+            code,
+            meanings,
+            owners,
+            is_program,
+            found: Mutex::default(),
+        }
     }
 
-    fn is_program(&self, function: usize) -> bool {
-        (self.code.programs.iter()).any(|program| program.function == function)
+    /// What a record comes to that is the first of its type.
+    fn alone(&self, at: &At<'_>, record: usize) -> Option<Resolution> {
+        match self.meanings.get(record)? {
+            RecordMeaning::Relocation { index, .. } => at.resolved.fresh.get(*index).copied(),
+            RecordMeaning::LocalTypeId(_) => None,
+            RecordMeaning::Refused(errno) => Some(Resolution::Refused(*errno)),
+        }
+    }
+
+    /// What each function becomes, its records taken one by one.
+    fn fresh(&self, at: &At<'_>) -> Vec<Arc<Changed>> {
+        (0..self.code.functions.len())
+            .map(|number| Arc::new(self.changed(at, number, |record| self.alone(at, record))))
+            .collect()
+    }
+
+    /// Whether any record's answer depends on those before it.
+    fn shares_candidates(&self, at: &At<'_>) -> bool {
+        self.meanings.iter().any(|meaning| match meaning {
+            RecordMeaning::Relocation { index, .. } => {
+                at.resolved.is_shared.get(*index) == Some(&true)
+            }
+            _ => false,
+        })
+    }
+
+    /// What a function becomes with these resolutions of its records.
+    fn changed(
+        &self,
+        at: &At<'_>,
+        number: usize,
+        resolution: impl Fn(usize) -> Option<Resolution>,
+    ) -> Changed {
+        let mut changed = Changed::default();
+        let Some(function) = self.code.functions.get(number) else {
+            return changed;
+        };
+        for (insn, record) in &function.records {
+            let Some(resolution) = resolution(*record) else {
+                continue;
+            };
+            match self.change(at.relocations, function, *insn, *record, &resolution) {
+                Ok(Some(change)) => {
+                    if change == Change::Poisoned {
+                        changed.poisoned.push((*insn, *record));
+                    }
+                    changed.changes.push((*insn, change));
+                }
+                Ok(None) => {}
+                Err(refusal) => {
+                    changed.refusal.get_or_insert(refusal);
+                }
+            }
+        }
+        changed.changes.sort_unstable_by_key(|(insn, _)| *insn);
+        changed
+    }
+
+    /// What records whose candidates others share come to, one after the other, where these
+    /// functions are loaded.
+    fn in_order(
+        &self,
+        at: &At<'_>,
+        is_loaded: impl Fn(usize) -> bool,
+    ) -> BTreeMap<usize, Resolution> {
+        let mut lists = CandidateLists::new(at.relocations, at.outcome);
+        let mut resolved = BTreeMap::new();
+        let records = self.object.records().iter().zip(&self.meanings);
+        for ((number, (record, meaning)), owner) in records.enumerate().zip(&self.owners) {
+            let RecordMeaning::Relocation { index, .. } = meaning else {
+                continue;
+            };
+            if at.resolved.is_shared.get(*index) == Some(&true) && owner.is_none_or(&is_loaded) {
+                resolved.insert(number, lists.next(record.relo.type_id, *index));
+            }
+        }
+        resolved
+    }
+
+    /// What each function becomes where these are loaded.
+    fn changed_in_order(
+        &self,
+        at: &At<'_>,
+        fresh: &[Arc<Changed>],
+        is_loaded: impl Fn(usize) -> bool,
+    ) -> Vec<Arc<Changed>> {
+        let resolved = self.in_order(at, is_loaded);
+        let mut changed = fresh.to_vec();
+        let owners: BTreeSet<usize> = (resolved.iter())
+            .filter(|(record, resolution)| self.alone(at, **record).as_ref() != Some(*resolution))
+            .filter_map(|(record, _)| self.owners.get(*record).copied().flatten())
+            .collect();
+        for number in owners {
+            if let Some(slot) = changed.get_mut(number) {
+                let of = |record: usize| {
+                    (resolved.get(&record).copied()).or_else(|| self.alone(at, record))
+                };
+                *slot = Arc::new(self.changed(at, number, of));
+            }
+        }
+        changed
     }
 
     fn judge(
         &self,
         kernel: &Kernel<'_>,
         facts: &facts::Facts,
-        relocations: &Relocations,
-        outcome: &relo::Outcome,
+        at: &At<'_>,
+        fresh: &[Arc<Changed>],
         judged: &mut Judged,
     ) {
-        let owners = self.owners();
         let constants = self.constants(kernel, facts);
-        for program in &self.code.programs {
+        let shares = self.shares_candidates(at);
+        let is_text = |function: usize| self.is_program.get(function) == Some(&false);
+        for (number, (program, parts)) in self.code.programs.iter().zip(&self.parts).enumerate() {
             // The functions of `.text` are always relocated.
-            let resolved = self.resolve(relocations, outcome, |record| {
-                let owner = owners.get(record).copied().flatten();
-                owner.is_none_or(|owner| owner == program.function || !self.is_program(owner))
-            });
+            let is_loaded = |function: usize| function == program.function || is_text(function);
+            let in_order;
+            let changed = if shares {
+                in_order = self.changed_in_order(at, fresh, is_loaded);
+                &in_order
+            } else {
+                fresh
+            };
             let mut relocated = Relocated::default();
-            let mut changes: BTreeMap<usize, Vec<(usize, Change)>> = BTreeMap::new();
-            for (number, function) in self.code.functions.iter().enumerate() {
-                for (at, record) in &function.records {
-                    let Some(resolution) = resolved.get(record) else {
-                        continue;
-                    };
-                    let place = Place {
-                        function: number,
-                        at: *at,
-                    };
-                    let change = self.change(relocations, place, *record, resolution);
-                    match change {
-                        Ok(Some(change)) => {
-                            if change == Change::Poisoned {
-                                let asked = self.asked(relocations, *record);
-                                relocated.poisoned.push((place, asked));
-                            }
-                            changes.entry(number).or_default().push((*at, change));
-                        }
-                        Ok(None) => {}
-                        Err(refusal) => {
-                            relocated.refusal.get_or_insert(refusal);
-                        }
-                    }
+            for (function, changed) in changed.iter().enumerate() {
+                if !is_loaded(function) {
+                    continue;
+                }
+                if let Some(refusal) = &changed.refusal {
+                    relocated.refusal.get_or_insert_with(|| refusal.clone());
                 }
             }
-            for changes in changes.values_mut() {
-                changes.sort_unstable_by_key(|(at, _)| *at);
+            for &function in parts {
+                let poisoned = changed.get(function).map_or(&[][..], |it| &it.poisoned);
+                relocated
+                    .poisoned
+                    .extend(poisoned.iter().map(|&(insn, record)| {
+                        let place = Place { function, at: insn };
+                        (place, record)
+                    }));
             }
-            let changes_of = |function: usize| changes.get(&function).cloned().unwrap_or_default();
-            let found = follow(&self.object, &self.code, program, &changes_of, &constants);
+            let of_parts: Vec<Arc<Changed>> = (parts.iter())
+                .filter_map(|&function| changed.get(function).cloned())
+                .collect();
+            let key = (number, of_parts, constants.clone());
+            let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
+            let found = match known.get(&key) {
+                Some(found) => Arc::clone(found),
+                None => {
+                    let changes_of =
+                        |function: usize| changed.get(function).map_or(&[][..], |it| &it.changes);
+                    let found = follow(&self.object, &self.code, program, &changes_of, &constants);
+                    let found = Arc::new(found);
+                    known.insert(key, Arc::clone(&found));
+                    found
+                }
+            };
+            drop(known);
+            let asked = |record: usize| self.asked(at.relocations, record);
             let case = Case::new(
                 &self.object,
                 &self.code,
                 program,
                 &found,
-                &relocated,
+                Relocation {
+                    relocated: &relocated,
+                    asked: &asked,
+                },
                 kernel,
                 facts,
             );
@@ -272,7 +438,8 @@ impl Part {
     fn change(
         &self,
         relocations: &Relocations,
-        place: Place,
+        function: &Function,
+        insn: usize,
         record: usize,
         resolution: &Resolution,
     ) -> Result<Option<Change>, String> {
@@ -293,10 +460,7 @@ impl Part {
             }
             _ => {}
         }
-        let (Some(RecordMeaning::Relocation { index, local }), Some(function)) = (
-            self.meanings.get(record),
-            self.code.functions.get(place.function),
-        ) else {
+        let Some(RecordMeaning::Relocation { index, local }) = self.meanings.get(record) else {
             return Ok(None);
         };
         let Some(relocation) = relocations.list().get(*index) else {
@@ -305,7 +469,7 @@ impl Part {
         let section = self.object.sections().get(function.section);
         let code = section.map_or(&[][..], |section| &section.code);
         let offset = (usize::try_from(function.start).ok())
-            .and_then(|start| start.checked_add(place.at.checked_mul(INSN)?))
+            .and_then(|start| start.checked_add(insn.checked_mul(INSN)?))
             .unwrap_or(usize::MAX);
         let endian = self.object.btf().endian();
         match patch(code, offset, endian, *local, relocation.load, resolution) {
@@ -345,7 +509,7 @@ impl Part {
                 let number = u64::from(major) << 16 | u64::from(minor) << 8;
                 let number = number | u64::from(patch.min(255));
                 // Their releases do not tell the last number.
-                if matches!(kernel.id.distro, "debian" | "ubuntu") {
+                if hides_patch(kernel) {
                     Value::Default(number)
                 } else {
                     Value::Constant(number)
@@ -368,23 +532,9 @@ impl Part {
     }
 
     /// What holds for the object with all programs that are loaded by default.
-    fn together(
-        &self,
-        relocations: &Relocations,
-        outcome: &relo::Outcome,
-        own: &[Verdict],
-    ) -> Verdict {
-        let owners = self.owners();
-        let is_left_out = |function: usize| {
-            (self.code.programs.iter())
-                .any(|program| program.function == function && !program.is_loaded)
-        };
-        let loaded = self
-            .code
-            .programs
-            .iter()
-            .zip(own)
-            .filter(|(program, _)| program.is_loaded);
+    fn together(&self, at: &At<'_>, own: &[Verdict]) -> Verdict {
+        let loaded = self.code.programs.iter().zip(own);
+        let loaded = loaded.filter(|(program, _)| program.is_loaded);
         let mut worst = Outcome::Runs;
         let mut reasons = Vec::new();
         for (program, verdict) in loaded {
@@ -393,61 +543,16 @@ impl Part {
                 worst = worst.max(verdict.outcome);
                 reasons.extend(verdict.reasons.iter().map(|reason| {
                     let text = format!("{name}: {}", reason.text);
-                    (
-                        verdict.outcome,
-                        Reason {
-                            text,
-                            ..reason.clone()
-                        },
-                    )
+                    let rule = reason.rule;
+                    (verdict.outcome, Reason { rule, text })
                 }));
             }
         }
-        let resolved = self.resolve(relocations, outcome, |record| {
-            let owner = owners.get(record).copied().flatten();
-            owner.is_none_or(|owner| !is_left_out(owner))
-        });
-        for (number, function) in self.code.functions.iter().enumerate() {
-            for (at, record) in &function.records {
-                let Some(resolution) = resolved.get(record) else {
-                    continue;
-                };
-                let place = Place {
-                    function: number,
-                    at: *at,
-                };
-                let alone = outcome.resolution(
-                    relocations,
-                    match self.meanings.get(*record) {
-                        Some(RecordMeaning::Relocation { index, .. }) => *index,
-                        _ => usize::MAX,
-                    },
-                );
-                if alone.as_ref() == Some(resolution) {
-                    continue;
-                }
-                let asked = self.asked(relocations, *record);
-                let is_refused = match self.change(relocations, place, *record, resolution) {
-                    Err(_) => true,
-                    Ok(change) => change == Some(Change::Poisoned),
-                };
-                if is_refused {
-                    let outcome = Outcome::Fails(super::Certainty::Proven);
-                    worst = worst.max(outcome);
-                    let text = format!(
-                        "{}: {asked} finds its type only when {} is loaded without the programs \
-                         before it: libbpf drops candidates that those do not fit; give the types \
-                         two flavors",
-                        function.name, function.name
-                    );
-                    let reason = Reason {
-                        rule: "relocation",
-                        text,
-                    };
-                    if !reasons.iter().any(|(_, known)| *known == reason) {
-                        reasons.push((outcome, reason));
-                    }
-                }
+        if self.shares_candidates(at) {
+            for reason in self.at_odds(at) {
+                let outcome = Outcome::Fails(super::Certainty::Proven);
+                worst = worst.max(outcome);
+                reasons.push((outcome, reason));
             }
         }
         let mut reasons: Vec<Reason> = (reasons.into_iter())
@@ -465,5 +570,47 @@ impl Part {
             outcome: worst,
             reasons,
         }
+    }
+
+    /// Relocations that fail because of the programs before them.
+    fn at_odds(&self, at: &At<'_>) -> Vec<Reason> {
+        let left_out: BTreeSet<usize> = (self.code.programs.iter())
+            .filter(|program| !program.is_loaded)
+            .map(|program| program.function)
+            .collect();
+        let mut reasons: Vec<Reason> = Vec::new();
+        for (record, resolution) in self.in_order(at, |owner| !left_out.contains(&owner)) {
+            if self.alone(at, record).as_ref() == Some(&resolution) {
+                continue;
+            }
+            let owner = self.owners.get(record).copied().flatten();
+            let Some(function) = owner.and_then(|owner| self.code.functions.get(owner)) else {
+                continue;
+            };
+            let insns = function.records.iter().filter(|(_, of)| *of == record);
+            let fails = insns.into_iter().any(|(insn, _)| {
+                !matches!(
+                    self.change(at.relocations, function, *insn, record, &resolution),
+                    Ok(None | Some(Change::Value(_)))
+                )
+            });
+            if fails {
+                let text = format!(
+                    "{}: {} finds its type only when {} is loaded without the programs before \
+                     it: libbpf drops candidates that those do not fit; give the types two flavors",
+                    function.name,
+                    self.asked(at.relocations, record),
+                    function.name
+                );
+                let reason = Reason {
+                    rule: "relocation",
+                    text,
+                };
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+        reasons
     }
 }

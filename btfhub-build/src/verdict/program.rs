@@ -33,6 +33,9 @@ pub(super) struct Needs {
     pub(super) def: Option<&'static SectionDef>,
     /// What it attaches to, where the section or the user says so.
     pub(super) target: Option<String>,
+    /// Whether its instructions were looked at: what lies in an object may claim that
+    /// thousands of functions share the same ones.
+    pub(super) is_read: bool,
 }
 
 /// A function.
@@ -72,12 +75,17 @@ pub(super) struct Code {
 }
 
 const CALL: u8 = crate::insn::CALL;
+/// `BPF_COMPLEXITY_LIMIT_INSNS`: no kernel takes a longer program.
+pub(super) const MAX_INSNS: usize = 1_000_000;
 
 impl Code {
     /// Of one object, whose records mean this.
     pub(super) fn of(object: &Object, names: &mut Vec<Program>) -> Self {
         let mut functions = Vec::new();
         let mut programs = Vec::new();
+        // Functions lie one behind the other: twice their bytes are too much.
+        let sections = object.sections().iter();
+        let mut left: usize = sections.map(|section| 2 * section.code.len()).sum();
         for (number, section) in object.sections().iter().enumerate() {
             for function in &section.functions {
                 let start = usize::try_from(function.offset).unwrap_or(usize::MAX);
@@ -87,6 +95,10 @@ impl Code {
                 if code.len() < INSN {
                     continue;
                 }
+                let rest = left.checked_sub(code.len());
+                let is_read = code.len() / INSN <= MAX_INSNS && rest.is_some();
+                let code = if is_read { code } else { &[] };
+                left = rest.unwrap_or(0);
                 let loaded = section.name.strip_prefix('?');
                 let name = loaded.unwrap_or(&section.name);
                 if section.name != ".text" {
@@ -96,6 +108,7 @@ impl Code {
                         is_loaded: loaded.is_none(),
                         def: def.map(|(def, _)| def),
                         target: def.and_then(|(_, target)| target).map(str::to_owned),
+                        is_read,
                     });
                     names.push(Program {
                         object: object.name().to_owned(),

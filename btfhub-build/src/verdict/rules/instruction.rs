@@ -1,6 +1,7 @@
 //! Instructions of later sets, calls between functions, callbacks, the size of a program.
 
 use super::super::age::Age;
+use super::super::program::MAX_INSNS;
 use super::{Case, Certainty};
 
 /// Linux's versions of instructions, and the options of clang that leave them out.
@@ -25,6 +26,10 @@ const FEW: usize = 4096;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let found = case.found;
+    if !case.program.is_read {
+        let text = format!("more than {MAX_INSNS} instructions, or shared with other functions");
+        case.unknown("size", text);
+    }
     for (what, place) in &found.later {
         let known = LATER.iter().find(|(name, ..)| name == what);
         let Some((_, age, option)) = known.filter(|(_, age, _)| case.is_older_than(*age)) else {

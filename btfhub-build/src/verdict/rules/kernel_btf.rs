@@ -7,7 +7,7 @@ use super::{Case, Certainty};
 use crate::object::ExternKind;
 
 /// Whether a kernel has BTF of its own.
-pub(super) fn of(kernel: &Kernel<'_>, facts: &super::Facts) -> KernelBtf {
+pub(in super::super) fn of(kernel: &Kernel<'_>, facts: &super::Facts) -> KernelBtf {
     let is_debian = kernel.id.distro == "debian"
         && !matches!(kernel.id.version, "7" | "8" | "9" | "10")
         && matches!(kernel.id.arch.as_str(), "x86_64" | "arm64");

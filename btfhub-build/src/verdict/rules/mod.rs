@@ -21,7 +21,8 @@ use super::reach::Level;
 use super::{Certainty, Outcome, Reason};
 use crate::object::Object;
 
-pub(super) use relocation::Relocated;
+pub(super) use kernel_btf::of as own_btf;
+pub(super) use relocation::{Relocated, Relocation};
 
 /// A program on a kernel.
 pub(super) struct Case<'a> {
@@ -29,7 +30,7 @@ pub(super) struct Case<'a> {
     pub(super) code: &'a Code,
     pub(super) program: &'a Needs,
     pub(super) found: &'a Found,
-    pub(super) relocated: &'a Relocated,
+    pub(super) relocation: Relocation<'a>,
     pub(super) kernel: &'a Kernel<'a>,
     pub(super) kernel_btf: KernelBtf,
     pub(super) facts: &'a Facts,
@@ -50,7 +51,7 @@ impl<'a> Case<'a> {
         code: &'a Code,
         program: &'a Needs,
         found: &'a Found,
-        relocated: &'a Relocated,
+        relocation: Relocation<'a>,
         kernel: &'a Kernel<'a>,
         facts: &'a Facts,
     ) -> Self {
@@ -59,7 +60,7 @@ impl<'a> Case<'a> {
             code,
             program,
             found,
-            relocated,
+            relocation,
             kernel_btf: kernel_btf::of(kernel, facts),
             age: super::age::age(kernel.id.release, facts),
             kernel,

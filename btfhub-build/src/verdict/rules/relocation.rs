@@ -7,12 +7,19 @@ use super::{Case, certainty};
 pub(in super::super) struct Relocated {
     /// Why libbpf refuses to load.
     pub(in super::super) refusal: Option<String>,
-    /// In words, by place: what the poisoned instructions ask for.
-    pub(in super::super) poisoned: Vec<(super::Place, String)>,
+    /// By place the records of the instructions that become invalid.
+    pub(in super::super) poisoned: Vec<(super::Place, usize)>,
+}
+
+/// The same, with words for what records ask.
+#[derive(Clone, Copy)]
+pub(in super::super) struct Relocation<'a> {
+    pub(in super::super) relocated: &'a Relocated,
+    pub(in super::super) asked: &'a dyn Fn(usize) -> String,
 }
 
 pub(super) fn check(case: &mut Case<'_>) {
-    if let Some(refusal) = &case.relocated.refusal {
+    if let Some(refusal) = &case.relocation.relocated.refusal {
         let text = refusal.clone();
         return case.fails(super::Certainty::Proven, "relocation", text);
     }
@@ -21,8 +28,9 @@ pub(super) fn check(case: &mut Case<'_>) {
     else {
         return;
     };
-    let asked = (case.relocated.poisoned.iter()).find(|(at, _)| at == place);
-    let asked = asked.map_or("what it accesses", |(_, asked)| asked.as_str());
+    let Relocation { relocated, asked } = case.relocation;
+    let record = (relocated.poisoned.iter()).find(|(at, _)| at == place);
+    let asked = record.map_or("what it accesses".to_owned(), |(_, record)| asked(*record));
     let text = format!(
         "{asked} finds nothing here, and nothing guards it{}: ask bpf_core_field_exists() (or \
          bpf_core_type_exists(), bpf_core_enum_value_exists()) first",
