@@ -5,9 +5,7 @@
 
 use super::collect::{AtlasWriter, Kernel, TWICE};
 use super::decode::Group;
-use super::definition::{
-    Title, body_len, elements, group_kind, inline_kind, is_typed, shape, split, type_len,
-};
+use super::definition::{Title, body_len, elements, inline_kind, is_typed, shape, split, type_len};
 use super::error::{AtlasError, Part};
 use super::hash::{Hash, HashKey};
 use super::read::Atlas;
@@ -286,6 +284,6 @@ impl Taking<'_> {
 impl AtlasWriter {
     fn group_number(&mut self, kind: Kind, name: &[u8]) -> u32 {
         let name = self.strings.number(name);
-        self.number_of_group(group_kind(kind), name)
+        self.number_of_group(kind.core_kind(), name)
     }
 }

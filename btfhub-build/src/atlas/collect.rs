@@ -7,7 +7,7 @@
 use btfhub_runtime::{Arch, KernelId};
 
 use super::chunks::{Chunks, List};
-use super::definition::{MAX_ARGUMENT, Title, group_kind};
+use super::definition::{MAX_ARGUMENT, Title};
 use super::describe::{MAX_STEPS, Names, describe};
 use super::error::{AtlasError, SurveyError, Why};
 use super::hash::HashKey;
@@ -333,7 +333,7 @@ impl Names for Numbers<'_, '_> {
             _ => {}
         }
         let name = self.strings.number(essential_name(name));
-        let number = self.groups.number(group_kind(kind), name);
+        let number = self.groups.number(kind.core_kind(), name);
         if let Some(known) = known {
             *known = number;
         }

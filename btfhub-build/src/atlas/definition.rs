@@ -54,16 +54,6 @@ pub(super) fn split(word: u32) -> (u32, u32) {
 /// Groups and strings are fewer than this: an argument has 28 bits.
 pub(super) const MAX_ARGUMENT: u32 = u32::MAX >> 4;
 
-/// Kinds that are candidates for each other (libbpf's `btf_kind_core_compat`)
-/// under one of them.
-pub(super) fn group_kind(kind: Kind) -> Kind {
-    if kind == Kind::Enum64 {
-        Kind::Enum
-    } else {
-        kind
-    }
-}
-
 /// The kinds of definitions, in the order of groups: INT first, whose
 /// references are the most frequent and so get the smallest numbers.
 pub(super) const GROUP_KINDS: [Kind; 9] = [

@@ -9,7 +9,7 @@ use btfhub_runtime::KernelId;
 
 use super::collect::Source;
 use super::decode::{Decoder, Group, Position};
-use super::definition::{GROUP_KINDS, group_kind};
+use super::definition::GROUP_KINDS;
 use super::error::{AtlasError, Part, Why};
 use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
@@ -232,7 +232,7 @@ impl Atlas {
 
     /// The number of the group of a kind and essential name.
     pub(super) fn find(&self, kind: Kind, name: &[u8]) -> Result<Option<u32>, AtlasError> {
-        let kind = group_kind(kind);
+        let kind = kind.core_kind();
         let key = (order(kind), name);
         let after = self
             .index

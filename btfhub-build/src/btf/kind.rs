@@ -59,7 +59,7 @@ impl Kind {
     }
 
     /// The number in a type's `info` word.
-    pub fn number(self) -> u8 {
+    pub const fn number(self) -> u8 {
         match self {
             Self::Void => 0,
             Self::Int => 1,
@@ -105,7 +105,15 @@ impl Kind {
 
     /// libbpf's `btf_kind_core_compat`: equal, or both some enum.
     pub fn is_core_compatible(self, other: Self) -> bool {
-        self == other || (self.is_any_enum() && other.is_any_enum())
+        self.core_kind() == other.core_kind()
+    }
+
+    /// The one of the kinds that are candidates for each other: ENUM for ENUM64.
+    pub(crate) fn core_kind(self) -> Self {
+        match self {
+            Self::Enum64 => Self::Enum,
+            kind => kind,
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use foldhash::HashMap;
 
-use super::local::{Relocation, candidate_kind};
+use super::local::Relocation;
 use super::trace::{Halt, Trace};
 use crate::btf::{Btf, Kind, NameFilter, TypeId, essential_name};
 
@@ -93,7 +93,7 @@ impl Search {
             let Some(wanted) = self.by_name.get(essential_name(name)) else {
                 continue;
             };
-            let kind = candidate_kind(ty.kind()).number();
+            let kind = ty.kind().core_kind().number();
             for wanted in wanted.iter().filter(|wanted| wanted.kind == kind) {
                 if let Some(candidates) = candidates.get_mut(wanted.group) {
                     if wanted.aya {

@@ -113,7 +113,7 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
     }
     let root = Root {
         name: essential_name(name).to_vec(),
-        kind: candidate_kind(ty.kind()).number(),
+        kind: ty.kind().core_kind().number(),
     };
     let first = name.windows(3).position(|three| three == b"___");
     let aya_name = first
@@ -182,15 +182,6 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
         aya_name,
     };
     Ok(Local::Relocation(relocation, local))
-}
-
-/// Kinds that are candidates for each other, as one of them.
-pub(super) fn candidate_kind(kind: Kind) -> Kind {
-    if kind == Kind::Enum64 {
-        Kind::Enum
-    } else {
-        kind
-    }
 }
 
 /// The enumerator that an access string of one number names.

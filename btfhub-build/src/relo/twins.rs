@@ -9,7 +9,6 @@ use std::collections::BTreeMap;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet};
 
-use super::local::candidate_kind;
 use crate::btf::{Btf, Kind, NameFilter, Type, TypeId, essential_name};
 
 /// Elements compared for one kernel; real ones take a few hundred thousand.
@@ -93,7 +92,7 @@ impl Twins {
 fn group(btf: &Btf, id: TypeId) -> (u8, &[u8]) {
     btf.ty(id).map_or((0, b"".as_slice()), |ty| {
         (
-            candidate_kind(ty.kind()).number(),
+            ty.kind().core_kind().number(),
             essential_name(btf.string(ty.name())),
         )
     })

@@ -153,13 +153,8 @@ impl Named<'_> {
             Source::Type(id, ty) => (ty.kind(), id),
             Source::Long(_) => (Kind::Int, TypeId::VOID),
         };
-        // ENUM and ENUM64 are candidates for each other: one order.
-        let kind = if kind == Kind::Enum64 {
-            Kind::Enum
-        } else {
-            kind
-        };
-        (essential_name(self.name), kind.number(), id)
+        // Of candidates for each other there is one order.
+        (essential_name(self.name), kind.core_kind().number(), id)
     }
 }
 

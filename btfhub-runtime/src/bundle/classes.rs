@@ -50,16 +50,21 @@ enum Form {
 impl<'c> Classes<'c> {
     /// Splits the columns off a section.
     pub(super) fn read(from: &mut Cursor<'c>) -> Option<Self> {
+        let mut columns = [*from; 7];
+        for column in &mut columns {
+            *column = from.column()?;
+        }
+        let [forms, counts, kept, dropped, added, definitions, bytes] = columns;
         Some(Self {
-            forms: from.column()?,
+            forms,
             edits: Edits {
-                counts: from.column()?,
-                kept: from.column()?,
-                dropped: from.column()?,
-                added: from.column()?,
-                definitions: from.column()?,
+                counts,
+                kept,
+                dropped,
+                added,
+                definitions,
             },
-            bytes: from.column()?,
+            bytes,
         })
     }
 

@@ -29,18 +29,24 @@ impl<'c> Columns<'c> {
     pub(super) fn read(content: &'c [u8]) -> Option<Self> {
         let mut from = Cursor::new(content);
         let (anonymous, symbols) = (from.varint()?, from.varint()?);
+        let mut columns = [from; 9];
+        for column in &mut columns {
+            *column = from.column()?;
+        }
+        let [text, kinds, variants, heads, fields, names, rest @ ..] = columns;
+        let [item_types, values, highs] = rest;
         let columns = Self {
             anonymous,
             symbols,
-            text: from.column()?,
-            kinds: from.column()?,
-            variants: from.column()?,
-            heads: from.column()?,
-            fields: from.column()?,
-            names: from.column()?,
-            item_types: from.column()?,
-            values: from.column()?,
-            highs: from.column()?,
+            text,
+            kinds,
+            variants,
+            heads,
+            fields,
+            names,
+            item_types,
+            values,
+            highs,
             classes: Classes::read(&mut from)?,
         };
         from.end()?;

@@ -22,9 +22,11 @@ pub(super) enum Exact<'a> {
 
 /// The entry to take.
 pub(super) fn find<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Exact<'a>, BundleError> {
-    let filter = Filter::of_release(bundle, host)?;
+    let candidates = left(bundle, host)?;
     let mut all: Option<Agreement<'a>> = None;
-    filter.each(bundle, host, &mut |entry| Agreement::add(&mut all, entry))?;
+    for entry in &candidates {
+        Agreement::add(&mut all, entry);
+    }
     let Some(all) = all else {
         return Ok(Exact::None);
     };
@@ -39,7 +41,7 @@ pub(super) fn find<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Exact<'a>, Bu
 
     let mut named: Option<(Entry<'a>, Name)> = None;
     for os in host.hosts_os_releases() {
-        let Some(choice) = named_by(os, bundle, host, &filter)? else {
+        let Some(choice) = named_by(os, &candidates) else {
             continue;
         };
         match named {
@@ -59,17 +61,12 @@ pub(super) fn find<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Exact<'a>, Bu
 
 /// The candidate that `os` names best, if the ones it names equally well are
 /// of one class, and which of its names that was.
-fn named_by<'a>(
-    os: &OsRelease,
-    bundle: &Bundle<'a>,
-    host: &Host,
-    filter: &Filter<'a, '_>,
-) -> Result<Option<(Entry<'a>, Name)>, BundleError> {
+fn named_by<'a>(os: &OsRelease, candidates: &[Entry<'a>]) -> Option<(Entry<'a>, Name)> {
     let mut best: Option<Rank> = None;
     let mut named: Option<Agreement<'a>> = None;
-    filter.each(bundle, host, &mut |entry| {
+    for entry in candidates {
         let Some(rank) = named::rank(os, &entry.kernel()) else {
-            return;
+            continue;
         };
         if best.is_none_or(|best| rank < best) {
             (best, named) = (Some(rank), None);
@@ -77,40 +74,27 @@ fn named_by<'a>(
         if best == Some(rank) {
             Agreement::add(&mut named, entry);
         }
-    })?;
-    let unanimous = named.filter(|named| named.is_unanimous);
-    Ok(unanimous
-        .zip(best)
-        .map(|(named, (by, _))| (named.first, by)))
+    }
+    let unanimous = named.filter(|named| named.is_unanimous)?;
+    best.map(|(by, _)| (unanimous.first, by))
 }
 
 /// The names of the entries that the kernel does not contradict.
 pub(super) fn candidates(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>, BundleError> {
-    let filter = Filter::of_release(bundle, host)?;
-    let mut names = Vec::new();
-    filter.each(bundle, host, &mut |entry| names.push(name(entry)))?;
-    Ok(names)
+    Ok(left(bundle, host)?.iter().map(name).collect())
+}
+
+/// The entries of the host's release that the kernel does not contradict.
+fn left<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Vec<Entry<'a>>, BundleError> {
+    let (filter, mut entries) = Filter::of_release(bundle, host)?;
+    entries.retain(|entry| filter.contradiction(entry).is_none());
+    Ok(entries)
 }
 
 /// What a message calls an entry. (`to_string` is compiled wherever it is used,
 /// what `format!` calls is in std.)
 pub(super) fn name(entry: &Entry<'_>) -> String {
     format!("{}", entry.kernel())
-}
-
-/// Shows the bundle's entries of the host's release, and of its architecture if
-/// that is known.
-// Not inlined: finding them is long, and done in several places.
-#[inline(never)]
-pub(super) fn each_of_release<'a>(
-    bundle: &Bundle<'a>,
-    host: &Host,
-    visit: &mut dyn FnMut(&Entry<'a>),
-) -> Result<(), BundleError> {
-    for entry in bundle.entries_of(host.arch(), host.release()) {
-        visit(&entry?);
-    }
-    Ok(())
 }
 
 /// Rules out the entries that the kernel itself contradicts.
@@ -121,11 +105,22 @@ pub(super) struct Filter<'a, 'h> {
 }
 
 impl<'a, 'h> Filter<'a, 'h> {
-    /// For the entries of the host's release.
-    pub(super) fn of_release(bundle: &Bundle<'a>, host: &'h Host) -> Result<Self, BundleError> {
+    /// For the entries of the host's release (and architecture, if that is known),
+    /// and these.
+    // Not inlined: finding them is long, and done in several places.
+    #[inline(never)]
+    pub(super) fn of_release(
+        bundle: &Bundle<'a>,
+        host: &'h Host,
+    ) -> Result<(Self, Vec<Entry<'a>>), BundleError> {
         let mut filter = Self::new(host);
-        each_of_release(bundle, host, &mut |entry| filter.know(entry))?;
-        Ok(filter)
+        let mut entries = Vec::new();
+        for entry in bundle.entries_of(host.arch(), host.release()) {
+            let entry = entry?;
+            filter.know(&entry);
+            entries.push(entry);
+        }
+        Ok((filter, entries))
     }
 
     /// All entries that there are have to be made [known](Self::know) to it.
@@ -149,20 +144,6 @@ impl<'a, 'h> Filter<'a, 'h> {
 
     pub(super) fn contradiction(&self, entry: &Entry<'_>) -> Option<Contradiction<'h>> {
         (self.marks).contradict(&entry.kernel(), self.newest_ubuntu)
-    }
-
-    /// Shows the entries of the host's release that are left.
-    fn each(
-        &self,
-        bundle: &Bundle<'a>,
-        host: &Host,
-        visit: &mut dyn FnMut(&Entry<'a>),
-    ) -> Result<(), BundleError> {
-        each_of_release(bundle, host, &mut |entry| {
-            if self.contradiction(entry).is_none() {
-                visit(entry);
-            }
-        })
     }
 }
 

@@ -3,7 +3,7 @@
 
 use core::fmt;
 
-use super::exact::{Filter, each_of_release, name};
+use super::exact::{Filter, name};
 use super::selection::About;
 use super::{bracket, named};
 use crate::bundle::Entry;
@@ -52,13 +52,13 @@ pub struct Ambiguous {
 }
 
 pub(super) fn not_found(bundle: &Bundle<'_>, host: &Host) -> Result<NotFound, BundleError> {
-    let filter = Filter::of_release(bundle, host)?;
+    let (filter, entries) = Filter::of_release(bundle, host)?;
     let mut ruled_out = Vec::new();
-    each_of_release(bundle, host, &mut |entry| {
+    for entry in &entries {
         if let Some(why) = filter.contradiction(entry) {
             ruled_out.push((name(entry), format!("{why}")));
         }
-    })?;
+    }
     Ok(NotFound {
         host: host.clone(),
         ruled_out,

@@ -4,7 +4,7 @@ use core::fmt;
 use std::path::Path;
 
 use super::bracket;
-use super::exact::{Filter, each_of_release};
+use super::exact::Filter;
 use super::named::Name;
 use crate::bundle::Entry;
 use crate::{Bundle, ClassId, Host, KernelId};
@@ -223,11 +223,10 @@ impl Selection<'_> {
         let Some(taken) = self.entry() else {
             return Ok(());
         };
-        let Ok(filter) = Filter::of_release(&self.bundle, &self.host) else {
+        let Ok((filter, entries)) = Filter::of_release(&self.bundle, &self.host) else {
             return Ok(());
         };
-        let mut written = Ok(());
-        let mut write_entry = |entry: &Entry<'_>| {
+        for entry in &entries {
             let (kernel, class) = (entry.kernel(), entry.class());
             write!(f, "\n  entry {kernel} (class {class}): ")?;
             match filter.contradiction(entry) {
@@ -235,14 +234,8 @@ impl Selection<'_> {
                 None if kernel == taken.kernel() => f.write_str("taken"),
                 None if class == taken.class() => f.write_str("agrees"),
                 None => f.write_str("not named by os-release"),
-            }
-        };
-        let _ = each_of_release(&self.bundle, &self.host, &mut |entry| {
-            if written.is_ok() {
-                written = write_entry(entry);
-            }
-        });
-        written?;
+            }?;
+        }
         if self.is_inferred() {
             let Ok(nearest) = bracket::nearest(&self.bundle, &self.host) else {
                 return Ok(());

@@ -11,20 +11,20 @@ use super::table::Table;
 use crate::btf::{Btf, Kind, TypeId};
 
 /// Kind numbers as the type section has them: the hot loops compare these.
-const INT: u32 = 1;
-const PTR: u32 = 2;
-const ARRAY: u32 = 3;
-const STRUCT: u32 = 4;
-const UNION: u32 = 5;
-const ENUM: u32 = 6;
-const FWD: u32 = 7;
-const TYPEDEF: u32 = 8;
-const FUNC: u32 = 12;
-const FUNC_PROTO: u32 = 13;
-const VAR: u32 = 14;
-const FLOAT: u32 = 16;
-const TYPE_TAG: u32 = 18;
-const ENUM64: u32 = 19;
+const INT: u32 = Kind::Int.number() as u32;
+const PTR: u32 = Kind::Ptr.number() as u32;
+const ARRAY: u32 = Kind::Array.number() as u32;
+const STRUCT: u32 = Kind::Struct.number() as u32;
+const UNION: u32 = Kind::Union.number() as u32;
+const ENUM: u32 = Kind::Enum.number() as u32;
+const FWD: u32 = Kind::Fwd.number() as u32;
+const TYPEDEF: u32 = Kind::Typedef.number() as u32;
+const FUNC: u32 = Kind::Func.number() as u32;
+const FUNC_PROTO: u32 = Kind::FuncProto.number() as u32;
+const VAR: u32 = Kind::Var.number() as u32;
+const FLOAT: u32 = Kind::Float.number() as u32;
+const TYPE_TAG: u32 = Kind::TypeTag.number() as u32;
+const ENUM64: u32 = Kind::Enum64.number() as u32;
 
 /// One definition that a kernel holds.
 #[derive(Clone, Copy, Debug)]
