@@ -102,7 +102,7 @@ fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
             "{} more files in the tar (modules)",
             decoded.modules
         ));
-    } else if decoded.member != format!("{release}.btf") {
+    } else if !decoded.member.is_empty() && decoded.member != format!("{release}.btf") {
         remarks.push(format!("the tar calls it {}", decoded.member));
     }
     let bytes = decoded.len as u64;

@@ -29,7 +29,7 @@ pub struct Decoded {
     pub words: Vec<u32>,
     /// How many bytes the member has.
     pub len: usize,
-    /// The member's name.
+    /// The member's name; empty where the file is BTF itself.
     pub member: String,
     /// How many regular members were passed over: split BTF of modules beside
     /// `vmlinux`, which libbpf does not read when it is given a BTF file.
@@ -52,6 +52,7 @@ pub struct DecodeError(Why);
 enum Why {
     LfsPointer,
     NotXz,
+    NotBtf,
     OutOfMemory,
     Xz(io::Error),
     Tar(io::Error),
@@ -88,6 +89,7 @@ impl fmt::Display for DecodeError {
                 f.write_str("Git LFS pointer instead of the file; `git lfs pull` fetches it")
             }
             Why::NotXz => f.write_str("not an xz file"),
+            Why::NotBtf => f.write_str("not BTF"),
             Why::OutOfMemory => f.write_str("not enough memory to decompress it"),
             Why::Xz(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 f.write_str("truncated: the xz stream ends too early")
@@ -130,7 +132,8 @@ impl StdError for DecodeError {
     }
 }
 
-/// Takes the kernel's BTF out of the bytes of a `.btf.tar.xz`.
+/// Takes the kernel's BTF out of the bytes of a `.btf.tar.xz`; a file that is BTF
+/// itself is taken as it is.
 ///
 /// The tar must hold one regular file, whatever its name; where it holds
 /// several (some forks add one split BTF per module), the one called
@@ -142,6 +145,9 @@ impl StdError for DecodeError {
 /// bytes in all, or holds a link, a device, a sparse file, an absolute path, a
 /// path with `..`, no file, or several without a single `vmlinux`.
 pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
+    if is_btf(compressed) {
+        return plain(compressed, limit);
+    }
     if !compressed.starts_with(b"\xfd7zXZ\0") {
         let lfs = is_lfs_pointer(compressed);
         return Err(DecodeError(if lfs { Why::LfsPointer } else { Why::NotXz }));
@@ -159,6 +165,34 @@ pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
         Some(Failure::Read(error)) => Err(DecodeError::xz(error)),
         None => found.map_err(DecodeError),
     }
+}
+
+/// Whether a file starts as BTF of either byte order does.
+fn is_btf(start: &[u8]) -> bool {
+    start.starts_with(&[0x9f, 0xeb]) || start.starts_with(&[0xeb, 0x9f])
+}
+
+/// As [`decode`], for a file that must be BTF itself.
+pub(super) fn plain(btf: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
+    if !is_btf(btf) {
+        let lfs = is_lfs_pointer(btf);
+        return Err(DecodeError(if lfs { Why::LfsPointer } else { Why::NotBtf }));
+    }
+    let len = btf.len();
+    if len as u64 > limit {
+        return Err(DecodeError(Why::TooBig(limit)));
+    }
+    let mut words = vec![0u32; len.div_ceil(4)];
+    let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
+    if let Some(bytes) = bytes.get_mut(..len) {
+        bytes.copy_from_slice(btf);
+    }
+    Ok(Decoded {
+        words,
+        len,
+        member: String::new(),
+        modules: 0,
+    })
 }
 
 /// Whether a file starts as Git LFS pointers do.

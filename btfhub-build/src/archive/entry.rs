@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use btfhub_runtime::{Arch, KernelId, Printable};
 
+use super::decode::plain;
 use super::{Decoded, decode};
 use crate::error::{Error, ErrorKind};
 use crate::input::{Links, ReadError, RegularFile};
@@ -12,8 +13,11 @@ use crate::input::{Links, ReadError, RegularFile};
 /// archive.
 pub const ENTRY_FILE_LIMIT: u64 = 64 << 20;
 
-/// The suffix of every entry.
+/// The suffix of every entry of BTFhub's archive.
 pub(crate) const SUFFIX: &str = ".btf.tar.xz";
+
+/// The suffix of an entry that is BTF as it is.
+const PLAIN_SUFFIX: &str = ".btf";
 
 /// `uname -r` has no more bytes (`__NEW_UTS_LEN`).
 pub(super) const LONGEST_NAME: usize = 64;
@@ -36,7 +40,8 @@ pub struct Entry {
 
 impl Entry {
     /// The entry that a path below the archive's root names, when it has the
-    /// layout `<distro>/<version>/<arch>/<release>.btf.tar.xz`, each part of
+    /// layout `<distro>/<version>/<arch>/<release>.btf.tar.xz`, or `.btf` of one
+    /// that was unpacked or never packed (as btfgen.sh leaves them), each part of
     /// which has 1 to 64 bytes and no control characters.
     ///
     /// ```
@@ -56,7 +61,7 @@ impl Entry {
         if parts.next().is_some() {
             return None;
         }
-        let release = name.strip_suffix(SUFFIX)?;
+        let release = release_of(name)?;
         if ![distro, version, arch, release].into_iter().all(is_name) {
             return None;
         }
@@ -136,6 +141,8 @@ impl Entry {
     /// [`decode`](super::decode)), or when this machine has too little memory
     /// ([`ErrorKind::Io`]).
     pub fn decode(&self, compressed: &[u8], limit: u64) -> Result<Decoded, Error> {
+        let is_packed = (self.path.to_str()).is_none_or(|path| path.ends_with(SUFFIX));
+        let decode = if is_packed { decode } else { plain };
         decode(compressed, limit).map_err(|error| {
             let kind = if error.is_out_of_memory() {
                 ErrorKind::Io
@@ -207,6 +214,12 @@ impl Entry {
         (rest.len() == if service_pack { 3 } else { 2 })
             .then(|| format!("{kernel}-{}-{flavour}", rest.join(".")))
     }
+}
+
+/// The release in the name of an entry's file.
+pub(super) fn release_of(name: &str) -> Option<&str> {
+    name.strip_suffix(SUFFIX)
+        .or_else(|| name.strip_suffix(PLAIN_SUFFIX))
 }
 
 /// Whether a distribution, a version, an architecture or a release can be

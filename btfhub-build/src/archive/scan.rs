@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::anomaly::{Anomaly, Oddity};
-use super::entry::{Entry, SUFFIX, is_name};
+use super::entry::{Entry, SUFFIX, is_name, release_of};
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::input;
 
@@ -243,7 +243,7 @@ impl Walk {
         let Some(name) = below.file_name().and_then(|name| name.to_str()) else {
             return self.odd(&below, Oddity::NotUtf8);
         };
-        if !name.ends_with(SUFFIX) {
+        if release_of(name).is_none() {
             if let Some(target) = link_file(path, depth, size) {
                 self.odd(&below, Oddity::LinkFile(target));
             } else if depth > 2 {

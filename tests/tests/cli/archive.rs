@@ -396,3 +396,70 @@ cli_test!(completions_and_manual, |dir| {
         );
     }
 });
+
+cli_test!(a_tree_of_plain_btf_is_an_archive, |dir| {
+    // As btfgen.sh leaves it, and as one unpacks it.
+    dir.write("a/debian/11/x86_64/5.10.9-amd64.btf", kernel_btf());
+    dir.write("a/ubuntu/20.04/arm64/5.4.0-84-generic.btf", kernel_btf());
+    pack::entry(
+        &dir.path("a"),
+        "debian/11/x86_64/5.10.10-amd64",
+        &kernel_btf(),
+    );
+    let list = dir.btfhub(["list", "--archive", "a"]).ok();
+    assert!(list.contains("3 kernels in 2 directories"), "{list}");
+    assert!(!list.contains("anomal"), "{list}");
+    let check = dir.btfhub(["check", "--archive", "a"]).ok();
+    assert!(check.contains("3 kernels decoded"), "{check}");
+    assert!(!check.contains("the tar calls it"), "{check}");
+
+    // The same bundle as of packed entries.
+    for kernel in [
+        "debian/11/x86_64/5.10.9-amd64",
+        "ubuntu/20.04/arm64/5.4.0-84-generic",
+    ] {
+        pack::entry(&dir.path("packed"), kernel, &kernel_btf());
+    }
+    pack::entry(
+        &dir.path("packed"),
+        "debian/11/x86_64/5.10.10-amd64",
+        &kernel_btf(),
+    );
+    let guard = btfhub_tests::objects::own_dir().join("guard.bpf.o");
+    std::fs::copy(guard, dir.path("o")).expect("a copy");
+    let tailor = |archive: &str, out: &str| {
+        let of = [
+            "tailor",
+            "--archive",
+            archive,
+            "--object",
+            "o",
+            "--out",
+            out,
+        ];
+        let _ = dir.btfhub(of).ok();
+        dir.files(out)
+            .into_iter()
+            .map(|file| {
+                let bytes = std::fs::read(dir.path(out).join(&file)).expect("a file");
+                (file, bytes)
+            })
+            .collect::<Vec<_>>()
+    };
+    let tailored = tailor("a", "t");
+    assert_eq!(tailored, tailor("packed", "u"));
+    assert_eq!(tailored.len(), 3);
+    // What `tailor` wrote is such a tree.
+    let list = dir.btfhub(["list", "--archive", "t"]).ok();
+    assert!(list.contains("3 kernels in 2 directories"), "{list}");
+
+    let _ = dir.btfhub(["lock", "--archive", "a", "--out", "l"]).ok();
+    let bundle = ["bundle", "--archive", "a", "--object", "o", "--out", "b"];
+    let _ = dir.btfhub(bundle.iter().chain(&["--pin", "lock:l"])).ok();
+    dir.write("a/debian/11/x86_64/5.10.9-amd64.btf", "none");
+    let complaint = dir.btfhub(bundle).fails(1);
+    assert!(
+        complaint.contains("5.10.9-amd64.btf: not BTF"),
+        "{complaint}"
+    );
+});
