@@ -20,6 +20,7 @@ use crate::error::Error;
 use crate::object::Object;
 use crate::output;
 use crate::relo::{Outcome, Relocations};
+use crate::support::Support;
 use crate::tailor::Tailor;
 
 /// What a build came to.
@@ -35,6 +36,7 @@ pub struct Generated {
     bad_entries: Vec<BadEntry>,
     decoded: usize,
     kernels_in_all: usize,
+    support: Option<Support>,
 }
 
 /// A kernel in a bundle.
@@ -167,6 +169,12 @@ impl Generated {
         self.decoded
     }
 
+    /// Which programs run on which of the kernels, where the builder has a baseline; of a
+    /// partial bundle nothing.
+    pub fn support(&self) -> Option<&Support> {
+        self.support.as_ref()
+    }
+
     /// Of how many kernels these are a part, in a partial bundle.
     pub(crate) fn kernels_in_all(&self) -> usize {
         self.kernels_in_all
@@ -212,11 +220,15 @@ impl Builder {
             classes,
             bad,
             decoded,
-        } = self.work(&tailor, &chosen, &mut progress)?;
+        } = self.work(&tailor, &chosen, |work| work.run(&mut progress))?;
         if kernels.is_empty() {
             return Err(bad_entries(&bad, chosen.entries.len()));
         }
 
+        let wants_support = self.baseline.is_some() && !self.partial;
+        let support = wants_support
+            .then(|| self.work(&tailor, &chosen, |work| work.support(&objects, &kernels)))
+            .transpose()?;
         let entries = chosen.used(&kernels);
         let used = kernels.iter().zip(&entries);
         let used = used.filter_map(|((at, digest), entry)| {
@@ -242,17 +254,18 @@ impl Builder {
             bad_entries: bad,
             decoded,
             kernels_in_all: chosen.in_all,
+            support,
             archives: chosen.into_archives(),
         })
     }
 
-    /// What the chosen entries come to, as far as the cache does not know it.
-    pub(super) fn work(
+    /// Does something with the chosen entries and the cache, which is saved then.
+    pub(super) fn work<T>(
         &self,
         tailor: &Tailor<'_>,
         chosen: &Chosen,
-        progress: &mut dyn FnMut(Progress),
-    ) -> Result<Worked, Error> {
+        run: impl FnOnce(&Work<'_>) -> Result<T, Error>,
+    ) -> Result<T, Error> {
         let cache = self.cache_dir.as_deref();
         let results = Results::open(cache, tailor.relocations());
         let digests = Digests::open(cache);
@@ -265,7 +278,7 @@ impl Builder {
             results: &results,
             atlases: &atlases,
         };
-        let worked = work.run(progress);
+        let worked = run(&work);
         digests.save();
         atlases.save();
         worked

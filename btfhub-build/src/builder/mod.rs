@@ -8,6 +8,7 @@
 //! work      entries × relocations → tailored BTF, several at a time
 //! generate  the stages in order, up to the bundle and its proof
 //! shard     the same stages for a part of the kernels
+//! support   what runs where, for a baseline
 //! ```
 
 mod configured;
@@ -16,6 +17,7 @@ mod kernels;
 mod objects;
 mod parts;
 mod shard;
+mod support;
 mod work;
 
 use std::collections::BTreeMap;
@@ -70,6 +72,8 @@ pub struct Builder {
     pub(crate) optional: bool,
     pub(crate) prepared: Option<PathBuf>,
     pub(crate) levels: Levels,
+    /// What ran where before.
+    pub(crate) baseline: Option<PathBuf>,
     /// The Cargo.toml that all this was read from.
     pub(crate) manifest: Option<PathBuf>,
 }
@@ -111,6 +115,7 @@ impl Builder {
             optional: false,
             prepared: None,
             levels: Levels::default(),
+            baseline: None,
             manifest: None,
         }
     }
@@ -301,6 +306,19 @@ impl Builder {
     /// Default: see each [`Lint`].
     pub fn lint(mut self, lint: Lint, level: Level) -> Self {
         self.levels.set(lint, level);
+        self
+    }
+
+    /// In [`build`](Self::build): holds what is expected to run on the kernels of the target
+    /// against this file, which `cargo btfhub report --format support --json` wrote, and fails
+    /// when support is lost ([`Lint::SupportLost`]). Every kernel's BTF is decoded for it,
+    /// whatever the cache holds. A [`prepared`](Self::prepared) bundle and a partial one are not
+    /// held against it.
+    ///
+    /// Needs the feature `manifest`. Default: none.
+    #[cfg(feature = "manifest")]
+    pub fn baseline(mut self, file: impl AsRef<Path>) -> Self {
+        self.baseline = Some(file.as_ref().to_owned());
         self
     }
 

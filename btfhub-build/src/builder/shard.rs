@@ -52,7 +52,7 @@ impl Builder {
             classes,
             bad,
             ..
-        } = self.work(&tailor, &chosen, &mut progress)?;
+        } = self.work(&tailor, &chosen, |work| work.run(&mut progress))?;
         let entries = chosen.used(&kernels);
         let mut provenance = self.provenance(&objects, &relocations, Vec::new());
         provenance.partial = true;

@@ -308,7 +308,7 @@ impl Work<'_> {
     }
 
     /// The bytes of an entry as its pin demands them, and their digest.
-    fn read(&self, chosen: &ChosenEntry) -> Result<(Digest, Vec<u8>), Error> {
+    pub(super) fn read(&self, chosen: &ChosenEntry) -> Result<(Digest, Vec<u8>), Error> {
         let entry = &chosen.entry;
         let (digest, bytes) = self.digests.read(entry)?;
         if let Some(pinned) = self.chosen.pinned(chosen.archive) {
@@ -320,7 +320,7 @@ impl Work<'_> {
         Ok((digest, bytes))
     }
 
-    fn threads(&self) -> NonZeroUsize {
+    pub(super) fn threads(&self) -> NonZeroUsize {
         (self.builder.jobs)
             .or_else(|| thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN)

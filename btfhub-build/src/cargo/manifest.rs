@@ -46,6 +46,7 @@ struct Table {
     entry_limit: Option<u64>,
     optional: bool,
     prepared: Option<PathBuf>,
+    baseline: Option<PathBuf>,
     lints: BTreeMap<String, String>,
 }
 
@@ -92,6 +93,7 @@ impl Builder {
     /// entry-limit = 268435456              # bytes
     /// optional = true
     /// prepared = "btf/probe.btfhub"
+    /// baseline = "support.json"            # what must go on running, see Builder::baseline
     ///
     /// [package.metadata.btfhub.lints]
     /// no-relocations = "deny"              # or "warn", "allow"
@@ -207,6 +209,9 @@ impl Table {
         }
         if let Some(bundle) = &self.prepared {
             builder = builder.prepared(directory.join(bundle));
+        }
+        if let Some(file) = &self.baseline {
+            builder = builder.baseline(directory.join(file));
         }
         for (lint, level) in &self.lints {
             let names = Lint::ALL.map(Lint::name).join(", ");

@@ -1,6 +1,8 @@
 //! The edge to cargo: the only reader of its environment and of `BTFHUB_*`,
 //! the only printer of `cargo::` lines.
 
+#[cfg(feature = "manifest")]
+mod baseline;
 mod environment;
 #[cfg(feature = "manifest")]
 mod manifest;
@@ -138,6 +140,12 @@ impl Builder {
                 environment::PARTIAL
             );
             found.push(said(Lint::PartialBundle, message));
+        }
+        #[cfg(feature = "manifest")]
+        if let Some((baseline, support)) = self.baseline.as_ref().zip(generated.support()) {
+            let archs = self.archs.as_deref().unwrap_or_default();
+            found.extend(baseline::lost(baseline, support, archs)?);
+            script.watch.file(baseline);
         }
         script.say(&self, &found)?;
         generated.write_to(file)?;

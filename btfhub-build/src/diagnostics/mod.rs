@@ -46,6 +46,9 @@ pub enum Lint {
     /// `empty-bundle`: the bundle is empty, because no archive is on this
     /// machine and the build says that it is optional. Default: warn.
     EmptyBundle,
+    /// `support-lost`: a program was expected to run on a kernel by the
+    /// baseline (`Builder::baseline`), and no longer is. Default: deny.
+    SupportLost,
 }
 
 /// What happens to what a lint has to say.
@@ -86,7 +89,7 @@ impl fmt::Display for Diagnostic {
 
 impl Lint {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::FailingRelocations,
         Self::NoRelocations,
         Self::NeedsKernelBtf,
@@ -97,6 +100,7 @@ impl Lint {
         Self::Unoptimised,
         Self::PartialBundle,
         Self::EmptyBundle,
+        Self::SupportLost,
     ];
 
     /// The name to use in configuration and in messages.
@@ -112,6 +116,7 @@ impl Lint {
             Self::Unoptimised => "unoptimised",
             Self::PartialBundle => "partial-bundle",
             Self::EmptyBundle => "empty-bundle",
+            Self::SupportLost => "support-lost",
         }
     }
 
@@ -124,6 +129,7 @@ impl Lint {
     pub fn default_level(self) -> Level {
         match self {
             Self::AyaTypeMatches | Self::OddEntries => Level::Allow,
+            Self::SupportLost => Level::Deny,
             _ => Level::Warn,
         }
     }

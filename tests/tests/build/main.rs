@@ -2,6 +2,7 @@
 
 mod adversarial;
 mod archive;
+mod baseline;
 mod cache;
 mod concurrent;
 mod faults;

@@ -105,6 +105,126 @@ fn commands_run_in_a_clean_directory() {
     assert!(run >= 8, "{run} blocks");
 }
 
+/// The commands of a workflow, in their order, and whether each runs after a failure too.
+fn steps(workflow: &str) -> Vec<(bool, String)> {
+    let mut steps = Vec::new();
+    for step in workflow.split("\n      - ").skip(1) {
+        let Some((head, code)) = step.split_once("run: ") else {
+            continue;
+        };
+        let code = match code.strip_prefix("|\n") {
+            None => code.to_owned(),
+            Some(lines) => lines
+                .lines()
+                .map(|line| format!("{}\n", line.trim_start()))
+                .collect(),
+        };
+        steps.push((head.contains("if: always()"), code));
+    }
+    steps
+}
+
+/// As GitHub runs it: each step by `bash -e` in the checkout of the merge, with `gh`, `make` and
+/// what fetches in our place.
+#[test]
+fn the_workflow_comments_and_fails_when_support_is_lost() {
+    let text = std::fs::read_to_string(project().join("docs/ci.md")).expect("the page");
+    let (_, workflow) = text
+        .split_once("<!-- workflow -->\n```yaml\n")
+        .expect("a workflow");
+    let (workflow, _) = workflow.split_once("```").expect("its end");
+    let steps = steps(workflow);
+    assert!(steps.len() >= 5, "{steps:?}");
+
+    let dir = Dir::new();
+    let place = |name: &str| dir.path(name).display().to_string();
+    let bpf = project().join("tests/bpf");
+    copy(&project().join("examples/archive"), &dir.path("archive"));
+    // A stand-in for the compiler: the source names an object that is compiled already.
+    dir.write(
+        "bin/make",
+        format!(
+            "#!/bin/sh\ncp {}/$(cat source).bpf.o probe.bpf.o\n",
+            bpf.display()
+        ),
+    );
+    dir.write(
+        "bin/gh",
+        format!(
+            "#!/bin/sh\necho \"$@\" > {0}\ncat changes.md > {1}\n",
+            place("said"),
+            place("comment")
+        ),
+    );
+    // `cargo install` and `cargo btfhub fetch` are what a test cannot do.
+    dir.write("bin/cargo", format!(
+        "#!/bin/sh\ncase \"$1 $2\" in\n'install cargo-btfhub') ;;\n'btfhub fetch') ln -sfn {} btfhub-archive ;;\n*) exec {} \"$@\" ;;\nesac\n",
+        place("archive"), binary().display(),
+    ));
+    let script = "chmod +x bin/*; mkdir repository; cd repository; git init -q; \
+                  git config user.name t; git config user.email t@example.invalid; \
+                  echo BASE > source; git add source; git commit -qm base; \
+                  echo CHANGE > source; git commit -qam change --allow-empty";
+    let run = |change: &str| {
+        let script = script.replace("BASE", "dropped").replace("CHANGE", change);
+        let _ = dir
+            .run(Command::new("bash").args(["-ec", &format!("rm -rf repository; {script}")]))
+            .ok();
+        let path = std::env::var("PATH").expect("a PATH");
+        let mut failed = false;
+        for (always, code) in &steps {
+            if failed && !always {
+                continue;
+            }
+            let mut shell = Command::new("bash");
+            shell
+                .args(["-e", "-c", code])
+                .env("PATH", format!("{}:{path}", place("bin")))
+                .env("BTFHUB_PIN", "0123456789abcdef0123456789abcdef01234567")
+                .env("OBJECT", "probe.bpf.o")
+                .env("PULL_REQUEST", "7");
+            let came = dir.run_in("repository", &mut shell);
+            failed |= came.status != Some(0);
+        }
+        let comment = std::fs::read_to_string(dir.path("comment")).expect("a comment");
+        (failed, comment)
+    };
+    let (failed, comment) = run("dropped");
+    assert!(!failed, "{comment}");
+    assert!(
+        comment.contains("Nothing changed against the baseline"),
+        "{comment}"
+    );
+    // Other programs: those of the base are gone.
+    let (failed, comment) = run("kernel");
+    assert!(failed, "{comment}");
+    assert!(comment.contains("Programs gone"), "{comment}");
+    let said = std::fs::read_to_string(dir.path("said")).expect("what gh was told");
+    assert!(
+        said.starts_with("pr comment 7 --body-file changes.md"),
+        "{said}"
+    );
+}
+
+/// The table of supported kernels is what the archives give.
+#[test]
+fn the_table_of_distributions_is_the_archives() {
+    let Some(shared) = btfhub_tests::shared::shared() else {
+        return;
+    };
+    let dir = Dir::new();
+    let object = project().join("examples/execwatch/src/execwatch.bpf.o");
+    let mut command = dir.command();
+    command
+        .args(["report", "--format", "support", "--archive"])
+        .args([shared.join("archive"), shared.join("archive-old")])
+        .arg("--object")
+        .arg(object)
+        .arg("--check")
+        .arg(project().join("docs/distributions.md"));
+    let _ = dir.run(&mut command).ok();
+}
+
 /// What a page shows of a terminal: commands, each with what it printed.
 fn transcripts(text: &str) -> Vec<(String, String)> {
     let mut all = Vec::new();
