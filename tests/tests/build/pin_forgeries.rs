@@ -606,7 +606,12 @@ fn more_packs_than_files_may_be_open() {
         checkout.git(&["repack", "-q", "-d"]);
     }
     let packs = fs::read_dir(checkout.path("archive/.git/objects/pack")).unwrap();
-    assert!(packs.count() > 80);
+    // Not every git writes a reverse index beside each.
+    let packs = packs.filter(|file| {
+        let path = file.as_ref().expect("a file").path();
+        path.extension().is_some_and(|suffix| suffix == "pack")
+    });
+    assert!(packs.count() >= 40);
     let bundle = Command::new("sh")
         .args(["-c", "ulimit -n 32; exec \"$0\" \"$@\""])
         .arg(cli::binary())
