@@ -56,7 +56,8 @@ pub(crate) struct Global {
     pub(crate) json: bool,
     /// The Cargo.toml whose [package.metadata.btfhub] stands for options that are not given
     ///
-    /// Default: the package one is in, or the only one of the workspace with that table.
+    /// Default: the package one is in; outside of any, the only one of the workspace with
+    /// that table.
     #[arg(long, global = true, value_name = "PATH", display_order = 102)]
     pub(crate) manifest_path: Option<PathBuf>,
     /// No progress and no notes on stderr, only errors
@@ -92,7 +93,7 @@ pub(crate) struct ArchiveArgs {
     /// May be given several times. Without it: the archive named by
     /// [package.metadata.btfhub] in the Cargo.toml at hand; without that, those
     /// of the variable BTFHUB_ARCHIVE, separated as in PATH.
-    #[arg(long = "archive", value_name = "DIR", num_args = 1..)]
+    #[arg(long = "archive", value_name = "DIR")]
     pub(crate) archives: Vec<PathBuf>,
     /// Take entries behind links that lead out of the archive, too
     #[arg(long)]
@@ -106,7 +107,7 @@ pub(crate) struct SourceArgs {
     ///
     /// May be given several times, in the place of archives or beside them. A kernel
     /// that an archive holds too is taken from there.
-    #[arg(long = "atlas", value_name = "FILE", num_args = 1..)]
+    #[arg(long = "atlas", value_name = "FILE")]
     pub(crate) atlases: Vec<PathBuf>,
     /// Leave out entries that can't be decoded, and say so, instead of failing
     #[arg(long)]
@@ -126,10 +127,10 @@ pub(crate) struct FilterArgs {
     ///
     /// A * crosses slashes, and a directory is all that is in it: "ubuntu/20.04",
     /// "*-generic". Kernel versions are taken too: ">=4.18", ">=5.4, <5.11".
-    #[arg(long, value_name = "GLOB", num_args = 1..)]
+    #[arg(long, value_name = "GLOB")]
     pub(crate) include: Vec<String>,
-    /// Not the kernels that a pattern matches; wins over --include
-    #[arg(long, value_name = "GLOB", num_args = 1..)]
+    /// Not the kernels that a pattern matches; wins over --include. May be given several times
+    #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
 }
 
@@ -140,7 +141,7 @@ pub(crate) struct ObjectArgs {
     ///
     /// May be given several times. Without it: the objects named by
     /// [package.metadata.btfhub] in the Cargo.toml at hand.
-    #[arg(long = "object", value_name = "O", num_args = 1..)]
+    #[arg(long = "object", value_name = "O")]
     pub(crate) objects: Vec<PathBuf>,
 }
 
@@ -279,8 +280,8 @@ pub(crate) struct Select {
     /// What `uname -v` prints there
     #[arg(long, value_name = "V")]
     pub(crate) version_string: Option<String>,
-    /// What `uname -m` prints there
-    #[arg(long, value_name = "M")]
+    /// What `uname -m` prints there, or the name of an architecture
+    #[arg(long, value_name = "M", visible_alias = "arch")]
     pub(crate) machine: Option<String>,
     /// The host's own os-release file
     #[arg(long, value_name = "F")]
@@ -344,7 +345,7 @@ pub(crate) struct Report {
     ///
     /// Objects name their sources as the compiler was given them, often by absolute paths
     /// of the machine that built them. May be given several times.
-    #[arg(long, value_name = "DIR", num_args = 1..)]
+    #[arg(long, value_name = "DIR")]
     pub(crate) path_prefix: Vec<String>,
     /// Say what changed against an earlier --format support --json, or --format json
     #[arg(long, value_name = "FILE")]
@@ -362,18 +363,18 @@ pub(crate) struct Report {
     /// unguarded (comes out so and nothing guards it), or lost (a program was expected to
     /// run there by the baseline, and no longer is). "unloadable" alone means
     /// "unloadable>0". May be given several times.
-    #[arg(long, value_name = "KIND[>N[%]]", num_args = 1..)]
+    #[arg(long, value_name = "KIND[>N[%]]")]
     pub(crate) deny: Vec<String>,
     /// What user space attaches a program to, as its section would say it
     ///
     /// For a bare SEC("kprobe") or a stand-in: on_open=vfs_open. May be given several times.
-    #[arg(long, value_name = "PROGRAM=TARGET", num_args = 1..)]
+    #[arg(long, value_name = "PROGRAM=TARGET")]
     pub(crate) target: Vec<String>,
     /// Whether kernels have BTF of their own: yes or no, for those that a filter matches
     ///
     /// As 'debian/*=yes'. Else it is told from their names and functions. The last one that
     /// matches counts.
-    #[arg(long, value_name = "FILTER=yes|no", num_args = 1..)]
+    #[arg(long, value_name = "FILTER=yes|no")]
     pub(crate) own_btf: Vec<String>,
 }
 

@@ -9,8 +9,8 @@ Examples:
 pub(crate) const TAILOR: &str = "\
 Examples:
   cargo btfhub tailor --archive btfhub-archive --object probe.bpf.o --out tailored
-  cargo btfhub tailor --archive btfhub-archive --object probe.bpf.o filter.bpf.o --out tailored \\
-      --arch x86_64,arm64 --exclude 'fedora' '<4.14'";
+  cargo btfhub tailor --archive btfhub-archive --object probe.bpf.o --object filter.bpf.o \\
+      --out tailored --arch x86_64,arm64 --exclude 'fedora' --exclude '<4.14'";
 
 pub(crate) const BUNDLE: &str = "\
 Examples:
@@ -62,7 +62,7 @@ pub(crate) const FETCH: &str = "\
 Examples:
   cargo btfhub fetch --pin 0123456789abcdef0123456789abcdef01234567 --out btfhub-archive
   cargo btfhub fetch --pin 0123456789abcdef0123456789abcdef01234567 --out btfhub-archive \\
-      --include 'ubuntu/20.04' 'debian/1?' --arch x86_64
+      --include 'ubuntu/20.04' --include 'debian/1?' --arch x86_64
   cargo btfhub fetch --pin 0123456789abcdef0123456789abcdef01234567 --out btfhub-archive \\
       --url file:///mnt/mirror/btfhub-archive";
 
@@ -106,7 +106,7 @@ Examples:
 
 pub(crate) const ATLAS_EXTRACT: &str = "\
 Examples:
-  cargo btfhub atlas extract --atlas kernels.atlas debian/12/x86_64/6.1.0-47-cloud-amd64 \\
+  cargo btfhub atlas extract kernels.atlas debian/12/x86_64/6.1.0-47-cloud-amd64 \\
       --out vmlinux.btf";
 
 pub(crate) const ATLAS_VERIFY: &str = "\

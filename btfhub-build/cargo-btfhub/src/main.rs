@@ -109,6 +109,18 @@ fn misused(error: &clap::Error, json: bool) -> ExitCode {
         // Nobody can be told that stdout is gone.
         let _ = error.print();
     }
+    // What newcomers try first: `list DIR`.
+    let text = error.to_string();
+    let word = text
+        .split('\'')
+        .nth(1)
+        .filter(|word| !word.starts_with('-'));
+    if let (clap::error::ErrorKind::UnknownArgument, Some(word)) = (error.kind(), word) {
+        output::stderr(&format!(
+            "\n  tip: options take one value each; an archive is named with --archive {word}, an eBPF \
+             object with --object {word}\n"
+        ));
+    }
     match u8::try_from(error.exit_code()) {
         Ok(code) => ExitCode::from(code),
         Err(_) => Exit::Usage.into(),

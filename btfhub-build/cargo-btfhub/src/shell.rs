@@ -16,10 +16,36 @@ struct Pages {
     files: Vec<String>,
 }
 
+/// Completes `cargo btfhub …` as `cargo-btfhub …`, and all else of cargo's as before.
+const AS_CARGO_CALLS_IT: &str = r#"
+_cargo_btfhub_of_cargo() {
+    if [[ ${COMP_WORDS[1]-} == btfhub && $COMP_CWORD -gt 1 ]]; then
+        COMP_WORDS=(cargo-btfhub "${COMP_WORDS[@]:2}")
+        COMP_CWORD=$((COMP_CWORD - 1))
+        _cargo__btfhub cargo-btfhub "${2-}" "${3-}"
+    elif declare -F _cargo >/dev/null; then
+        _cargo "$@"
+    else
+        COMPREPLY=($(compgen -W "btfhub" -- "${2-}"))
+    fi
+}
+complete -F _cargo_btfhub_of_cargo -o nosort -o bashdefault -o default cargo
+"#;
+
 pub(crate) fn completions(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
     // Shells complete the program by the name that is typed first on the line.
     clap_complete::generate(args.shell, &mut Cli::command(), "cargo-btfhub", &mut script);
+    // `cargo btfhub` is completed by cargo's own script, which knows no subcommands of
+    // others: bash takes over where the second word is ours.
+    if args.shell == clap_complete::Shell::Bash {
+        // It names commands after `cargo btfhub` and looks for them as `cargo-btfhub`.
+        let text = String::from_utf8_lossy(&script);
+        script = text
+            .replace("cargo__subcmd__btfhub", "cargo__btfhub")
+            .into_bytes();
+        script.extend(AS_CARGO_CALLS_IT.as_bytes());
+    }
     stdout(&script)
 }
 

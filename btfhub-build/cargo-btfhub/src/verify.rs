@@ -177,10 +177,27 @@ fn first_difference(relocations: &Relocations, a: &Outcome, b: &Outcome) -> Stri
         )
 }
 
+/// So many kernels are named for each difference.
+const NAMED: usize = 5;
+
 fn text(verified: &Verified) -> String {
     let mut text = String::new();
+    // All that differ in one way, in one line; --json has each.
+    let mut by_what: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for difference in &verified.differences {
-        text.push_str(&format!("{}: {}\n", difference.kernel, difference.what));
+        let kernels = by_what.entry(&difference.what).or_default();
+        kernels.push(&difference.kernel);
+    }
+    for (what, mut kernels) in by_what {
+        kernels.sort_unstable();
+        let more = kernels.len().saturating_sub(NAMED);
+        kernels.truncate(NAMED);
+        let more = if more > 0 {
+            format!(" and {more} more")
+        } else {
+            String::new()
+        };
+        text.push_str(&format!("{}{more}: {what}\n", kernels.join(", ")));
     }
     if verified.verified {
         text.push_str(&format!(

@@ -177,7 +177,7 @@ fn objects(builder: &Builder, objects: &mut ObjectArgs) -> Result<(), Failure> {
 }
 
 /// The Cargo.toml whose table counts: the one that is named, that of the package one
-/// stands in, or the only one of the workspace that has a table.
+/// stands in, or outside of any package the only one of the workspace that has a table.
 fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     if let Some(named) = named {
         return Ok(Some(named.to_owned()));
@@ -194,19 +194,20 @@ fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
         .other_options(vec!["--offline".to_owned()])
         .exec()
         .context(|| "cannot read the Cargo.toml at hand".into())?;
+    let innermost = (metadata.packages.iter())
+        .filter_map(|package| package.manifest_path.as_std_path().parent())
+        .filter(|package| here.starts_with(package))
+        .max_by_key(|package| package.as_os_str().len());
     let with_table: Vec<&Path> = (metadata.packages.iter())
         .filter(|package| !package.metadata["btfhub"].is_null())
         .map(|package| package.manifest_path.as_std_path())
         .collect();
-    let stood_in = (with_table.iter())
-        .filter(|manifest| {
-            manifest
-                .parent()
-                .is_some_and(|package| here.starts_with(package))
-        })
-        .max_by_key(|manifest| manifest.as_os_str().len());
+    let stood_in = (with_table.iter()).find(|manifest| manifest.parent() == innermost);
     match (stood_in, with_table.as_slice()) {
-        (Some(manifest), _) | (None, [manifest]) => Ok(Some((*manifest).to_owned())),
+        (Some(manifest), _) => Ok(Some((*manifest).to_owned())),
+        // What another member says is not meant for the one that one stands in.
+        _ if innermost.is_some() => Ok(None),
+        (None, [manifest]) => Ok(Some((*manifest).to_owned())),
         (None, []) => Ok(None),
         (None, several) => {
             let names: Vec<_> = several

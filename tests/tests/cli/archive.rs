@@ -310,6 +310,7 @@ cli_test!(the_shared_archive, |dir| {
             archive,
             "--include",
             "kylin/*",
+            "--include",
             "centos/*",
         ])
         .ok();

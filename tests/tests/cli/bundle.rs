@@ -186,6 +186,7 @@ cli_test!(arch_and_filters_choose, |dir| {
         files(&[
             "--include",
             "ubuntu/*",
+            "--include",
             "debian/*",
             "--exclude",
             "*/18.04/*"
@@ -273,6 +274,84 @@ cli_test!(another_vmlinux_h_makes_no_bundle_stale, |dir| {
         let read = |tree: &str| std::fs::read(dir.path(tree).join(&file)).expect("a file");
         assert_eq!(read("first"), read("second"), "{file}");
     }
+});
+
+// One value for each option, so that what stands alone stands anywhere.
+cli_test!(options_and_files_in_any_order, |dir| {
+    let file = bundle(&dir);
+    let object = own_dir().join("guard.bpf.o");
+    let (file, object) = (
+        file.to_str().expect("UTF-8"),
+        object.to_str().expect("UTF-8"),
+    );
+    let options = ["--archive", "archive", "--object", object];
+    let _ = dir
+        .btfhub(["verify"].iter().chain(&options).chain(&[file]))
+        .ok();
+    let _ = dir.btfhub(["verify", file].iter().chain(&options)).ok();
+    // As newcomers begin.
+    let complaint = dir.btfhub(["list", "archive"]).fails(2);
+    assert!(complaint.contains("--archive archive"), "{complaint}");
+    // `select` knows an architecture by both words.
+    for word in ["--machine", "--arch"] {
+        let release = "5.10.0-9-amd64";
+        let text = dir
+            .btfhub(["select", file, "--release", release, word, "x86_64"])
+            .ok();
+        assert!(text.starts_with("debian/11/x86_64/"), "{text}");
+    }
+    // A kernel by the archive's own path.
+    let args = ["atlas", "build", "--archive", "archive", "--out", "a.atlas"];
+    let _ = dir.btfhub(args).ok();
+    for arch in ["arm64", "aarch64"] {
+        let kernel = format!("centos/8/{arch}/4.18.0-147.el8.aarch64");
+        let args = ["atlas", "extract", "a.atlas", &kernel, "--out", "k.btf"];
+        let _ = dir.btfhub(args).ok();
+    }
+});
+
+cli_test!(differences_are_told_together, |dir| {
+    let file = bundle(&dir);
+    let object = own_dir().join("guard.bpf.o");
+    pack::entry(
+        &dir.path("wrong"),
+        "debian/9/x86_64/4.9.0-1-amd64",
+        &variant("after"),
+    );
+    let object = object.to_str().expect("UTF-8");
+    let file = file.to_str().expect("UTF-8");
+    let run = dir.btfhub(["verify", file, "--archive", "wrong", "--object", object]);
+    assert_eq!(
+        run.stdout.lines().next(),
+        Some(
+            "centos/8/arm64/4.18.0-147.el8.aarch64, debian/11/x86_64/5.10.0-9-amd64, \
+             rhel/8/arm64/4.18.0-147.el8.aarch64, ubuntu/18.04/x86_64/5.4.0-80-generic, \
+             ubuntu/20.04/x86_64/5.4.0-80-generic: is not in the archive"
+        )
+    );
+    let _ = run.fails(1);
+});
+
+cli_test!(bash_completes_both_names, |dir| {
+    let script = dir.btfhub(["completions", "bash"]).ok();
+    dir.write("complete.bash", script);
+    let ask = |words: &[&str]| {
+        let line = format!(
+            "source complete.bash; COMP_WORDS=({}); COMP_CWORD={}; \
+             _cargo_btfhub_of_cargo cargo '{}' ''; echo ${{COMPREPLY[*]}}",
+            words.join(" "),
+            words.len() - 1,
+            words.last().expect("a word"),
+        );
+        let mut bash = std::process::Command::new("bash");
+        dir.run(bash.args(["--norc", "-c", &line])).ok()
+    };
+    assert_eq!(ask(&["cargo", "btfhub", "bun"]), "bundle\n");
+    let options = ask(&["cargo", "btfhub", "bundle", "--o"]);
+    assert!(
+        options.contains("--object") && options.contains("--out"),
+        "{options}"
+    );
 });
 
 cli_test!(inspects_what_was_bundled, |dir| {
@@ -515,6 +594,11 @@ cli_test!(a_manifest_stands_for_options, |dir| {
     assert!(text.starts_with("b: 3 kernels, 2 classes, "), "{text}");
     let list = dir.btfhub(["list", "--kernels"]).ok();
     assert_eq!(list.lines().count(), 3, "{list}");
+    // Another member gets nothing of it.
+    let mut other = dir.command();
+    other.args(["bundle", "--out", "b"]);
+    let complaint = dir.run_in("other", &mut other).fails(2);
+    assert!(complaint.contains("no archive"), "{complaint}");
     // Options win.
     let text = dir
         .btfhub(["bundle", "--out", "b", "--exclude", "rhel/*"])

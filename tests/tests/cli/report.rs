@@ -59,6 +59,20 @@ cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
     }
 });
 
+cli_test!(the_name_of_the_file_says_the_format, |dir| {
+    let object = object("guard.bpf.o");
+    for (name, begins) in [
+        ("r.html", "<!doctype html>"),
+        ("r.json", "{"),
+        ("r.md", "#"),
+        ("r.txt", "guard.bpf.o: "),
+    ] {
+        let _ = report(&dir, &object, &["--out", name]).ok();
+        let text = std::fs::read_to_string(dir.path(name)).expect("a report");
+        assert!(text.starts_with(begins), "{name}: {:.40}", text);
+    }
+});
+
 cli_test!(thresholds, |dir| {
     for (release, variant) in [
         ("4.18", "before"),
@@ -77,8 +91,9 @@ cli_test!(thresholds, |dir| {
     }
     let object = object("guard.bpf.o");
     let report = |deny: &[&str]| {
-        let base = ["report", "--archive", "a", "--object", &object, "--deny"];
-        dir.btfhub(base.iter().chain(deny))
+        let base = ["report", "--archive", "a", "--object", &object];
+        let deny = deny.iter().flat_map(|kind| ["--deny", *kind]);
+        dir.btfhub(base.into_iter().chain(deny))
     };
     let _ = report(&["unloadable>2"]).ok();
     let _ = report(&["unloadable>1"]).fails(1);
@@ -126,7 +141,12 @@ cli_test!(a_threshold_names_what_exceeds_it, |dir| {
 });
 
 cli_test!(a_guarded_field_is_not_denied, |dir| {
-    let text = report(&dir, EXECWATCH, &["--deny", "unloadable", "unguarded"]).ok();
+    let text = report(
+        &dir,
+        EXECWATCH,
+        &["--deny", "unloadable", "--deny", "unguarded"],
+    )
+    .ok();
     assert!(
         text.contains("The one program is expected to run on all 8 kernels.\n"),
         "{text}"
@@ -142,7 +162,7 @@ cli_test!(json_has_the_documented_shape, |dir| {
     let report = |more: &[&str]| report(&dir, &object("dropped.bpf.o"), &[&two, more].concat());
     let complaint = report(&["--json", "--format", "html"]).fails(2);
     assert!(complaint.contains("leave it out"), "{complaint}");
-    let deny = ["--deny", "unloadable>1", "absent>90%"];
+    let deny = ["--deny", "unloadable>1", "--deny", "absent>90%"];
     let json = report(&[&["--json"][..], &deny].concat()).ok();
     assert_eq!(
         json,

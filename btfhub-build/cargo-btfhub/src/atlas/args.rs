@@ -65,7 +65,7 @@ pub(crate) struct AtlasInspect {
     #[arg(long)]
     pub(crate) kernels: bool,
     /// The definitions with this name (task_struct), as C
-    #[arg(long = "type", value_name = "NAME", num_args = 1..)]
+    #[arg(long = "type", value_name = "NAME")]
     pub(crate) types: Vec<String>,
     /// Only those of this kernel, DISTRO/VERSION/ARCH/RELEASE
     #[arg(long, value_name = "KERNEL", requires = "types")]
@@ -81,8 +81,7 @@ pub(crate) struct AtlasInspect {
 #[command(after_long_help = examples::ATLAS_EXTRACT)]
 pub(crate) struct AtlasExtract {
     /// The atlas
-    #[arg(long, value_name = "FILE")]
-    pub(crate) atlas: PathBuf,
+    pub(crate) file: PathBuf,
     /// The kernel, DISTRO/VERSION/ARCH/RELEASE
     pub(crate) kernel: String,
     /// The file to write
@@ -119,6 +118,6 @@ pub(crate) struct AtlasDiff {
     #[arg(value_name = "B")]
     pub(crate) after: String,
     /// Only definitions with this name (task_struct), line by line
-    #[arg(long = "type", value_name = "NAME", num_args = 1..)]
+    #[arg(long = "type", value_name = "NAME")]
     pub(crate) types: Vec<String>,
 }

@@ -17,7 +17,7 @@ struct Extracted {
 }
 
 pub(crate) fn run(args: &args::AtlasExtract, output: Output) -> Result<(), Failure> {
-    let atlas = open(&args.atlas)?;
+    let atlas = open(&args.file)?;
     let btf = atlas.extract(kernel(&atlas, &args.kernel)?)?;
     files::write(&args.out, &btf)?;
     let extracted = Extracted {

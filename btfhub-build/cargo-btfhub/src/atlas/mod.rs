@@ -10,6 +10,7 @@ mod verify;
 use std::path::Path;
 
 use btfhub_build::atlas::Atlas;
+use btfhub_runtime::Arch;
 
 use self::args::AtlasCommand;
 use crate::failure::{Exit, Failure};
@@ -31,9 +32,15 @@ fn open(path: &Path) -> Result<Atlas, Failure> {
 
 /// The number of the kernel that a text names, DISTRO/VERSION/ARCH/RELEASE.
 fn kernel(atlas: &Atlas, name: &str) -> Result<usize, Failure> {
+    // An archive's directory may be called aarch64, which is arm64.
+    let mut parts: Vec<&str> = name.splitn(4, '/').collect();
+    if let Some(arch) = parts.get_mut(2) {
+        *arch = Arch::new(arch).as_str();
+    }
+    let wanted = parts.join("/");
     atlas
         .kernels()
-        .position(|kernel| kernel.to_string() == name)
+        .position(|kernel| kernel.to_string() == wanted)
         .ok_or_else(|| {
             Failure::new(format!(
                 "the atlas has no kernel {name}; `cargo btfhub atlas inspect --kernels` shows them"

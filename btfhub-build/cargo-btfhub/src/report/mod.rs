@@ -36,7 +36,9 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
                 "--json is --format json, or the JSON of --format support; leave it out, or the other format",
             ));
         }
-        (format, false) => format.unwrap_or(Format::Text),
+        (format, false) => {
+            (format.or_else(|| by_name(args.out.as_deref()?))).unwrap_or(Format::Text)
+        }
     };
     let denied = (args.deny.iter())
         .map(|deny| Deny::parse(deny).map_err(|error| Failure::usage(format!("--deny: {error}"))))
@@ -146,6 +148,16 @@ fn in_page(args: &args::Report, table: &str, output: Output) -> Result<Option<St
 fn page(file: &Path) -> Result<String, Failure> {
     let bytes = files::read(file, PAGE)?;
     String::from_utf8(bytes).map_err(|_| Failure::new(format!("{}: not UTF-8", file.display())))
+}
+
+/// The format that the name of a file asks for.
+fn by_name(out: &Path) -> Option<Format> {
+    match out.extension()?.to_str()? {
+        "html" | "htm" => Some(Format::Html),
+        "json" => Some(Format::Json),
+        "md" => Some(Format::Markdown),
+        _ => None,
+    }
 }
 
 /// The baseline in a file.
