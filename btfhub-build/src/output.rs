@@ -212,7 +212,7 @@ fn new_file(directory: &Path, like: Option<&Metadata>) -> io::Result<NamedTempFi
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
     loop {
-        let file = builder.make_in(directory, |path| options.open(path))?;
+        let file = (builder.make_in(directory, |path| options.open(path))).map_err(without_path)?;
         if hold(file.as_file(), file.path()) {
             return Ok(file);
         }
@@ -225,12 +225,23 @@ fn new_directory(directory: &Path) -> io::Result<(TempDir, File)> {
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
     loop {
-        let new = builder.tempdir_in(directory)?;
+        let new = builder.tempdir_in(directory).map_err(without_path)?;
         match File::open(new.path()) {
             Ok(lock) if hold(&lock, new.path()) => return Ok((new, lock)),
             Err(error) if new.path().exists() => return Err(error),
             _ => {}
         }
+    }
+}
+
+/// tempfile's error without the random name, which tells nobody anything: the message
+/// names the output.
+fn without_path(error: io::Error) -> io::Error {
+    let cause = error.get_ref().and_then(|error| error.source());
+    let cause = cause.and_then(|cause| cause.downcast_ref::<io::Error>());
+    match cause.and_then(io::Error::raw_os_error) {
+        Some(code) => io::Error::from_raw_os_error(code),
+        None => error,
     }
 }
 
