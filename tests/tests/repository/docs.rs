@@ -217,7 +217,9 @@ fn the_table_of_distributions_is_the_archives() {
     let mut command = dir.command();
     command
         .args(["report", "--format", "support", "--archive"])
-        .args([shared.join("archive"), shared.join("archive-old")])
+        .arg(shared.join("archive"))
+        .arg("--archive")
+        .arg(shared.join("archive-old"))
         .arg("--object")
         .arg(object)
         .arg("--check")
