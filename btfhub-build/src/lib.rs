@@ -47,5 +47,5 @@ pub mod tailor;
 pub mod verdict;
 
 pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};
-pub use diagnostics::{Diagnostic, Level, Lint};
+pub use diagnostics::{Diagnostic, Level, Lint, Loader, diagnose};
 pub use error::{Error, ErrorKind};

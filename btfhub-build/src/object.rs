@@ -22,7 +22,7 @@ pub use links::{DataSection, Extern, ExternKind, Link, MapDef, Target};
 
 use btfhub_runtime::Printable;
 
-use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, LineInfo, StrOffset};
+use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, Endian, LineInfo, StrOffset};
 use crate::error::shown;
 
 /// One compiled eBPF object.
@@ -30,6 +30,7 @@ use crate::error::shown;
 pub struct Object {
     name: String,
     btf: Btf,
+    has_btf: bool,
     sections: Vec<ProgramSection>,
     records: Vec<Record>,
     data: Vec<DataSection>,
@@ -87,8 +88,6 @@ pub enum ObjectErrorKind {
     NotElf(String),
     /// An ELF file for another machine.
     NotEbpf,
-    /// No section of this name.
-    NoSection(&'static str),
     /// A section that can't be read.
     Section {
         /// Its name.
@@ -102,8 +101,9 @@ impl Object {
     /// Reads an object; `name` stands in messages and reports.
     ///
     /// # Errors
-    /// When `data` is not a 64-bit ELF file for eBPF with `.BTF` and
-    /// `.BTF.ext`.
+    /// When `data` is not a 64-bit ELF file for eBPF, or its `.BTF` or `.BTF.ext` is damaged.
+    /// Without these sections it is an object that asks nothing of a kernel's types: one of
+    /// maps alone, one written in Rust, one compiled without `-g`.
     pub fn parse(name: &str, data: &[u8]) -> Result<Self, ObjectError> {
         Self::read(name, data).map_err(|kind| ObjectError {
             name: name.to_owned(),
@@ -121,22 +121,27 @@ impl Object {
         if elf.architecture() != object::Architecture::Bpf {
             return Err(ObjectErrorKind::NotEbpf);
         }
-        let named = |wanted: &'static str| -> Result<&[u8], ObjectErrorKind> {
-            elf.section_by_name(wanted)
-                .ok_or(ObjectErrorKind::NoSection(wanted))?
-                .data()
-                .map_err(not_elf)
+        let section = |name: &'static str| {
+            let section = elf.section_by_name(name);
+            let data = section.map(|section| section.data().map_err(not_elf));
+            data.transpose()
         };
-        let btf = Btf::parse(named(".BTF")?)
-            .map_err(|source| ObjectErrorKind::Section {
-                name: ".BTF",
-                source,
-            })?
-            .with_pointer_size(8);
-        let ext = BtfExt::parse(named(".BTF.ext")?).map_err(|source| ObjectErrorKind::Section {
-            name: ".BTF.ext",
-            source,
-        })?;
+        let damaged = |name| move |source| ObjectErrorKind::Section { name, source };
+        let btf = section(".BTF")?.map(Btf::parse);
+        let btf = btf.transpose().map_err(damaged(".BTF"))?;
+        let has_btf = btf.is_some();
+        let ext = match section(".BTF.ext")? {
+            Some(data) if has_btf => BtfExt::parse(data).map_err(damaged(".BTF.ext"))?,
+            // Names are in `.BTF`.
+            _ => BtfExt::default(),
+        };
+        let btf = btf.unwrap_or_else(|| {
+            Btf::empty(match elf.endianness() {
+                object::Endianness::Little => Endian::Little,
+                object::Endianness::Big => Endian::Big,
+            })
+        });
+        let btf = btf.with_pointer_size(8);
 
         let mut functions: HashMap<SectionIndex, Vec<Function>> = HashMap::new();
         for symbol in elf.symbols() {
@@ -206,6 +211,7 @@ impl Object {
             name: shown(name.as_bytes()),
             maps: links::maps(&btf),
             btf,
+            has_btf,
             sections,
             records,
             data: data_sections,
@@ -218,7 +224,12 @@ impl Object {
         &self.name
     }
 
-    /// The object's own types.
+    /// Whether it has a `.BTF` section, which clang writes with `-g`.
+    pub fn has_btf(&self) -> bool {
+        self.has_btf
+    }
+
+    /// The object's own types; none where it has no `.BTF`.
     pub fn btf(&self) -> &Btf {
         &self.btf
     }
@@ -309,11 +320,6 @@ impl fmt::Display for ObjectError {
             ),
             ObjectErrorKind::NotEbpf => f.write_str(
                 "an ELF file, but not for eBPF; name the object that clang wrote for `-target bpf`",
-            ),
-            ObjectErrorKind::NoSection(name) => write!(
-                f,
-                "it has no {name} section; compile with `clang -g -O2 -target bpf` and don't strip \
-                 it of more than DWARF (`llvm-strip -g`)"
             ),
             ObjectErrorKind::Section { name, .. } => {
                 write!(f, "its {name} section can't be read")

@@ -52,6 +52,16 @@ pub fn object_of_sections(
     finished(elf, &local.finish(), &records, big_endian)
 }
 
+/// An object with a program in a section of this name, and without BTF.
+///
+/// # Panics
+/// Never, by design.
+#[must_use]
+pub fn object_without_btf(section: &str) -> Vec<u8> {
+    let (elf, _) = programs(&[], &[section], false, |_| 0);
+    elf.write().expect("an ELF file")
+}
+
 /// The same around the BTF of a kernel, whose types the object then has as its
 /// own: of the machine's byte order, with the strings at the end of the file.
 ///

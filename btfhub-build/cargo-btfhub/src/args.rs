@@ -359,7 +359,7 @@ pub(crate) struct Report {
     /// Exit with 1 when kernels of a kind are more than a threshold: KIND or KIND>N or KIND>N%
     ///
     /// KIND: unloadable (a program does not load or not attach there), absent, incompatible,
-    /// ambiguous, refused (each: some relocation comes out so, guarded or not), or
+    /// truncated, ambiguous, refused (each: some relocation comes out so, guarded or not), or
     /// unguarded (comes out so and nothing guards it), or lost (a program was expected to
     /// run there by the baseline, and no longer is). "unloadable" alone means
     /// "unloadable>0". May be given several times.

@@ -6,6 +6,7 @@ use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs, SourceArgs};
 use crate::failure::{Exit, Failure};
 use crate::jobs;
 use crate::kernels::{Sources, Wanted};
+use crate::lints;
 use crate::output::Output;
 
 /// The builder that the arguments describe.
@@ -15,10 +16,11 @@ pub(crate) fn builder(
     objects: &ObjectArgs,
     filter: &FilterArgs,
     jobs: &JobArgs,
+    configured: Option<&Builder>,
 ) -> Result<Builder, Failure> {
     // Complains in the words of the options, and with "not found" where nothing is left.
     Sources::open(archive, source)?.wanted(&Wanted::new(filter)?)?;
-    let mut builder = Builder::new().jobs(jobs::limit(jobs));
+    let mut builder = lints::configure(Builder::new(), configured).jobs(jobs::limit(jobs));
     for root in &archive.archives {
         builder = builder.archive(root);
     }
@@ -52,7 +54,8 @@ pub(crate) fn builder(
     Ok(builder)
 }
 
-/// Runs the stages, with progress on a terminal, and tells what was left out.
+/// Runs the stages, with progress on a terminal, and tells what was left out and what the
+/// lints say.
 pub(crate) fn generate(builder: &Builder, output: Output) -> Result<Generated, Failure> {
     let progress = output.progress("tailoring");
     let generated = builder
@@ -63,6 +66,7 @@ pub(crate) fn generate(builder: &Builder, output: Output) -> Result<Generated, F
     for bad in generated.bad_entries() {
         output.note(&format!("left out: {bad}"));
     }
+    lints::tell(builder, &generated.diagnostics(), output)?;
     Ok(generated)
 }
 

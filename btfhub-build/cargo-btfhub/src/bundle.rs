@@ -22,13 +22,18 @@ struct Bundled {
     bad: Vec<String>,
 }
 
-pub(crate) fn run(args: &args::Bundle, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &args::Bundle,
+    configured: Option<&Builder>,
+    output: Output,
+) -> Result<(), Failure> {
     let mut builder = builder(
         &args.archive,
         &args.source,
         &args.objects,
         &args.filter,
         &args.jobs,
+        configured,
     )?;
     if let Some(pin) = &args.pin {
         // Of an atlas, which is named after it, where there is one.

@@ -25,6 +25,7 @@ mod image;
 mod inspect;
 mod jobs;
 mod kernels;
+mod lints;
 mod list;
 mod lock;
 mod merge;
@@ -39,6 +40,7 @@ mod workspace;
 
 use std::process::ExitCode;
 
+use btfhub_build::Builder;
 use clap::Parser;
 
 use args::{Cli, Command};
@@ -58,7 +60,8 @@ fn main() -> ExitCode {
     let output = Output::new(&cli.global);
     let mut command = cli.command;
     let manifest = cli.global.manifest_path.as_deref();
-    let done = workspace::complete(&mut command, manifest).and_then(|()| run(command, output));
+    let done = workspace::complete(&mut command, manifest)
+        .and_then(|configured| run(command, configured.as_ref(), output));
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
@@ -68,14 +71,15 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(command: Command, output: Output) -> Result<(), Failure> {
+/// `configured` is what the Cargo.toml at hand says, where it was read.
+fn run(command: Command, configured: Option<&Builder>, output: Output) -> Result<(), Failure> {
     match command {
         Command::List(args) => list::run(&args, output),
-        Command::Tailor(args) => tailor::run(&args, output),
-        Command::Bundle(args) => bundle::run(&args, output),
+        Command::Tailor(args) => tailor::run(&args, configured, output),
+        Command::Bundle(args) => bundle::run(&args, configured, output),
         Command::Merge(args) => merge::run(&args, output),
         Command::Verify(args) => verify::run(&args, output),
-        Command::Report(args) => report::run(&args, output),
+        Command::Report(args) => report::run(&args, configured, output),
         Command::Lock(args) => lock::run(&args, output),
         Command::Inspect(args) => inspect::run(&args, output),
         Command::Select(args) => select::run(&args, output),

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use btfhub_build::Builder;
 use btfhub_build::output::Tree;
 use btfhub_runtime::Bundle;
 use serde::Serialize;
@@ -30,13 +31,18 @@ struct Written {
     bytes: usize,
 }
 
-pub(crate) fn run(args: &args::Tailor, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &args::Tailor,
+    configured: Option<&Builder>,
+    output: Output,
+) -> Result<(), Failure> {
     let builder = builder(
         &args.archive,
         &args.source,
         &args.objects,
         &args.filter,
         &args.jobs,
+        configured,
     )?;
     let generated = generate(&builder, output)?;
     // What is written is read back through the crate that programs read it with.

@@ -173,7 +173,7 @@ fn first_difference(relocations: &Relocations, a: &Outcome, b: &Outcome) -> Stri
         .and_then(|at| relocations.list().get(at))
         .map_or_else(
             || "(one with several candidates)".to_owned(),
-            btfhub_build::report::term,
+            |relocation| btfhub_build::report::term(relocation, &relocation.root.name),
         )
 }
 

@@ -21,11 +21,15 @@ struct Open<'a> {
     pin: Option<&'a mut Option<String>>,
 }
 
-/// Fills in what the command lacks, from where a build script takes it.
-pub(crate) fn complete(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
-    from_manifest(command, manifest)?;
+/// Fills in what the command lacks, from where a build script takes it; and what the
+/// Cargo.toml says, where it was read.
+pub(crate) fn complete(
+    command: &mut Command,
+    manifest: Option<&Path>,
+) -> Result<Option<Builder>, Failure> {
+    let configured = from_manifest(command, manifest)?;
     if source_of(command).is_some_and(|source| !source.atlases.is_empty()) {
-        return Ok(());
+        return Ok(configured);
     }
     let lacking = archive_of(command).filter(|archive| archive.archives.is_empty());
     if let (Some(archive), Some(named)) = (lacking, std::env::var_os("BTFHUB_ARCHIVE")) {
@@ -33,7 +37,7 @@ pub(crate) fn complete(command: &mut Command, manifest: Option<&Path>) -> Result
             .filter(|path| !path.as_os_str().is_empty())
             .collect();
     }
-    Ok(())
+    Ok(configured)
 }
 
 fn archive_of(command: &mut Command) -> Option<&mut ArchiveArgs> {
@@ -51,9 +55,12 @@ fn source_of(command: &mut Command) -> Option<&SourceArgs> {
     open(command)?.source.map(|source| &*source)
 }
 
-fn from_manifest(command: &mut Command, manifest: Option<&Path>) -> Result<(), Failure> {
+fn from_manifest(
+    command: &mut Command,
+    manifest: Option<&Path>,
+) -> Result<Option<Builder>, Failure> {
     let Some(open) = open(command) else {
-        return Ok(());
+        return Ok(None);
     };
     let atlases = open
         .source
@@ -62,17 +69,20 @@ fn from_manifest(command: &mut Command, manifest: Option<&Path>) -> Result<(), F
     let is_complete = (!open.archive.archives.is_empty() || atlases > 0)
         && (open.objects.as_ref()).is_none_or(|objects| !objects.objects.is_empty());
     if is_complete && manifest.is_none() {
-        return Ok(());
+        return Ok(None);
     }
     let Some(manifest) = configured(manifest)? else {
-        return Ok(());
+        return Ok(None);
     };
     let builder = Builder::from_manifest_path(&manifest).map_err(failure)?;
     if let Some(filter) = open.filter {
         filters(&builder, filter);
     }
     archives(&builder, open.archive, open.source, open.pin);
-    (open.objects).map_or(Ok(()), |objects| self::objects(&builder, objects))
+    if let Some(objects) = open.objects {
+        self::objects(&builder, objects)?;
+    }
+    Ok(Some(builder))
 }
 
 fn open(command: &mut Command) -> Option<Open<'_>> {

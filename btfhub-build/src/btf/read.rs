@@ -59,6 +59,24 @@ impl Btf {
         Self::from_words(to_words(data), data.len())
     }
 
+    /// A BTF without types, for an object that has none.
+    pub(crate) fn empty(endian: Endian) -> Self {
+        Self {
+            // The empty string.
+            words: vec![0],
+            strings: 0..1,
+            types_end: 0,
+            index: Vec::new(),
+            listed: Vec::new(),
+            layout: Vec::new(),
+            endian,
+            base: None,
+            first_id: 1,
+            first_string: 0,
+            pointer_size: OnceLock::new(),
+        }
+    }
+
     /// The same for a file that is already in a buffer of words: its `len`
     /// bytes are used without a copy.
     ///

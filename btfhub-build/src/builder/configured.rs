@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use super::{Builder, OnBadEntry};
 use crate::archive::Pin;
+use crate::diagnostics::{Level, Lint, Loader};
 
 impl Builder {
     /// The archives that were named, in that order.
@@ -60,6 +61,17 @@ impl Builder {
     /// The policy of [`on_bad_entry`](Self::on_bad_entry).
     pub fn bad_entry_policy(&self) -> OnBadEntry {
         self.on_bad_entry
+    }
+
+    /// The level of a lint, set or not.
+    pub fn lint_level(&self, lint: Lint) -> Level {
+        let set = self.levels.get(lint);
+        set.unwrap_or_else(|| lint.default_level(self.loader))
+    }
+
+    /// The loader that the program uses, where it is known.
+    pub fn known_loader(&self) -> Option<Loader> {
+        self.loader
     }
 
     /// The Cargo.toml that the configuration was read from, if it was.

@@ -15,7 +15,7 @@ use super::{Builder, kernels, objects};
 use crate::archive::{self, Archive, Entry};
 use crate::cache::{Atlases, Digests, Results};
 use crate::classes;
-use crate::diagnostics::{self, Diagnostic};
+use crate::diagnostics::{self, Diagnostic, Loader};
 use crate::error::Error;
 use crate::object::Object;
 use crate::output;
@@ -37,6 +37,7 @@ pub struct Generated {
     decoded: usize,
     kernels_in_all: usize,
     support: Option<Support>,
+    loader: Option<Loader>,
 }
 
 /// A kernel in a bundle.
@@ -182,7 +183,7 @@ impl Generated {
 
     /// What a user should act on, whatever the level of the lint.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        diagnostics::find(self, |_| true)
+        diagnostics::find(self, self.loader, |_| true)
     }
 
     /// Writes the bundle to a file: whole or not at all, and not when the file
@@ -255,6 +256,7 @@ impl Builder {
             decoded,
             kernels_in_all: chosen.in_all,
             support,
+            loader: self.loader,
             archives: chosen.into_archives(),
         })
     }

@@ -25,7 +25,7 @@ use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use crate::archive::{self, Pin};
-use crate::diagnostics::{Level, Levels, Lint};
+use crate::diagnostics::{Level, Levels, Lint, Loader};
 use crate::error::Error;
 
 pub use generate::{BadEntry, Generated, Kernel, Progress};
@@ -74,6 +74,7 @@ pub struct Builder {
     pub(crate) levels: Levels,
     /// What ran where before.
     pub(crate) baseline: Option<PathBuf>,
+    pub(crate) loader: Option<Loader>,
     /// The Cargo.toml that all this was read from.
     pub(crate) manifest: Option<PathBuf>,
 }
@@ -116,6 +117,7 @@ impl Builder {
             prepared: None,
             levels: Levels::default(),
             baseline: None,
+            loader: None,
             manifest: None,
         }
     }
@@ -319,6 +321,15 @@ impl Builder {
     #[cfg(feature = "manifest")]
     pub fn baseline(mut self, file: impl AsRef<Path>) -> Self {
         self.baseline = Some(file.as_ref().to_owned());
+        self
+    }
+
+    /// The loader that the program uses: what lints advise fits it.
+    ///
+    /// Default: with [`from_manifest`](Self::from_manifest) the one of aya and
+    /// libbpf-rs that the package depends on, if it is one of them; else unknown.
+    pub fn loader(mut self, loader: Loader) -> Self {
+        self.loader = Some(loader);
         self
     }
 

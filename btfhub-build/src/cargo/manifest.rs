@@ -5,9 +5,10 @@ use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::IgnoredAny;
 
 use crate::builder::{Builder, OnBadEntry};
-use crate::diagnostics::{Level, Lint};
+use crate::diagnostics::{Level, Lint, Loader};
 use crate::error::{Error, ErrorKind};
 use crate::input;
 
@@ -15,6 +16,17 @@ use crate::input;
 #[derive(Debug, Deserialize)]
 struct Manifest {
     package: Option<Package>,
+    #[serde(default)]
+    dependencies: BTreeMap<String, IgnoredAny>,
+    #[serde(default)]
+    target: BTreeMap<String, Target>,
+}
+
+/// What is for some targets only.
+#[derive(Debug, Deserialize)]
+struct Target {
+    #[serde(default)]
+    dependencies: BTreeMap<String, IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -129,6 +141,7 @@ impl Builder {
             let line = error.span().map_or(0, |span| line_of(&text, span.start));
             wrong(format!("line {line} is not understood")).because(error.message().to_owned())
         })?;
+        let loader = read.loader();
         let package = (read.package).ok_or_else(|| wrong("it holds no package".to_owned()))?;
         let table = package.metadata.and_then(|metadata| metadata.btfhub);
         let table = table.ok_or_else(|| {
@@ -138,7 +151,24 @@ impl Builder {
         let directory = manifest.parent().unwrap_or(Path::new(""));
         let mut builder = table.builder(directory).map_err(wrong)?;
         builder.manifest = Some(manifest.to_owned());
+        builder.loader = loader;
         Ok(builder)
+    }
+}
+
+impl Manifest {
+    /// The one of both loaders that the package depends on.
+    fn loader(&self) -> Option<Loader> {
+        let of_targets = self.target.values().map(|target| &target.dependencies);
+        let depends_on = |name: &str| {
+            let mut all = of_targets.clone().chain([&self.dependencies]);
+            all.any(|dependencies| dependencies.contains_key(name))
+        };
+        match (depends_on("aya"), depends_on("libbpf-rs")) {
+            (true, false) => Some(Loader::Aya),
+            (false, true) => Some(Loader::Libbpf),
+            _ => None,
+        }
     }
 }
 

@@ -129,8 +129,8 @@ impl Builder {
             return Ok(script.lines());
         }
         let generated = self.generate()?;
-        let heard = |lint| self.levels.of(lint) != Level::Allow;
-        let mut found = diagnostics::find(&generated, heard);
+        let heard = |lint| self.lint_level(lint) != Level::Allow;
+        let mut found = diagnostics::find(&generated, self.loader, heard);
         if self.partial {
             let message = format!(
                 "`{name}` is partial: {} of {} kernels, because {} is set; a release build \
@@ -203,7 +203,7 @@ impl<'a> Script<'a> {
     /// Warns of what was found, or fails, as the levels say.
     fn say(&mut self, builder: &Builder, found: &[Diagnostic]) -> Result<(), Error> {
         let of = |level: Level| {
-            let is = move |said: &&Diagnostic| builder.levels.of(said.lint()) == level;
+            let is = move |said: &&Diagnostic| builder.lint_level(said.lint()) == level;
             found.iter().filter(is)
         };
         let mut denied = of(Level::Deny).map(ToString::to_string);

@@ -1,10 +1,19 @@
 //! What a user should act on, as lints: each has a name and a level.
 
+//! ```text
+//! objects  what objects ask, or don't
+//! kernels  what relocations come to on the kernels of a report
+//! find     all of it, and what is odd about the entries
+//! ```
+
 mod find;
+mod kernels;
+mod objects;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
+pub use find::diagnose;
 pub(crate) use find::find;
 
 use crate::error::shown_lines;
@@ -17,10 +26,17 @@ pub enum Lint {
     /// some of the kernels, because what they ask for is not there and no
     /// question before them asks whether it is. Default: warn.
     FailingRelocations,
+    /// `truncated-enumerators`: programs get a wrong number for an enumerator on
+    /// some of the kernels, because a pahole before 1.24 wrote their BTF and kept
+    /// 32 bits of its value. Default: warn.
+    TruncatedEnumerators,
     /// `no-relocations`: an object asks nothing of the kernel's types, so that
-    /// there is nothing to tailor for it. eBPF written in Rust has no CO-RE
-    /// relocations today. Default: warn.
+    /// there is nothing to tailor for it. One of maps alone doesn't, and eBPF
+    /// written in Rust has no CO-RE relocations today. Default: warn.
     NoRelocations,
+    /// `missing-btf`: an object has no `.BTF` section, but others of the build
+    /// have: it may have been compiled without `-g`. Default: warn.
+    MissingBtf,
     /// `needs-kernel-btf`: a program of an object (fentry, tp_btf, LSM,
     /// struct_ops, iterators, typed ksyms, kfuncs) needs the running kernel's
     /// own BTF, whatever is embedded. Default: warn.
@@ -29,7 +45,7 @@ pub enum Lint {
     /// which are others in a tailored one. Default: warn.
     TypeIdTarget,
     /// `aya-type-matches`: an object uses `bpf_core_type_matches`, which aya
-    /// refuses. Default: allow; of interest to those who load with aya.
+    /// refuses. Default: warn where the loader is known to be aya, else allow.
     AyaTypeMatches,
     /// `skipped-entries`: entries that cannot be used were left out, as the
     /// policy says. Default: warn.
@@ -89,9 +105,11 @@ impl fmt::Display for Diagnostic {
 
 impl Lint {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 13] = [
         Self::FailingRelocations,
+        Self::TruncatedEnumerators,
         Self::NoRelocations,
+        Self::MissingBtf,
         Self::NeedsKernelBtf,
         Self::TypeIdTarget,
         Self::AyaTypeMatches,
@@ -107,7 +125,9 @@ impl Lint {
     pub fn name(self) -> &'static str {
         match self {
             Self::FailingRelocations => "failing-relocations",
+            Self::TruncatedEnumerators => "truncated-enumerators",
             Self::NoRelocations => "no-relocations",
+            Self::MissingBtf => "missing-btf",
             Self::NeedsKernelBtf => "needs-kernel-btf",
             Self::TypeIdTarget => "type-id-target",
             Self::AyaTypeMatches => "aya-type-matches",
@@ -125,10 +145,11 @@ impl Lint {
         Self::ALL.into_iter().find(|lint| lint.name() == name)
     }
 
-    /// Its level unless it is set.
-    pub fn default_level(self) -> Level {
+    /// Its level unless it is set, for a program that uses this loader.
+    pub fn default_level(self, loader: Option<Loader>) -> Level {
         match self {
-            Self::AyaTypeMatches | Self::OddEntries => Level::Allow,
+            Self::AyaTypeMatches if loader != Some(Loader::Aya) => Level::Allow,
+            Self::OddEntries => Level::Allow,
             Self::SupportLost => Level::Deny,
             _ => Level::Warn,
         }
@@ -153,6 +174,26 @@ impl Level {
     }
 }
 
+/// What loads the objects in the end, where it is known: advice differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Loader {
+    /// libbpf, mostly through libbpf-rs.
+    Libbpf,
+    /// aya.
+    Aya,
+}
+
+/// `a, b and 3 more`: the first `most` of them.
+fn listed<T: fmt::Display>(all: impl IntoIterator<Item = T>, most: usize) -> String {
+    let mut all = all.into_iter();
+    let named: Vec<String> = all.by_ref().take(most).map(|one| one.to_string()).collect();
+    match all.count() {
+        0 => named.join(", "),
+        more => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
 /// The levels that a caller set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Levels(BTreeMap<Lint, Level>);
@@ -162,7 +203,7 @@ impl Levels {
         self.0.insert(lint, level);
     }
 
-    pub(crate) fn of(&self, lint: Lint) -> Level {
-        self.0.get(&lint).copied().unwrap_or(lint.default_level())
+    pub(crate) fn get(&self, lint: Lint) -> Option<Level> {
+        self.0.get(&lint).copied()
     }
 }

@@ -12,8 +12,11 @@ use crate::object::Object;
 ///
 /// Shifts and signs come from `BPF_CORE_READ_BITFIELD` and have no macro of their own: they
 /// are named by libbpf's word for the kind.
-pub fn term(relocation: &Relocation) -> String {
-    let root = text(&relocation.root.name);
+///
+/// `root` is the program's name for the type, with its flavor (`kernfs_node___old`); without
+/// the flavor it is [`Root::name`](crate::relo::Root::name).
+pub fn term(relocation: &Relocation, root: &[u8]) -> String {
+    let root = text(root);
     let of_type = || format!("{}{root}", keyword(relocation.root.kind));
     match &relocation.spec {
         Spec::Field(accessors) => {

@@ -48,7 +48,7 @@ impl fmt::Display for DenyError {
         write!(
             f,
             "`{}` is no threshold: write one of unloadable, unguarded, absent, incompatible, \
-             ambiguous, refused or lost, and after it nothing, >N (kernels) or >N% (of the kernels)",
+             truncated, ambiguous, refused or lost, and after it nothing, >N (kernels) or >N% (of the kernels)",
             self.0
         )
     }
@@ -72,6 +72,7 @@ impl Deny {
             "unguarded" => What::Unguarded,
             "absent" => What::Status(Status::Absent),
             "incompatible" => What::Status(Status::Incompatible),
+            "truncated" => What::Status(Status::Truncated),
             "ambiguous" => What::Status(Status::Ambiguous),
             "refused" => What::Status(Status::Refused),
             "lost" => What::Lost,

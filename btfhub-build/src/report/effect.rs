@@ -158,6 +158,11 @@ fn function(
             None => verdict.failing.push(number),
             Some(Patched::Value(value)) => {
                 changes.push((within / INSN, Change::Value(value)));
+                if answer.narrow.binary_search(&asked).is_ok() && !fits_32_bits(local.value) {
+                    verdict.status = verdict.status.max(Status::Truncated);
+                    verdict.effect = verdict.effect.max(Effect::WrongValue);
+                    verdict.reason = truncated(value, local.value);
+                }
             }
             Some(Patched::Poisoned) => {
                 changes.push((within / INSN, Change::Poisoned));
@@ -190,6 +195,19 @@ fn function(
             verdict.failing.push(number);
         }
     }
+}
+
+/// Whether an enumerator of an ENUM can have this value, as libbpf extends the sign of 32 bits.
+fn fits_32_bits(value: u64) -> bool {
+    let high = value >> 31;
+    high == 0 || high == u64::MAX >> 31
+}
+
+fn truncated(kernel: u64, local: u64) -> String {
+    format!(
+        "the program has {local:#x}, and the kernel's BTF {kernel:#x}: a pahole before 1.24 wrote \
+         it, which kept 32 bits of each value; the loader patches the wrong number in"
+    )
 }
 
 /// Why a load whose relocation resolves is made invalid.

@@ -2,6 +2,7 @@
 //! the others.
 //!
 //! ```text
+//! rows     relocations that would read the same, told apart
 //! why      why nothing was found in a kernel
 //! effect   what that means for the programs
 //! survey   objects → what is asked where; kernel → column; columns → Report
@@ -17,6 +18,7 @@ mod deny;
 mod effect;
 mod finding;
 mod paths;
+mod rows;
 mod survey;
 mod why;
 
@@ -40,6 +42,9 @@ pub enum Status {
     Absent,
     /// It is there, but what it is does not fit the program's access.
     Incompatible,
+    /// The enumerator is there, but the kernel's BTF holds 32 bits of a value that
+    /// takes more: pahole before 1.24 wrote an enum of 8 bytes so.
+    Truncated,
     /// Several types fit and disagree: libbpf refuses the object.
     Ambiguous,
     /// libbpf refuses the object for another reason.
@@ -48,10 +53,11 @@ pub enum Status {
 
 impl Status {
     /// All of them, best first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Resolved,
         Self::Absent,
         Self::Incompatible,
+        Self::Truncated,
         Self::Ambiguous,
         Self::Refused,
     ];
@@ -62,6 +68,7 @@ impl Status {
             Self::Resolved => "resolved",
             Self::Absent => "absent",
             Self::Incompatible => "incompatible",
+            Self::Truncated => "truncated",
             Self::Ambiguous => "ambiguous",
             Self::Refused => "refused",
         }
@@ -78,6 +85,8 @@ pub enum Effect {
     AnswersNo,
     /// The instructions become invalid, but no program can come to them on this kernel.
     Guarded,
+    /// Everything loads, and the instructions take a number that is not the kernel's.
+    WrongValue,
     /// A program can come to an invalid instruction: the verifier refuses that program.
     ProgramFails,
     /// libbpf refuses to load the object.
@@ -86,10 +95,11 @@ pub enum Effect {
 
 impl Effect {
     /// All of them, best first.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Fine,
         Self::AnswersNo,
         Self::Guarded,
+        Self::WrongValue,
         Self::ProgramFails,
         Self::ObjectFails,
     ];
@@ -100,6 +110,7 @@ impl Effect {
             Self::Fine => "fine",
             Self::AnswersNo => "answers-no",
             Self::Guarded => "guarded",
+            Self::WrongValue => "wrong-value",
             Self::ProgramFails => "program-fails",
             Self::ObjectFails => "object-fails",
         }
@@ -218,6 +229,20 @@ pub struct Kernel {
     pub program_column: usize,
     /// Index into [`Report::object_columns`].
     pub object_column: usize,
+}
+
+impl fmt::Display for Kernel {
+    /// `distro/version/arch/release`.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            distro,
+            version,
+            arch,
+            release,
+            ..
+        } = self;
+        write!(f, "{distro}/{version}/{arch}/{release}")
+    }
 }
 
 /// A kernel that could not be looked at.

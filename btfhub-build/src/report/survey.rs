@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use btfhub_runtime::KernelId;
 
 use super::effect::{Body, Use, effects};
+use super::rows::tell_apart;
 use super::why::{Named, Why};
 use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict};
 use crate::archive::Filter;
@@ -48,6 +49,8 @@ pub(super) struct Answer {
     pub(super) relocations: Vec<(Resolution, Option<Why>)>,
     /// With each candidate's own results.
     outcome: Outcome,
+    /// Those, ascending, that find an enumerator in an ENUM of 8 bytes.
+    pub(super) narrow: Vec<usize>,
 }
 
 impl Survey {
@@ -62,7 +65,7 @@ impl Survey {
                 .collect(),
             asked: (list.iter())
                 .map(|relocation| Asked {
-                    term: term(relocation),
+                    term: String::new(),
                     kind: relocation.kind.to_string(),
                     root: text(&relocation.root.name),
                     guards: guards(list, relocation),
@@ -78,9 +81,26 @@ impl Survey {
             answers: Mutex::default(),
             facts: Mutex::default(),
         };
+        let mut spellings = vec![BTreeSet::new(); list.len()];
         for object in objects {
-            survey.object(object, &relocations.meanings(object));
+            let meanings = relocations.meanings(object);
+            for (record, meaning) in object.records().iter().zip(&meanings) {
+                if let RecordMeaning::Relocation { index, .. } = *meaning {
+                    if let (Some(relocation), Some(names), Some(ty)) = (
+                        list.get(index),
+                        spellings.get_mut(index),
+                        object.btf().ty(record.relo.type_id),
+                    ) {
+                        names.insert(term(relocation, object.btf().string(ty.name())));
+                    }
+                }
+            }
+            survey.object(object, &meanings);
         }
+        for (asked, names) in survey.asked.iter_mut().zip(spellings) {
+            asked.term = Vec::from_iter(names).join(" / ");
+        }
+        tell_apart(&mut survey.asked, list);
         survey.relocations = relocations;
         survey
     }
@@ -190,7 +210,9 @@ impl Survey {
             )
         };
         let roots = (list.iter().zip(&resolutions))
-            .filter(|(_, resolution)| missing(resolution))
+            .filter(|(relocation, resolution)| {
+                relocation.kind == ReloKind::EnumvalValue || missing(resolution)
+            })
             .map(|(relocation, _)| &relocation.root);
         let named = Named::collect(btf, roots);
         let relocations = (list.iter().zip(resolutions))
@@ -199,9 +221,14 @@ impl Survey {
                 (resolution, why)
             })
             .collect();
+        let narrow = (list.iter().enumerate())
+            .filter(|(_, relocation)| named.is_narrow(relocation))
+            .map(|(at, _)| at)
+            .collect();
         let answer = Answer {
             relocations,
             outcome,
+            narrow,
         };
         Ok(KernelAnswer {
             answer: once(&self.answers, answer),

@@ -1,4 +1,4 @@
-//! Why a relocation finds nothing in a kernel, in words.
+//! Why a relocation finds nothing in a kernel, or not all of it, in words.
 //!
 //! The engine decides *that* nothing fits; here the same names are followed as far as they
 //! go, to tell a type, a member or an enumerator that is not there from one that is there
@@ -60,6 +60,24 @@ impl<'a> Named<'a> {
             }
         }
         best.map_or_else(|| self.no_candidate(root, wanted, named), |(_, why)| why)
+    }
+
+    /// Whether `relocation` takes the value of an enumerator out of an ENUM of 8 bytes, which
+    /// holds 32 bits of each.
+    pub(super) fn is_narrow(&self, relocation: &Relocation) -> bool {
+        let (ReloKind::EnumvalValue, Spec::Enumerator(name)) = (relocation.kind, &relocation.spec)
+        else {
+            return false;
+        };
+        let named = self.types.get(relocation.root.name.as_slice());
+        let holder = (named.into_iter().flatten())
+            .filter_map(|&id| self.btf.ty(id))
+            .filter(|ty| ty.kind().is_any_enum())
+            .find(|ty| {
+                let mut names = ty.enumerators().map(|enumerator| enumerator.name);
+                names.any(|its| essential_name(self.btf.string(its)) == name.as_slice())
+            });
+        holder.is_some_and(|ty| ty.kind() == Kind::Enum && ty.size() == 8)
     }
 
     fn no_candidate(&self, root: &Root, wanted: Kind, named: &[TypeId]) -> Why {
@@ -221,7 +239,7 @@ fn same_kind(is: Kind, wanted: Kind) -> bool {
     is == wanted || (is.is_any_enum() && wanted.is_any_enum())
 }
 
-fn of(shape: &FieldShape) -> &'static str {
+pub(super) fn of(shape: &FieldShape) -> &'static str {
     match shape {
         FieldShape::Composite => "a struct",
         FieldShape::Ptr => "a pointer",

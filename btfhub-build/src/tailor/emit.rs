@@ -382,15 +382,21 @@ impl<'a> Emitter<'a> {
             }
             Kind::Enum | Kind::Enum64 => {
                 let kept = self.keep.enumerators_of(spot, ty);
+                let has_value = kept.values().any(|&counts| counts);
                 let enumerators = kept.iter().filter_map(|(&index, &counts)| {
                     let enumerator = ty.enumerator(index)?;
                     let value = if counts { enumerator.value } else { 0 };
                     Some((self.btf.string(enumerator.name), value))
                 });
                 let enumerators = enumerators.collect();
-                let unmeasured = if kind == Kind::Enum { 4 } else { 8 };
-                let counts = sized || self.keep.exact;
-                let size = if counts { ty.size() } else { unmeasured };
+                let size = match (kind, ty.size()) {
+                    (_, size) if sized || self.keep.exact => size,
+                    // No loader looks at it, but it tells that values may have lost
+                    // their upper half (`report::Status::Truncated`).
+                    (Kind::Enum, 8) if has_value => 8,
+                    (Kind::Enum, _) => 4,
+                    _ => 8,
+                };
                 (size, Body::Enumerators(enumerators))
             }
             Kind::Fwd => (0, Body::Words(Vec::new())),

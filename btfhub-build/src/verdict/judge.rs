@@ -484,10 +484,16 @@ impl Part {
     }
 
     fn asked(&self, relocations: &Relocations, record: usize) -> String {
+        let name = || {
+            let btf = self.object.btf();
+            let id = self.object.records().get(record)?.relo.type_id;
+            Some(btf.string(btf.ty(id)?.name()))
+        };
         match self.meanings.get(record) {
-            Some(RecordMeaning::Relocation { index, .. }) => {
-                (relocations.list().get(*index)).map_or_else(String::new, relo::term)
-            }
+            Some(RecordMeaning::Relocation { index, .. }) => (relocations.list().get(*index))
+                .map_or_else(String::new, |relocation| {
+                    relo::term(relocation, name().unwrap_or(&relocation.root.name))
+                }),
             _ => format!("number {record}"),
         }
     }

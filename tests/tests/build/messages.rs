@@ -13,10 +13,9 @@ use btfhub_tests::app::{self, App};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
 use btfhub_tests::elf_builder::{self, Relo};
 use btfhub_tests::git::git;
+use btfhub_tests::objects::own_dir;
 use btfhub_tests::pack::{self, Member};
 use btfhub_tests::shared::skip;
-use object::write::Object;
-use object::{Architecture, BinaryFormat, Endianness, SectionKind};
 
 /// The table as it is written.
 struct Table {
@@ -180,16 +179,9 @@ fn objects(table: &mut Table) {
     );
     let whole = app::object(&["pid"]);
     project.file("cut.o", &whole[..whole.len() / 2]);
-    let mut bare = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
-    project.file("bare.o", bare.write().unwrap());
-    let section = bare.add_section(Vec::new(), b".BTF".to_vec(), SectionKind::Other);
-    bare.append_section_data(section, &app::kernel(0), 4);
-    project.file("old.o", bare.write().unwrap());
     table.fails("The object is no ELF file.", &of("objects = \"text.o\""));
     table.fails("The object is not for eBPF.", &of("objects = \"host.o\""));
     table.fails("The object is cut off.", &of("objects = \"cut.o\""));
-    table.fails("The object has no .BTF.", &of("objects = \"bare.o\""));
-    table.fails("The object has no .BTF.ext.", &of("objects = \"old.o\""));
 }
 
 fn entries(table: &mut Table) {
@@ -413,6 +405,19 @@ fn lints(table: &mut Table) {
     table.app.project.file("none.o", app::object(&[]));
     let none = "archive = \"archive\"\nobjects = [\"probe.o\", \"none.o\"]\n";
     table.warns("An object has no relocations.", none, &[]);
+    let own = |name: &str| fs::read(own_dir().join(name)).unwrap();
+    table
+        .app
+        .project
+        .file("maps.o", own("maps_only.bpf.o"))
+        .file("rust.o", own("rust.bpf.o"))
+        .file("bare.o", elf_builder::object_without_btf("kprobe/do_exit"));
+    let many = |objects: &[&str]| format!("archive = \"archive\"\nobjects = {objects:?}\n");
+    table.warns("An object is of maps alone.", &many(&["maps.o"]), &[]);
+    table.warns("An object is written in Rust.", &many(&["rust.o"]), &[]);
+    table.warns("An object has no BTF.", &many(&["bare.o"]), &[]);
+    let mixed = many(&["probe.o", "none.o", "bare.o", "rust.o", "maps.o"]);
+    table.warns("Another has.", &mixed, &[]);
     table.warns(
         "That is allowed.",
         &format!("{none}lints.no-relocations = \"allow\"\n"),
@@ -444,6 +449,28 @@ fn lints(table: &mut Table) {
         .file("ids.o", asks(TYPE_ID_TARGET))
         .file("match.o", asks(TYPE_MATCHES));
     table.warns("Programs need the kernel's own BTF.", &of("own.o"), &[]);
+    let variants: Vec<String> = (1..=24).map(|n| format!("variant{n:02}.o")).collect();
+    for name in &variants {
+        table.app.project.file(name, needs_kernel_btf());
+    }
+    let variants: Vec<&str> = variants.iter().map(String::as_str).collect();
+    table.warns("So do those of many objects.", &many(&variants), &[]);
+    for (case, loader) in [
+        ("The loader is aya.", "aya"),
+        ("The loader is libbpf.", "libbpf-rs"),
+    ] {
+        let package = format!("[package]\nname = \"{loader}\"\n");
+        table
+            .app
+            .project
+            .file(format!("{loader}/Cargo.toml"), package)
+            .file(format!("{loader}/src/lib.rs"), "");
+        let dependency = format!(
+            "{}[target.'cfg(any())'.dependencies]\n{loader} = {{ path = \"{loader}\" }}\n",
+            of("own.o")
+        );
+        table.warns(case, &dependency, &[]);
+    }
     table.warns("An object asks for ids of types.", &of("ids.o"), &[]);
     let aya = format!(
         "{}lints.aya-type-matches = \"warn\"\nlints.failing-relocations = \"allow\"\n",
@@ -467,6 +494,17 @@ fn lints(table: &mut Table) {
     let skip = "archive = \"bad\"\nobjects = \"probe.o\"\non-bad-entry = \"skip\"\n";
     every_level(table, "failing-relocations", &of("gone.o"), &[]);
     every_level(table, "no-relocations", &of("none.o"), &[]);
+    every_level(table, "missing-btf", &many(&["probe.o", "bare.o"]), &[]);
+    let wide = "archive = \"wide\"\nobjects = \"wide.o\"\n";
+    let mut old = BtfBuilder::new();
+    old.enumeration("wide_flags", 8, false, &[("WIDE_HIGH", 4)]);
+    pack::entry(
+        &table.app.path("wide"),
+        "debian/11/x86_64/5.10.0-1-amd64",
+        &old.finish(),
+    );
+    table.app.project.file("wide.o", own("wide_enum.bpf.o"));
+    every_level(table, "truncated-enumerators", wide, &[]);
     every_level(table, "needs-kernel-btf", &of("own.o"), &[]);
     every_level(table, "type-id-target", &of("ids.o"), &[]);
     every_level(table, "aya-type-matches", &of("match.o"), &[]);

@@ -1,6 +1,7 @@
 //! `report` in its formats, and `--deny`.
 
 use btfhub_build::archive;
+use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
 use btfhub_tests::cli::Dir;
 use btfhub_tests::objects::own_dir;
 use btfhub_tests::oracle::records::LocalObject;
@@ -21,6 +22,133 @@ fn report(dir: &Dir, object: &str, more: &[&str]) -> btfhub_tests::cli::Run {
     let base = ["report", "--archive", EXAMPLES, "--object", object];
     dir.btfhub(base.iter().chain(more))
 }
+
+/// Kernels with an enumerator of 64 bits: as a pahole before 1.24 wrote it, and as later
+/// ones do.
+fn wide_enums(dir: &Dir) {
+    const HIGH: u64 = 1 << 63 | 4;
+    for (kernel, is_old) in [("5.10.0-9-amd64", true), ("6.1.0-9-amd64", false)] {
+        let mut btf = BtfBuilder::new();
+        let int = btf.int("int", 4, INT_SIGNED);
+        btf.structure("task_struct", 4, &[member("pid", int, 0)]);
+        if is_old {
+            let cut = [("WIDE_LOW", 4), ("WIDE_HIGH", 4)];
+            btf.enumeration("wide_flags", 8, false, &cut);
+        } else {
+            let whole = [("WIDE_LOW", 4), ("WIDE_HIGH", HIGH)];
+            btf.enumeration64("wide_flags", false, &whole);
+        }
+        let kernel = format!("debian/11/x86_64/{kernel}");
+        pack::entry(&dir.path("wide"), &kernel, &btf.finish());
+    }
+}
+
+cli_test!(an_enumerator_that_lost_its_upper_half_is_told, |dir| {
+    wide_enums(&dir);
+    let object = object("wide_enum.bpf.o");
+    let args = ["--archive", "wide", "--object", &object];
+    let command = |words: &[&str]| dir.btfhub(words.iter().chain(&args));
+    let json = command(&["report", "--format", "json"]).ok();
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let told: Vec<(&str, String)> = (json["kernels"].as_array().expect("kernels").iter())
+        .map(|kernel| {
+            let column = kernel["column"].as_u64().expect("a number") as usize;
+            let verdicts = json["columns"][column].as_array().expect("a column");
+            let verdicts = verdicts.iter().map(|at| {
+                let verdict = &json["verdicts"][at.as_u64().expect("a number") as usize];
+                let word = |key: &str| verdict[key].as_str().expect("a word").to_owned();
+                format!("{} {} {}", word("status"), word("effect"), word("value"))
+            });
+            let release = kernel["release"].as_str().expect("a release");
+            (release, verdicts.collect::<Vec<_>>().join(", "))
+        })
+        .collect();
+    let high = (1u64 << 63 | 4).to_string();
+    assert_eq!(
+        told,
+        [
+            // WIDE_HIGH, WIDE_LOW
+            (
+                "5.10.0-9-amd64",
+                "truncated wrong-value 4, resolved fine 4".to_owned()
+            ),
+            (
+                "6.1.0-9-amd64",
+                format!("resolved fine {high}, resolved fine 4")
+            ),
+        ]
+    );
+    let run = command(&["report", "--deny", "truncated"]);
+    let line = "BAD   bpf_core_enum_value(enum wide_flags, WIDE_HIGH): truncated on 1 kernel: \
+                the program has 0x8000000000000004, and the kernel's BTF 0x4";
+    assert!(run.stdout.contains(line), "{}", run.stdout);
+    let complaint = run.fails(1);
+    assert!(complaint.contains("LINUX_KERNEL_VERSION"), "{complaint}");
+    let warning = "warning: programs get a wrong number on 1 of 2 kernels \
+                   (debian/11/x86_64/5.10.0-9-amd64)";
+    for words in [
+        &["report"][..],
+        &["bundle", "--out", "b.btfhub"],
+        &["tailor", "--out", "tree"],
+    ] {
+        let run = command(words);
+        assert!(run.stderr.contains(warning), "{}", run.stderr);
+        assert!(
+            run.stderr.contains("[truncated-enumerators]"),
+            "{}",
+            run.stderr
+        );
+        let _ = run.ok();
+    }
+    // Everything loads.
+    let _ = command(&["report", "--deny", "unloadable"]).ok();
+});
+
+cli_test!(no_two_rows_read_the_same, |dir| {
+    let objects = ["flavor.bpf.o", "array.bpf.o", "kernel.bpf.o", "field.bpf.o"].map(object);
+    let args = ["report", "--archive", EXAMPLES, "--json", "--object"];
+    let json = dir
+        .btfhub(args.into_iter().chain(objects.iter().map(String::as_str)))
+        .ok();
+    let json: Value = serde_json::from_str(&json).expect("JSON");
+    let mut terms: Vec<&str> = (json["relocations"].as_array().expect("relocations").iter())
+        .map(|relocation| relocation["term"].as_str().expect("a term"))
+        .collect();
+    for expected in [
+        "shape___old.width",
+        "shape___new.size.w",
+        "bpf_core_field_exists(shape___a___b.width)",
+        "bpf_core_type_exists(struct shape___new) / bpf_core_type_exists(struct shape___old)",
+        "bpf_core_type_matches(struct shape___new)",
+        "bpf_core_type_matches(struct shape___old)",
+        "bpf_core_enum_value(enum level___mine, LEVEL_HIGH)",
+    ] {
+        assert!(terms.contains(&expected), "{expected}: {terms:#?}");
+    }
+    let count = terms.len();
+    terms.sort_unstable();
+    terms.dedup();
+    assert_eq!(terms.len(), count);
+});
+
+cli_test!(what_a_build_script_says_is_said, |dir| {
+    let maps = object("maps_only.bpf.o");
+    let guard = object("guard.bpf.o");
+    for words in [
+        &["report"][..],
+        &["bundle", "--out", "b.btfhub"],
+        &["tailor", "--out", "tree"],
+    ] {
+        let args = ["--archive", EXAMPLES, "--object", &guard, &maps];
+        let run = dir.btfhub(words.iter().chain(&args));
+        let warning = "warning: no CO-RE relocations in maps_only.bpf.o: it holds no program \
+                       [no-relocations]";
+        assert!(run.stderr.contains(warning), "{}", run.stderr);
+        let _ = run.ok();
+        let run = dir.btfhub(words.iter().chain(&args).chain(&["--quiet"]));
+        assert_eq!(run.stderr, "");
+    }
+});
 
 cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
     let dropped = object("dropped.bpf.o");

@@ -92,6 +92,10 @@ fn way_out(finding: &Finding<'_>) -> &'static str {
             "guard the access with bpf_core_field_exists() (or bpf_core_type_exists(), \
              bpf_core_enum_value_exists()) and give those kernels another way"
         }
+        (Effect::WrongValue, _) => {
+            "use the constant itself in place of bpf_core_enum_value() if it never changed, or \
+             choose between its values by the kernel's version (LINUX_KERNEL_VERSION)"
+        }
         (_, Status::Refused) => {
             "read the field with bpf_core_read() or BPF_CORE_READ(), which take any offset and \
              size, where the program loads it directly"

@@ -14,20 +14,27 @@ use std::path::{Path, PathBuf};
 use btfhub_build::archive;
 use btfhub_build::atlas::Atlas;
 use btfhub_build::btf::Btf;
+use btfhub_build::object::Object;
 use btfhub_build::report::{Deny, KernelAnswer, Report, Survey};
 use btfhub_build::support::{Changes, Support};
+use btfhub_build::{Builder, Level, Lint};
 
 use crate::args::{self, Format};
 use crate::failure::Failure;
 use crate::files;
 use crate::jobs::parallel;
 use crate::kernels::{Source, Sources, Wanted, decoded, objects};
+use crate::lints;
 use crate::output::{Output, Paint, count, shown, stdout};
 
 /// Longer pages and baselines are not read.
 const PAGE: u64 = 256 << 20;
 
-pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
+pub(crate) fn run(
+    args: &args::Report,
+    configured: Option<&Builder>,
+    output: Output,
+) -> Result<(), Failure> {
     let format = match (args.format, output.json) {
         (None | Some(Format::Json), true) => Format::Json,
         (Some(Format::Support), true) => Format::SupportJson,
@@ -52,7 +59,13 @@ pub(crate) fn run(args: &args::Report, output: Output) -> Result<(), Failure> {
         ));
     }
     let baseline = args.baseline.as_deref().map(baseline).transpose()?;
-    let report = make(args, output)?;
+    let objects = objects(&args.objects)?;
+    let report = make(args, &objects, output)?;
+    let lints = lints::configure(Builder::new(), configured)
+        // The report itself.
+        .lint(Lint::FailingRelocations, Level::Allow);
+    let found = btfhub_build::diagnose(&objects, &report, lints.known_loader());
+    lints::tell(&lints, &found, output)?;
     let changes = baseline.map(|before| Changes::between(&before, &report.support()));
     let exceeded: Vec<Option<String>> = (denied.iter())
         .map(|deny| match &changes {
@@ -166,12 +179,11 @@ fn baseline(file: &Path) -> Result<Support, Failure> {
         .map_err(|error| Failure::new(format!("--baseline {}: {error}", file.display())))
 }
 
-fn make(args: &args::Report, output: Output) -> Result<Report, Failure> {
-    let objects = objects(&args.objects)?;
+fn make(args: &args::Report, objects: &[Object], output: Output) -> Result<Report, Failure> {
     let sources = Sources::open(&args.archive, &args.source)?;
     let kernels = sources.wanted(&Wanted::new(&args.filter)?)?;
     let limit = args.source.entry_limit.unwrap_or(archive::DEFAULT_LIMIT);
-    let mut survey = Survey::new(&objects);
+    let mut survey = Survey::new(objects);
     for target in &args.target {
         let (program, target) = pair("--target", "PROGRAM=TARGET", target)?;
         if !survey.set_target(program, target) {

@@ -170,6 +170,7 @@ pub(super) fn named(objects: &[String]) -> String {
 fn mark(effect: Effect, paint: Paint) -> String {
     match effect {
         Effect::ProgramFails | Effect::ObjectFails => paint.text(Colour::Bad, "FAIL"),
+        Effect::WrongValue => paint.text(Colour::Bad, "BAD "),
         _ => paint.text(Colour::Good, "ok  "),
     }
 }

@@ -15,6 +15,7 @@ const EFFECT_KINDS = [
   { name: "fine", word: "fine" },
   { name: "answers-no", word: "check answers no" },
   { name: "guarded", word: "guarded" },
+  { name: "wrong-value", word: "wrong value" },
   { name: "program-fails", word: "program fails" },
   { name: "object-fails", word: "object fails" },
 ];

@@ -16,7 +16,7 @@ let drawing = false;
 /** Kinds differ by texture as well as by colour. */
 const TEXTURES = {
   "unknown": dots, "likely": slashes, "fails": crosses,
-  "answers-no": dashes, "guarded": dots, "program-fails": crosses, "object-fails": bars,
+  "answers-no": dashes, "guarded": dots, "wrong-value": slashes, "program-fails": crosses, "object-fails": bars,
 };
 const TILE = 8;
 

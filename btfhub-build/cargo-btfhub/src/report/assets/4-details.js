@@ -11,6 +11,7 @@ const MEANING = {
   "fine": "The instructions take this kernel's value.",
   "answers-no": "The program asks whether it is there and is told no (0).",
   "guarded": "The instructions become invalid, but a check keeps the program from reaching them here.",
+  "wrong-value": "Everything loads, and the instructions take a number that is not the kernel's.",
   "program-fails": "The program can reach an invalid instruction: the verifier refuses it.",
   "object-fails": "libbpf refuses to load the whole object.",
 };

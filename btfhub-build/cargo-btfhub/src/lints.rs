@@ -1,0 +1,43 @@
+//! What a build script would say, at the levels of the Cargo.toml at hand.
+
+use btfhub_build::{Builder, Diagnostic, Level, Lint};
+
+use crate::failure::Failure;
+use crate::output::Output;
+
+/// What a manifest says of lints; without one, what a builder begins with.
+pub(crate) fn configure(builder: Builder, configured: Option<&Builder>) -> Builder {
+    let Some(configured) = configured else {
+        return builder;
+    };
+    let builder = (Lint::ALL.into_iter()).fold(builder, |builder, lint| {
+        builder.lint(lint, configured.lint_level(lint))
+    });
+    match configured.known_loader() {
+        Some(loader) => builder.loader(loader),
+        None => builder,
+    }
+}
+
+/// Prints warnings, and fails where a lint is denied.
+pub(crate) fn tell(builder: &Builder, found: &[Diagnostic], output: Output) -> Result<(), Failure> {
+    // Entries that are left out are told one by one, and how this program is compiled
+    // is not the user's doing.
+    let told = [Lint::SkippedEntries, Lint::Unoptimised];
+    let mut denied = Vec::new();
+    for said in found.iter().filter(|said| !told.contains(&said.lint())) {
+        match builder.lint_level(said.lint()) {
+            Level::Allow => {}
+            Level::Warn => output.note(&format!("warning: {said}")),
+            Level::Deny => denied.push(said.to_string()),
+        }
+    }
+    if denied.is_empty() {
+        Ok(())
+    } else {
+        Err(Failure::new(format!(
+            "denied by the Cargo.toml: {}",
+            denied.join("\n")
+        )))
+    }
+}
