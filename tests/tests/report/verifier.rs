@@ -146,7 +146,7 @@ fn reasons_tell_absent_from_incompatible() {
     );
     assert_eq!(said("after", "task.__state"), "resolved, fine: ");
     assert_eq!(
-        said("after", "task.state"),
+        said("after", "task___before.state"),
         "absent, guarded: task has no member state"
     );
     assert_eq!(
