@@ -79,7 +79,7 @@ cli_test!(an_enumerator_that_lost_its_upper_half_is_told, |dir| {
         ]
     );
     let run = command(&["report", "--deny", "truncated"]);
-    let line = "BAD   bpf_core_enum_value(enum wide_flags, WIDE_HIGH): truncated on 1 kernel: \
+    let line = "BAD   bpf_core_enum_value(enum wide_flags, WIDE_HIGH): truncated on 1 kernel\n      \
                 the program has 0x8000000000000004, and the kernel's BTF 0x4";
     assert!(run.stdout.contains(line), "{}", run.stdout);
     let complaint = run.fails(1);
