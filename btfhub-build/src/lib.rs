@@ -11,6 +11,7 @@
 //! btf      BPF Type Format: read, write
 //! object   eBPF ELF → local BTF + CO-RE relocations
 //! relo     the relocation algorithm of libbpf
+//! modules  which modules of a kernel count, and its BTF with theirs
 //! tailor   what relocations read of a kernel → minimal BTF, canonical
 //! atlas    the definitions of many kernels, each kept once
 //! insn     one instruction of eBPF, and how libbpf patches it
@@ -36,6 +37,7 @@ mod diagnostics;
 mod error;
 pub mod input;
 mod insn;
+pub mod modules;
 pub mod object;
 pub mod output;
 mod queue;
@@ -49,3 +51,4 @@ pub mod verdict;
 pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};
 pub use diagnostics::{Diagnostic, Level, Lint, Loader, diagnose};
 pub use error::{Error, ErrorKind};
+pub use modules::Modules;

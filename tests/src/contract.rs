@@ -77,9 +77,25 @@ impl Kernel {
     /// # Errors
     /// What either side has against it.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, String> {
-        let theirs =
-            Target::parse(bytes).map_err(|e| format!("{name}: libbpf refuses the BTF: {e}"))?;
+        Self::with_modules(name, bytes, &[])
+    }
+
+    /// The same with modules, names and split BTF, in the order in which they
+    /// were loaded.
+    ///
+    /// # Errors
+    /// As [`Kernel::parse`].
+    pub fn with_modules(
+        name: &str,
+        bytes: &[u8],
+        modules: &[(String, Vec<u8>)],
+    ) -> Result<Self, String> {
+        let split: Vec<_> = modules.iter().map(|(_, bytes)| bytes.clone()).collect();
+        let theirs = Target::with_modules(bytes, &split)
+            .map_err(|e| format!("{name}: libbpf refuses the BTF: {e}"))?;
         let ours = Btf::parse(bytes).map_err(|e| format!("{name}: {e}"))?;
+        let modules = modules.iter().map(|(name, bytes)| (&**name, &**bytes));
+        let ours = Btf::join(ours, modules, |_| true).map_err(|e| format!("{name}: {e}"))?;
         Ok(Self {
             name: name.to_owned(),
             theirs,

@@ -21,6 +21,7 @@ pub mod kernels;
 pub mod large;
 pub mod limits;
 pub mod live;
+pub mod modules;
 pub mod objects;
 pub mod oracle;
 pub mod ours;

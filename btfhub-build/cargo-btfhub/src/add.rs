@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use btfhub_build::archive::{self, Entry};
 use btfhub_build::btf::{Btf, Endian, Kind, Type};
@@ -11,7 +12,7 @@ use serde::Serialize;
 use crate::args;
 use crate::failure::{Context, Failure};
 use crate::files;
-use crate::image::{self, KernelImage};
+use crate::image::{self, KernelImage, Module, Modules};
 use crate::output::{Output, count};
 
 /// The BTF of the kernel that runs here.
@@ -28,6 +29,8 @@ struct Added {
     found: String,
     types: u32,
     bytes: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modules: Option<usize>,
     state: State,
 }
 
@@ -72,17 +75,23 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
             path.display()
         )));
     };
-    let state = state(&file, &image.btf, args.replace)?;
+    let types = btf.type_count();
+    let modules = match &args.modules {
+        Some(directory) => modules(directory, btf, &release, output)?,
+        None => Vec::new(),
+    };
+    let state = state(&file, &image.btf, &modules, args.replace)?;
     if state != State::Unchanged {
-        files::write(&file, &pack(&release, &image.btf)?)?;
+        files::write(&file, &pack(&release, &image.btf, &modules)?)?;
     }
     let added = Added {
         schema: "btfhub.add/1",
         kernel: entry.kernel().to_string(),
         path: file.display().to_string(),
         found: image.found,
-        types: btf.type_count(),
+        types,
         bytes: image.btf.len(),
+        modules: args.modules.as_ref().map(|_| modules.len()),
         state,
     };
     output.result(&added, || {
@@ -92,15 +101,39 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
             State::Unchanged => "already there:",
         };
         format!(
-            "{verb} {}\n  {} types, {} bytes from {} ({})\n  {}\n",
+            "{verb} {}\n  {} types, {} bytes from {} ({})\n{}  {}\n",
             added.kernel,
             added.types,
             added.bytes,
             args.file.display(),
             added.found,
+            (added.modules).map_or_else(String::new, |modules| {
+                format!("  {}\n", count(modules, "module", "modules"))
+            }),
             added.path
         )
     })
+}
+
+/// The modules below a directory, each of which fits the kernel.
+fn modules(
+    directory: &Path,
+    kernel: Btf,
+    release: &str,
+    output: Output,
+) -> Result<Vec<Module>, Failure> {
+    let kernel = Arc::new(kernel);
+    let found = Modules::read(directory, &kernel, release)?;
+    let split = (found.with_btf.iter()).map(|module| (module.name.as_str(), &*module.btf));
+    let kernel = Arc::try_unwrap(kernel).unwrap_or_else(|shared| (*shared).clone());
+    Btf::join(kernel, split, |_| false).context(|| format!("{}", directory.display()))?;
+    if found.without_btf > 0 {
+        output.note(&format!(
+            "note: {} without BTF: nothing is known of their types",
+            count(found.without_btf, "module", "modules")
+        ));
+    }
+    Ok(found.with_btf)
 }
 
 /// One directory or file name of the archive's layout.
@@ -309,13 +342,19 @@ fn entry_path(args: &args::Add, arch: &str, release: &str) -> PathBuf {
         .join(format!("{release}.btf.tar.xz"))
 }
 
-fn state(file: &Path, btf: &[u8], replace: bool) -> Result<State, Failure> {
+fn state(file: &Path, btf: &[u8], modules: &[Module], replace: bool) -> Result<State, Failure> {
     if !file.exists() {
         return Ok(State::Added);
     }
     let packed = files::read(file, archive::ENTRY_FILE_LIMIT)?;
-    let same = archive::decode(&packed, archive::DEFAULT_LIMIT)
-        .is_ok_and(|decoded| decoded.bytes() == btf);
+    let same = archive::decode(&packed, archive::DEFAULT_LIMIT).is_ok_and(|decoded| {
+        let theirs = decoded
+            .modules
+            .iter()
+            .map(|module| (&module.name, &module.btf));
+        decoded.bytes() == btf
+            && theirs.eq(modules.iter().map(|module| (&module.name, &module.btf)))
+    });
     if same {
         Ok(State::Unchanged)
     } else if replace {
@@ -328,17 +367,23 @@ fn state(file: &Path, btf: &[u8], replace: bool) -> Result<State, Failure> {
     }
 }
 
-/// A tar of one file in xz, the same bytes on every machine.
-fn pack(release: &str, btf: &[u8]) -> Result<Vec<u8>, Failure> {
-    let mut header = tar::Header::new_gnu();
-    header.set_size(btf.len() as u64);
-    header.set_mode(0o644);
-    header.set_mtime(0);
-    header.set_uid(0);
-    header.set_gid(0);
+/// A tar in xz of the kernel's BTF and those of its modules, the same bytes on every
+/// machine.
+fn pack(release: &str, btf: &[u8], modules: &[Module]) -> Result<Vec<u8>, Failure> {
     let xz = xz2::write::XzEncoder::new(Vec::new(), 6);
     let mut tar = tar::Builder::new(xz);
-    tar.append_data(&mut header, format!("{release}.btf"), btf)?;
+    let modules = modules
+        .iter()
+        .map(|module| (module.name.as_str(), &*module.btf));
+    for (name, btf) in std::iter::once((release, btf)).chain(modules) {
+        let mut header = tar::Header::new_gnu();
+        header.set_size(btf.len() as u64);
+        header.set_mode(0o644);
+        header.set_mtime(0);
+        header.set_uid(0);
+        header.set_gid(0);
+        tar.append_data(&mut header, format!("{name}.btf"), btf)?;
+    }
     Ok(tar.into_inner()?.finish()?)
 }
 

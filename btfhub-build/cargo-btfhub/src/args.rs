@@ -2,6 +2,7 @@
 
 use std::path::PathBuf;
 
+use btfhub_build::Modules;
 use btfhub_build::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
@@ -143,6 +144,22 @@ pub(crate) struct ObjectArgs {
     /// [package.metadata.btfhub] in the Cargo.toml at hand.
     #[arg(long = "object", value_name = "O")]
     pub(crate) objects: Vec<PathBuf>,
+    /// A module whose types count, where entries hold modules [default: all they hold]
+    ///
+    /// Several in the order in which they are loaded: "nf_conntrack,openvswitch".
+    #[arg(long = "module", value_name = "NAME", value_delimiter = ',')]
+    pub(crate) modules: Vec<String>,
+}
+
+impl ObjectArgs {
+    /// Which modules' types count.
+    pub(crate) fn modules(&self) -> Modules {
+        if self.modules.is_empty() {
+            Modules::All
+        } else {
+            Modules::named(&self.modules)
+        }
+    }
 }
 
 /// How much of the machine.
@@ -446,6 +463,12 @@ pub(crate) struct Add {
     /// Its architecture [default: what the image, the release or the types say]
     #[arg(long, value_name = "ARCH")]
     pub(crate) arch: Option<String>,
+    /// Its modules: /sys/kernel/btf, /lib/modules/R, or the directory of an unpacked package
+    ///
+    /// Takes the BTF of all that are below it, as .ko files, compressed or not, or as the
+    /// kernel shows it. They must have been built with this kernel.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) modules: Option<PathBuf>,
     /// Replace an entry that is there with other contents
     #[arg(long)]
     pub(crate) replace: bool,

@@ -42,6 +42,9 @@ pub(crate) fn builder(
     for object in &objects.objects {
         builder = builder.object(object);
     }
+    if !objects.modules.is_empty() {
+        builder = builder.modules(&objects.modules);
+    }
     for pattern in &filter.include {
         builder = builder.include(pattern);
     }

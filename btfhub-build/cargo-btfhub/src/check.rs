@@ -2,8 +2,9 @@
 
 use std::fmt::Write as _;
 
+use btfhub_build::Modules;
 use btfhub_build::archive::{self, Decoded, Entry};
-use btfhub_build::btf::{Btf, Kind};
+use btfhub_build::btf::Kind;
 use serde::Serialize;
 
 use crate::args;
@@ -97,18 +98,15 @@ fn look(entry: &Entry) -> Result<Result<Looked, Failure>, Failure> {
 fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
     let mut remarks = Vec::new();
     let release = entry.kernel().release;
-    if decoded.modules > 0 {
-        remarks.push(format!(
-            "{} more files in the tar (modules)",
-            decoded.modules
-        ));
+    if !decoded.modules.is_empty() {
+        remarks.push(count(decoded.modules.len(), "module", "modules"));
     } else if !decoded.member.is_empty() && decoded.member != format!("{release}.btf") {
         remarks.push(format!("the tar calls it {}", decoded.member));
     }
     let bytes = decoded.len as u64;
-    let btf = Btf::from_words(decoded.words, decoded.len)?;
+    let btf = Modules::All.join(decoded, None)?;
     let count_of = |kind: Kind, name: &[u8]| {
-        (btf.ids().filter_map(|id| btf.ty(id)))
+        (btf.ids_of_kernel().filter_map(|id| btf.ty(id)))
             .filter(|ty| ty.kind() == kind && btf.string(ty.name()) == name)
             .count()
     };

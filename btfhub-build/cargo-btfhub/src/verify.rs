@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use btfhub_build::Modules;
 use btfhub_build::archive::{self, Archive, Entry};
 use btfhub_build::btf::Btf;
 use btfhub_build::input;
@@ -67,6 +68,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
         .collect::<Result<_, _>>()
         .context(name)?;
     let entries = by_kernel(&archives);
+    let modules = args.objects.modules();
 
     let progress = output.progress("verifying");
     let checked = parallel(&args.jobs, kernels.len(), &progress, |at| {
@@ -74,7 +76,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
         let tailored = classes.get(usize::try_from(class.0).ok()?)?;
         let what = match entries.get(kernel.as_str()) {
             None => "is not in the archive".to_owned(),
-            Some(entries) => compare(entries, &relocations, tailored)?,
+            Some(entries) => compare(entries, &relocations, &modules, tailored)?,
         };
         Some(Difference {
             kernel: kernel.clone(),
@@ -140,10 +142,15 @@ fn by_kernel(archives: &[Archive]) -> BTreeMap<String, Vec<&Entry>> {
 
 /// How the kernel differs from what the bundle holds for it; `None` when some entry of the
 /// kernel gives the same.
-fn compare(entries: &[&Entry], relocations: &Relocations, tailored: &Outcome) -> Option<String> {
+fn compare(
+    entries: &[&Entry],
+    relocations: &Relocations,
+    modules: &Modules,
+    tailored: &Outcome,
+) -> Option<String> {
     let mut first = None;
     for entry in entries {
-        match full(entry, relocations) {
+        match full(entry, relocations, modules) {
             Ok(outcome) if outcome == *tailored => return None,
             Ok(outcome) => {
                 let at = first_difference(relocations, &outcome, tailored);
@@ -157,12 +164,12 @@ fn compare(entries: &[&Entry], relocations: &Relocations, tailored: &Outcome) ->
     first
 }
 
-fn full(entry: &Entry, relocations: &Relocations) -> Result<Outcome, Failure> {
+fn full(entry: &Entry, relocations: &Relocations, modules: &Modules) -> Result<Outcome, Failure> {
     let name = || entry.file().display().to_string();
     let decoded = decoded(entry, archive::DEFAULT_LIMIT)
         .and_then(|decoded| decoded)
         .context(name)?;
-    let btf = Btf::from_words(decoded.words, decoded.len).context(name)?;
+    let btf = modules.join(decoded, Some(relocations)).context(name)?;
     Ok(resolve(relocations, &btf)?)
 }
 

@@ -4,7 +4,7 @@
 use std::path::{Path, PathBuf};
 
 use btfhub_build::archive::Pin;
-use btfhub_build::{Builder, OnBadEntry};
+use btfhub_build::{Builder, Modules, OnBadEntry};
 use cargo_metadata::MetadataCommand;
 
 use crate::args::{ArchiveArgs, Command, FilterArgs, ObjectArgs, SourceArgs};
@@ -180,6 +180,9 @@ fn archives(
 }
 
 fn objects(builder: &Builder, objects: &mut ObjectArgs) -> Result<(), Failure> {
+    if let (Modules::Named(names), true) = (builder.modules_taken(), objects.modules.is_empty()) {
+        objects.modules.clone_from(names);
+    }
     if objects.objects.is_empty() && builder.has_objects() {
         objects.objects = builder.object_files().map_err(failure)?;
     }

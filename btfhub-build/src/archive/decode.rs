@@ -31,9 +31,18 @@ pub struct Decoded {
     pub len: usize,
     /// The member's name; empty where the file is BTF itself.
     pub member: String,
-    /// How many regular members were passed over: split BTF of modules beside
-    /// `vmlinux`, which libbpf does not read when it is given a BTF file.
-    pub modules: usize,
+    /// The split BTFs of modules beside it, sorted by name.
+    pub modules: Vec<DecodedModule>,
+}
+
+/// A module's BTF in an entry.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct DecodedModule {
+    /// As `lsmod` and `/sys/kernel/btf` have it, without `-`.
+    pub name: String,
+    /// The bytes of the member.
+    pub btf: Vec<u8>,
 }
 
 impl Decoded {
@@ -64,6 +73,7 @@ enum Why {
     NoMember,
     /// How many, and the names of the first few.
     Several(usize, Vec<String>),
+    Twice(String),
 }
 
 impl DecodeError {
@@ -113,10 +123,14 @@ impl fmt::Display for DecodeError {
             Why::Several(files, named) => {
                 write!(
                     f,
-                    "the tar holds {files} files and none of them is the only `vmlinux`: {}",
+                    "the tar holds {files} files and none of them is the only `vmlinux` or \
+                     `<release>.btf`: {}",
                     Printable(&named.join(", "))
                 )?;
                 f.write_str(if *files > named.len() { ", …" } else { "" })
+            }
+            Why::Twice(module) => {
+                write!(f, "the tar holds module {} twice", Printable(module))
             }
         }
     }
@@ -136,14 +150,15 @@ impl StdError for DecodeError {
 /// itself is taken as it is.
 ///
 /// The tar must hold one regular file, whatever its name; where it holds
-/// several (some forks add one split BTF per module), the one called
-/// `vmlinux` is taken. Directories and the `._` files of macOS are passed
-/// over. Nothing is unpacked to disk.
+/// several, the one called `vmlinux` or `<release>.btf` is the kernel's, and the
+/// others are split BTFs of modules, named like them. Directories and the `._`
+/// files of macOS are passed over. Nothing is unpacked to disk.
 ///
 /// # Errors
 /// When the xz or the tar is damaged, decompresses to more than `limit`
 /// bytes in all, or holds a link, a device, a sparse file, an absolute path, a
-/// path with `..`, no file, or several without a single `vmlinux`.
+/// path with `..`, no file, or several without a single `vmlinux` or
+/// `<release>.btf`, or a module twice.
 pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
     if is_btf(compressed) {
         return plain(compressed, limit);
@@ -191,7 +206,7 @@ pub(super) fn plain(btf: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
         words,
         len,
         member: String::new(),
-        modules: 0,
+        modules: Vec::new(),
     })
 }
 
@@ -202,10 +217,7 @@ pub(super) fn is_lfs_pointer(start: &[u8]) -> bool {
 
 fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> {
     let mut tar = tar::Archive::new(&mut *stream);
-    let mut kept: Option<Decoded> = None;
-    let mut files = 0;
-    let mut named = Vec::new();
-    let mut kernels = 0;
+    let mut files: Vec<File> = Vec::new();
     for member in tar.entries().map_err(Why::Tar)? {
         let mut member = member.map_err(Why::Tar)?;
         let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
@@ -216,15 +228,6 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
         if member.header().entry_type() != EntryType::Regular || file_name.starts_with("._") {
             continue;
         }
-        let is_kernel = matches!(file_name, "vmlinux" | "vmlinux.btf");
-        kernels += usize::from(is_kernel);
-        files += 1;
-        if named.len() < NAMED_MEMBERS {
-            named.push(name.clone());
-        }
-        if kept.is_some() && !(is_kernel && kernels == 1) {
-            continue;
-        }
         let size = member.size();
         let len = usize::try_from(size).ok().filter(|_| size <= limit);
         let len = len.ok_or(Why::TooBig(limit))?;
@@ -233,24 +236,79 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
         if let Some(bytes) = bytes.get_mut(..len) {
             member.read_exact(bytes).map_err(Why::Tar)?;
         }
-        kept = Some(Decoded {
-            words,
-            len,
-            member: name,
-            modules: 0,
-        });
+        files.push(File { name, words, len });
     }
     // The integrity check stands at the very end of the stream.
     let mut rest = [0u8; 4096];
     while stream.read(&mut rest).map_err(Why::Tar)? > 0 {}
-    match kept {
-        None => Err(Why::NoMember),
-        Some(_) if files > 1 && kernels != 1 => Err(Why::Several(files, named)),
-        Some(decoded) => Ok(Decoded {
-            modules: files - 1,
-            ..decoded
-        }),
+    let kernel = kernel_of(&files)?;
+    let File { name, words, len } = files.swap_remove(kernel);
+    let mut modules: Vec<DecodedModule> = files.into_iter().map(File::into_module).collect();
+    modules.sort_by(|a, b| a.name.cmp(&b.name));
+    let mut pairs = modules.iter().zip(modules.iter().skip(1));
+    if let Some((first, _)) = pairs.find(|(a, b)| a.name == b.name) {
+        return Err(Why::Twice(first.name.clone()));
     }
+    Ok(Decoded {
+        words,
+        len,
+        member: name,
+        modules,
+    })
+}
+
+/// A regular member.
+struct File {
+    name: String,
+    words: Vec<u32>,
+    len: usize,
+}
+
+impl File {
+    fn file_name(&self) -> &str {
+        self.name.rsplit('/').next().unwrap_or(&self.name)
+    }
+
+    fn into_module(self) -> DecodedModule {
+        let name = self.file_name();
+        let name = name.strip_suffix(".btf").unwrap_or(name).replace('-', "_");
+        let bytes: &[u8] = bytemuck::cast_slice(&self.words);
+        let btf = bytes.get(..self.len).unwrap_or(bytes).to_vec();
+        DecodedModule { name, btf }
+    }
+}
+
+/// Which member is the kernel's: the only one, else the only `vmlinux`, else the
+/// only `<release>.btf`. A release has a dot, which no module's name has.
+fn kernel_of(files: &[File]) -> Result<usize, Why> {
+    let only = |is_kernel: &dyn Fn(&str) -> bool| {
+        let mut found = (0..)
+            .zip(files)
+            .filter(|(_, file)| is_kernel(file.file_name()));
+        let first = found.next()?.0;
+        found.next().is_none().then_some(first)
+    };
+    let is_vmlinux = |name: &str| matches!(name, "vmlinux" | "vmlinux.btf");
+    let is_release = |name: &str| {
+        let release = name.strip_suffix(".btf");
+        release.is_some_and(|release| release.contains('.'))
+    };
+    if files.is_empty() {
+        return Err(Why::NoMember);
+    }
+    let has_vmlinux = files.iter().any(|file| is_vmlinux(file.file_name()));
+    let found = match files {
+        [_] => Some(0),
+        _ if has_vmlinux => only(&is_vmlinux),
+        _ => only(&is_release),
+    };
+    found.ok_or_else(|| {
+        let named = files
+            .iter()
+            .take(NAMED_MEMBERS)
+            .map(|file| file.name.clone());
+        Why::Several(files.len(), named.collect())
+    })
 }
 
 /// What a member is, if it is nothing that belongs into an entry.

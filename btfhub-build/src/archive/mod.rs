@@ -24,7 +24,7 @@ mod scan;
 pub(crate) mod xz;
 
 pub use anomaly::{Anomaly, Oddity};
-pub use decode::{DEFAULT_LIMIT, DecodeError, Decoded, decode};
+pub use decode::{DEFAULT_LIMIT, DecodeError, Decoded, DecodedModule, decode};
 pub use digest::Digest;
 pub(crate) use entry::SUFFIX;
 pub use entry::{ENTRY_FILE_LIMIT, Entry};

@@ -2,6 +2,7 @@
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use btfhub_runtime::KernelId;
 
@@ -45,6 +46,8 @@ pub struct Built {
     pub definitions: usize,
     /// Kernels that were decoded, not taken from the base.
     pub decoded: usize,
+    /// Of these, kernels whose entries hold modules: an atlas does not hold their types.
+    pub without_modules: usize,
 }
 
 impl<'a> AtlasBuilder<'a> {
@@ -129,6 +132,7 @@ impl<'a> AtlasBuilder<'a> {
         // What a thread found is put together by one at a time.
         let shared = std::sync::Mutex::new(writer);
         let (mut done, mut decoded) = (0, 0);
+        let without_modules = AtomicUsize::new(0);
         let mut kept = Vec::new();
         queue::run(
             jobs,
@@ -146,7 +150,8 @@ impl<'a> AtlasBuilder<'a> {
                 if base.is_some() {
                     return Ok(base);
                 }
-                let btf = decode(entry, &compressed, limit)?;
+                let (btf, modules) = decode(entry, &compressed, limit)?;
+                without_modules.fetch_add(usize::from(modules > 0), Ordering::Relaxed);
                 drop(compressed);
                 let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
                 let survey = surveyor.survey(&btf).map_err(|e| bad().because(e))?;
@@ -185,6 +190,7 @@ impl<'a> AtlasBuilder<'a> {
             kernels,
             definitions,
             decoded,
+            without_modules: without_modules.into_inner(),
         })
     }
 }
@@ -244,7 +250,7 @@ impl Atlas {
             return Ok(Some(Difference::OtherFile));
         }
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
-        let full = decode(entry, &compressed, archive::DEFAULT_LIMIT)?;
+        let (full, _) = decode(entry, &compressed, archive::DEFAULT_LIMIT)?;
         let extracted = self.extract(kernel).map_err(base_failed)?;
         let extracted = Btf::parse(&extracted).map_err(|e| bad().because(e))?;
         let full = surveyor.survey(&full).map_err(|e| bad().because(e))?;
@@ -270,8 +276,10 @@ fn source(entry: &Entry, compressed: &[u8]) -> Source {
     }
 }
 
-fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<Btf, Error> {
+/// The kernel's own BTF, and how many modules the entry holds.
+fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<(Btf, usize), Error> {
     let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
     let decoded = entry.decode(compressed, limit)?;
-    Btf::from_words(decoded.words, decoded.len).map_err(|e| bad().because(e))
+    let btf = Btf::from_words(decoded.words, decoded.len).map_err(|e| bad().because(e))?;
+    Ok((btf, decoded.modules.len()))
 }

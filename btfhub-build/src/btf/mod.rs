@@ -11,25 +11,33 @@
 //! types    one type record
 //! read     bytes → Btf
 //! check    whether every reference leads somewhere
+//! references  the strings and types that a record refers to
+//! join     a kernel's BTF and those of its modules → one
+//! distilled  a module's BTF with a base of its own → one for this kernel
 //! size     skipping modifiers, sizes, the pointer size
 //! write    type records → bytes
 //! ext      .BTF.ext: CO-RE relocations and line info of an object
 //! ```
 
 mod check;
+mod distilled;
 mod error;
 mod ext;
 mod header;
+mod join;
 mod kind;
 mod read;
+mod references;
 mod size;
 mod strings;
 mod types;
 mod write;
 
+pub use distilled::DistilledError;
 pub use error::{BtfError, BtfErrorKind};
 pub use ext::{BtfExt, CoreRelo, LineInfo, SectionRecords};
 pub use header::Endian;
+pub use join::JoinError;
 pub use kind::Kind;
 pub use read::Btf;
 pub(crate) use read::NameFilter;

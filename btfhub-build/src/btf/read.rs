@@ -11,6 +11,7 @@ use super::TypeId;
 use super::check::Highest;
 use super::error::{BtfError, BtfErrorKind};
 use super::header::{Endian, Header};
+use super::join::Module;
 use super::kind::{
     BASE_WORDS, ELEMENT_WORDS, FIXED_WORDS, KIND_MASK, KNOWN_KINDS, LISTED_KINDS, VLEN_MASK,
 };
@@ -21,16 +22,16 @@ use super::types::Type;
 #[derive(Clone, Debug)]
 pub struct Btf {
     /// The file; the words of the type section are in native byte order.
-    words: Vec<u32>,
+    pub(super) words: Vec<u32>,
     /// Bytes of `words` that belong to the string section.
-    strings: std::ops::Range<usize>,
+    pub(super) strings: std::ops::Range<usize>,
     /// End of the type section, in words.
-    types_end: usize,
+    pub(super) types_end: usize,
     /// The word at which each type begins.
-    index: Vec<u32>,
+    pub(super) index: Vec<u32>,
     /// The types with a name whose kinds are in [`LISTED_KINDS`], as places in
     /// `index`.
-    listed: Vec<u32>,
+    pub(super) listed: Vec<u32>,
     /// The layout section, or its base's: the sizes of kinds unknown here.
     layout: Vec<u8>,
     endian: Endian,
@@ -39,6 +40,8 @@ pub struct Btf {
     pub(super) first_id: u32,
     pub(super) first_string: u32,
     pub(super) pointer_size: OnceLock<Option<u32>>,
+    /// Whose types the last ones are, in their order.
+    pub(super) modules: Vec<Module>,
 }
 
 /// What one walk over the type section finds.
@@ -74,6 +77,7 @@ impl Btf {
             first_id: 1,
             first_string: 0,
             pointer_size: OnceLock::new(),
+            modules: Vec::new(),
         }
     }
 
@@ -147,6 +151,7 @@ impl Btf {
             first_id,
             first_string,
             pointer_size: OnceLock::new(),
+            modules: Vec::new(),
         };
         let indexed = btf.index_types(start, types.len(), file_offset)?;
         let Indexed { highest, .. } = indexed;
@@ -294,6 +299,11 @@ impl Btf {
         if let Some(base) = &self.base {
             base.find_named(kinds, names, found);
         }
+        self.find_own(kinds, names, found);
+    }
+
+    /// The same without those of the base.
+    pub(crate) fn find_own(&self, kinds: u32, names: &NameFilter, found: &mut Vec<TypeId>) {
         let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
         let index: &[u32] = &self.index;
         let strings = self.strings();

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use super::{Builder, OnBadEntry};
 use crate::archive::Pin;
 use crate::diagnostics::{Level, Lint, Loader};
+use crate::modules::Modules;
 
 impl Builder {
     /// The archives that were named, in that order.
@@ -31,6 +32,11 @@ impl Builder {
     /// How many bytes one entry may decompress to.
     pub fn entry_limit_bytes(&self) -> u64 {
         self.entry_limit
+    }
+
+    /// Which [`modules`](Self::modules)' types count.
+    pub fn modules_taken(&self) -> &Modules {
+        &self.modules
     }
 
     /// Whether any object, pattern or directory of objects was named.

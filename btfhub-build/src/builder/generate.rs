@@ -214,7 +214,7 @@ impl Builder {
     pub fn generate_with(&self, mut progress: impl FnMut(Progress)) -> Result<Generated, Error> {
         let objects = objects::load(&self.objects)?;
         let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
-        let tailor = Tailor::new(&relocations);
+        let tailor = self.tailor(&relocations);
         let chosen = kernels::choose(self)?;
         let Worked {
             kernels,
@@ -261,6 +261,16 @@ impl Builder {
         })
     }
 
+    /// What tailors kernels for these relocations.
+    pub(super) fn tailor<'r>(&self, relocations: &'r Relocations) -> Tailor<'r> {
+        let tailor = Tailor::new(relocations);
+        if self.modules.are_in_order() {
+            tailor
+        } else {
+            tailor.for_modules_in_any_order()
+        }
+    }
+
     /// Does something with the chosen entries and the cache, which is saved then.
     pub(super) fn work<T>(
         &self,
@@ -269,7 +279,7 @@ impl Builder {
         run: impl FnOnce(&Work<'_>) -> Result<T, Error>,
     ) -> Result<T, Error> {
         let cache = self.cache_dir.as_deref();
-        let results = Results::open(cache, tailor.relocations());
+        let results = Results::open(cache, tailor.relocations(), &self.modules);
         let digests = Digests::open(cache);
         let atlases = Atlases::open(cache);
         let work = Work {

@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use crate::archive::{self, Pin};
 use crate::diagnostics::{Level, Levels, Lint, Loader};
 use crate::error::Error;
+use crate::modules::Modules;
 
 pub use generate::{BadEntry, Generated, Kernel, Progress};
 pub(crate) use objects::Loaded;
@@ -65,6 +66,7 @@ pub struct Builder {
     follow_links: bool,
     on_bad_entry: OnBadEntry,
     entry_limit: u64,
+    pub(crate) modules: Modules,
     pub(crate) jobs: Option<NonZeroUsize>,
     pub(crate) cache_dir: Option<PathBuf>,
     /// Take a few kernels only and say so in the bundle.
@@ -110,6 +112,7 @@ impl Builder {
             follow_links: false,
             on_bad_entry: OnBadEntry::default(),
             entry_limit: archive::DEFAULT_LIMIT,
+            modules: Modules::All,
             jobs: None,
             cache_dir: None,
             partial: false,
@@ -135,8 +138,8 @@ impl Builder {
     }
 
     /// Adds an atlas (`cargo btfhub atlas build`): all kernels of an archive in
-    /// one file. The bundle is the same as one made from that archive, and much
-    /// faster to make. Kernels that an archive holds too are taken from there;
+    /// one file. The bundle is the same as one made from that archive, but for types
+    /// of modules, which an atlas does not hold, and much faster to make. Kernels that an archive holds too are taken from there;
     /// of several atlases the one named first counts.
     ///
     /// ```no_run
@@ -267,6 +270,22 @@ impl Builder {
     /// Default: 256 MiB, far above the largest real one.
     pub fn entry_limit(mut self, bytes: u64) -> Self {
         self.entry_limit = bytes;
+        self
+    }
+
+    /// Whose types count beside the kernel's own, where an entry holds the BTF of
+    /// modules: those of these names, in the order in which they are loaded. A
+    /// kernel that has a module built in, or does not have it, is none the worse.
+    ///
+    /// ```
+    /// # let builder = btfhub_build::Builder::new();
+    /// builder.modules(["nf_conntrack", "openvswitch"])
+    /// # ;
+    /// ```
+    ///
+    /// Default: all that the entry has ([`Modules::All`]).
+    pub fn modules<M: AsRef<str>>(mut self, names: impl IntoIterator<Item = M>) -> Self {
+        self.modules = Modules::named(names);
         self
     }
 

@@ -7,7 +7,6 @@ use crate::classes;
 use crate::error::Error;
 use crate::relo::Relocations;
 use crate::shard::{List, Row, Shard, ShardFile};
-use crate::tailor::Tailor;
 
 impl Builder {
     /// Does a part of what [`generate`](Self::generate) does, for
@@ -41,7 +40,7 @@ impl Builder {
     ) -> Result<ShardFile, Error> {
         let objects = objects::load(&self.objects)?;
         let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
-        let tailor = Tailor::new(&relocations);
+        let tailor = self.tailor(&relocations);
         let mut chosen = kernels::choose(self)?;
         let all = chosen.entries.iter();
         let list = List::of(all.map(|chosen| (chosen.archive, &chosen.entry, chosen.entry.size())));

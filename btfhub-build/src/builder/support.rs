@@ -52,15 +52,18 @@ impl Work<'_> {
             Some(place) => {
                 let atlas = self.chosen.atlases.get(place.atlas).ok_or_else(bad)?;
                 let btf = (atlas.extract(place.kernel)).map_err(|error| bad().because(error))?;
-                Btf::parse(&btf)
+                Btf::parse(&btf).map_err(|error| bad().because(error))?
             }
             None => {
                 let (_, compressed) = self.read(chosen)?;
                 let decoded = chosen.entry.decode(&compressed, self.builder.entry_limit)?;
-                Btf::from_words(decoded.words, decoded.len)
+                (self
+                    .builder
+                    .modules
+                    .join(decoded, Some(survey.relocations())))
+                .map_err(|error| bad().because(error))?
             }
-        }
-        .map_err(|error| bad().because(error))?;
+        };
         survey.ask(&btf).map_err(|error| bad().because(error))
     }
 }

@@ -10,7 +10,6 @@ use super::parts::Parts;
 use super::{Builder, OnBadEntry};
 use crate::archive::Digest;
 use crate::atlas::Atlas;
-use crate::btf::Btf;
 use crate::cache::{Atlases, Digests, Keep, Kept, Known, Results};
 use crate::classes::{Classes, Ordered, Place};
 use crate::error::{Error, ErrorKind};
@@ -268,10 +267,14 @@ impl Work<'_> {
         };
         let decoded = entry.decode(&compressed, self.builder.entry_limit)?;
         drop(compressed);
-        let btf =
-            Btf::from_words(decoded.words, decoded.len).map_err(|error| bad().because(error))?;
+        // An atlas holds no types of modules.
+        let fits_atlas = decoded.modules.is_empty();
+        let joined = (self.builder.modules).join(decoded, Some(self.tailor.relocations()));
+        let btf = joined.map_err(|error| bad().because(error))?;
         let tailored = (self.tailor.tailor(&btf)).map_err(|error| bad().because(error))?;
-        self.atlases.add(entry.kernel(), digest, &btf);
+        if fits_atlas {
+            self.atlases.add(entry.kernel(), digest, &btf);
+        }
         Ok(Came::Fresh(
             digest,
             Known {

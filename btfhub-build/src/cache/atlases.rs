@@ -19,7 +19,7 @@ use crate::btf::Btf;
 use crate::output;
 
 /// What a kernel is called in an atlas: another way, another number.
-const HEAD: &[u8] = b"btfhub cached atlas 1\n";
+const HEAD: &[u8] = b"btfhub cached atlas 2\n";
 
 /// Kernels not yet written that a killed build may lose: some ten seconds' work.
 /// What they have in common is written once.

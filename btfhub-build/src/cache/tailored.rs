@@ -10,9 +10,10 @@ use super::directory;
 use super::file::{self, Reader, put_bytes, put_number};
 use crate::archive::Digest;
 use crate::btf::Btf;
+use crate::modules::Modules;
 use crate::relo::{self, Outcome, Relocations};
 
-const HEAD: &[u8] = b"btfhub tailored 1\n";
+const HEAD: &[u8] = b"btfhub tailored 2\n";
 
 /// Results not yet written that a killed build may lose.
 const UNWRITTEN: usize = 64;
@@ -60,12 +61,16 @@ struct Content {
 
 impl Results {
     /// Those of a cache directory; without one none is known.
-    pub(crate) fn open(directory: Option<&Path>, relocations: &Relocations) -> Self {
+    pub(crate) fn open(
+        directory: Option<&Path>,
+        relocations: &Relocations,
+        modules: &Modules,
+    ) -> Self {
         let Some(directory) = directory else {
             return Self::default();
         };
         let sets = directory.join("tailored");
-        let set = sets.join(key(relocations));
+        let set = sets.join(key(relocations, modules));
         let mut results = Self {
             directory: Some(set.clone()),
             ..Self::default()
@@ -181,9 +186,10 @@ impl Keep {
     }
 }
 
-/// The name of a set: relocations, and the engine that resolved them.
-fn key(relocations: &Relocations) -> String {
-    directory::key(&[HEAD, &relocations.fingerprint()])
+/// The name of a set: relocations, the modules that count, and the engine that
+/// resolved them.
+fn key(relocations: &Relocations, modules: &Modules) -> String {
+    directory::key(&[HEAD, &relocations.fingerprint(), &modules.key()])
 }
 
 /// Files bear the digest of their content as name: two builds that found the

@@ -56,6 +56,7 @@ struct Table {
     follow_links: bool,
     on_bad_entry: Option<String>,
     entry_limit: Option<u64>,
+    modules: Option<OneOrMany>,
     optional: bool,
     prepared: Option<PathBuf>,
     baseline: Option<PathBuf>,
@@ -103,6 +104,7 @@ impl Builder {
     /// follow-links = true                  # out of the archive, too
     /// on-bad-entry = "skip"                # or "fail", the default
     /// entry-limit = 268435456              # bytes
+    /// modules = ["nf_conntrack", "openvswitch"]
     /// optional = true
     /// prepared = "btf/probe.btfhub"
     /// baseline = "support.json"            # what must go on running, see Builder::baseline
@@ -233,6 +235,9 @@ impl Table {
         };
         if let Some(bytes) = self.entry_limit {
             builder = builder.entry_limit(bytes);
+        }
+        if let Some(modules) = &self.modules {
+            builder = builder.modules(modules.as_slice());
         }
         if self.optional {
             builder = builder.optional();

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ops::Range;
 
-use foldhash::HashMap;
+use foldhash::{HashMap, HashSet};
 
 use super::local::Relocation;
 use super::trace::{Halt, Trace};
@@ -104,6 +104,69 @@ impl Search {
                 }
             }
         }
+        if let Some(first) = btf.first_of_modules() {
+            for found in &mut candidates {
+                kernel_first(&mut found.ids, first);
+                kernel_first(&mut found.aya, first);
+            }
+        }
         Ok(candidates)
+    }
+
+    /// Tells modules that have a candidate: a type of their own that something
+    /// looks for, where the kernel has none of that kind and name.
+    pub(super) fn has_candidate<'s>(&'s self, kernel: &Btf) -> impl Fn(&Btf) -> bool + use<'s> {
+        let mut named = Vec::new();
+        kernel.find_named(self.kinds, &self.filter, &mut named);
+        let of_kernel: HashSet<_> = named
+            .iter()
+            .filter_map(|&id| self.key(kernel, id))
+            .collect();
+        move |module| {
+            let mut named = Vec::new();
+            module.find_own(self.kinds, &self.filter, &mut named);
+            let mut keys = named.iter().filter_map(|&id| self.key(module, id));
+            keys.any(|key| !of_kernel.contains(&key))
+        }
+    }
+
+    /// Types of modules that are no candidates only because the kernel has one of
+    /// that kind and name.
+    pub(super) fn shadowed(&self, btf: &Btf) -> Vec<TypeId> {
+        let Some(first) = btf.first_of_modules() else {
+            return Vec::new();
+        };
+        let mut named = Vec::new();
+        btf.find_named(self.kinds, &self.filter, &mut named);
+        let of_modules = named.split_off(named.partition_point(|&id| id < first));
+        let of_kernel: HashSet<_> = named.iter().filter_map(|&id| self.key(btf, id)).collect();
+        let is_shadowed = |id: &TypeId| {
+            let key = self.key(btf, *id);
+            key.is_some_and(|key| of_kernel.contains(&key))
+        };
+        of_modules.into_iter().filter(is_shadowed).collect()
+    }
+
+    /// What a type is looked for by, if it is.
+    fn key(&self, btf: &Btf, id: TypeId) -> Option<(u8, &[u8])> {
+        let ty = btf.ty(id)?;
+        let (name, wanted) = (self.by_name).get_key_value(essential_name(btf.string(ty.name())))?;
+        let kind = ty.kind().core_kind().number();
+        let is_wanted = wanted.iter().any(|wanted| wanted.kind == kind);
+        is_wanted.then_some((kind, name.as_slice()))
+    }
+
+    /// Whether anything looks for this essential name.
+    pub(super) fn has_name(&self, name: &[u8]) -> bool {
+        self.by_name.contains_key(name)
+    }
+}
+
+/// `bpf_core_find_cands`: where the kernel's own BTF has any candidate, those of
+/// its modules, from `first` on, are none.
+fn kernel_first(ids: &mut Vec<TypeId>, first: TypeId) {
+    let kernels = ids.partition_point(|&id| id < first);
+    if kernels > 0 {
+        ids.truncate(kernels);
     }
 }

@@ -9,7 +9,7 @@ use super::kind::{Errno, ReloKind};
 use super::local::{Accessor, Local, LocalLoad, LocalValue, Relocation, Root, Spec, localize};
 use super::shape::{CompatShape, FieldShape, MatchBody, MatchShape};
 use super::value::LoadClass;
-use crate::btf::TypeId;
+use crate::btf::{Btf, TypeId};
 use crate::object::Object;
 
 /// What a set of objects asks of every kernel.
@@ -69,6 +69,21 @@ impl Relocations {
 
     pub(super) fn search(&self) -> &Search {
         &self.search
+    }
+
+    /// Tells which modules of a kernel these relocations need, by their split BTF.
+    pub(crate) fn modules_needed(&self, kernel: &Btf) -> impl Fn(&Btf) -> bool + use<'_> {
+        self.search.has_candidate(kernel)
+    }
+
+    /// Types of modules that would be candidates if they were the kernel's own.
+    pub(crate) fn shadowed(&self, btf: &Btf) -> Vec<TypeId> {
+        self.search.shadowed(btf)
+    }
+
+    /// Whether any relocation looks for types of this essential name.
+    pub(crate) fn look_for(&self, name: &[u8]) -> bool {
+        self.search.has_name(name)
     }
 
     /// The relocations, those with the same candidates next to each other.

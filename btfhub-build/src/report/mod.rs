@@ -4,6 +4,7 @@
 //! ```text
 //! rows     relocations that would read the same, told apart
 //! why      why nothing was found in a kernel
+//! module   names of types that mostly are modules'
 //! effect   what that means for the programs
 //! survey   objects → what is asked where; kernel → column; columns → Report
 //! finding  what an engineer has to look at
@@ -17,6 +18,7 @@
 mod deny;
 mod effect;
 mod finding;
+mod module;
 mod paths;
 mod rows;
 mod survey;
@@ -201,6 +203,8 @@ pub struct Asked {
     pub kind: String,
     /// The type that the access begins with.
     pub root: String,
+    /// The modules whose type that is, on some of the kernels.
+    pub modules: Vec<String>,
     /// Relocations, by index, that ask whether this exists or a part of it on the way
     /// does: the checks that can guard it.
     pub guards: Vec<usize>,

@@ -39,6 +39,8 @@ pub struct Survey {
 /// What one kernel answers.
 #[derive(Clone, Debug)]
 pub struct KernelAnswer {
+    /// Relocations that found a type of a module, and which.
+    modules: Vec<(usize, String)>,
     answer: Arc<Answer>,
     facts: Arc<Facts>,
 }
@@ -68,6 +70,7 @@ impl Survey {
                     term: String::new(),
                     kind: relocation.kind.to_string(),
                     root: text(&relocation.root.name),
+                    modules: Vec::new(),
                     guards: guards(list, relocation),
                     sites: Vec::new(),
                 })
@@ -146,6 +149,7 @@ impl Survey {
                                 |kind| kind.to_string(),
                             ),
                             root: String::new(),
+                            modules: Vec::new(),
                             guards: Vec::new(),
                             sites: Vec::new(),
                         });
@@ -231,9 +235,25 @@ impl Survey {
             narrow,
         };
         Ok(KernelAnswer {
+            modules: self.modules(btf, &answer),
             answer: once(&self.answers, answer),
             facts: once(&self.facts, self.judge.facts(btf)),
         })
+    }
+
+    /// The relocations that found a type of a module, each with the module.
+    fn modules(&self, btf: &Btf, answer: &Answer) -> Vec<(usize, String)> {
+        if btf.first_of_modules().is_none() {
+            return Vec::new();
+        }
+        let list = self.relocations.list();
+        let named = Named::collect(btf, list.iter().map(|relocation| &relocation.root));
+        let found = (list.iter().zip(&answer.relocations).enumerate())
+            .filter(|(_, (_, (_, why)))| why.is_none());
+        let of_modules = found.flat_map(|(at, (relocation, _))| {
+            (named.modules(&relocation.root)).map(move |module| (at, module.to_owned()))
+        });
+        of_modules.collect()
     }
 
     /// Puts the report together. An error in the place of an answer is a kernel whose entry
@@ -269,8 +289,17 @@ impl Survey {
         let mut columns = Vec::new();
         let mut known: HashMap<Arc<Answer>, usize> = HashMap::new();
         let mut rows = Vec::new();
+        let mut of_modules: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         let (mut judged, mut judged_already) = (Vec::new(), HashMap::new());
-        for (kernel, KernelAnswer { answer, facts }) in kernels {
+        for (kernel, answered) in kernels {
+            let KernelAnswer {
+                answer,
+                facts,
+                modules,
+            } = answered;
+            for (at, module) in modules {
+                of_modules.entry(at).or_default().insert(module);
+            }
             let asked = verdict::Kernel {
                 own_btf: self.own_btf(&kernel),
                 id: kernel,
@@ -318,8 +347,11 @@ impl Survey {
             objects: self.objects.clone(),
             functions: self.functions.clone(),
             relocations: (order.iter())
-                .filter_map(|&at| self.asked.get(at))
-                .map(|asked| Asked {
+                .filter_map(|&at| Some((at, self.asked.get(at)?)))
+                .map(|(at, asked)| Asked {
+                    modules: (of_modules.remove(&at).unwrap_or_default())
+                        .into_iter()
+                        .collect(),
                     guards: (asked.guards.iter())
                         .filter_map(|&at| places.get(at).copied())
                         .collect(),

@@ -6,6 +6,7 @@
 
 use std::collections::HashMap;
 
+use super::module;
 use crate::btf::{Btf, Kind, Type, TypeId, essential_name};
 use crate::relo::{Accessor, FieldShape, ReloKind, Relocation, Root, Spec, path, text};
 
@@ -39,6 +40,15 @@ impl<'a> Named<'a> {
                 let name = essential_name(btf.string(ty.name()));
                 if wanted.contains(name) {
                     types.entry(name).or_default().push(id);
+                }
+            }
+        }
+        // Types of modules count where the kernel has none of that name.
+        if let Some(first) = btf.first_of_modules() {
+            for named in types.values_mut() {
+                let kernels = named.partition_point(|&id| id < first);
+                if kernels > 0 {
+                    named.truncate(kernels);
                 }
             }
         }
@@ -80,11 +90,27 @@ impl<'a> Named<'a> {
         holder.is_some_and(|ty| ty.kind() == Kind::Enum && ty.size() == 8)
     }
 
+    /// The modules that have a type which `root` may mean.
+    pub(super) fn modules(&self, root: &Root) -> impl Iterator<Item = &str> {
+        let wanted = Kind::from_number(root.kind);
+        let named = self.types.get(root.name.as_slice());
+        let of_kind =
+            move |id: &&TypeId| (self.btf.ty(**id)).is_some_and(|ty| same_kind(ty.kind(), wanted));
+        (named.into_iter().flatten().filter(of_kind)).filter_map(|&id| self.btf.module_of(id))
+    }
+
     fn no_candidate(&self, root: &Root, wanted: Kind, named: &[TypeId]) -> Why {
         let name = text(&root.name);
         let other = named.iter().find_map(|id| self.btf.ty(*id)).map(Type::kind);
         match other {
-            None => absent(format!("the kernel has no {} {name}", word(wanted))),
+            None => absent(match module::of_type(&name) {
+                Some(module) => format!(
+                    "the kernel has no {} {name}, which is a type of module {module} where that is \
+                     not built in",
+                    word(wanted)
+                ),
+                None => format!("the kernel has no {} {name}", word(wanted)),
+            }),
             Some(Kind::Fwd) => absent(format!(
                 "the kernel's BTF only declares {name}, without its members"
             )),

@@ -3,6 +3,8 @@
 //! ```text
 //! keep     marks → what is kept, and what of it counts
 //! nesting  which of the kept members stand in a struct
+//! order    whether it matters which module was loaded first
+//! shadowed types of modules that must not become candidates
 //! emit     what is kept → BTF bytes, the same for kernels that differ in nothing
 //!          that a loader reads
 //! ```
@@ -31,6 +33,7 @@
 //! | signedness (`kind_flag`) of an enum, ENUM or ENUM64 | always | – |
 //! | an index tried into an array of no elements that is not the last member | a nameless `void` member behind it keeps it from becoming a flexible one (`is_flex_arr`) | – |
 //! | which of several equal types another one refers to | never: the first (`relo::twins`) | – |
+//! | the name of a module's type, where the kernel has one of that name and something looks for it | never: it would be a candidate (`tailor::shadowed`) | enum and forward declaration: none; others: one that nothing looks for |
 //! | what is read of a type without a name | of that use of it alone (`relo::place`) | dropped |
 //! | functions, variables, sections, tags | never: no relocation matches them | dropped |
 //!
@@ -41,14 +44,18 @@
 mod emit;
 mod keep;
 mod nesting;
+mod order;
+mod shadowed;
 
+use std::cell::OnceCell;
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use foldhash::HashMap;
 
 use self::keep::Keep;
-use crate::btf::Btf;
-use crate::relo::{Outcome, Relocations, TooComplex, Twins, resolve, trace_groups};
+use crate::btf::{Btf, TypeId};
+use crate::relo::{Outcome, Relocations, TooComplex, Traced, Twins, resolve, trace_groups};
 
 /// A kernel's BTF, cut down to what some relocations need of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -64,12 +71,83 @@ pub struct Tailored {
     pub verbatim: bool,
 }
 
+/// Why a kernel's BTF can't be tailored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum TailorError {
+    /// Its types were made to do harm.
+    TooComplex(TooComplex),
+    /// A type of a module has the name of one of the kernel's own types, and no
+    /// single BTF can hold both so that every relocation comes out as with the
+    /// module loaded.
+    Shadowed {
+        /// The name.
+        name: String,
+        /// The module.
+        module: String,
+    },
+    /// Two modules have a type of this name, and what libbpf answers depends on
+    /// which of them was loaded first.
+    Order {
+        /// The name.
+        name: String,
+        /// The modules.
+        modules: [String; 2],
+    },
+}
+
+impl TailorError {
+    fn shadowed(btf: &Btf, id: TypeId) -> Self {
+        let name = btf.ty(id).map_or(&b""[..], |ty| btf.string(ty.name()));
+        Self::Shadowed {
+            name: String::from_utf8_lossy(name).into_owned(),
+            module: btf.module_of(id).unwrap_or_default().to_owned(),
+        }
+    }
+}
+
+impl From<TooComplex> for TailorError {
+    fn from(error: TooComplex) -> Self {
+        Self::TooComplex(error)
+    }
+}
+
+impl fmt::Display for TailorError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TooComplex(error) => error.fmt(f),
+            Self::Shadowed { name, module } => write!(
+                f,
+                "module {} has a type `{}` of its own beside the kernel's, and your relocations \
+                 ask for both in a way that no single BTF can answer; leave the module out \
+                 (`modules` names those to take)",
+                module.escape_debug(),
+                name.escape_debug()
+            ),
+            Self::Order {
+                name,
+                modules: [one, other],
+            } => write!(
+                f,
+                "modules {} and {} each have a type `{}`, and what your relocations come to \
+                 depends on which was loaded first; say with `modules` which are loaded, in their \
+                 order",
+                one.escape_debug(),
+                other.escape_debug(),
+                name.escape_debug()
+            ),
+        }
+    }
+}
+
+impl std::error::Error for TailorError {}
+
 /// Cuts a kernel's BTF down to what `relocations` need, and proves that they
 /// come out the same: the result is read and resolved again. For many kernels
 /// take a [`Tailor`], which proves equal results once.
 ///
 /// # Errors
-/// [`TooComplex`], for BTF made to do harm.
+/// [`TailorError`].
 ///
 /// ```no_run
 /// use btfhub_build::{btf::Btf, object::Object, relo::Relocations, tailor::tailor};
@@ -82,7 +160,7 @@ pub struct Tailored {
 /// # Ok(())
 /// # }
 /// ```
-pub fn tailor(relocations: &Relocations, btf: &Btf) -> Result<Tailored, TooComplex> {
+pub fn tailor(relocations: &Relocations, btf: &Btf) -> Result<Tailored, TailorError> {
     Tailor::new(relocations).tailor(btf)
 }
 
@@ -90,6 +168,7 @@ pub fn tailor(relocations: &Relocations, btf: &Btf) -> Result<Tailored, TooCompl
 #[derive(Debug)]
 pub struct Tailor<'a> {
     relocations: &'a Relocations,
+    any_order: bool,
     resolved: Mutex<Resolved>,
 }
 
@@ -102,7 +181,18 @@ impl<'a> Tailor<'a> {
     pub fn new(relocations: &'a Relocations) -> Self {
         Self {
             relocations,
+            any_order: false,
             resolved: Mutex::default(),
+        }
+    }
+
+    /// For kernels whose modules may have been loaded in any order: refuses those
+    /// on which it matters.
+    #[must_use]
+    pub fn for_modules_in_any_order(self) -> Self {
+        Self {
+            any_order: true,
+            ..self
         }
     }
 
@@ -115,31 +205,60 @@ impl<'a> Tailor<'a> {
     ///
     /// # Errors
     /// As [`tailor`](fn@tailor).
-    pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TooComplex> {
+    pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TailorError> {
         let mut twins = Twins::default();
-        let mut traced = trace_groups(self.relocations, btf, &twins)?;
+        let traced = trace_groups(self.relocations, btf, &twins)?;
         // Before any twin stands for another: what is proven against it later
         // proves the twins as well.
         let outcome = Outcome::new(self.relocations, &traced.groups);
-        let keep = loop {
-            let keep = Keep::new(self.relocations, traced, btf, &twins);
-            // What is read of equal types is to be marked on one of them. Each
-            // round searches names that no earlier one did.
-            if !keep
-                .as_ref()
-                .is_some_and(|keep| twins.find(btf, keep.ids()))
-            {
-                break keep;
-            }
-            traced = trace_groups(self.relocations, btf, &twins)?;
+        if self.any_order {
+            order::must_not_matter(self.relocations, &traced.groups, btf)?;
+        }
+        let shadowed = self.relocations.shadowed(btf);
+        let without_shadowed = || shadowed::without(btf, &shadowed, self.relocations);
+        let mut keep = self.keep(btf, traced, &mut twins)?;
+        let (unshadowed, mut kept_of) = (OnceCell::new(), btf);
+        if (keep.as_ref()).is_some_and(|keep| keep.ids().any(|id| shadowed.contains(&id))) {
+            kept_of = unshadowed.get_or_init(without_shadowed);
+            let traced = trace_groups(self.relocations, kept_of, &twins)?;
+            keep = self.keep(kept_of, traced, &mut twins)?;
+        }
+        let canonical = keep.and_then(|keep| emit::emit(kept_of, &keep, &twins));
+        if let Some(proven) = canonical.and_then(|bytes| self.proven(bytes, &outcome)) {
+            return Ok(proven);
+        }
+        let Some(&first) = shadowed.first() else {
+            return Ok(Tailored {
+                btf: btf.to_bytes().into(),
+                outcome: outcome.into(),
+                verbatim: true,
+            });
         };
-        let canonical = keep.and_then(|keep| emit::emit(btf, &keep, &twins));
-        let proven = canonical.and_then(|bytes| self.proven(bytes, &outcome));
-        Ok(proven.unwrap_or_else(|| Tailored {
-            btf: btf.to_bytes().into(),
-            outcome: outcome.into(),
+        let whole = unshadowed.get_or_init(without_shadowed).to_bytes();
+        let proven = self.proven(whole, &outcome);
+        let verbatim = proven.map(|proven| Tailored {
             verbatim: true,
-        }))
+            ..proven
+        });
+        verbatim.ok_or_else(|| TailorError::shadowed(btf, first))
+    }
+
+    /// What is kept of a kernel, with what is read of equal types marked on the
+    /// first of them.
+    fn keep(
+        &self,
+        btf: &Btf,
+        mut traced: Traced,
+        twins: &mut Twins,
+    ) -> Result<Option<Keep>, TooComplex> {
+        // Each round searches names that no earlier one did.
+        loop {
+            let keep = Keep::new(self.relocations, traced, btf, twins);
+            if !(keep.as_ref()).is_some_and(|keep| twins.find(btf, keep.ids())) {
+                return Ok(keep);
+            }
+            traced = trace_groups(self.relocations, btf, twins)?;
+        }
     }
 
     /// What the relocations come to with a tailored BTF that was proven.

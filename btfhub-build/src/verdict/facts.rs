@@ -149,7 +149,8 @@ impl Facts {
         let mut functions: HashMap<&[u8], &str> = HashMap::new();
         functions.extend(wanted.functions.iter().map(|n| (n.as_bytes(), n.as_str())));
         let mut families: BTreeSet<&str> = BTreeSet::new();
-        for id in btf.ids() {
+        // Of functions of modules nobody knows whether they are loaded.
+        for id in btf.ids_of_kernel() {
             let Some(ty) = btf.ty(id) else { continue };
             match ty.kind() {
                 Kind::Func => {

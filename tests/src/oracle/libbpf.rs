@@ -36,16 +36,24 @@ struct RawSpec {
     bit_offset: u32,
 }
 
+/// A type that a local one may mean (`struct bpf_core_cand`). The BTF must
+/// outlive it.
 #[repr(C)]
-#[derive(Clone, Copy)]
-struct RawCandidate {
+#[derive(Debug, Clone, Copy)]
+pub struct Candidate {
     btf: *const btf,
-    id: u32,
+    /// Its number there.
+    pub id: u32,
 }
+
+// SAFETY: a `Btf` may be read by any thread.
+unsafe impl Send for Candidate {}
+// SAFETY: as above.
+unsafe impl Sync for Candidate {}
 
 #[repr(C)]
 struct RawCandidates {
-    cands: *mut RawCandidate,
+    cands: *mut Candidate,
     len: c_int,
 }
 
@@ -66,7 +74,7 @@ struct RawResult {
 unsafe extern "C" {
     fn bpf_core_essential_name_len(name: *const c_char) -> usize;
     fn bpf_core_add_cands(
-        local: *mut RawCandidate,
+        local: *mut Candidate,
         local_essential_len: usize,
         target: *const btf,
         target_name: *const c_char,
@@ -196,6 +204,44 @@ impl Btf {
         Ok(btf)
     }
 
+    /// A distilled base for this module's BTF, and the module's BTF on top of it
+    /// (`btf__distill_base`), as files.
+    ///
+    /// # Errors
+    /// libbpf's errno.
+    pub fn distill(&self) -> Result<(Vec<u8>, Vec<u8>), i32> {
+        let (mut base, mut split) = (std::ptr::null_mut(), std::ptr::null_mut());
+        // SAFETY: a valid BTF; libbpf makes two new ones.
+        let err = unsafe { libbpf_sys::btf__distill_base(self.0, &raw mut base, &raw mut split) };
+        if err < 0 {
+            return Err(err);
+        }
+        let (base, split) = (Self(base), Self(split));
+        Ok((base.bytes(), split.bytes()))
+    }
+
+    /// Makes a BTF with a distilled base one of `kernel` (`btf__relocate`), which
+    /// must outlive it.
+    ///
+    /// # Errors
+    /// libbpf's errno.
+    pub fn relocate(&self, kernel: &Btf) -> Result<(), i32> {
+        // SAFETY: both are valid.
+        let err = unsafe { libbpf_sys::btf__relocate(self.0, kernel.0) };
+        if err < 0 { Err(err) } else { Ok(()) }
+    }
+
+    /// The file.
+    #[must_use]
+    pub fn bytes(&self) -> Vec<u8> {
+        let mut len = 0;
+        // SAFETY: libbpf keeps the bytes as long as the BTF.
+        unsafe {
+            let data = libbpf_sys::btf__raw_data(self.0, &raw mut len);
+            std::slice::from_raw_parts(data.cast(), len as usize).to_vec()
+        }
+    }
+
     fn opened(raw: *mut btf) -> Result<Self, i32> {
         if raw.is_null() {
             return Err(-std::io::Error::last_os_error().raw_os_error().unwrap_or(0));
@@ -265,17 +311,22 @@ mod libbpf_errno {
     pub(super) const EINVAL: i32 = 22;
 }
 
-/// Ids of the types in `target` that libbpf takes as candidates for a local
-/// type, in its order.
+/// The types of `target`, from `first_id` on, that libbpf takes as candidates for
+/// a local type, in its order.
 ///
 /// # Errors
 /// libbpf's errno: it has no candidates for types without a name.
-pub fn candidates(local: &Btf, local_id: u32, target: &Btf) -> Result<Vec<u32>, i32> {
+pub fn candidates_from(
+    local: &Btf,
+    local_id: u32,
+    target: &Btf,
+    first_id: u32,
+) -> Result<Vec<Candidate>, i32> {
     let name = local
         .name(local_id)
         .filter(|n| !n.is_empty())
         .ok_or(-libbpf_errno::EINVAL)?;
-    let mut local_candidate = RawCandidate {
+    let mut local_candidate = Candidate {
         btf: local.0,
         id: local_id,
     };
@@ -291,14 +342,23 @@ pub fn candidates(local: &Btf, local_id: u32, target: &Btf) -> Result<Vec<u32>, 
             bpf_core_essential_name_len(name.as_ptr()),
             target.0,
             c"target".as_ptr(),
-            1,
+            c_int::try_from(first_id).unwrap_or(c_int::MAX),
             &raw mut list,
         );
         let len = usize::try_from(list.len).unwrap_or(0);
-        let ids = (0..len).map(|i| (*list.cands.add(i)).id).collect();
+        let found = (0..len).map(|i| *list.cands.add(i)).collect();
         free(list.cands.cast());
-        if err < 0 { Err(err) } else { Ok(ids) }
+        if err < 0 { Err(err) } else { Ok(found) }
     }
+}
+
+/// The ids of the candidates in one BTF.
+///
+/// # Errors
+/// As [`candidates_from`].
+pub fn candidates(local: &Btf, local_id: u32, target: &Btf) -> Result<Vec<u32>, i32> {
+    let found = candidates_from(local, local_id, target, 1)?;
+    Ok(found.iter().map(|candidate| candidate.id).collect())
 }
 
 /// One relocation record as libbpf takes it.
@@ -318,13 +378,8 @@ pub fn record(record: &super::records::Record) -> bpf_core_relo {
 ///
 /// # Errors
 /// libbpf's errno.
-pub fn resolve(
-    local: &Btf,
-    relo: &bpf_core_relo,
-    target: &Btf,
-    candidates: &mut Vec<u32>,
-) -> Answer {
-    let (answer, left, _) = calc(local, relo, target, candidates);
+pub fn resolve(local: &Btf, relo: &bpf_core_relo, candidates: &mut Vec<Candidate>) -> Answer {
+    let (answer, left, _) = calc(local, relo, candidates);
     let verdict = answer?;
     *candidates = left;
     Ok(verdict.into())
@@ -332,13 +387,8 @@ pub fn resolve(
 
 /// Resolves one record against one candidate alone.
 #[must_use]
-pub fn resolve_one(
-    local: &Btf,
-    relo: &bpf_core_relo,
-    target: &Btf,
-    candidate: u32,
-) -> CandidateAnswer {
-    match calc(local, relo, target, &[candidate]) {
+pub fn resolve_one(local: &Btf, relo: &bpf_core_relo, candidate: Candidate) -> CandidateAnswer {
+    match calc(local, relo, &[candidate]) {
         (Err(errno), _, _) => CandidateAnswer::Refused(errno),
         (Ok(_), _, None) => CandidateAnswer::NoMatch,
         (Ok(raw), _, Some(bit_offset)) => CandidateAnswer::Match {
@@ -355,11 +405,10 @@ pub fn resolve_one(
 pub fn resolve_and_patch(
     local: &Btf,
     relo: &bpf_core_relo,
-    target: &Btf,
-    candidates: &[u32],
+    candidates: &[Candidate],
     code: &mut [u8],
 ) -> Result<(), i32> {
-    let raw = calc(local, relo, target, candidates).0?;
+    let raw = calc(local, relo, candidates).0?;
     let index = relo.insn_off as usize / 8;
     let mut insns: Vec<bpf_insn> = code
         .chunks_exact(8)
@@ -399,16 +448,9 @@ pub fn resolve_and_patch(
 fn calc(
     local: &Btf,
     relo: &bpf_core_relo,
-    target: &Btf,
-    candidates: &[u32],
-) -> (Result<RawResult, i32>, Vec<u32>, Option<u32>) {
-    let mut raw: Vec<RawCandidate> = candidates
-        .iter()
-        .map(|id| RawCandidate {
-            btf: target.0,
-            id: *id,
-        })
-        .collect();
+    candidates: &[Candidate],
+) -> (Result<RawResult, i32>, Vec<Candidate>, Option<u32>) {
+    let mut raw = candidates.to_vec();
     let mut list = RawCandidates {
         cands: raw.as_mut_ptr(),
         len: c_int::try_from(raw.len()).unwrap_or(c_int::MAX),
@@ -440,7 +482,7 @@ fn calc(
     raw.truncate(usize::try_from(list.len).unwrap_or(0));
     // The target spec is copied there from the first candidate that fits.
     let matched = (!scratch[2].btf.is_null()).then_some(scratch[2].bit_offset);
-    (Ok(result), raw.iter().map(|c| c.id).collect(), matched)
+    (Ok(result), raw, matched)
 }
 
 impl From<RawResult> for Verdict {

@@ -10,7 +10,7 @@ use std::sync::Mutex;
 
 use libbpf_sys::bpf_core_relo;
 
-use super::libbpf::{self, Answer, Btf, CandidateAnswer};
+use super::libbpf::{self, Answer, Btf, Candidate, CandidateAnswer};
 use super::records::LocalObject;
 
 /// `BPF_CORE_TYPE_ID_LOCAL`: looks at no target.
@@ -54,13 +54,15 @@ impl OpenObject {
 /// types for each local type, which only its name and kind decide.
 #[derive(Debug)]
 pub struct Target {
-    /// The BTF.
+    /// Those of the modules that are loaded, on top of the kernel's, by their ids.
+    modules: Vec<Btf>,
+    /// The kernel's BTF.
     pub btf: Btf,
     candidates: Mutex<Lists>,
 }
 
 /// By essential name and kind, of which ENUM and ENUM64 count as one.
-type Lists = HashMap<(Vec<u8>, u32), Vec<u32>>;
+type Lists = HashMap<(Vec<u8>, u32), Vec<Candidate>>;
 
 const ENUM: u32 = 6;
 const ENUM64: u32 = 19;
@@ -71,10 +73,34 @@ impl Target {
     /// # Errors
     /// libbpf's errno.
     pub fn parse(bytes: &[u8]) -> Result<Self, i32> {
+        Self::with_modules(bytes, &[])
+    }
+
+    /// Parses a kernel's BTF and those of the modules that are loaded, in the
+    /// order in which they were.
+    ///
+    /// # Errors
+    /// libbpf's errno.
+    pub fn with_modules(bytes: &[u8], modules: &[Vec<u8>]) -> Result<Self, i32> {
+        let btf = Btf::target(bytes)?;
+        let modules = modules.iter().map(|module| Btf::split(module, &btf));
         Ok(Self {
-            btf: Btf::target(bytes)?,
+            modules: modules.collect::<Result<_, _>>()?,
+            btf,
             candidates: Mutex::default(),
         })
+    }
+
+    /// `bpf_core_find_cands`: the kernel's, and only if it has none the modules'.
+    fn find(&self, local: &Btf, local_id: u32) -> Result<Vec<Candidate>, i32> {
+        let mut found = libbpf::candidates_from(local, local_id, &self.btf, 1)?;
+        if found.is_empty() {
+            let first = self.btf.type_count();
+            for module in &self.modules {
+                found.extend(libbpf::candidates_from(local, local_id, module, first)?);
+            }
+        }
+        Ok(found)
     }
 
     /// The candidates for a local type, or libbpf's errno.
@@ -84,17 +110,17 @@ impl Target {
     ///
     /// # Panics
     /// If another thread panicked meanwhile.
-    pub fn candidates(&self, local: &Btf, local_id: u32) -> Result<Vec<u32>, i32> {
+    pub fn candidates(&self, local: &Btf, local_id: u32) -> Result<Vec<Candidate>, i32> {
         let (Some(name), Some(kind)) = (local.essential_name(local_id), local.kind(local_id))
         else {
-            return libbpf::candidates(local, local_id, &self.btf);
+            return self.find(local, local_id);
         };
         let group = if kind == ENUM64 { ENUM } else { kind };
         let key = (name, group);
         if let Some(known) = self.candidates.lock().expect("no panic").get(&key) {
             return Ok(known.clone());
         }
-        let found = libbpf::candidates(local, local_id, &self.btf)?;
+        let found = self.find(local, local_id)?;
         self.candidates
             .lock()
             .expect("no panic")
@@ -126,13 +152,13 @@ pub type Profile = Vec<CandidateAnswer>;
 pub fn walk(object: &OpenObject, target: &Target) -> Walk {
     let records = &object.object.records;
     let start = |id: u32| target.candidates(&object.btf, id);
-    let step = |index: usize, list: &mut Result<Vec<u32>, i32>| -> Answer {
+    let step = |index: usize, list: &mut Result<Vec<Candidate>, i32>| -> Answer {
         let relo = object.relo(index);
         if relo.kind == TYPE_ID_LOCAL {
-            return libbpf::resolve(&object.btf, relo, &target.btf, &mut Vec::new());
+            return libbpf::resolve(&object.btf, relo, &mut Vec::new());
         }
         match list {
-            Ok(list) => libbpf::resolve(&object.btf, relo, &target.btf, list),
+            Ok(list) => libbpf::resolve(&object.btf, relo, list),
             Err(errno) => Err(*errno),
         }
     };
@@ -163,7 +189,7 @@ pub fn walk(object: &OpenObject, target: &Target) -> Walk {
         // What is refused without any candidate says nothing of candidates.
         indices.retain(|index| {
             let relo = object.relo(*index);
-            libbpf::resolve(&object.btf, relo, &target.btf, &mut Vec::new()).is_ok()
+            libbpf::resolve(&object.btf, relo, &mut Vec::new()).is_ok()
         });
         let profiles = start(id)
             .unwrap_or_default()
@@ -173,7 +199,7 @@ pub fn walk(object: &OpenObject, target: &Target) -> Walk {
                     .iter()
                     .map(|index| {
                         let relo = object.relo(*index);
-                        libbpf::resolve_one(&object.btf, relo, &target.btf, candidate)
+                        libbpf::resolve_one(&object.btf, relo, candidate)
                     })
                     .collect()
             })
@@ -206,7 +232,7 @@ impl Walk {
             .map(|(record, relo)| {
                 object.btf.essential_name(record.type_id)?;
                 let none = &mut Vec::new();
-                libbpf::resolve(&object.btf, relo, &object.btf, none).err()
+                libbpf::resolve(&object.btf, relo, none).err()
             })
             .collect();
         let answers = |all: &[Answer]| -> Vec<Answer> {

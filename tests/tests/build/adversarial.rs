@@ -7,7 +7,7 @@ use btfhub_build::archive::{DEFAULT_LIMIT, decode};
 use btfhub_build::btf::{Btf, BtfExt};
 use btfhub_build::object::Object;
 use btfhub_build::relo::{Relocations, Resolution, TooComplex, resolve};
-use btfhub_build::tailor::{Tailored, tailor};
+use btfhub_build::tailor::{TailorError, Tailored, tailor};
 use btfhub_runtime::Bundle;
 use btfhub_runtime::bundle::ClassId;
 use btfhub_tests::btf_builder::{BtfBuilder, Member, member};
@@ -60,7 +60,7 @@ fn kernel(types: &BtfBuilder) -> Btf {
 
 /// Tailors, and checks what must hold for any kernel: the result reads back and
 /// comes out the same.
-fn tailored(relocations: &Relocations, kernel: &Btf) -> Result<Tailored, TooComplex> {
+fn tailored(relocations: &Relocations, kernel: &Btf) -> Result<Tailored, TailorError> {
     let result = tailor(relocations, kernel)?;
     let again = Btf::parse(&result.btf).expect("tailored BTF");
     assert_eq!(resolve(relocations, &again).as_ref(), Ok(&*result.outcome));
@@ -102,7 +102,7 @@ cases! {
         members.push(member("b", int, 0));
         types.structure("task", 8, &members);
         let kernel = kernel(&types);
-        assert_eq!(tailored(&relocations, &kernel), Err(TooComplex));
+        assert_eq!(tailored(&relocations, &kernel), Err(TailorError::TooComplex(TooComplex)));
     }
 
     fn a_struct_in_itself() {
@@ -141,7 +141,7 @@ cases! {
             inner = types.structure("", 8, &[member("", inner, 0), member("", inner, 4)]);
         }
         types.structure("task", 8, &[member("", inner, 0)]);
-        assert_eq!(tailored(&relocations, &kernel(&types)), Err(TooComplex));
+        assert_eq!(tailored(&relocations, &kernel(&types)), Err(TailorError::TooComplex(TooComplex)));
     }
 
     /// Prototypes whose two parameters are pointers to the next one: 2^60 paths

@@ -7,6 +7,7 @@ mod bundle;
 mod fetch;
 mod inputs;
 mod json;
+mod modules;
 mod names;
 mod outputs;
 mod report;

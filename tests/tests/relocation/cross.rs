@@ -34,6 +34,16 @@ fn draw(local: &Btf, count: usize, random: &mut Random) -> Vec<Relo> {
             })
         })
         .collect();
+    draw_from(local, &named, count, random)
+}
+
+/// The same on these types.
+pub(crate) fn draw_from(
+    local: &Btf,
+    named: &[TypeId],
+    count: usize,
+    random: &mut Random,
+) -> Vec<Relo> {
     let composite: Vec<TypeId> = named
         .iter()
         .copied()
@@ -42,9 +52,9 @@ fn draw(local: &Btf, count: usize, random: &mut Random) -> Vec<Relo> {
     let mut relos = Vec::new();
     while relos.len() < count {
         let pool = if random.below(4) > 0 {
-            &composite
+            composite.as_slice()
         } else {
-            &named
+            named
         };
         let root = pool[random.below(pool.len())];
         let Some((_, behind)) = local.skip_modifiers(root) else {
@@ -136,7 +146,7 @@ fn least(local: &Btf, mut relos: Vec<Relo>, target: &Btf) -> Vec<(String, Relo)>
     relos.into_iter().map(|relo| (name(&relo), relo)).collect()
 }
 
-fn cases() -> usize {
+pub(crate) fn cases() -> usize {
     std::env::var("BTFHUB_CASES")
         .ok()
         .and_then(|n| n.parse().ok())

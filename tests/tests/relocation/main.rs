@@ -9,5 +9,6 @@ mod cross;
 mod fixtures;
 mod format;
 mod handmade;
+mod modules;
 mod properties;
 mod twins;

@@ -45,13 +45,7 @@ fn compare(object: &ObjectFile, kernel: &str, target: &Target, btf: &Btf, seen: 
             .candidates(&theirs.btf, record.type_id)
             .unwrap_or_default();
         let mut code = section.code.clone();
-        let answer = resolve_and_patch(
-            &theirs.btf,
-            theirs.relo(index),
-            &target.btf,
-            &candidates,
-            &mut code,
-        );
+        let answer = resolve_and_patch(&theirs.btf, theirs.relo(index), &candidates, &mut code);
         let at = record.insn_off as usize;
         let endian = ours.btf().endian();
         let resolution = outcome

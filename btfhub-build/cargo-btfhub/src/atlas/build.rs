@@ -54,6 +54,12 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
     let built = built?;
     let seconds = start.elapsed().as_secs_f64();
     files::write(&args.out, &built.file)?;
+    if built.without_modules > 0 {
+        output.note(&format!(
+            "note: {} with modules, whose types an atlas does not hold",
+            count(built.without_modules, "entry", "entries")
+        ));
+    }
     let made = Made {
         schema: "btfhub.atlas.build/1",
         file: args.out.display().to_string(),

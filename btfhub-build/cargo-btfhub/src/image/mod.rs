@@ -3,6 +3,7 @@
 
 mod codec;
 mod elf;
+mod module;
 mod pahole;
 
 use std::ffi::OsStr;
@@ -16,6 +17,7 @@ use memchr::memmem;
 use crate::failure::Failure;
 use crate::files;
 use codec::{BUDGET, Budget, CODECS};
+pub(crate) use module::{Module, Modules};
 
 /// Longer than any boot image, an initramfs in it included. Of ELF files only what is needed
 /// is read, however long they are.

@@ -63,6 +63,8 @@ struct Relocation<'r> {
     term: &'r str,
     kind: &'r str,
     root: &'r str,
+    #[serde(skip_serializing_if = "<[String]>::is_empty")]
+    modules: &'r [String],
     guards: &'r [usize],
     site_count: usize,
     sites: Vec<Site<'r>>,
@@ -309,6 +311,7 @@ pub(super) fn document<'r>(
                 term: &asked.term,
                 kind: &asked.kind,
                 root: &asked.root,
+                modules: &asked.modules,
                 guards: &asked.guards,
                 site_count: asked.sites.len(),
                 sites: shown(report, number, sites)

@@ -11,6 +11,7 @@ mod text;
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
+use btfhub_build::Modules;
 use btfhub_build::archive;
 use btfhub_build::atlas::Atlas;
 use btfhub_build::btf::Btf;
@@ -182,6 +183,7 @@ fn baseline(file: &Path) -> Result<Support, Failure> {
 fn make(args: &args::Report, objects: &[Object], output: Output) -> Result<Report, Failure> {
     let sources = Sources::open(&args.archive, &args.source)?;
     let kernels = sources.wanted(&Wanted::new(&args.filter)?)?;
+    let modules = args.objects.modules();
     let limit = args.source.entry_limit.unwrap_or(archive::DEFAULT_LIMIT);
     let mut survey = Survey::new(objects);
     for target in &args.target {
@@ -207,7 +209,9 @@ fn make(args: &args::Report, objects: &[Object], output: Output) -> Result<Repor
     }
     let progress = output.progress("resolving");
     let answers = parallel(&args.jobs, kernels.len(), &progress, |at| {
-        kernels.get(at).map(|kernel| ask(&survey, *kernel, limit))
+        kernels
+            .get(at)
+            .map(|kernel| ask(&survey, *kernel, limit, &modules))
     });
     drop(progress);
     let answers: Vec<_> = answers.into_iter().flatten().collect::<Result<_, _>>()?;
@@ -248,10 +252,11 @@ fn ask(
     survey: &Survey,
     kernel: Source<'_>,
     limit: u64,
+    modules: &Modules,
 ) -> Result<Result<KernelAnswer, Failure>, Failure> {
     let btf = match kernel {
         Source::Entry(entry) => decoded(entry, limit)?
-            .and_then(|decoded| Ok(Btf::from_words(decoded.words, decoded.len)?)),
+            .and_then(|decoded| Ok(modules.join(decoded, Some(survey.relocations()))?)),
         Source::Atlas(atlas, number, _) => extracted(atlas, number),
     };
     Ok(btf.and_then(|btf| Ok(survey.ask(&btf)?)))

@@ -1,0 +1,111 @@
+//! Which modules of a kernel count, and its BTF with theirs.
+
+use std::fmt;
+
+use crate::archive::{Decoded, DecodedModule};
+use crate::btf::{Btf, BtfError, JoinError};
+use crate::relo::Relocations;
+
+/// Whose types count beside the kernel's own, where an entry holds modules.
+///
+/// libbpf looks through the modules that are loaded, in the order in which they
+/// were, and only for a type of which the kernel itself has none
+/// (`bpf_core_find_cands`).
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Modules {
+    /// All that the entry has. Where it matters which of two was loaded first,
+    /// the kernel can't be used.
+    #[default]
+    All,
+    /// Those of these names that the entry has, in the order in which they are
+    /// loaded.
+    Named(Vec<String>),
+}
+
+/// Why an entry's BTF can't be used.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReadError(Why);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Why {
+    Kernel(BtfError),
+    Module(JoinError),
+}
+
+impl fmt::Display for ReadError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.0 {
+            Why::Kernel(error) => error.fmt(f),
+            Why::Module(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for ReadError {}
+
+impl Modules {
+    /// These modules, in the order in which they are loaded. `-` and `_` are one,
+    /// as in the kernel.
+    pub fn named<M: AsRef<str>>(names: impl IntoIterator<Item = M>) -> Self {
+        let names = names.into_iter();
+        Self::Named(names.map(|name| name.as_ref().replace('-', "_")).collect())
+    }
+
+    /// The BTF of an entry with those of its modules that count. Of modules that
+    /// have no candidate for any of `relocations` nothing is kept.
+    ///
+    /// # Errors
+    /// When a BTF is damaged, or a module's was made for another build of the
+    /// kernel; that of a module that does not count is not looked at.
+    pub fn join(
+        &self,
+        decoded: Decoded,
+        relocations: Option<&Relocations>,
+    ) -> Result<Btf, ReadError> {
+        let kernel = Btf::from_words(decoded.words, decoded.len);
+        let kernel = kernel.map_err(|error| ReadError(Why::Kernel(error)))?;
+        let modules = self.of(&decoded.modules);
+        if modules.is_empty() {
+            return Ok(kernel);
+        }
+        let modules = (modules.iter()).map(|module| (module.name.as_str(), module.btf.as_slice()));
+        let joined = match relocations {
+            Some(relocations) => {
+                let is_needed = relocations.modules_needed(&kernel);
+                Btf::join(kernel, modules, is_needed)
+            }
+            None => Btf::join(kernel, modules, |_| true),
+        };
+        joined.map_err(|error| ReadError(Why::Module(error)))
+    }
+
+    /// Those that count, in their order.
+    fn of<'m>(&self, modules: &'m [DecodedModule]) -> Vec<&'m DecodedModule> {
+        match self {
+            Self::All => modules.iter().collect(),
+            Self::Named(names) => (names.iter())
+                .filter_map(|name| modules.iter().find(|module| module.name == *name))
+                .collect(),
+        }
+    }
+
+    /// Whether the order of the modules is that in which they are loaded.
+    pub(crate) fn are_in_order(&self) -> bool {
+        matches!(self, Self::Named(_))
+    }
+
+    /// Different for different ones.
+    pub(crate) fn key(&self) -> Vec<u8> {
+        match self {
+            Self::All => Vec::new(),
+            Self::Named(names) => {
+                let mut key = b"named".to_vec();
+                for name in names {
+                    key.push(0);
+                    key.extend_from_slice(name.as_bytes());
+                }
+                key
+            }
+        }
+    }
+}
