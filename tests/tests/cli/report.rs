@@ -106,10 +106,9 @@ cli_test!(an_enumerator_that_lost_its_upper_half_is_told, |dir| {
 
 cli_test!(no_two_rows_read_the_same, |dir| {
     let objects = ["flavor.bpf.o", "array.bpf.o", "kernel.bpf.o", "field.bpf.o"].map(object);
-    let args = ["report", "--archive", EXAMPLES, "--json", "--object"];
-    let json = dir
-        .btfhub(args.into_iter().chain(objects.iter().map(String::as_str)))
-        .ok();
+    let args = ["report", "--archive", EXAMPLES, "--json"];
+    let objects = objects.iter().flat_map(|path| ["--object", path]);
+    let json = dir.btfhub(args.into_iter().chain(objects)).ok();
     let json: Value = serde_json::from_str(&json).expect("JSON");
     let mut terms: Vec<&str> = (json["relocations"].as_array().expect("relocations").iter())
         .map(|relocation| relocation["term"].as_str().expect("a term"))
@@ -139,7 +138,7 @@ cli_test!(what_a_build_script_says_is_said, |dir| {
         &["bundle", "--out", "b.btfhub"],
         &["tailor", "--out", "tree"],
     ] {
-        let args = ["--archive", EXAMPLES, "--object", &guard, &maps];
+        let args = ["--archive", EXAMPLES, "--object", &guard, "--object", &maps];
         let run = dir.btfhub(words.iter().chain(&args));
         let warning = "warning: no CO-RE relocations in maps_only.bpf.o: it holds no program \
                        [no-relocations]";
