@@ -32,16 +32,16 @@ pub fn shared() -> Option<PathBuf> {
     dir
 }
 
-/// Whether a tool answers to `--version`.
+/// Whether a tool answers to `--version`, or to `-v` as poppler's do.
 ///
 /// # Panics
 /// If it does not but must.
 #[must_use]
 pub fn has_tool(tool: &str) -> bool {
-    let found = Command::new(tool)
-        .arg("--version")
-        .output()
-        .is_ok_and(|out| out.status.success());
+    let found = ["--version", "-v"].iter().any(|version| {
+        let answer = Command::new(tool).arg(version).output();
+        answer.is_ok_and(|out| out.status.success())
+    });
     if !found {
         skip(&format!("`{tool}` is not installed"));
     }
