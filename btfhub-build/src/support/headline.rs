@@ -42,7 +42,10 @@ impl Support {
         if let Some((program, kernels)) = failing.first() {
             text.push_str("; ");
             text.push_str(&self.failure(*program, kernels));
-            match failing.len() - 1 {
+            let others = failing.iter().skip(1).filter(|(program, _)| {
+                (self.programs.get(*program)).is_some_and(|program| !program.is_whole_object())
+            });
+            match others.count() {
                 0 => {}
                 1 => text.push_str("; 1 other program fails on some"),
                 others => text.push_str(&format!("; {others} other programs fail on some")),
@@ -270,5 +273,17 @@ mod tests {
         ] {
             assert_eq!(support(kernels, columns).headline(), headline);
         }
+    }
+
+    #[test]
+    fn an_object_with_all_its_programs_is_no_other_program() {
+        let mut support = support(&THREE, &[&[2, 2], &[2, 2]]);
+        if let Some(last) = support.programs.last_mut() {
+            last.name.clear();
+            last.section.clear();
+        }
+        let headline = support.headline();
+        assert!(headline.starts_with("The one program is not"), "{headline}");
+        assert!(!headline.contains("other"), "{headline}");
     }
 }
