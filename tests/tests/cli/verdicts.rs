@@ -123,11 +123,12 @@ cli_test!(an_atlas_gives_the_same_verdicts, |dir| {
         "kernel.bpf.o",
         "guard.bpf.o",
     ];
-    let objects = objects.map(object);
+    let objects = objects.map(|name| ["--object".to_owned(), object(name)]);
     let report = |source: [&str; 2]| {
-        let base = ["report", source[0], source[1], "--json", "--object"].map(str::to_owned);
+        let base = ["report", source[0], source[1], "--json"].map(str::to_owned);
         let few = FEW.map(str::to_owned);
-        dir.btfhub(base.iter().chain(&objects).chain(&few)).ok()
+        dir.btfhub(base.iter().chain(objects.iter().flatten()).chain(&few))
+            .ok()
     };
     let of_archive = report(["--archive", EXAMPLES]);
     assert_eq!(report(["--atlas", "with.atlas"]), of_archive);
