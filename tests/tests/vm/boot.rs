@@ -171,8 +171,8 @@ fn with_empty_bundle(loader: Loader, program: &Path) {
     let (dependencies, _) = dependencies.split_once("[lints]").expect("a section");
     let dependencies = dependencies
         .replace(
-            "btfhub-runtime = { workspace = true }",
-            "btfhub-runtime.path = RUNTIME",
+            "btfhub-runtime = { workspace = true, features = [\"macros\"] }",
+            "btfhub-runtime = { path = RUNTIME, features = [\"macros\"] }",
         )
         .replace(
             "btfhub-build = { workspace = true }",
