@@ -19,12 +19,19 @@ impl Support {
         if all == 0 {
             return format!("No program was found to judge on {}.", self.all_kernels());
         }
-        let worst = (self.programs.iter().enumerate())
-            .filter(|(_, program)| !program.is_whole_object())
-            .map(|(at, _)| self.worst_of(at));
-        let worst: Vec<Outcome> = worst.collect();
-        let number = |wanted| worst.iter().filter(|outcome| **outcome == wanted).count();
-        let (running, unknown) = (number(Outcome::Runs), number(Outcome::Unknown));
+        let single = (0..self.programs.len()).filter(|at| {
+            (self.programs.get(*at)).is_some_and(|program| !program.is_whole_object())
+        });
+        let running = (single.clone())
+            .filter(|program| self.worst_of(*program) == Outcome::Runs)
+            .count();
+        // Also those that fail elsewhere.
+        let unknown = single
+            .filter(|program| {
+                self.outcomes(*program)
+                    .any(|outcome| outcome == Outcome::Unknown)
+            })
+            .count();
         let mut text = format!(
             "{} expected to run on {}",
             match (running, all) {
@@ -69,12 +76,16 @@ impl Support {
         }
     }
 
+    /// What happens to a program on the kernels.
+    fn outcomes(&self, program: usize) -> impl Iterator<Item = Outcome> {
+        (self.columns.iter())
+            .filter_map(move |column| self.verdicts.get(*column.get(program)?))
+            .map(|verdict| verdict.outcome)
+    }
+
     /// The worst that happens to a program.
     fn worst_of(&self, program: usize) -> Outcome {
-        let outcomes = (self.columns.iter())
-            .filter_map(|column| self.verdicts.get(*column.get(program)?))
-            .map(|verdict| verdict.outcome);
-        outcomes.max().unwrap_or(Outcome::Runs)
+        self.outcomes(program).max().unwrap_or(Outcome::Runs)
     }
 
     /// The programs that fail somewhere and the kernels they fail on, the most first.
@@ -258,6 +269,12 @@ mod tests {
                 &THREE,
                 &[&[1, 0], &[0, 0]],
                 "1 of 2 programs is expected to run on all 3 kernels; 1 program cannot be judged on some.",
+            ),
+            (
+                &THREE,
+                &[&[2, 0], &[1, 0]],
+                "1 of 2 programs is expected to run on all 3 kernels; `p0` fails on 1 kernel, all \
+                 before 5.4: no function x; 1 program cannot be judged on some.",
             ),
             (
                 &THREE,
