@@ -27,12 +27,15 @@ pub struct Insn {
 /// Bytes of an instruction.
 pub(crate) const INSN: usize = 8;
 
-const LD: u8 = 0;
-const LDX: u8 = 1;
-const ST: u8 = 2;
-const STX: u8 = 3;
-const ALU: u8 = 4;
-const ALU64: u8 = 7;
+// `BPF_CLASS`.
+pub(crate) const LD: u8 = 0;
+pub(crate) const LDX: u8 = 1;
+pub(crate) const ST: u8 = 2;
+pub(crate) const STX: u8 = 3;
+pub(crate) const ALU: u8 = 4;
+pub(crate) const JMP: u8 = 5;
+pub(crate) const JMP32: u8 = 6;
+pub(crate) const ALU64: u8 = 7;
 const LDIMM64: u8 = 0x18;
 pub(crate) const CALL: u8 = 0x85;
 
@@ -64,6 +67,11 @@ impl Insn {
     /// `BPF_CLASS`.
     pub(crate) fn class(self) -> u8 {
         self.code & 7
+    }
+
+    /// `BPF_OP`, of arithmetic and jumps.
+    pub(crate) fn op(self) -> u8 {
+        self.code & 0xf0
     }
 
     /// `is_ldimm64_insn`: the first of two slots.

@@ -1,6 +1,6 @@
 //! From what relocations come to in a kernel to what that means for the programs.
 
-use super::survey::Answer;
+use super::answer::Answer;
 use super::why::Why;
 use super::{Effect, Patched, Status, Verdict, patch};
 use crate::btf::Endian;

@@ -5,7 +5,9 @@
 //! rows     relocations that would read the same, told apart
 //! why      why nothing was found in a kernel
 //! module   names of types that mostly are modules'
+//! answer   what a kernel answers
 //! effect   what that means for the programs
+//! columns  equal lists of verdicts, kept once
 //! survey   objects → what is asked where; kernel → column; columns → Report
 //! finding  what an engineer has to look at
 //! deny     thresholds
@@ -15,6 +17,8 @@
 //! A [`Survey`] is made of the objects once and asked for every kernel, from as many threads
 //! as one likes; the [`Report`] is put together from its answers.
 
+mod answer;
+mod columns;
 mod deny;
 mod effect;
 mod finding;
@@ -30,9 +34,10 @@ use crate::verdict::{self, Outcome, Program};
 
 pub use crate::insn::{Insn, Patched, Refusal, patch};
 pub use crate::relo::term;
+pub use answer::KernelAnswer;
 pub use deny::{Deny, DenyError};
 pub use finding::{Finding, ProgramFinding, in_groups};
-pub use survey::{KernelAnswer, Survey};
+pub use survey::Survey;
 
 /// What a relocation comes to in a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]

@@ -5,15 +5,17 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use btfhub_runtime::KernelId;
 
+use super::answer::{Answer, KernelAnswer};
+use super::columns::Columns;
 use super::effect::{Body, Use, effects};
 use super::rows::tell_apart;
-use super::why::{Named, Why};
+use super::why::Named;
 use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict};
 use crate::archive::Filter;
 use crate::btf::Btf;
 use crate::object::{Object, ProgramSection, Record};
 use crate::relo::{
-    Accessor, Errno, Outcome, RecordMeaning, ReloKind, Relocation, Relocations, Resolution, Spec,
+    Accessor, Errno, RecordMeaning, ReloKind, Relocation, Relocations, Resolution, Spec,
     TooComplex, raw_term, resolve, term, text,
 };
 use crate::verdict::{self, Facts, Judge, KernelBtf};
@@ -34,25 +36,6 @@ pub struct Survey {
     /// Equal answers are kept once: thousands of kernels give some dozens.
     answers: Mutex<HashSet<Arc<Answer>>>,
     facts: Mutex<HashSet<Arc<Facts>>>,
-}
-
-/// What one kernel answers.
-#[derive(Clone, Debug)]
-pub struct KernelAnswer {
-    /// Relocations that found a type of a module, and which.
-    modules: Vec<(usize, String)>,
-    answer: Arc<Answer>,
-    facts: Arc<Facts>,
-}
-
-#[derive(Debug, PartialEq, Eq, Hash)]
-pub(super) struct Answer {
-    /// For each distinct relocation what it comes to, and why it finds nothing.
-    pub(super) relocations: Vec<(Resolution, Option<Why>)>,
-    /// With each candidate's own results.
-    outcome: Outcome,
-    /// Those, ascending, that find an enumerator in an ENUM of 8 bytes.
-    pub(super) narrow: Vec<usize>,
 }
 
 impl Survey {
@@ -402,42 +385,6 @@ fn once<T: Eq + std::hash::Hash>(known: &Mutex<HashSet<Arc<T>>>, one: T) -> Arc<
             known.insert(Arc::clone(&one));
             one
         }
-    }
-}
-
-/// Lists of verdicts, with equal lists and equal verdicts kept once.
-struct Columns {
-    verdicts: Vec<verdict::Verdict>,
-    columns: Vec<Vec<usize>>,
-    /// For each list that was given its column.
-    numbers: Vec<usize>,
-}
-
-impl Columns {
-    fn new<'v>(lists: impl Iterator<Item = &'v Vec<verdict::Verdict>> + Clone) -> Self {
-        let distinct: BTreeSet<&verdict::Verdict> = lists.clone().flatten().collect();
-        let places: HashMap<&verdict::Verdict, usize> = distinct.iter().copied().zip(0..).collect();
-        let mut columns = Vec::new();
-        let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
-        let numbers = lists.map(|list| {
-            let column: Vec<usize> = (list.iter())
-                .filter_map(|verdict| places.get(verdict).copied())
-                .collect();
-            *known.entry(column).or_insert_with_key(|column| {
-                columns.push(column.clone());
-                columns.len() - 1
-            })
-        });
-        let numbers = numbers.collect();
-        Self {
-            verdicts: distinct.into_iter().cloned().collect(),
-            columns,
-            numbers,
-        }
-    }
-
-    fn number(&self, list: usize) -> usize {
-        self.numbers.get(list).copied().unwrap_or_default()
     }
 }
 

@@ -1,6 +1,7 @@
 //! What a program could attach to instead, where the kernel has it.
 
 use super::facts::Facts;
+use super::target::syscall_names;
 
 /// Other names under which a function may be known.
 pub(super) fn names(name: &str) -> Vec<String> {
@@ -22,7 +23,7 @@ pub(super) fn names(name: &str) -> Vec<String> {
         "__se_sys_",
     ] {
         if let Some(call) = name.strip_prefix(prefix) {
-            names.extend(super::program::syscall_names(call));
+            names.extend(syscall_names(call));
         }
     }
     // Renamed when pages became folios.

@@ -3,6 +3,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::constants::Constants;
 use super::program::{Code, Function, Needs, Refers};
 use super::reach::{self, Change, ContextLoad, Level, Reached, Surroundings, Value, reach};
 use crate::insn::{CALL, Insn};
@@ -37,17 +38,6 @@ pub(super) struct Found {
     pub(super) later: BTreeMap<&'static str, Place>,
     /// All its instructions.
     pub(super) size: usize,
-}
-
-/// The constants that a kernel gives.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Constants {
-    /// By extern: whether it is there.
-    pub(super) present: Vec<Option<bool>>,
-    /// By extern: what a load of it gives.
-    pub(super) values: Vec<Value>,
-    /// Whether the verifier looks into constant data (Linux 5.5).
-    pub(super) reads_data: bool,
 }
 
 struct Around<'a> {

@@ -1,8 +1,8 @@
 //! Arguments that a program reads from its context and its hook does not have there.
 
-use super::super::program::function_of;
+use super::super::case::{Case, certainty};
 use super::super::section::Hook;
-use super::{Case, certainty};
+use super::super::target::function_of;
 
 /// `BPF_TRACE_FEXIT` and `BPF_MODIFY_RETURN`, which see a result behind the arguments.
 const WITH_RESULT: [u32; 3] = [25, 26, 58];

@@ -1,11 +1,13 @@
 //! What a program attaches to: whether the kernel has it.
 
+use super::super::age::Age;
 use super::super::alternative;
+use super::super::case::Case;
 use super::super::facts::FunctionList;
 use super::super::module::family;
-use super::super::program::{function_of, syscall_names, syscall_of};
+use super::super::outcome::Certainty;
 use super::super::section::Hook;
-use super::{Case, Certainty};
+use super::super::target::{function_of, syscall_names, syscall_of};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else { return };
@@ -81,7 +83,7 @@ fn traced(case: &mut Case<'_>, name: &str) {
         return;
     }
     // Before, libbpf and the kernel look into no module's BTF.
-    let sees_modules = !case.is_older_than(super::Age(5, 11));
+    let sees_modules = !case.is_older_than(Age(5, 11));
     if sees_modules && in_module(case, name) {
         return;
     }
@@ -227,7 +229,7 @@ const DISABLED: [&str; 9] = [
 fn lsm(case: &mut Case<'_>, hook: &str) {
     let name = format!("bpf_lsm_{hook}");
     if case.facts.function(&name).is_some() {
-        let is_new = case.age.is_some_and(|age| age >= super::Age(6, 12));
+        let is_new = case.age.is_some_and(|age| age >= Age(6, 12));
         if is_new && DISABLED.contains(&hook) {
             let text = format!("the kernel keeps eBPF from hook {hook}");
             case.fails(Certainty::Likely, "lsm", text);

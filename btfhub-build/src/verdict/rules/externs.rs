@@ -2,8 +2,9 @@
 //! object, whichever programs are loaded.
 
 use super::super::age::Age;
+use super::super::case::Case;
 use super::super::facts::FunctionList;
-use super::{Case, Certainty};
+use super::super::outcome::Certainty;
 use crate::object::ExternKind;
 
 pub(super) fn check(case: &mut Case<'_>) {

@@ -1,7 +1,7 @@
 //! Helpers (`enum bpf_func_id`) that are called where the program comes to.
 
+use super::super::case::{Case, certainty};
 use super::super::uapi;
-use super::{Case, certainty};
 
 /// `bpf_probe_read` and `bpf_probe_read_str`, which libbpf takes where a kernel lacks those
 /// that tell kernel from user memory (`bpf_object__sanitize_prog`, before Linux 5.5).

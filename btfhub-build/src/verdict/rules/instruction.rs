@@ -1,8 +1,9 @@
 //! Instructions of later sets, calls between functions, callbacks, the size of a program.
 
 use super::super::age::Age;
+use super::super::case::Case;
+use super::super::outcome::Certainty;
 use super::super::program::MAX_INSNS;
-use super::{Case, Certainty};
 
 /// Linux's versions of instructions, and the options of clang that leave them out.
 const LATER: [(&str, Age, &str); 11] = [

@@ -1,34 +1,10 @@
 //! The running kernel's own BTF, which some programs need whatever BTF their relocations use.
 
-use super::super::facts::FunctionList;
-use super::super::judge::{Kernel, KernelBtf};
+use super::super::case::Case;
+use super::super::kernel::KernelBtf;
+use super::super::outcome::Certainty;
 use super::super::section::Hook;
-use super::{Case, Certainty};
 use crate::object::ExternKind;
-
-/// Whether a kernel has BTF of its own.
-pub(in super::super) fn of(kernel: &Kernel<'_>, facts: &super::Facts) -> KernelBtf {
-    let is_debian = kernel.id.distro == "debian"
-        && !matches!(kernel.id.version, "7" | "8" | "9" | "10")
-        && matches!(kernel.id.arch.as_str(), "x86_64" | "arm64");
-    match kernel.own_btf {
-        KernelBtf::Unknown => {}
-        said => return said,
-    }
-    if facts.signs.shows_btf {
-        return KernelBtf::Likely(true);
-    }
-    if facts.list != FunctionList::None && !facts.signs.reads_btf {
-        return KernelBtf::Known(false);
-    }
-    if facts.list == FunctionList::Full {
-        return KernelBtf::Likely(false);
-    }
-    if is_debian {
-        return KernelBtf::Known(true);
-    }
-    KernelBtf::Unknown
-}
 
 pub(super) fn check(case: &mut Case<'_>) {
     let by_type = case.program.def.is_some_and(|def| {

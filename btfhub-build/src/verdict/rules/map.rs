@@ -1,8 +1,9 @@
 //! Maps: their types, global data, structs of functions. libbpf creates all maps of an object
 //! whichever programs are loaded.
 
+use super::super::case::Case;
+use super::super::outcome::Certainty;
 use super::super::uapi;
-use super::{Case, Certainty};
 
 pub(super) fn check(case: &mut Case<'_>) {
     for map in case.object.maps() {

@@ -1,8 +1,9 @@
 //! Program types and attach types (`enum bpf_prog_type`, `enum bpf_attach_type`).
 
+use super::super::case::Case;
+use super::super::outcome::Certainty;
 use super::super::section::Hook;
 use super::super::uapi;
-use super::{Case, Certainty};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else {

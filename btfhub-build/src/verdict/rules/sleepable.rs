@@ -1,8 +1,9 @@
 //! Programs that may sleep: which kinds from which kernel on.
 
 use super::super::age::Age;
+use super::super::case::Case;
+use super::super::outcome::Certainty;
 use super::super::section::Hook;
-use super::{Case, Certainty};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def.filter(|def| def.sleepable) else {

@@ -1,10 +1,11 @@
 //! What a trampoline can do on an architecture: fentry, fexit, fmod_ret and LSM.
 
 use super::super::age::Age;
+use super::super::case::Case;
 use super::super::facts::FunctionList;
-use super::super::program::function_of;
+use super::super::outcome::Certainty;
 use super::super::section::Hook;
-use super::{Case, Certainty};
+use super::super::target::function_of;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else { return };

@@ -1,0 +1,26 @@
+//! What a kernel answers, before anything is made of it.
+
+use std::sync::Arc;
+
+use super::why::Why;
+use crate::relo::{Outcome, Resolution};
+use crate::verdict::Facts;
+
+/// What one kernel answers.
+#[derive(Clone, Debug)]
+pub struct KernelAnswer {
+    /// Relocations that found a type of a module, and which.
+    pub(super) modules: Vec<(usize, String)>,
+    pub(super) answer: Arc<Answer>,
+    pub(super) facts: Arc<Facts>,
+}
+
+#[derive(Debug, PartialEq, Eq, Hash)]
+pub(super) struct Answer {
+    /// For each distinct relocation what it comes to, and why it finds nothing.
+    pub(super) relocations: Vec<(Resolution, Option<Why>)>,
+    /// With each candidate's own results.
+    pub(super) outcome: Outcome,
+    /// Those, ascending, that find an enumerator in an ENUM of 8 bytes.
+    pub(super) narrow: Vec<usize>,
+}

@@ -1,0 +1,41 @@
+//! Lists of verdicts on programs, most of them the same.
+
+use std::collections::{BTreeSet, HashMap};
+
+use crate::verdict::Verdict;
+
+/// Lists of verdicts, with equal lists and equal verdicts kept once.
+pub(super) struct Columns {
+    pub(super) verdicts: Vec<Verdict>,
+    pub(super) columns: Vec<Vec<usize>>,
+    /// For each list that was given its column.
+    numbers: Vec<usize>,
+}
+
+impl Columns {
+    pub(super) fn new<'v>(lists: impl Iterator<Item = &'v Vec<Verdict>> + Clone) -> Self {
+        let distinct: BTreeSet<&Verdict> = lists.clone().flatten().collect();
+        let places: HashMap<&Verdict, usize> = distinct.iter().copied().zip(0..).collect();
+        let mut columns = Vec::new();
+        let mut known: HashMap<Vec<usize>, usize> = HashMap::new();
+        let numbers = lists.map(|list| {
+            let column: Vec<usize> = (list.iter())
+                .filter_map(|verdict| places.get(verdict).copied())
+                .collect();
+            *known.entry(column).or_insert_with_key(|column| {
+                columns.push(column.clone());
+                columns.len() - 1
+            })
+        });
+        let numbers = numbers.collect();
+        Self {
+            verdicts: distinct.into_iter().cloned().collect(),
+            columns,
+            numbers,
+        }
+    }
+
+    pub(super) fn number(&self, list: usize) -> usize {
+        self.numbers.get(list).copied().unwrap_or_default()
+    }
+}

@@ -1,0 +1,62 @@
+//! The constants that a kernel gives a program, as far as they are known.
+
+use super::age::{Age, age, version};
+use super::facts::{Facts, FunctionList};
+use super::kernel::Kernel;
+use super::reach::Value;
+use crate::object::{ExternKind, Object};
+
+/// What libbpf calls the kernel's version.
+pub(super) const VERSION: &str = "LINUX_KERNEL_VERSION";
+
+/// The constants that a kernel gives.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Constants {
+    /// By extern: whether it is there.
+    pub(super) present: Vec<Option<bool>>,
+    /// By extern: what a load of it gives.
+    pub(super) values: Vec<Value>,
+    /// Whether the verifier looks into constant data (Linux 5.5).
+    pub(super) reads_data: bool,
+}
+
+impl Constants {
+    /// What a kernel's are, for one object.
+    pub(super) fn of(object: &Object, kernel: &Kernel<'_>, facts: &Facts) -> Self {
+        let age = age(kernel.id.release, facts);
+        let externs = object.externs();
+        let is_listed = facts.list == FunctionList::Full;
+        let present = externs.iter().map(|it| match it.kind {
+            ExternKind::Kconfig => Some(true),
+            ExternKind::Function if facts.function(&it.name).is_some() => Some(true),
+            ExternKind::Function if is_listed => Some(false),
+            ExternKind::TypedVariable => Some(facts.has_variable(&it.name)),
+            _ => None,
+        });
+        let values = externs.iter().map(|it| match it.name.as_str() {
+            VERSION => version(kernel.id.release).map_or(Value::Maybe, |(major, minor, patch)| {
+                let number = u64::from(major) << 16 | u64::from(minor) << 8;
+                let number = number | u64::from(patch.min(255));
+                // Their releases do not tell the last number.
+                if kernel.hides_patch() {
+                    Value::Default(number)
+                } else {
+                    Value::Constant(number)
+                }
+            }),
+            // bpf_get_attach_cookie
+            "LINUX_HAS_BPF_COOKIE" => {
+                (facts.helpers.has(174)).map_or(Value::Maybe, |has| Value::Constant(u64::from(has)))
+            }
+            "LINUX_HAS_SYSCALL_WRAPPER" if facts.list != FunctionList::None => {
+                Value::Constant(u64::from(facts.signs.wraps_syscalls))
+            }
+            _ => Value::Maybe,
+        });
+        Self {
+            present: present.collect(),
+            values: values.collect(),
+            reads_data: age.is_none_or(|age| age >= Age(5, 5)),
+        }
+    }
+}

@@ -1,0 +1,154 @@
+//! Arithmetic and conditions on what is known.
+
+use super::value::{Value, get, set};
+use crate::insn::{ALU, Insn, JMP, JMP32, sign_extend};
+
+/// The right-hand operand.
+pub(super) fn operand(insn: Insn, changed: Option<u64>, registers: &[Value; 11]) -> Value {
+    if insn.has_immediate() {
+        // A patched immediate is 32 bits like any other.
+        let patched = changed.map(|value| sign_extend_32(value & u64::from(u32::MAX)));
+        Value::Constant(patched.unwrap_or_else(|| sign_extend(insn.imm.into())))
+    } else {
+        get(registers, insn.src)
+    }
+}
+
+pub(super) fn sign_extend_32(value: u64) -> u64 {
+    if value & 0x8000_0000 == 0 {
+        value
+    } else {
+        value | !u64::from(u32::MAX)
+    }
+}
+
+/// A known number, and whether user space can't have changed it.
+pub(super) fn number(value: Value) -> Option<(u64, bool)> {
+    match value {
+        Value::Constant(value) => Some((value, true)),
+        Value::Default(value) => Some((value, false)),
+        _ => None,
+    }
+}
+
+pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 11]) {
+    const LOW: u64 = 0xffff_ffff;
+    let right = operand(insn, changed, registers);
+    let left = get(registers, insn.dst);
+    let is_32 = insn.class() == ALU;
+    // A move, and an addition to an address.
+    if !is_32 && insn.off == 0 {
+        let moved = match (insn.op(), left, right) {
+            (0xb0, _, right) => Some(right),
+            (0x00, Value::Context(base), Value::Constant(by)) => {
+                Some(Value::Context(base.wrapping_add(signed(by))))
+            }
+            (0x00, Value::Frame(base), Value::Constant(by)) => {
+                Some(Value::Frame(base.wrapping_add(signed(by))))
+            }
+            (0x00, Value::Data(section, base), Value::Constant(by)) => {
+                Some(Value::Data(section, base.wrapping_add(by)))
+            }
+            _ => None,
+        };
+        if let Some(moved) = moved {
+            return set(registers, insn.dst, moved);
+        }
+    }
+    let narrow = |value: u64| if is_32 { value & LOW } else { value };
+    let bits = if is_32 { 31 } else { 63 };
+    let is_move = insn.op() == 0xb0;
+    let left = if is_move { Value::Constant(0) } else { left };
+    let result = number(left).zip(number(right)).and_then(|(left, right)| {
+        let is_sure = left.1 && right.1;
+        let (left, right) = (narrow(left.0), narrow(right.0));
+        let shift = u32::try_from(right & bits).unwrap_or(0);
+        // A sign-extending move has its width in the offset, as has a signed division.
+        if insn.off != 0 {
+            return None;
+        }
+        let value = match insn.op() {
+            0x00 => left.wrapping_add(right),
+            0x10 => left.wrapping_sub(right),
+            0x20 => left.wrapping_mul(right),
+            0x40 => left | right,
+            0x50 => left & right,
+            0x60 => left << shift,
+            0x70 => left >> shift,
+            0xa0 => left ^ right,
+            0xb0 => right,
+            0xc0 => {
+                let left = if is_32 { sign_extend_32(left) } else { left };
+                sign_extend(signed(left) >> shift)
+            }
+            _ => return None,
+        };
+        Some((narrow(value), is_sure))
+    });
+    let is_free = |value: Value| {
+        matches!(
+            value,
+            Value::Word | Value::Number | Value::Constant(_) | Value::Default(_)
+        )
+    };
+    let result = match result {
+        Some((value, true)) => Value::Constant(value),
+        Some((value, false)) => Value::Default(value),
+        // The verifier tracks ranges and bits of what is computed.
+        None if is_move && is_free(right) => Value::Number,
+        None => Value::Maybe,
+    };
+    set(registers, insn.dst, result);
+}
+
+pub(super) fn signed(value: u64) -> i64 {
+    i64::from_ne_bytes(value.to_ne_bytes())
+}
+
+/// Whether a conditional jump is taken, where that is known; and whether what is said (also
+/// that it is not known) would be the verifier's view for sure.
+pub(super) fn decided(insn: Insn, registers: &[Value; 11]) -> (Option<bool>, bool) {
+    let left = get(registers, insn.dst);
+    let right = operand(insn, None, registers);
+    if let (Value::Address | Value::Extern(_), Some((0, true)), JMP) =
+        (left, number(right), insn.class())
+    {
+        match insn.op() {
+            0x10 => return (Some(false), true),
+            0x50 => return (Some(true), true),
+            _ => {}
+        }
+    }
+    let is_free = |value: Value| {
+        matches!(value, Value::Word | Value::Number) || matches!(number(value), Some((_, true)))
+    };
+    let Some(((left, left_sure), (right, right_sure))) = number(left).zip(number(right)) else {
+        return (None, is_free(left) && is_free(right));
+    };
+    let is_32 = insn.class() == JMP32;
+    let narrow = |value: u64| {
+        if is_32 {
+            value & u64::from(u32::MAX)
+        } else {
+            value
+        }
+    };
+    let signed = |value: u64| signed(if is_32 { sign_extend_32(value) } else { value });
+    let (left, right) = (narrow(left), narrow(right));
+    let (left_signed, right_signed) = (signed(left), signed(right));
+    let taken = match insn.op() {
+        0x10 => left == right,
+        0x20 => left > right,
+        0x30 => left >= right,
+        0x40 => left & right != 0,
+        0x50 => left != right,
+        0x60 => left_signed > right_signed,
+        0x70 => left_signed >= right_signed,
+        0xa0 => left < right,
+        0xb0 => left <= right,
+        0xc0 => left_signed < right_signed,
+        0xd0 => left_signed <= right_signed,
+        _ => return (None, false),
+    };
+    (Some(taken), left_sure && right_sure)
+}

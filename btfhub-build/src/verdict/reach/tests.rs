@@ -1,0 +1,115 @@
+use super::{ContextLoad, Level, Refers, Surroundings, Unknown, Value, reach};
+use crate::insn::Insn;
+
+fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
+    Insn {
+        code,
+        dst,
+        src,
+        off,
+        imm,
+    }
+}
+
+/// `.rodata` of one 4-byte 0, at instruction 0; an extern of 7, at instruction 2.
+struct World;
+
+impl Surroundings for World {
+    fn refers(&self, at: usize) -> Option<Refers> {
+        match at {
+            0 => Some(Refers::Data(0, 0)),
+            2 => Some(Refers::Extern(0)),
+            _ => None,
+        }
+    }
+    fn data(&self, _: usize, offset: u64, bytes: u32) -> Option<u64> {
+        (offset == 0 && bytes == 4).then_some(0)
+    }
+    fn value(&self, _: usize) -> Value {
+        Value::Constant(7)
+    }
+    fn is_there(&self, _: usize) -> Option<bool> {
+        Some(true)
+    }
+}
+
+fn levels(insns: &[Insn]) -> Vec<Option<Level>> {
+    reach(insns, &[], Level::Surely, Value::Context(0), &World).levels
+}
+
+const NO: Option<Level> = None;
+const MAYBE: Option<Level> = Some(Level::Maybe);
+const SURE: Option<Level> = Some(Level::Surely);
+const EXIT: Insn = Insn {
+    code: 0x95,
+    dst: 0,
+    src: 0,
+    off: 0,
+    imm: 0,
+};
+
+// What user space may have set decides the way, but nothing for sure.
+#[test]
+fn constants_of_the_object_are_defaults() {
+    let insns = [
+        insn(0x18, 1, 2, 0, 0),
+        insn(0, 0, 0, 0, 0),
+        insn(0x61, 2, 1, 0, 0),
+        insn(0x55, 2, 0, 1, 0),
+        EXIT,
+        EXIT,
+    ];
+    // Instruction 2 is a load here, of which nothing is asked.
+    assert_eq!(levels(&insns), [SURE, NO, SURE, SURE, MAYBE, NO]);
+}
+
+// Through an arithmetic shift, as of LINUX_KERNEL_VERSION, and through the stack.
+#[test]
+fn the_kernels_constants_are_followed() {
+    let insns = [
+        insn(0xb7, 0, 0, 0, 0),
+        insn(0xb7, 3, 0, 0, 0),
+        insn(0x18, 2, 0, 0, 0),
+        insn(0, 0, 0, 0, 0),
+        insn(0x61, 2, 2, 0, 0),
+        insn(0x67, 2, 0, 0, 32),
+        insn(0xc7, 2, 0, 0, 32),
+        insn(0x7b, 10, 2, -8, 0),
+        insn(0x85, 0, 0, 0, 14),
+        insn(0x79, 4, 10, -8, 0),
+        insn(0x65, 4, 0, 1, 6),
+        EXIT,
+        EXIT,
+    ];
+    let reached = levels(&insns);
+    assert_eq!(reached[11..], [NO, SURE]);
+}
+
+#[test]
+fn loads_from_the_argument_are_told() {
+    let insns = [
+        insn(0xbf, 6, 1, 0, 0),
+        insn(0x07, 6, 0, 0, 8),
+        insn(0x79, 2, 6, 8, 0),
+        EXIT,
+    ];
+    let reached = reach(&insns, &[], Level::Surely, Value::Context(0), &Unknown);
+    let load = ContextLoad {
+        at: 2,
+        offset: 16,
+        bytes: 8,
+    };
+    assert_eq!(reached.context, [load]);
+}
+
+#[test]
+fn loops_end() {
+    let insns = [
+        insn(0xb7, 1, 0, 0, 0),
+        insn(0x07, 1, 0, 0, 1),
+        insn(0xa5, 1, 0, -2, 100),
+        EXIT,
+    ];
+    assert_eq!(levels(&insns).len(), 4);
+    assert!(levels(&insns)[3].is_some());
+}

@@ -1,0 +1,114 @@
+//! What registers and the stack hold, and what is left of it where paths meet.
+
+use std::ops::RangeInclusive;
+
+use crate::insn::{Insn, ST, STX, sign_extend};
+
+/// How surely the verifier comes to an instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) enum Level {
+    /// It may know better.
+    Maybe,
+    /// It does.
+    Surely,
+}
+
+/// What a register holds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Value {
+    /// Anything, and the verifier may know more.
+    Maybe,
+    /// Any 64 bits, perhaps a pointer that is not null.
+    Word,
+    /// Any number.
+    Number,
+    /// A constant.
+    Constant(u64),
+    /// A constant that user space may have replaced before loading.
+    Default(u64),
+    /// The address of something that is there.
+    Address,
+    /// The program's argument and so many bytes.
+    Context(i64),
+    /// So many bytes behind the beginning of a section of data.
+    Data(usize, u64),
+    /// The address of an extern.
+    Extern(usize),
+    /// The frame pointer and so many bytes.
+    Frame(i64),
+}
+
+/// r0 to r10, and what the function keeps on its stack, by offset.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) level: Level,
+    pub(super) registers: [Value; 11],
+    pub(super) stack: Vec<(i64, Value)>,
+}
+
+pub(super) fn join(known: &State, other: &State) -> State {
+    let mut registers = known.registers;
+    for (mine, theirs) in registers.iter_mut().zip(other.registers) {
+        if *mine != theirs {
+            *mine = Value::Maybe;
+        }
+    }
+    State {
+        level: known.level.max(other.level),
+        registers,
+        stack: (known.stack.iter())
+            .filter(|kept| other.stack.contains(kept))
+            .copied()
+            .collect(),
+    }
+}
+
+pub(super) fn get(registers: &[Value; 11], register: u8) -> Value {
+    let value = registers.get(usize::from(register));
+    value.copied().unwrap_or(Value::Maybe)
+}
+
+pub(super) fn set(registers: &mut [Value; 11], register: u8, value: Value) {
+    if let Some(slot) = registers.get_mut(usize::from(register)) {
+        *slot = value;
+    }
+}
+
+pub(super) fn clobber(registers: &mut [Value; 11], which: RangeInclusive<u8>) {
+    for register in which {
+        set(registers, register, Value::Maybe);
+    }
+}
+
+/// What a store leaves on the stack; an atomic one may also load, into its source or r0.
+pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
+    let is_atomic = insn.class() == STX && insn.code & 0xe0 == 0xc0;
+    let kept = match insn.class() {
+        STX if !is_atomic => get(&state.registers, insn.src),
+        ST => Value::Constant(sign_extend(insn.imm.into())),
+        _ => Value::Maybe,
+    };
+    if is_atomic {
+        set(&mut state.registers, insn.src, Value::Maybe);
+        set(&mut state.registers, 0, Value::Maybe);
+    }
+    match get(&state.registers, insn.dst) {
+        Value::Frame(base) if changed.is_none() => {
+            let at = base.saturating_add(insn.off.into());
+            let bytes = i64::from(insn.bytes());
+            (state.stack).retain(|(slot, _)| slot.saturating_add(8) <= at || at + bytes <= *slot);
+            let is_kept = matches!(
+                kept,
+                Value::Constant(_) | Value::Default(_) | Value::Context(_) | Value::Address
+            );
+            // Enough for what a function keeps there of any use here.
+            if bytes == 8 && is_kept && state.stack.len() < 64 {
+                let place = state.stack.partition_point(|(slot, _)| *slot < at);
+                state.stack.insert(place, (at, kept));
+            }
+        }
+        // Somewhere else, or by an unknown way on the stack.
+        Value::Maybe | Value::Frame(_) => state.stack.clear(),
+        _ => {}
+    }
+}

@@ -1,0 +1,34 @@
+//! Names in what programs attach to.
+
+/// The function in a target as `name+0x10`, or `module:name`.
+pub(super) fn function_of(target: &str) -> &str {
+    let name = target.rsplit_once(':').map_or(target, |(_, name)| name);
+    name.split_once('+').map_or(name, |(name, _)| name)
+}
+
+/// The names under which a system call may be known to the kernel.
+pub(super) fn syscall_names(name: &str) -> Vec<String> {
+    let prefixes = [
+        "__x64_sys_",
+        "__arm64_sys_",
+        "__s390x_sys_",
+        "__riscv_sys_",
+        "__powerpc_sys_",
+        "__ia32_sys_",
+        "__do_sys_",
+        "__se_sys_",
+        "sys_",
+        "SyS_",
+        "ksys_",
+    ];
+    prefixes
+        .iter()
+        .map(|prefix| format!("{prefix}{name}"))
+        .collect()
+}
+
+/// The system call of a tracepoint `syscalls/sys_enter_NAME`.
+pub(super) fn syscall_of(target: &str) -> Option<&str> {
+    let event = target.strip_prefix("syscalls/")?;
+    (event.strip_prefix("sys_enter_")).or_else(|| event.strip_prefix("sys_exit_"))
+}

@@ -1,0 +1,92 @@
+//! What holds for an object with all programs that libbpf loads by default.
+
+use std::collections::BTreeSet;
+
+use super::outcome::{Certainty, Outcome, Reason, Verdict};
+use super::patched::{At, Part};
+use super::reach::Change;
+
+impl Part {
+    /// What holds for the object with all programs that are loaded by default.
+    pub(super) fn together(&self, at: &At<'_>, own: &[Verdict]) -> Verdict {
+        let loaded = self.code.programs.iter().zip(own);
+        let loaded = loaded.filter(|(program, _)| program.is_loaded);
+        let mut worst = Outcome::Runs;
+        let mut reasons = Vec::new();
+        for (program, verdict) in loaded {
+            let name = (self.code.functions.get(program.function)).map_or("", |f| &f.name);
+            if verdict.outcome != Outcome::Runs {
+                worst = worst.max(verdict.outcome);
+                reasons.extend(verdict.reasons.iter().map(|reason| {
+                    let text = format!("{name}: {}", reason.text);
+                    let rule = reason.rule;
+                    (verdict.outcome, Reason { rule, text })
+                }));
+            }
+        }
+        if self.shares_candidates(at) {
+            for reason in self.at_odds(at) {
+                let outcome = Outcome::Fails(Certainty::Proven);
+                worst = worst.max(outcome);
+                reasons.push((outcome, reason));
+            }
+        }
+        let mut reasons: Vec<Reason> = (reasons.into_iter())
+            .filter(|(outcome, _)| outcome.name() == worst.name())
+            .map(|(_, reason)| reason)
+            .collect();
+        if reasons.is_empty() {
+            let text = "all its programs are expected to load and attach".to_owned();
+            reasons.push(Reason {
+                rule: "checked",
+                text,
+            });
+        }
+        Verdict {
+            outcome: worst,
+            reasons,
+        }
+    }
+
+    /// Relocations that fail because of the programs before them.
+    fn at_odds(&self, at: &At<'_>) -> Vec<Reason> {
+        let left_out: BTreeSet<usize> = (self.code.programs.iter())
+            .filter(|program| !program.is_loaded)
+            .map(|program| program.function)
+            .collect();
+        let mut reasons: Vec<Reason> = Vec::new();
+        for (record, resolution) in self.in_order(at, |owner| !left_out.contains(&owner)) {
+            if self.alone(at, record).as_ref() == Some(&resolution) {
+                continue;
+            }
+            let owner = self.owners.get(record).copied().flatten();
+            let Some(function) = owner.and_then(|owner| self.code.functions.get(owner)) else {
+                continue;
+            };
+            let insns = function.records.iter().filter(|(_, of)| *of == record);
+            let fails = insns.into_iter().any(|(insn, _)| {
+                !matches!(
+                    self.change(at.relocations, function, *insn, record, &resolution),
+                    Ok(None | Some(Change::Value(_)))
+                )
+            });
+            if fails {
+                let text = format!(
+                    "{}: {} finds its type only when {} is loaded without the programs before \
+                     it: libbpf drops candidates that those do not fit; give the types two flavors",
+                    function.name,
+                    self.asked(at.relocations, record),
+                    function.name
+                );
+                let reason = Reason {
+                    rule: "relocation",
+                    text,
+                };
+                if !reasons.contains(&reason) {
+                    reasons.push(reason);
+                }
+            }
+        }
+        reasons
+    }
+}
