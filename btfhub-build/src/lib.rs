@@ -1,30 +1,30 @@
-//! Tailors kernel BTF to eBPF objects.
+//! Tailors the kernel BTF of a [BTFhub archive](https://github.com/aquasecurity/btfhub-archive)
+//! to a program's eBPF objects, and writes it as one bundle for
+//! [btfhub-runtime](https://docs.rs/btfhub-runtime) to embed.
 //!
-//! Layers, each knowing only those above it (the data flows down):
+//! In a `build.rs`:
 //!
-//! ```text
-//! error    what every stage that touches files fails with
-//! input    files that somebody else may have put there
-//! output   files and trees that appear whole or not at all
-//! queue    a fixed number of threads
-//! archive  a checkout on disk → entries → raw BTF; pins and locks
-//! btf      BPF Type Format: read, write
-//! object   eBPF ELF → local BTF + CO-RE relocations
-//! relo     the relocation algorithm of libbpf
-//! modules  which modules of a kernel count, and its BTF with theirs
-//! tailor   what relocations read of a kernel → minimal BTF, canonical
-//! atlas    the definitions of many kernels, each kept once
-//! insn     one instruction of eBPF, and how libbpf patches it
-//! verdict  what programs need, what a kernel has: which load and attach there
-//! report   every relocation × every kernel
-//! support  every program × every kernel: what it says, what changed
-//! cache    what need not be done again
-//! classes  kernels with one tailored BTF → bundle, proven
-//! shard    parts of a bundle, made apart and joined
-//! builder  what to build; the stages in order; no environment
-//! diagnostics  what a user should act on, as lints
-//! cargo    the edge: OUT_DIR, CARGO_*, BTFHUB_*, cargo:: lines
+//! ```no_run
+//! fn main() -> Result<(), btfhub_build::Error> {
+//!     btfhub_build::Builder::new()
+//!         .archive("/srv/btfhub-archive")
+//!         .object("src/probe.bpf.o")
+//!         .build("probe")
+//! }
 //! ```
+//!
+//! The program embeds it with `btfhub_runtime::include_bundle!("probe")`.
+//!
+//! [`Builder`] is all that most build scripts need. [`Builder::generate`] makes the same
+//! bundle in memory, outside of cargo. The modules are the engine behind both, and behind
+//! `cargo btfhub`; they may change in any release.
+//!
+//! # Features
+//!
+//! - `liblzma` (default): decodes xz with liblzma, built from its bundled C source.
+//! - `lzma-rust2`: decodes xz in pure Rust. Needs no C compiler, and takes several times as
+//!   long in an unoptimised build script.
+//! - `manifest`: [`Builder`] reads `[package.metadata.btfhub]` of the package's Cargo.toml.
 
 pub mod archive;
 pub mod atlas;

@@ -4,7 +4,7 @@ use core::fmt;
 use std::io;
 use std::path::PathBuf;
 
-use crate::host::POLICY_VARIABLE;
+use crate::policy::POLICY_VARIABLE;
 use crate::{Ambiguous, BundleError, NotFound};
 
 /// What can go wrong between [`for_this_host`](crate::for_this_host) and the

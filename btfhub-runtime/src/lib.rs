@@ -30,9 +30,6 @@
 //! It is made for Linux. On other systems it compiles, so that a workspace can
 //! be checked there, and [`Host::detect`] fails with [`Error::NotLinux`].
 
-// In the order of this list, each module knows those before it: printable,
-// kernel, bundle, embed, policy, host, select, handoff. `error` is what host, select and handoff
-// fail with.
 pub mod bundle;
 #[cfg(feature = "macros")]
 mod embed;
@@ -50,9 +47,9 @@ pub use bundle::{Bundle, BundleError, ClassId};
 pub use embed::__include_bundle;
 pub use error::{Error, FileError};
 pub use handoff::BtfFile;
-pub use host::{BTF_VARIABLE, Host, OS_RELEASE_VARIABLE, OsRelease, POLICY_VARIABLE};
+pub use host::{BTF_VARIABLE, Host, OS_RELEASE_VARIABLE, OsRelease};
 pub use kernel::{Arch, KernelId};
-pub use policy::Policy;
+pub use policy::{POLICY_VARIABLE, Policy};
 pub use printable::Printable;
 pub use select::{Ambiguous, Holding, NotFound, Selection, select};
 

@@ -1,5 +1,9 @@
 //! Which BTF to prefer.
 
+/// Names a [`Policy`](crate::Policy) that counts more than the program's; see
+/// [`Host::detect`].
+pub const POLICY_VARIABLE: &str = "BTFHUB_POLICY";
+
 /// Which BTF to prefer where there is a choice.
 ///
 /// The default prefers the kernel's own BTF and infers nothing.

@@ -1,11 +1,11 @@
 //! Arguments → the library's `Builder`.
 
-use btfhub_build::{Builder, Error, ErrorKind, Generated, OnBadEntry};
+use btfhub_build::{Builder, Generated, OnBadEntry};
 
 use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs, SourceArgs};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Failure, failure};
 use crate::jobs;
-use crate::kernels::{Sources, Wanted};
+use crate::kernels::{Sources, Wanted, no_object};
 use crate::lints;
 use crate::output::Output;
 
@@ -71,22 +71,4 @@ pub(crate) fn generate(builder: &Builder, output: Output) -> Result<Generated, F
     }
     lints::tell(builder, &generated.diagnostics(), output)?;
     Ok(generated)
-}
-
-/// An error of the library, with what can be done about it.
-pub(crate) fn failure(error: Error) -> Failure {
-    let exit = match error.kind() {
-        ErrorKind::Config => Exit::Usage,
-        _ => Exit::Failed,
-    };
-    let help = error.help_text().map(str::to_owned);
-    let mut failure = Failure::from(error).with_exit(exit);
-    failure.help = help;
-    failure
-}
-
-pub(crate) fn no_object() -> Failure {
-    Failure::usage(
-        "no object: name one with --object O, or in [package.metadata.btfhub] of your Cargo.toml",
-    )
 }

@@ -5,8 +5,8 @@ use btfhub_build::shard::Shard;
 use serde::Serialize;
 
 use crate::args;
-use crate::build::{builder, failure, generate};
-use crate::failure::Failure;
+use crate::build::{builder, generate};
+use crate::failure::{Failure, failure};
 use crate::files;
 use crate::output::{Output, count};
 

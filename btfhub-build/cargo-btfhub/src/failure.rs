@@ -127,3 +127,15 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
         })
     }
 }
+
+/// An error of the library, with what can be done about it.
+pub(crate) fn failure(error: btfhub_build::Error) -> Failure {
+    let exit = match error.kind() {
+        btfhub_build::ErrorKind::Config => Exit::Usage,
+        _ => Exit::Failed,
+    };
+    let help = error.help_text().map(str::to_owned);
+    let mut failure = Failure::from(error).with_exit(exit);
+    failure.help = help;
+    failure
+}

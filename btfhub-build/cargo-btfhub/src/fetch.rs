@@ -10,7 +10,7 @@ use btfhub_build::archive::{Archive, Entry, Pin, PinnedFile};
 use serde::Serialize;
 
 use crate::args;
-use crate::build::failure;
+use crate::failure::failure;
 use crate::failure::{Context, Exit, Failure};
 use crate::git::Git;
 use crate::kernels::Wanted;

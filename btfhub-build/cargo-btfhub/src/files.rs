@@ -6,7 +6,7 @@ use std::path::Path;
 
 use btfhub_build::{input, output};
 
-use crate::build::failure;
+use crate::failure::failure;
 use crate::failure::{Context, Failure};
 
 /// The content of a file that the user named, of at most `limit` bytes. A pipe (`<(…)`,

@@ -10,8 +10,7 @@ use btfhub_build::{Builder, ErrorKind};
 use btfhub_runtime::{Arch, KernelId};
 
 use crate::args::{ArchiveArgs, FilterArgs, ObjectArgs, SourceArgs};
-use crate::build::{failure, no_object};
-use crate::failure::{Exit, Failure};
+use crate::failure::{Exit, Failure, failure};
 use crate::files;
 
 /// `--arch`, `--include` and `--exclude`, understood.
@@ -232,4 +231,10 @@ fn held(archives: &[Archive]) -> String {
         .map(|(arch, kernels)| format!("{arch} ({kernels})"))
         .collect();
     counts.join(", ")
+}
+
+pub(crate) fn no_object() -> Failure {
+    Failure::usage(
+        "no object: name one with --object O, or in [package.metadata.btfhub] of your Cargo.toml",
+    )
 }

@@ -6,8 +6,8 @@ use btfhub_build::archive::Lock;
 use serde::Serialize;
 
 use crate::args;
-use crate::build::failure;
 use crate::failure::Failure;
+use crate::failure::failure;
 use crate::jobs;
 use crate::kernels::{Wanted, scan};
 use crate::output::{Output, count};

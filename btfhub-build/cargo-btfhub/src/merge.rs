@@ -4,8 +4,8 @@ use btfhub_build::shard::{self, ShardFile};
 use serde::Serialize;
 
 use crate::args;
-use crate::build::failure;
 use crate::failure::Failure;
+use crate::failure::failure;
 use crate::output::{Output, count};
 
 #[derive(Serialize)]

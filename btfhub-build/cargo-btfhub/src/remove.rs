@@ -4,7 +4,7 @@ use btfhub_build::archive::{Archive, Entry};
 use serde::Serialize;
 
 use crate::args;
-use crate::build::failure;
+use crate::failure::failure;
 use crate::failure::{Context, Exit, Failure};
 use crate::output::Output;
 

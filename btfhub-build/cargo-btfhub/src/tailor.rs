@@ -8,8 +8,8 @@ use btfhub_runtime::Bundle;
 use serde::Serialize;
 
 use crate::args;
-use crate::build::{builder, failure, generate};
-use crate::failure::{Context, Failure};
+use crate::build::{builder, generate};
+use crate::failure::{Context, Failure, failure};
 use crate::output::{Output, count};
 
 #[derive(Serialize)]

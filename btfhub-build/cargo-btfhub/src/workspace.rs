@@ -7,9 +7,9 @@ use btfhub_build::archive::Pin;
 use btfhub_build::{Builder, Modules, OnBadEntry};
 use cargo_metadata::MetadataCommand;
 
+use crate::args::atlas::AtlasCommand;
 use crate::args::{ArchiveArgs, Command, FilterArgs, ObjectArgs, SourceArgs};
-use crate::atlas::args::AtlasCommand;
-use crate::build::failure;
+use crate::failure::failure;
 use crate::failure::{Context, Failure};
 
 /// The arguments of a command that a manifest can stand for.

@@ -1,6 +1,7 @@
 //! What can be wrong with a kernel's types, and with an atlas.
 
 use std::fmt;
+use std::ops::RangeInclusive;
 
 use crate::archive::Digest;
 
@@ -59,8 +60,14 @@ pub struct AtlasError(pub(super) Why);
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Why {
     Foreign,
-    Version(u16),
-    Codec(u8),
+    Version {
+        found: u16,
+        known: u16,
+    },
+    Codec {
+        found: u8,
+        known: RangeInclusive<u8>,
+    },
     Short {
         need: u64,
         have: u64,
@@ -95,17 +102,16 @@ impl fmt::Display for AtlasError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Why::Foreign => f.write_str("not an atlas: it does not begin as one"),
-            Why::Version(version) => write!(
+            Why::Version { found, known } => write!(
                 f,
-                "atlas format {version}, this btfhub reads format {}: take a btfhub that is as \
-                 new as the one that wrote it",
-                super::format::VERSION
+                "atlas format {found}, this btfhub reads format {known}: take a btfhub that is as \
+                 new as the one that wrote it"
             ),
-            Why::Codec(codec) => write!(
+            Why::Codec { found, known } => write!(
                 f,
-                "atlas codec {codec}, this btfhub reads codecs {} to {}",
-                super::format::STORED,
-                super::format::DEFLATE
+                "atlas codec {found}, this btfhub reads codecs {} to {}",
+                known.start(),
+                known.end()
             ),
             Why::Short { need, have } => write!(
                 f,

@@ -4,7 +4,7 @@
 use super::bytes::{Cursor, put, put_len};
 use super::definition::GROUP_KINDS;
 use super::error::{AtlasError, Part, Why};
-use super::pack::{Effort, MAX_RAW, Section, expand, pack};
+use super::pack::{DEFLATE, Effort, MAX_RAW, STORED, Section, XZ, expand, pack};
 use crate::archive::Digest;
 
 /// The first eight bytes. The control characters catch transfers that rewrite
@@ -12,12 +12,6 @@ use crate::archive::Digest;
 pub(super) const MAGIC: [u8; 8] = *b"BTFATL\x1a\n";
 /// The version of the format.
 pub(super) const VERSION: u16 = 1;
-/// The codecs of index and sections: as they are, xz, and deflate.
-pub(super) const STORED: u8 = 0;
-pub(super) const XZ: u8 = 1;
-pub(super) const DEFLATE: u8 = 2;
-/// Where the header tells the codec.
-pub(super) const CODEC_AT: usize = 10;
 const DIGEST_AT: usize = 32;
 /// Length of the header.
 pub(super) const HEADER_LEN: usize = 64;
@@ -110,11 +104,17 @@ impl Index {
         }
         let version = u16::from_le_bytes(cursor.array()?);
         if version != VERSION {
-            return Err(AtlasError(Why::Version(version)));
+            return Err(AtlasError(Why::Version {
+                found: version,
+                known: VERSION,
+            }));
         }
         let [codec, functions, zeros @ ..] = cursor.array::<6>()?;
         if !matches!(codec, STORED | XZ | DEFLATE) {
-            return Err(AtlasError(Why::Codec(codec)));
+            return Err(AtlasError(Why::Codec {
+                found: codec,
+                known: STORED..=DEFLATE,
+            }));
         }
         if functions > 1 || zeros != [0; 4] {
             return Err(cursor.error("an unknown flag is set"));

@@ -7,8 +7,14 @@ use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
 use super::error::{AtlasError, Part, Why};
-use super::format::{CODEC_AT, DEFLATE, STORED};
 use crate::archive::Digest;
+
+/// The codecs of index and sections: as they are, xz, and deflate.
+pub(super) const STORED: u8 = 0;
+pub(super) const XZ: u8 = 1;
+pub(super) const DEFLATE: u8 = 2;
+/// Where the header tells the codec.
+pub(super) const CODEC_AT: usize = 10;
 
 /// More than all sections of an atlas expand to.
 pub(super) const MAX_RAW: u64 = 1 << 30;

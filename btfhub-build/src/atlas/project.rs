@@ -15,6 +15,7 @@ use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
 use super::error::{AtlasError, Part, Why};
 use super::holdings::Holding;
+use super::read::Atlas;
 use super::scope::{Reach, Scope, visit_body};
 use crate::btf::{BtfWriter, Kind, StrOffset, TypeId, TypeRecord};
 
@@ -42,8 +43,33 @@ struct Fate {
     id: Option<TypeId>,
 }
 
+impl Atlas {
+    /// A complete BTF of one kernel's types: what any relocation can ask for, and
+    /// functions and variables where the atlas [has](Self::has_functions) them.
+    /// Sections, qualifiers and tags are not in it.
+    ///
+    /// # Errors
+    /// When there is no such kernel, or the atlas is damaged.
+    pub fn extract(&self, kernel: usize) -> Result<Vec<u8>, AtlasError> {
+        let holding = self.holding_of(kernel)?;
+        project(&self.scope_of_all(&holding)?, &holding)
+    }
+}
+
+impl Scope<'_> {
+    /// BTF `number`: for what was asked, relocations come to the same in it as
+    /// in the full BTF of its kernels.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub fn btf(&self, number: usize) -> Result<Vec<u8>, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        project(self, self.holding(number).ok_or_else(absent)?)
+    }
+}
+
 /// The BTF of a kernel, as far as the scope goes.
-pub(super) fn project(scope: &Scope<'_>, holding: &Holding) -> Result<Vec<u8>, AtlasError> {
+fn project(scope: &Scope<'_>, holding: &Holding) -> Result<Vec<u8>, AtlasError> {
     let mut projection = Projection {
         scope,
         holding,

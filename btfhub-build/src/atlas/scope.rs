@@ -8,10 +8,9 @@ use super::definition::{
     Element, body_len, elements, inline_kind, is_typed, shape, split, type_len,
 };
 use super::demand::Demand;
-use super::error::{AtlasError, Part};
+use super::error::AtlasError;
 use super::holdings::Holding;
 use super::narrow::Narrow;
-use super::project::project;
 use super::read::Atlas;
 use crate::btf::Kind;
 use crate::relo::{Relocation, Relocations};
@@ -222,14 +221,8 @@ impl Atlas {
         })
     }
 
-    /// A complete BTF of one kernel's types: what any relocation can ask for, and
-    /// functions and variables where the atlas [has](Self::has_functions) them.
-    /// Sections, qualifiers and tags are not in it.
-    ///
-    /// # Errors
-    /// When there is no such kernel, or the atlas is damaged.
-    pub fn extract(&self, kernel: usize) -> Result<Vec<u8>, AtlasError> {
-        let holding = self.holding_of(kernel)?;
+    /// All definitions that a kernel has.
+    pub(super) fn scope_of_all(&self, holding: &Holding) -> Result<Scope<'_>, AtlasError> {
         let roots: Vec<u32> = (0..self.group_count()).collect();
         let mut groups = Groups::new(self);
         for &number in &roots {
@@ -242,14 +235,13 @@ impl Atlas {
                 groups.insert(reached);
             }
         }
-        let scope = Scope {
+        Ok(Scope {
             atlas: self,
             roots,
             groups,
             holdings: Vec::new(),
             of_kernels: Vec::new(),
-        };
-        project(&scope, &holding)
+        })
     }
 
     /// Groups that `roots` reach in any kernel, and those of the types that
@@ -358,14 +350,9 @@ impl Scope<'_> {
         &self.of_kernels
     }
 
-    /// BTF `number`: for what was asked, relocations come to the same in it as
-    /// in the full BTF of its kernels.
-    ///
-    /// # Errors
-    /// When the atlas is damaged.
-    pub fn btf(&self, number: usize) -> Result<Vec<u8>, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
-        project(self, self.holdings.get(number).ok_or_else(absent)?)
+    /// What kernels with BTF `number` have.
+    pub(super) fn holding(&self, number: usize) -> Option<&Holding> {
+        self.holdings.get(number)
     }
 }
 

@@ -7,7 +7,6 @@
 
 use std::sync::{Arc, OnceLock};
 
-use super::TypeId;
 use super::check::Highest;
 use super::error::{BtfError, BtfErrorKind};
 use super::header::{Endian, Header};
@@ -15,8 +14,9 @@ use super::join::Module;
 use super::kind::{
     BASE_WORDS, ELEMENT_WORDS, FIXED_WORDS, KIND_MASK, KNOWN_KINDS, LISTED_KINDS, VLEN_MASK,
 };
-use super::strings::check_strings;
+use super::strings::{check_strings, until_nul};
 use super::types::Type;
+use super::{StrOffset, TypeId};
 
 /// A BTF that passed the checks of libbpf's `btf__new` (`btf_sanity_check`).
 #[derive(Clone, Debug)]
@@ -435,4 +435,30 @@ fn to_words(data: &[u8]) -> Vec<u32> {
         target.copy_from_slice(data);
     }
     words
+}
+
+impl Btf {
+    /// The string at `offset` without its NUL; empty when it lies beyond the
+    /// section, as it does for no offset that [`Btf::parse`] let pass.
+    pub fn string(&self, offset: StrOffset) -> &[u8] {
+        // The section ends with a NUL: without one, the offset is beyond it.
+        until_nul(self.string_tail(offset)).unwrap_or_default()
+    }
+
+    /// The string at `offset` if it is shorter than 32 bytes, else its
+    /// beginning: for comparing with short ones, however long it is.
+    pub(super) fn short_string(&self, offset: StrOffset) -> &[u8] {
+        let tail = self.string_tail(offset);
+        let tail = tail.get(..32).unwrap_or(tail);
+        until_nul(tail).unwrap_or(tail)
+    }
+
+    /// The string section from `offset` on.
+    pub(crate) fn string_tail(&self, offset: StrOffset) -> &[u8] {
+        match (&self.base, offset.0.checked_sub(self.first_string)) {
+            (Some(base), None) => base.string_tail(offset),
+            (_, Some(own)) => self.strings().get(own as usize..).unwrap_or_default(),
+            (None, None) => &[],
+        }
+    }
 }

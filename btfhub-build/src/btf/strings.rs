@@ -1,38 +1,10 @@
 //! The string section and what libbpf makes of names.
 
-use super::StrOffset;
 use super::error::{BtfError, BtfErrorKind};
-use super::read::Btf;
-
-impl Btf {
-    /// The string at `offset` without its NUL; empty when it lies beyond the
-    /// section, as it does for no offset that [`Btf::parse`] let pass.
-    pub fn string(&self, offset: StrOffset) -> &[u8] {
-        // The section ends with a NUL: without one, the offset is beyond it.
-        until_nul(self.string_tail(offset)).unwrap_or_default()
-    }
-
-    /// The string at `offset` if it is shorter than 32 bytes, else its
-    /// beginning: for comparing with short ones, however long it is.
-    pub(super) fn short_string(&self, offset: StrOffset) -> &[u8] {
-        let tail = self.string_tail(offset);
-        let tail = tail.get(..32).unwrap_or(tail);
-        until_nul(tail).unwrap_or(tail)
-    }
-
-    /// The string section from `offset` on.
-    pub(crate) fn string_tail(&self, offset: StrOffset) -> &[u8] {
-        match (&self.base, offset.0.checked_sub(self.first_string)) {
-            (Some(base), None) => base.string_tail(offset),
-            (_, Some(own)) => self.strings().get(own as usize..).unwrap_or_default(),
-            (None, None) => &[],
-        }
-    }
-}
 
 /// What is before the first NUL: eight bytes at a time as long as there are.
 /// Plain indexing, as in [`essential_name`].
-fn until_nul(bytes: &[u8]) -> Option<&[u8]> {
+pub(super) fn until_nul(bytes: &[u8]) -> Option<&[u8]> {
     let mut end = 0;
     let mut rest = bytes;
     while let Some((chunk, tail)) = rest.split_first_chunk() {

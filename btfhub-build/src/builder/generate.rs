@@ -1,21 +1,22 @@
 //! The stages, in order: objects → relocations; archives → entries; entries →
 //! tailored BTF, in parallel; classes; the bundle; its proof.
 
-use std::fmt;
 use std::path::Path;
 use std::sync::Arc;
 
+use btfhub_runtime::KernelId;
 use btfhub_runtime::bundle::Provenance;
-use btfhub_runtime::{KernelId, Printable};
 
+use super::bad_entry::{BadEntry, bad_entries};
 use super::kernels::Chosen;
 use super::objects::Loaded;
-use super::work::{Work, Worked, bad_entries};
+use super::progress::Progress;
+use super::work::{Work, Worked};
 use super::{Builder, kernels, objects};
 use crate::archive::{self, Archive, Entry};
 use crate::cache::{Atlases, Digests, Results};
 use crate::classes;
-use crate::diagnostics::{self, Diagnostic, Loader};
+use crate::diagnostics::Loader;
 use crate::error::Error;
 use crate::object::Object;
 use crate::output;
@@ -64,47 +65,6 @@ impl Kernel {
     pub fn class(&self) -> usize {
         self.class
     }
-}
-
-/// An entry that could not be used.
-#[derive(Debug)]
-pub struct BadEntry {
-    pub(super) entry: Entry,
-    pub(super) error: Error,
-}
-
-impl BadEntry {
-    /// The entry.
-    pub fn entry(&self) -> &Entry {
-        &self.entry
-    }
-
-    /// What is wrong with it.
-    pub fn error(&self) -> &Error {
-        &self.error
-    }
-}
-
-impl fmt::Display for BadEntry {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.error)?;
-        let mut cause = std::error::Error::source(&self.error);
-        while let Some(error) = cause {
-            write!(f, ": {}", Printable(&error.to_string()))?;
-            cause = error.source();
-        }
-        Ok(())
-    }
-}
-
-/// How far a build is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Progress {
-    /// Kernels done.
-    pub done: usize,
-    /// Kernels in all.
-    pub total: usize,
 }
 
 impl Generated {
@@ -176,14 +136,14 @@ impl Generated {
         self.support.as_ref()
     }
 
+    /// What loads the objects, where it is known.
+    pub(super) fn loader(&self) -> Option<Loader> {
+        self.loader
+    }
+
     /// Of how many kernels these are a part, in a partial bundle.
     pub(crate) fn kernels_in_all(&self) -> usize {
         self.kernels_in_all
-    }
-
-    /// What a user should act on, whatever the level of the lint.
-    pub fn diagnostics(&self) -> Vec<Diagnostic> {
-        diagnostics::find(self, self.loader, |_| true)
     }
 
     /// Writes the bundle to a file: whole or not at all, and not when the file

@@ -1,11 +1,12 @@
 //! Which entries of the archives a build takes.
 
 use std::collections::{BTreeMap, HashSet};
+use std::path::PathBuf;
 
 use btfhub_runtime::Arch;
 
-use super::{Builder, parts};
-use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Oddity, Pinned};
+use super::Builder;
+use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Oddity, Pin, Pinned};
 use crate::atlas::Atlas;
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::shard::Shard;
@@ -105,7 +106,7 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     all_readable(&archives)?;
-    let atlases = parts::open(&builder.atlases)?;
+    let atlases = open(&builder.atlases)?;
     let of_atlases = of_atlases(&atlases, archives.len());
     if let ([archive], true) = (archives.as_slice(), atlases.is_empty()) {
         if archive.entries().is_empty() {
@@ -283,4 +284,22 @@ fn none_for_arch(archives: &[Archive], archs: &[Arch<'_>]) -> Error {
             counts.join(", ")
         )
     })
+}
+
+/// Opens the atlases of a build, each with its pin.
+fn open(atlases: &[(PathBuf, Option<Pin>)]) -> Result<Vec<Atlas>, Error> {
+    let mut opened = Vec::new();
+    for (path, pin) in atlases {
+        let digest = match pin {
+            None => None,
+            Some(Pin::Commit(digest)) => Some(digest.as_str()),
+            Some(_) => {
+                let message = format!("atlas {}: pinned as a folder is", path.display());
+                return Err(Error::new(ErrorKind::Config, message)
+                    .help("pin an atlas with Builder::pin and its digest"));
+            }
+        };
+        opened.push(Atlas::open(path, digest)?);
+    }
+    Ok(opened)
 }

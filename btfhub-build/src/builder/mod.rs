@@ -11,11 +11,14 @@
 //! support   what runs where, for a baseline
 //! ```
 
+mod bad_entry;
 mod configured;
 mod generate;
 mod kernels;
+mod lints;
 mod objects;
 mod parts;
+mod progress;
 mod shard;
 mod support;
 mod work;
@@ -29,8 +32,10 @@ use crate::diagnostics::{Level, Levels, Lint, Loader};
 use crate::error::Error;
 use crate::modules::Modules;
 
-pub use generate::{BadEntry, Generated, Kernel, Progress};
+pub use bad_entry::BadEntry;
+pub use generate::{Generated, Kernel};
 pub(crate) use objects::Loaded;
+pub use progress::Progress;
 
 /// Tailors the kernels of a BTFhub archive to eBPF objects.
 ///

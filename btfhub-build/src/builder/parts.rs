@@ -4,30 +4,12 @@
 use std::collections::BTreeMap;
 
 use super::kernels::InAtlas;
-use crate::archive::{Digest, Pin};
+use crate::archive::Digest;
 use crate::atlas::{Atlas, Scope};
 use crate::btf::Btf;
 use crate::cache::Known;
 use crate::error::{Error, ErrorKind};
 use crate::tailor::Tailor;
-
-/// Opens the atlases of a build, each with its pin.
-pub(super) fn open(atlases: &[(std::path::PathBuf, Option<Pin>)]) -> Result<Vec<Atlas>, Error> {
-    let mut opened = Vec::new();
-    for (path, pin) in atlases {
-        let digest = match pin {
-            None => None,
-            Some(Pin::Commit(digest)) => Some(digest.as_str()),
-            Some(_) => {
-                let message = format!("atlas {}: pinned as a folder is", path.display());
-                return Err(Error::new(ErrorKind::Config, message)
-                    .help("pin an atlas with Builder::pin and its digest"));
-            }
-        };
-        opened.push(Atlas::open(path, digest)?);
-    }
-    Ok(opened)
-}
 
 /// The kernels of an atlas that have one BTF, as far as the relocations see.
 #[derive(Debug)]

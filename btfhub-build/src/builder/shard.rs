@@ -1,6 +1,6 @@
 //! The stages for a part of the kernels: up to a shard and its proof.
 
-use super::generate::Progress;
+use super::progress::Progress;
 use super::work::Worked;
 use super::{Builder, kernels, objects};
 use crate::classes;

@@ -4,9 +4,10 @@ use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::thread;
 
-use super::generate::{BadEntry, Progress};
+use super::bad_entry::{BadEntry, bad_entries, not_pinned};
 use super::kernels::{Chosen, ChosenEntry, InAtlas};
 use super::parts::Parts;
+use super::progress::Progress;
 use super::{Builder, OnBadEntry};
 use crate::archive::Digest;
 use crate::atlas::Atlas;
@@ -328,32 +329,4 @@ impl Work<'_> {
             .or_else(|| thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN)
     }
-}
-
-/// One error that names every bad entry.
-pub(super) fn bad_entries(bad: &[BadEntry], total: usize) -> Error {
-    let message = format!(
-        "{} of {total} entries of the archive cannot be used:",
-        bad.len()
-    );
-    Error::new(ErrorKind::Entry, message)
-        .lines(listed(bad))
-        .help(
-            "repair them (`git checkout` and `git lfs pull` restore files), exclude them, or leave \
-         them out with Builder::on_bad_entry(OnBadEntry::Skip)",
-        )
-}
-
-/// One error that names every entry that is not the one that was pinned.
-fn not_pinned(bad: &[BadEntry]) -> Error {
-    Error::new(ErrorKind::Pin, "the archive is not what was pinned:")
-        .lines(listed(bad))
-        .help(
-            "`git checkout -- FILE` restores a file, `git lfs pull` fetches what pointers stand \
-             for; or renew the pin (`cargo btfhub lock`, for a lock file)",
-        )
-}
-
-fn listed(bad: &[BadEntry]) -> impl Iterator<Item = String> {
-    bad.iter().map(|entry| format!("  {entry}"))
 }

@@ -21,7 +21,7 @@ use self::watch::Watch;
 use crate::builder::{Builder, Generated, Loaded};
 use crate::diagnostics::{Diagnostic, Level, Lint};
 use crate::error::{Error, ErrorKind, count};
-use crate::{diagnostics, output};
+use crate::output;
 
 impl Builder {
     /// The last line of a build script: writes `$OUT_DIR/<name>.btfhub`, which
@@ -130,7 +130,7 @@ impl Builder {
         }
         let generated = self.generate()?;
         let heard = |lint| self.lint_level(lint) != Level::Allow;
-        let mut found = diagnostics::find(&generated, self.loader, heard);
+        let mut found = generated.diagnostics_of(heard);
         if self.partial {
             let message = format!(
                 "`{name}` is partial: {} of {} kernels, because {} is set; a release build \

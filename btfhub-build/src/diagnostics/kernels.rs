@@ -9,7 +9,7 @@ use crate::report::{Effect, Finding, Kernel, Report, in_groups};
 /// So many kernels are named one by one.
 const FEW: usize = 3;
 
-pub(super) fn find(report: &Report) -> Vec<Diagnostic> {
+pub(crate) fn of_kernels(report: &Report) -> Vec<Diagnostic> {
     let (failing, rest): (Vec<_>, Vec<_>) =
         (report.findings().into_iter()).partition(|finding| finding.verdict.effect.fails());
     let wrong: Vec<_> = (rest.into_iter())

@@ -1,22 +1,22 @@
 //! What a user should act on, as lints: each has a name and a level.
-
+//!
 //! ```text
 //! objects  what objects ask, or don't
-//! kernels  what relocations come to on the kernels of a report
-//! find     all of it, and what is odd about the entries
+//! kernels  how relocations end on the kernels of a report
 //! ```
 
-mod find;
 mod kernels;
 mod objects;
 
 use std::collections::BTreeMap;
 use std::fmt;
 
-pub use find::diagnose;
-pub(crate) use find::find;
+pub(crate) use kernels::of_kernels;
+pub(crate) use objects::of_objects;
 
 use crate::error::shown_lines;
+use crate::object::Object;
+use crate::report::Report;
 
 /// What a build may have to say about itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -182,6 +182,17 @@ pub enum Loader {
     Libbpf,
     /// aya.
     Aya,
+}
+
+/// What the lints say about objects and the kernels of a report on them, whatever their
+/// level: a build says the same, and more about its archive.
+///
+/// `loader` is the one that the program uses, where it is known.
+pub fn diagnose(objects: &[Object], report: &Report, loader: Option<Loader>) -> Vec<Diagnostic> {
+    let objects: Vec<&Object> = objects.iter().collect();
+    let mut found = of_objects(&objects, loader);
+    found.extend(of_kernels(report));
+    found
 }
 
 /// `a, b and 3 more`: the first `most` of them.

@@ -21,7 +21,7 @@ const BY_KERNEL_BTF: [&str; 8] = [
     "tp_btf",
 ];
 
-pub(super) fn find(objects: &[&Object], loader: Option<Loader>) -> Vec<Diagnostic> {
+pub(crate) fn of_objects(objects: &[&Object], loader: Option<Loader>) -> Vec<Diagnostic> {
     let mut found = without_relocations(objects);
     let asking = |kind: ReloKind| {
         let asks = |object: &&&Object| {

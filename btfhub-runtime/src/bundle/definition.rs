@@ -157,3 +157,8 @@ impl Shape {
         })
     }
 }
+
+/// An index of a number; past every end where there is no such index.
+pub(super) fn to_index(number: u32) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
+}

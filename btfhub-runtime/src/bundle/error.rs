@@ -19,7 +19,7 @@ pub(super) enum Kind {
     /// A shard's magic is there.
     Shard,
     /// A format version this crate does not know.
-    Version(u16),
+    Version { found: u16, known: u16 },
     /// The header's length and the data's.
     Length { header: u32, data: usize },
     /// The header's checksum is not the stored one.
@@ -59,7 +59,7 @@ impl BundleError {
     /// The file was written by a newer btfhub: its format version is unknown
     /// here. Updating btfhub-runtime helps.
     pub fn is_unknown_version(&self) -> bool {
-        matches!(self.0, Kind::Version(_))
+        matches!(self.0, Kind::Version { .. })
     }
 
     /// The data is no bundle at all.
@@ -79,11 +79,10 @@ impl fmt::Display for BundleError {
             Kind::Shard => f.write_str(
                 "not a bundle but a shard of one: join all shards with `cargo btfhub merge`",
             ),
-            Kind::Version(version) => write!(
+            Kind::Version { found, known } => write!(
                 f,
-                "bundle of format version {version}, this btfhub-runtime reads version {}: \
-                 build bundle and program with the same btfhub version",
-                super::format::VERSION
+                "bundle of format version {found}, this btfhub-runtime reads version {known}: \
+                 build bundle and program with the same btfhub version"
             ),
             Kind::Length { header, data } => write!(
                 f,

@@ -217,7 +217,10 @@ pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
     }
     let version = u16::from_le_bytes([data[8], data[9]]);
     if version != VERSION {
-        return Err(Kind::Version(version));
+        return Err(Kind::Version {
+            found: version,
+            known: VERSION,
+        });
     }
     let header = u32_at(data, 12);
     #[allow(clippy::cast_possible_truncation)] // compared in both directions

@@ -5,7 +5,7 @@
 //! over the named ones completes them, each once; strings in the order of first
 //! use.
 
-use super::definition::{Definition, FUNC, Item, Shape, Type};
+use super::definition::{Definition, FUNC, Item, Shape, Type, to_index};
 use super::types::{Defined, Library};
 
 const HEADER_LEN: u32 = 24;
@@ -18,14 +18,14 @@ pub(super) fn emit(library: &Library<'_>, big_endian: bool, members: &[u32]) -> 
     let mut walk = Walk {
         library,
         order: Vec::new(),
-        symbols: vec![0; place(library.symbols)],
+        symbols: vec![0; to_index(library.symbols)],
         anonymous: vec![0; library.anonymous.len()],
     };
     for number in members {
-        let (symbol, defined) = library.named.get(place(*number))?.as_ref()?;
+        let (symbol, defined) = library.named.get(to_index(*number))?.as_ref()?;
         walk.order.push(defined);
         let id = walk.last_id()?;
-        let slot = walk.symbols.get_mut(place(*symbol))?;
+        let slot = walk.symbols.get_mut(to_index(*symbol))?;
         if *slot != 0 {
             return None;
         }
@@ -37,7 +37,7 @@ pub(super) fn emit(library: &Library<'_>, big_endian: bool, members: &[u32]) -> 
     let mut output = Output {
         walk: &walk,
         big_endian,
-        image: vec![0; place(HEADER_LEN)],
+        image: vec![0; to_index(HEADER_LEN)],
         strings: vec![0],
         offsets: vec![0; library.name_count()],
     };
@@ -45,11 +45,6 @@ pub(super) fn emit(library: &Library<'_>, big_endian: bool, members: &[u32]) -> 
         output.record(&defined.definition, library.items(defined))?;
     }
     output.finish()
-}
-
-/// An index of a number; past every end where there is no such index.
-pub(super) fn place(number: u32) -> usize {
-    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 /// Numbers the types.
@@ -83,11 +78,11 @@ impl<'l> Walk<'l> {
         let Type::Anonymous(number) = ty else {
             return Some(());
         };
-        if *self.anonymous.get(place(number))? == 0 {
-            let inner = self.library.anonymous.get(place(number))?;
+        if *self.anonymous.get(to_index(number))? == 0 {
+            let inner = self.library.anonymous.get(to_index(number))?;
             self.parts(inner, depth)?;
             self.order.push(inner);
-            *self.anonymous.get_mut(place(number))? = self.last_id()?;
+            *self.anonymous.get_mut(to_index(number))? = self.last_id()?;
         }
         Some(())
     }
@@ -95,8 +90,8 @@ impl<'l> Walk<'l> {
     fn id(&self, ty: Type) -> Option<u32> {
         let id = match ty {
             Type::Void => return Some(0),
-            Type::Symbol(number) => *self.symbols.get(place(number))?,
-            Type::Anonymous(number) => *self.anonymous.get(place(number))?,
+            Type::Symbol(number) => *self.symbols.get(to_index(number))?,
+            Type::Anonymous(number) => *self.anonymous.get(to_index(number))?,
         };
         (id != 0).then_some(id)
     }
@@ -125,12 +120,12 @@ impl Output<'_> {
     }
 
     fn name(&mut self, name: u32) -> Option<()> {
-        let mut offset = *self.offsets.get(place(name))?;
+        let mut offset = *self.offsets.get(to_index(name))?;
         if offset == 0 && name != 0 {
             offset = u32::try_from(self.strings.len()).ok()?;
             (self.strings).extend_from_slice(self.walk.library.text(name));
             self.strings.push(0);
-            *self.offsets.get_mut(place(name))? = offset;
+            *self.offsets.get_mut(to_index(name))? = offset;
         }
         self.word(offset);
         Some(())

@@ -1,6 +1,7 @@
 //! Reading a bundle.
 
 use super::classes::Class;
+use super::definition::to_index;
 use super::digest::sha256;
 use super::error::{BundleError, Kind, Part};
 use super::format::{self, DIGEST_AT, DIGEST_END, Header};
@@ -184,7 +185,7 @@ impl<'a> Bundle<'a> {
 /// The BTF of a class out of the types' section.
 fn rebuild(content: &[u8], class: ClassId) -> Option<Vec<u8>> {
     let columns = Columns::read(content)?;
-    match columns.classes.get(image::place(class.0))? {
+    match columns.classes.get(to_index(class.0))? {
         Class::Bytes(bytes) => Some(bytes.to_vec()),
         Class::Definitions {
             big_endian,

@@ -4,8 +4,8 @@ use core::ops::Range;
 
 use super::classes::Classes;
 use super::cursor::Cursor;
+use super::definition::to_index;
 use super::definition::{Definition, Item, Shape, TYPE_TAG, Type};
-use super::image::place;
 
 /// The section's columns.
 #[derive(Clone, Copy)]
@@ -96,7 +96,7 @@ impl<'c> Library<'c> {
         // Each definition has a head of a byte at least.
         let mut is_wanted = vec![wanted.is_none(); columns.heads.rest().len()];
         for number in wanted.unwrap_or(&[]) {
-            *is_wanted.get_mut(place(*number))? = true;
+            *is_wanted.get_mut(to_index(*number))? = true;
         }
         for _ in 0..columns.anonymous {
             let kind = columns.kinds.byte()?;
@@ -125,7 +125,7 @@ impl<'c> Library<'c> {
 
     /// The name's bytes; empty for one that is not there.
     pub(super) fn text(&self, name: u32) -> &'c [u8] {
-        let at = place(name);
+        let at = to_index(name);
         let end = self.ends.get(at).copied().unwrap_or(0);
         let start = match at {
             0 | 1 => 0,
@@ -152,7 +152,7 @@ impl<'c> Library<'c> {
     /// Reads the number of a name. Mostly it is the one after the name before.
     fn name(&self, columns: &mut Columns<'_>, last: &mut u32) -> Option<u32> {
         *last = columns.names.after(last.wrapping_add(1))?;
-        (place(*last) < self.ends.len()).then_some(*last)
+        (to_index(*last) < self.ends.len()).then_some(*last)
     }
 
     fn ty(&self, column: &mut Cursor<'_>, anonymous: u32) -> Option<Type> {
@@ -162,7 +162,7 @@ impl<'c> Library<'c> {
         };
         match number.checked_sub(anonymous) {
             // The types that one without a name is made of come before it.
-            None if place(number) < self.anonymous.len() => Some(Type::Anonymous(number)),
+            None if to_index(number) < self.anonymous.len() => Some(Type::Anonymous(number)),
             Some(symbol) if symbol < self.symbols => Some(Type::Symbol(symbol)),
             _ => None,
         }

@@ -19,6 +19,7 @@ use root::{Root, read_regular};
 
 use crate::error::{Error, FileError};
 use crate::kernel::Arch;
+use crate::policy::POLICY_VARIABLE;
 use crate::policy::Source;
 use crate::printable::Printable;
 
@@ -26,9 +27,6 @@ use crate::printable::Printable;
 pub const OS_RELEASE_VARIABLE: &str = "BTFHUB_OS_RELEASE";
 /// Names a BTF file that is used whatever the bundle holds; see [`Host::detect`].
 pub const BTF_VARIABLE: &str = "BTFHUB_BTF";
-/// Names a [`Policy`](crate::Policy) that counts more than the program's; see
-/// [`Host::detect`].
-pub const POLICY_VARIABLE: &str = "BTFHUB_POLICY";
 
 /// Where the kernel shows its own BTF, when it was built with it.
 const KERNEL_BTF: &str = "sys/kernel/btf/vmlinux";

@@ -2,10 +2,10 @@
 
 use core::cmp::Ordering;
 
+use super::choice::Reason;
 use super::marks::{Contradiction, Marks};
 use super::named::{self, Name, Rank};
 use super::order;
-use super::selection::Reason;
 use super::ubuntu;
 use crate::bundle::Entry;
 use crate::host::OsRelease;

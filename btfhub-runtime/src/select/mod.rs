@@ -14,6 +14,7 @@
 //! ```
 
 mod bracket;
+mod choice;
 mod distros;
 mod exact;
 mod marks;
@@ -23,9 +24,9 @@ mod refusal;
 mod selection;
 mod ubuntu;
 
+pub(crate) use choice::Choice;
 use exact::Exact;
 pub use refusal::{Ambiguous, Holding, NotFound};
-pub(crate) use selection::Choice;
 pub use selection::Selection;
 
 use crate::error::Error;

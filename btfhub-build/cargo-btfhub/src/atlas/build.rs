@@ -6,7 +6,7 @@ use btfhub_build::archive::Entry;
 use btfhub_build::atlas::{Atlas, AtlasBuilder, Effort};
 use serde::Serialize;
 
-use super::args;
+use crate::args::atlas as args;
 use crate::failure::Failure;
 use crate::files;
 use crate::jobs;

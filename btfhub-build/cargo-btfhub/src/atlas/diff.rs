@@ -6,8 +6,8 @@ use std::path::Path;
 use btfhub_build::atlas::{Atlas, Change, Side, diff};
 use serde::Serialize;
 
-use super::args;
 use super::{kernel, open};
+use crate::args::atlas as args;
 use crate::failure::Failure;
 use crate::output::Output;
 

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 
-use super::args;
 use super::{kernel, open};
+use crate::args::atlas as args;
 use crate::failure::Failure;
 use crate::files;
 use crate::output::Output;

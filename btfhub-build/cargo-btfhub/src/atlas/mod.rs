@@ -1,7 +1,6 @@
 //! `atlas`: the whole archive in a few megabytes.
 
-pub(crate) mod args;
-mod build;
+pub(crate) mod build;
 mod diff;
 mod extract;
 mod inspect;
@@ -12,7 +11,7 @@ use std::path::Path;
 use btfhub_build::atlas::Atlas;
 use btfhub_runtime::Arch;
 
-use self::args::AtlasCommand;
+use crate::args::atlas::{self as args, AtlasCommand};
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
 

@@ -4,8 +4,8 @@ use btfhub_build::archive::Entry;
 use btfhub_build::atlas::Difference;
 use serde::Serialize;
 
-use super::args;
 use super::open;
+use crate::args::atlas as args;
 use crate::failure::Failure;
 use crate::jobs;
 use crate::kernels::{Wanted, scan, wanted};

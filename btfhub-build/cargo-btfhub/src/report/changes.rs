@@ -5,8 +5,7 @@ use std::fmt::Write as _;
 use btfhub_build::report::Deny;
 use btfhub_build::support::{Change, ChangeKind, Changes, Kernel};
 
-use super::markdown::{code, escape};
-use super::text::{WIDTH, cut, shortened, wrap};
+use super::wording::{WIDTH, code, cut, escape, shortened, wrap};
 use crate::output::{Colour, Paint, count};
 
 /// Changes told in the text; a complaint tells as many.

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 use btfhub_build::report::{Deny, Effect, Finding, Kernel, Report, Status, in_groups};
 use btfhub_build::verdict::Outcome;
 
-use super::text::{and_more, clusters, place, program, program_clusters, reasons, shortened};
+use super::wording::{and_more, clusters, place, program, program_clusters, reasons, shortened};
 use crate::output::count;
 
 /// Relocations told in full.

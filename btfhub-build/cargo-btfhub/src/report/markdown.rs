@@ -4,11 +4,10 @@ use std::fmt::Write as _;
 
 use btfhub_build::report::{Kernel, Report, in_groups};
 use btfhub_build::support::Changes;
-use btfhub_runtime::Printable;
 
 use super::changes;
 use super::support::headline;
-use super::text::{named, place, program, reasons, shortened};
+use super::wording::{code, escape, named, place, program, reasons, shortened};
 use crate::output::count;
 
 /// Rows of the table of findings; a comment on a pull request has a limit.
@@ -119,25 +118,4 @@ fn groups(kernels: &[Kernel]) -> impl Iterator<Item = &[Kernel]> {
     kernels.chunk_by(|a, b| {
         (&a.distro, &a.version, &a.arch, &a.series) == (&b.distro, &b.version, &b.arch, &b.series)
     })
-}
-
-/// Text in a cell of a table.
-pub(super) fn escape(text: &str) -> String {
-    let mut escaped = String::with_capacity(text.len());
-    for char in Printable(text).to_string().chars() {
-        match char {
-            '|' | '*' | '_' | '`' | '<' | '[' | '\\' => {
-                escaped.push('\\');
-                escaped.push(char);
-            }
-            _ => escaped.push(char),
-        }
-    }
-    escaped
-}
-
-/// Code in a cell of a table.
-pub(super) fn code(text: &str) -> String {
-    let text = Printable(text).to_string();
-    format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
 }

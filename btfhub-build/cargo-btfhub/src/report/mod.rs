@@ -7,6 +7,7 @@ mod json;
 mod markdown;
 mod support;
 mod text;
+mod wording;
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};

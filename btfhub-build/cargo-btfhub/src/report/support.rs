@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use btfhub_build::support::{Kernel, Support};
 use btfhub_build::verdict::Outcome;
 
-use super::markdown::{code, escape};
+use super::wording::{code, escape};
 use crate::failure::Failure;
 use crate::output::count;
 

@@ -1,7 +1,7 @@
 //! What a git repository says of an archive, read by ourselves.
 //!
 //! ```text
-//! object      ids, and the hash that an object must have
+//! object      what an object is, and the hash that it must have
 //! pack        packed objects
 //! store       packed and loose objects, wherever they lie: verified
 //! tree        a path → what a tree holds there
@@ -19,7 +19,8 @@ mod repository;
 mod store;
 mod tree;
 
+pub(super) use object::Kind;
 pub(crate) use object::ObjectId;
 pub(super) use repository::{Repository, tree_of};
-pub(super) use store::{Kind, Store};
+pub(super) use store::Store;
 pub(super) use tree::{Item, Mode, Tree};

@@ -1,9 +1,15 @@
-//! Object ids.
+//! Objects and their ids.
 
 use std::fmt;
+use std::io;
 
 use hmac_sha256::Hash as Sha256;
 use sha1_checked::{Digest as _, Sha1};
+
+use crate::input::ReadError;
+
+/// The largest object that is read: a folder of 200,000 files.
+pub(super) const LARGEST_OBJECT: usize = 16 << 20;
 
 /// The hash that a repository names its objects by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -113,5 +119,56 @@ impl fmt::Display for ObjectId {
 impl fmt::Debug for ObjectId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ObjectId({self})")
+    }
+}
+
+/// What an object is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::archive) enum Kind {
+    Commit,
+    Tree,
+    Blob,
+    Tag,
+}
+
+impl Kind {
+    pub(in crate::archive) fn name(self) -> &'static str {
+        match self {
+            Self::Commit => "commit",
+            Self::Tree => "tree",
+            Self::Blob => "blob",
+            Self::Tag => "tag",
+        }
+    }
+}
+
+/// An object as it was found.
+#[derive(Debug)]
+pub(in crate::archive) struct Object {
+    pub(in crate::archive) kind: Kind,
+    pub(in crate::archive) bytes: Vec<u8>,
+}
+
+/// Why one place does not give an object.
+#[derive(Debug)]
+pub(super) enum Flaw {
+    Damaged,
+    TooLarge,
+    Read(ReadError),
+}
+
+impl From<ReadError> for Flaw {
+    fn from(error: ReadError) -> Self {
+        Self::Read(error)
+    }
+}
+
+impl From<io::Error> for Flaw {
+    fn from(error: io::Error) -> Self {
+        match error.kind() {
+            // A pack that was cut off.
+            io::ErrorKind::UnexpectedEof => Self::Damaged,
+            _ => Self::Read(error.into()),
+        }
     }
 }

@@ -10,8 +10,7 @@ use std::path::{Path, PathBuf};
 
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use super::object::ObjectId;
-use super::store::{Flaw, Kind, LARGEST_OBJECT, Object};
+use super::object::{Flaw, Kind, LARGEST_OBJECT, Object, ObjectId};
 use crate::input::{Links, RegularFile};
 
 /// Longer chains of deltas git does not write.

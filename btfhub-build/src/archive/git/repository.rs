@@ -2,8 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
+use super::object::Kind;
 use super::object::ObjectId;
-use super::store::{Kind, Store};
+use super::store::Store;
 use super::tree::{Mode, Tree};
 use crate::error::{Error, ErrorKind};
 use crate::input;

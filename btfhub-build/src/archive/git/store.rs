@@ -6,67 +6,13 @@ use std::path::{Path, PathBuf};
 
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use super::object::ObjectId;
+use super::object::{Flaw, Kind, LARGEST_OBJECT, Object, ObjectId};
 use super::pack::Pack;
 use crate::error::{Error, ErrorKind};
 use crate::input::{self, ReadError};
 
-/// The largest object that is read: a folder of 200,000 files.
-pub(super) const LARGEST_OBJECT: usize = 16 << 20;
-
 /// How many other places for objects are looked at.
 const MOST_ALTERNATES: usize = 64;
-
-/// What an object is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::archive) enum Kind {
-    Commit,
-    Tree,
-    Blob,
-    Tag,
-}
-
-impl Kind {
-    pub(in crate::archive) fn name(self) -> &'static str {
-        match self {
-            Self::Commit => "commit",
-            Self::Tree => "tree",
-            Self::Blob => "blob",
-            Self::Tag => "tag",
-        }
-    }
-}
-
-/// An object as it was found.
-#[derive(Debug)]
-pub(in crate::archive) struct Object {
-    pub(in crate::archive) kind: Kind,
-    pub(in crate::archive) bytes: Vec<u8>,
-}
-
-/// Why one place does not give an object.
-#[derive(Debug)]
-pub(super) enum Flaw {
-    Damaged,
-    TooLarge,
-    Read(ReadError),
-}
-
-impl From<ReadError> for Flaw {
-    fn from(error: ReadError) -> Self {
-        Self::Read(error)
-    }
-}
-
-impl From<io::Error> for Flaw {
-    fn from(error: io::Error) -> Self {
-        match error.kind() {
-            // A pack that was cut off.
-            io::ErrorKind::UnexpectedEof => Self::Damaged,
-            _ => Self::Read(error.into()),
-        }
-    }
-}
 
 /// The objects of a repository.
 #[derive(Debug)]

@@ -3,8 +3,9 @@
 use std::collections::HashMap;
 use std::path::{Component, Path, PathBuf};
 
+use super::object::Kind;
 use super::object::ObjectId;
-use super::store::{Kind, Store};
+use super::store::Store;
 use crate::error::{Error, ErrorKind};
 
 /// A hundred times what the largest archive holds.

@@ -7,8 +7,9 @@
 use foldhash::{HashMap, HashMapExt as _};
 
 use crate::bundle::classes::MEMBERS_MAX;
+use crate::bundle::definition::to_index;
 use crate::bundle::definition::{ARRAY, Definition, FUNC, Item, ItemShape, Shape, TYPE_TAG, Type};
-use crate::bundle::image::{NESTING_MAX, place};
+use crate::bundle::image::NESTING_MAX;
 
 const HEADER_LEN: usize = 24;
 
@@ -139,14 +140,14 @@ impl Image {
                 false => u32::from_le_bytes(bytes),
             })
         };
-        let types_end = HEADER_LEN.checked_add(place(word(12)?))?;
+        let types_end = HEADER_LEN.checked_add(to_index(word(12)?))?;
         let strings = btf.get(types_end..)?;
         // By offset, once asked for: most are asked for again.
         let mut names = vec![None; strings.len()];
         let mut name = |offset: u32| -> Option<u32> {
-            let number = names.get_mut(place(offset))?;
+            let number = names.get_mut(to_index(offset))?;
             if number.is_none() {
-                let tail = strings.get(place(offset)..)?;
+                let tail = strings.get(to_index(offset)..)?;
                 let len = tail.iter().position(|b| *b == 0)?;
                 *number = Some(known.name(tail.get(..len)?));
             }
@@ -228,7 +229,7 @@ impl Image {
     }
 
     fn ty(&mut self, id: u32, depth: u32, known: &mut Known) -> Option<Type> {
-        let Some(at) = place(id).checked_sub(1) else {
+        let Some(at) = to_index(id).checked_sub(1) else {
             return Some(Type::Void);
         };
         if let Some(symbol) = self.symbols.get(at) {

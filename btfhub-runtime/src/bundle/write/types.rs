@@ -5,8 +5,8 @@ use std::collections::HashMap;
 use super::parse::{Class, Known, Taken};
 use crate::bundle::classes::CHAIN_MAX;
 use crate::bundle::cursor::{put_after, put_bytes, put_varint};
+use crate::bundle::definition::to_index;
 use crate::bundle::definition::{Shape, TYPE_TAG, Type};
-use crate::bundle::image::place;
 use crate::bundle::whole::each_class;
 
 /// Among so many classes before it a class's reference is sought. All of them would
@@ -25,7 +25,7 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
         let count = u32::try_from(btfs.len()).ok()?;
         let _read = each_class(&content, count, &mut |class, btf| {
             if let (Some(wrong), Some(wanted)) =
-                (wrong.get_mut(place(class)), btfs.get(place(class)))
+                (wrong.get_mut(to_index(class)), btfs.get(to_index(class)))
             {
                 *wrong = btf != *wanted;
             }
@@ -86,7 +86,7 @@ impl Order {
                 continue;
             };
             for member in members {
-                *is_used.get_mut(place(*member))? = true;
+                *is_used.get_mut(to_index(*member))? = true;
             }
         }
         let mut order = Self {
@@ -98,8 +98,8 @@ impl Order {
         };
         let mut definitions = vec![Vec::new(); known.symbols.len()];
         for (at, (symbol, _)) in (0..).zip(&known.named) {
-            if is_used.get(place(at)) == Some(&true) {
-                definitions.get_mut(place(*symbol))?.push(at);
+            if is_used.get(to_index(at)) == Some(&true) {
+                definitions.get_mut(to_index(*symbol))?.push(at);
             }
         }
         order.symbols = (0..)
@@ -107,16 +107,16 @@ impl Order {
             .filter(|(_, used)| !used.is_empty())
             .collect();
         order.symbols.sort_by_key(|(symbol, _)| {
-            let symbol = known.symbols.get(place(*symbol));
-            symbol.map(|s| (known.names.get(place(s.name)), s.kind, s.ordinal))
+            let symbol = known.symbols.get(to_index(*symbol));
+            symbol.map(|s| (known.names.get(to_index(s.name)), s.kind, s.ordinal))
         });
         let mut next = 0;
         for (number, (symbol, definitions)) in (0..).zip(order.symbols.clone()) {
-            *order.symbol_numbers.get_mut(place(symbol))? = Some(number);
+            *order.symbol_numbers.get_mut(to_index(symbol))? = Some(number);
             for at in definitions {
-                *order.named_numbers.get_mut(place(at))? = next;
+                *order.named_numbers.get_mut(to_index(at))? = next;
                 next += 1;
-                order.walk(known, &known.named.get(place(at))?.1)?;
+                order.walk(known, &known.named.get(to_index(at))?.1)?;
             }
         }
         Some(order)
@@ -130,10 +130,10 @@ impl Order {
             let Type::Anonymous(at) = ty else {
                 continue;
             };
-            if self.anonymous_numbers.get(place(at))?.is_none() {
-                self.walk(known, known.anonymous.get(place(at))?)?;
+            if self.anonymous_numbers.get(to_index(at))?.is_none() {
+                self.walk(known, known.anonymous.get(to_index(at))?)?;
                 let number = u32::try_from(self.anonymous.len()).ok()?;
-                *self.anonymous_numbers.get_mut(place(at))? = Some(number);
+                *self.anonymous_numbers.get_mut(to_index(at))? = Some(number);
                 self.anonymous.push(at);
             }
         }
@@ -145,9 +145,9 @@ impl Order {
         let anonymous = u32::try_from(self.anonymous.len()).ok()?;
         match ty {
             Type::Void => Some(0),
-            Type::Anonymous(at) => (*self.anonymous_numbers.get(place(at))?)?.checked_add(1),
+            Type::Anonymous(at) => (*self.anonymous_numbers.get(to_index(at))?)?.checked_add(1),
             Type::Symbol(at) => {
-                let number = (*self.symbol_numbers.get(place(at))?)?;
+                let number = (*self.symbol_numbers.get(to_index(at))?)?;
                 number.checked_add(anonymous)?.checked_add(1)
             }
         }
@@ -159,7 +159,7 @@ impl Columns {
         let order = Order::new(known, classes)?;
         self.name_numbers.insert(0, 0);
         for at in &order.anonymous {
-            let taken = known.anonymous.get(place(*at))?;
+            let taken = known.anonymous.get(to_index(*at))?;
             self.kinds.push(taken.definition.kind);
             if taken.definition.kind == TYPE_TAG {
                 self.name(known, taken.definition.name)?;
@@ -167,7 +167,7 @@ impl Columns {
             self.definition(known, &order, taken)?;
         }
         for (symbol, definitions) in &order.symbols {
-            let symbol = known.symbols.get(place(*symbol))?;
+            let symbol = known.symbols.get(to_index(*symbol))?;
             self.kinds.push(symbol.kind);
             self.name(known, symbol.name)?;
             put_varint(
@@ -175,7 +175,7 @@ impl Columns {
                 u32::try_from(definitions.len() - 1).ok()?,
             );
             for at in definitions {
-                self.definition(known, &order, &known.named.get(place(*at))?.1)?;
+                self.definition(known, &order, &known.named.get(to_index(*at))?.1)?;
             }
         }
         self.classes(&order, classes)?;
@@ -210,7 +210,8 @@ impl Columns {
         let next = u32::try_from(self.name_numbers.len()).ok()?;
         let number = *self.name_numbers.entry(name).or_insert(next);
         if number == next {
-            self.text.extend_from_slice(known.names.get(place(name))?);
+            self.text
+                .extend_from_slice(known.names.get(to_index(name))?);
             self.text.push(0);
         }
         put_after(&mut self.names, self.last_name.wrapping_add(1), number);
@@ -274,7 +275,7 @@ impl Columns {
                 } => (*big_endian, members),
             };
             let members: Option<Vec<u32>> = (members.iter())
-                .map(|at| order.named_numbers.get(place(*at)).copied())
+                .map(|at| order.named_numbers.get(to_index(*at)).copied())
                 .collect();
             let mut new = Before::new(members?)?;
             let reference = nearest(&new, &before);
@@ -345,10 +346,10 @@ struct Before {
 
 impl Before {
     fn new(members: Vec<u32>) -> Option<Self> {
-        let last = members.iter().max().map_or(0, |last| place(*last));
+        let last = members.iter().max().map_or(0, |last| to_index(*last));
         let mut set = vec![0u64; last / 64 + 1];
         for member in &members {
-            *set.get_mut(place(*member) / 64)? |= 1 << (member % 64);
+            *set.get_mut(to_index(*member) / 64)? |= 1 << (member % 64);
         }
         Some(Self {
             members,
@@ -379,7 +380,7 @@ fn nearest(class: &Before, before: &[Before]) -> Option<usize> {
     candidates
         .filter(|(_, old)| old.chain < CHAIN_MAX && !old.members.is_empty())
         .map(|(at, old)| (class.distance(old), old.chain, at))
-        .filter(|(distance, ..)| place(*distance) < class.members.len())
+        .filter(|(distance, ..)| to_index(*distance) < class.members.len())
         .min_by_key(|(distance, chain, _)| (*distance, *chain))
         .map(|(.., at)| at)
 }

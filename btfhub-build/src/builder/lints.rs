@@ -1,11 +1,11 @@
-//! Looks for what there is to say about a build.
+//! What a build has to say, as lints.
 
 use std::sync::Arc;
 
-use super::{Diagnostic, Lint, Loader, kernels, objects};
+use super::generate::Generated;
 use crate::archive::{Anomaly, Oddity};
 use crate::btf::Btf;
-use crate::builder::Generated;
+use crate::diagnostics::{Diagnostic, Lint, of_kernels, of_objects};
 use crate::error::count;
 use crate::object::Object;
 use crate::report::{Report, Survey};
@@ -16,43 +16,35 @@ const MANY_ENTRIES: usize = 200;
 /// How this crate itself is compiled.
 const OPT_LEVEL: &str = env!("BTFHUB_OPT_LEVEL");
 
-/// Everything that the wanted lints have to say about what was generated.
-pub(crate) fn find(
-    generated: &Generated,
-    loader: Option<Loader>,
-    wanted: impl Fn(Lint) -> bool,
-) -> Vec<Diagnostic> {
-    let all: Vec<Object> = generated.objects().cloned().collect();
-    let mut found = objects::find(&all.iter().collect::<Vec<_>>(), loader);
-    if wanted(Lint::FailingRelocations) || wanted(Lint::TruncatedEnumerators) {
-        found.extend(kernels::find(&report(generated, &all)));
+impl Generated {
+    /// What a user should act on, whatever the level of the lint.
+    pub fn diagnostics(&self) -> Vec<Diagnostic> {
+        self.diagnostics_of(|_| true)
     }
-    found.extend(of_entries(generated));
-    let decoded = generated.decoded_entries();
-    if OPT_LEVEL == "0" && decoded > MANY_ENTRIES {
-        found.push(Diagnostic {
-            lint: Lint::Unoptimised,
-            message: format!(
-                "{decoded} entries were processed by unoptimised code, as build scripts are \
-                 compiled by default; in the Cargo.toml of the workspace, \
-                 `[profile.dev.build-override] opt-level = 3` and the same for \
-                 `profile.release` make it several times as fast"
-            ),
-        });
-    }
-    found.retain(|diagnostic| wanted(diagnostic.lint));
-    found
-}
 
-/// What the lints say about objects and the kernels of a report on them, whatever their
-/// level: a build says the same, and more about its archive.
-///
-/// `loader` is the one that the program uses, where it is known.
-pub fn diagnose(objects: &[Object], report: &Report, loader: Option<Loader>) -> Vec<Diagnostic> {
-    let objects: Vec<&Object> = objects.iter().collect();
-    let mut found = objects::find(&objects, loader);
-    found.extend(kernels::find(report));
-    found
+    /// What the wanted lints have to say.
+    pub(crate) fn diagnostics_of(&self, wanted: impl Fn(Lint) -> bool) -> Vec<Diagnostic> {
+        let all: Vec<Object> = self.objects().cloned().collect();
+        let mut found = of_objects(&all.iter().collect::<Vec<_>>(), self.loader());
+        if wanted(Lint::FailingRelocations) || wanted(Lint::TruncatedEnumerators) {
+            found.extend(of_kernels(&report(self, &all)));
+        }
+        found.extend(of_entries(self));
+        let decoded = self.decoded_entries();
+        if OPT_LEVEL == "0" && decoded > MANY_ENTRIES {
+            found.push(Diagnostic {
+                lint: Lint::Unoptimised,
+                message: format!(
+                    "{decoded} entries were processed by unoptimised code, as build scripts are \
+                     compiled by default; in the Cargo.toml of the workspace, \
+                     `[profile.dev.build-override] opt-level = 3` and the same for \
+                     `profile.release` make it several times as fast"
+                ),
+            });
+        }
+        found.retain(|diagnostic| wanted(diagnostic.lint));
+        found
+    }
 }
 
 /// A class answers as each of its kernels does.

@@ -1,13 +1,16 @@
 //! The argument model. Doc comments are the `--help` texts.
 
+pub(crate) mod atlas;
+
 use std::path::PathBuf;
 
 use btfhub_build::Modules;
 use btfhub_build::shard::Shard;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use crate::atlas::args::Atlas;
 use crate::examples;
+
+use self::atlas::Atlas;
 
 const EXAMPLES_AND_EXIT_STATUS: &str = "\
 Examples:

@@ -1,0 +1,171 @@
+//! Words that all formats share.
+
+use std::collections::HashMap;
+use std::fmt::Write as _;
+
+use btfhub_build::report::{Finding, ProgramFinding, Report};
+use btfhub_runtime::Printable;
+
+use crate::output::count;
+
+/// Groups of kernels named in a line.
+const GROUPS: usize = 4;
+/// Columns of a line.
+pub(super) const WIDTH: usize = 100;
+
+/// `on_exit (kprobe/do_exit)`, or the object where its programs are at odds.
+pub(super) fn program(finding: &ProgramFinding<'_>) -> String {
+    match finding.program {
+        Some(program) => format!("{} ({})", program.name, program.section),
+        None => format!("{} with all its programs", finding.object),
+    }
+}
+
+/// All reasons in a line.
+pub(super) fn reasons(finding: &ProgramFinding<'_>) -> String {
+    let reasons = finding.verdict.reasons.iter();
+    let texts: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
+    texts.join("; ")
+}
+
+/// Findings that say the same of the same kernels are told by the first of them; how many
+/// others there are.
+pub(super) fn program_clusters<'f, 'r>(
+    findings: &'f [ProgramFinding<'r>],
+) -> Vec<(&'f ProgramFinding<'r>, usize)> {
+    let mut clusters: Vec<(&ProgramFinding<'_>, usize)> = Vec::new();
+    let mut known: HashMap<_, usize> = HashMap::new();
+    for finding in findings {
+        let releases = finding.kernels.iter().map(|kernel| kernel.program_column);
+        let key = (finding.verdict, releases.collect::<Vec<_>>());
+        match known.get(&key).and_then(|&at: &usize| clusters.get_mut(at)) {
+            Some((_, alike)) => *alike += 1,
+            None => {
+                known.insert(key, clusters.len());
+                clusters.push((finding, 0));
+            }
+        }
+    }
+    clusters
+}
+
+/// The objects by name, or their number where there are many.
+pub(super) fn named(objects: &[String]) -> String {
+    if objects.len() > 4 {
+        format!("{} objects", objects.len())
+    } else {
+        objects.join(", ")
+    }
+}
+
+/// Findings that say the same of the same kernels are told by the first of them; how many
+/// others there are.
+pub(super) fn clusters<'f, 'r>(findings: &'f [Finding<'r>]) -> Vec<(&'f Finding<'r>, usize)> {
+    let mut clusters: Vec<(&Finding<'_>, usize)> = Vec::new();
+    let mut known: HashMap<_, Vec<usize>> = HashMap::new();
+    for finding in findings {
+        let verdict = finding.verdict;
+        let same = known
+            .entry((verdict.effect, verdict.status, &verdict.reason))
+            .or_default();
+        let cluster = same.iter().find_map(|&at| {
+            let (first, _) = clusters.get(at)?;
+            (first.kernels == finding.kernels).then_some(at)
+        });
+        match cluster.and_then(|at| clusters.get_mut(at)) {
+            Some((_, alike)) => *alike += 1,
+            None => {
+                same.push(clusters.len());
+                clusters.push((finding, 0));
+            }
+        }
+    }
+    clusters
+}
+
+/// ` and 3 more`, or nothing.
+pub(super) fn and_more(alike: usize) -> String {
+    match alike {
+        0 => String::new(),
+        alike => format!(" and {alike} more"),
+    }
+}
+
+pub(super) fn shortened(mut groups: Vec<String>) -> String {
+    let more = groups.len().saturating_sub(GROUPS);
+    groups.truncate(GROUPS);
+    let mut text = groups.join(", ");
+    if more > 0 {
+        let _ = write!(text, " and {}", count(more, "more group", "more groups"));
+    }
+    text
+}
+
+/// Where a finding bites: function, section, source line, or instruction where the object has
+/// no line info.
+pub(super) fn place(report: &Report, finding: &Finding<'_>) -> Option<String> {
+    let site = finding.site()?;
+    let function = report.functions.get(site.function)?;
+    let mut place = format!("{} ({})", function.name, function.section);
+    let Some(line) = &site.line else {
+        let _ = write!(place, " instruction {}", site.insn);
+        return Some(place);
+    };
+    let _ = write!(place, " {}", line.file);
+    // 0 says that the compiler knew none.
+    if line.line > 0 {
+        let _ = write!(place, ":{}", line.line);
+    }
+    if !line.text.is_empty() {
+        let _ = write!(place, ": {}", line.text);
+    }
+    Some(place)
+}
+
+/// A sentence in lines.
+pub(super) fn wrap(sentence: &str, text: &mut String) {
+    let mut column = 0;
+    for word in sentence.split(' ') {
+        let wide = word.chars().count();
+        if column > 0 && column + 1 + wide > WIDTH {
+            text.push('\n');
+            column = 0;
+        } else if column > 0 {
+            text.push(' ');
+            column += 1;
+        }
+        text.push_str(word);
+        column += wide;
+    }
+    text.push('\n');
+}
+
+/// At most so many characters, the last of them `…` where some are left out.
+pub(super) fn cut(text: &str, width: usize) -> String {
+    if text.chars().nth(width).is_none() {
+        return text.to_owned();
+    }
+    let kept: String = text.chars().take(width.saturating_sub(1)).collect();
+    format!("{}…", kept.trim_end())
+}
+
+/// Text in a cell of a table.
+pub(super) fn escape(text: &str) -> String {
+    let mut escaped = String::with_capacity(text.len());
+    for char in Printable(text).to_string().chars() {
+        match char {
+            '|' | '*' | '_' | '`' | '<' | '[' | '\\' => {
+                escaped.push('\\');
+                escaped.push(char);
+            }
+            _ => escaped.push(char),
+        }
+    }
+    escaped
+}
+
+/// Code in a cell of a table.
+pub(super) fn code(text: &str) -> String {
+    let text = Printable(text).to_string();
+    format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
+}
