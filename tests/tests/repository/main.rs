@@ -1,6 +1,7 @@
-//! What the repository says of itself: documentation, public API, dependencies, mutants.
+//! What the repository says of itself: documentation, layers, public API, dependencies, mutants.
 
 mod docs;
+mod layers;
 mod mutants;
 mod public_api;
 mod readme;
