@@ -116,6 +116,29 @@ impl Kernel {
         (self.find(name)).unwrap_or_else(|| panic!("{} has no {name}", self.release))
     }
 
+    /// Whether it is built as a module.
+    #[must_use]
+    pub fn has(&self, name: &str) -> bool {
+        self.find(name).is_some()
+    }
+
+    /// The modules that a module needs loaded before itself.
+    ///
+    /// # Panics
+    /// If it can't be read.
+    #[must_use]
+    pub fn dependencies(&self, name: &str) -> Vec<String> {
+        let elf = unpacked(&self.file(name));
+        let elf = object::File::parse(elf.as_slice()).expect("ELF");
+        let info = elf.section_by_name(".modinfo").expect("a module's");
+        let info = info.data().expect("a section");
+        let depends =
+            (info.split(|&byte| byte == 0)).find_map(|line| line.strip_prefix(b"depends="));
+        let depends = String::from_utf8_lossy(depends.unwrap_or_default()).into_owned();
+        let names = depends.split(',').filter(|name| !name.is_empty());
+        names.map(|name| name.replace('-', "_")).collect()
+    }
+
     fn find(&self, name: &str) -> Option<PathBuf> {
         let mut files = fs::read_dir(&self.modules).expect("modules");
         files.find_map(|file| {

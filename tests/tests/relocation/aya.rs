@@ -47,7 +47,7 @@ const KNOWN: [(&str, &str, &str); 7] = [
 ];
 
 /// What aya-obj makes of a program: its instructions, or that it refuses.
-fn relocated(elf: &[u8], btf: &AyaBtf) -> Result<Vec<u8>, String> {
+pub(crate) fn relocated(elf: &[u8], btf: &AyaBtf) -> Result<Vec<u8>, String> {
     let mut object = aya_obj::Object::parse(elf).map_err(|e| format!("{e:?}"))?;
     object.relocate_btf(btf).map_err(|e| format!("{e:?}"))?;
     let mut code = Vec::new();
@@ -63,7 +63,7 @@ fn relocated(elf: &[u8], btf: &AyaBtf) -> Result<Vec<u8>, String> {
 
 /// The byte order is of a type that aya-obj has from elsewhere: any object of
 /// ours tells.
-fn aya(bytes: &[u8]) -> AyaBtf {
+pub(crate) fn aya(bytes: &[u8]) -> AyaBtf {
     let any = objects_in(&own_dir(), "field.bpf.o").remove(0);
     let any = aya_obj::Object::parse(&any.elf).expect("aya-obj reads the object");
     AyaBtf::parse(bytes, any.endianness).expect("aya-obj reads the BTF")

@@ -2,6 +2,7 @@
 
 mod atlas;
 mod aya;
+mod aya_modules;
 mod big_endian;
 mod bpftool;
 mod contract;

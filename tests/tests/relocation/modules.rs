@@ -15,7 +15,7 @@ use btfhub_tests::oracle::libbpf;
 
 use crate::cross::draw_from;
 
-const KERNELS: [&str; 3] = [
+pub(crate) const KERNELS: [&str; 3] = [
     "bookworm:6.1",
     "bookworm-backports:6.12",
     "trixie-backports:7",
@@ -23,7 +23,7 @@ const KERNELS: [&str; 3] = [
 
 /// The modules whose types `modules.bpf.c` names, in the order in which they would be
 /// loaded.
-const NAMED: [&str; 14] = [
+pub(crate) const NAMED: [&str; 14] = [
     "nf_conntrack",
     "openvswitch",
     "nf_tables",

@@ -11,9 +11,9 @@ use btfhub_tests::project::{Project, Said, workspace};
 use btfhub_tests::shared::{has_tool, scratch, shared};
 use btfhub_tests::vm::{self, Case, Kernel};
 
-const TARGET: &str = "x86_64-unknown-linux-gnu";
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 /// One program, no shared library: what runs in a guest that has neither.
-const STATIC: [&str; 6] = [
+pub(crate) const STATIC: [&str; 6] = [
     "--target",
     TARGET,
     "--config",

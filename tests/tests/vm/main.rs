@@ -3,4 +3,5 @@
 mod boot;
 mod execwatch;
 mod judge;
+mod modules;
 mod pages;
