@@ -16,8 +16,10 @@
 //! The program embeds it with `btfhub_runtime::include_bundle!("probe")`.
 //!
 //! [`Builder`] is all that most build scripts need. [`Builder::generate`] makes the same
-//! bundle in memory, outside of cargo. The modules are the engine behind both, and behind
-//! `cargo btfhub`; they may change in any release.
+//! bundle in memory, outside of cargo.
+//!
+//! The engine behind it is public for this project's own command line and tests, and not
+//! documented here: it may change in any release. Ask if you need a part of it.
 //!
 //! # Features
 //!
@@ -26,8 +28,11 @@
 //!   long in an unoptimised build script.
 //! - `manifest`: [`Builder`] reads `[package.metadata.btfhub]` of the package's Cargo.toml.
 
+#[doc(hidden)]
 pub mod archive;
+#[doc(hidden)]
 pub mod atlas;
+#[doc(hidden)]
 pub mod btf;
 mod builder;
 mod cache;
@@ -35,20 +40,31 @@ mod cargo;
 mod classes;
 mod diagnostics;
 mod error;
+#[doc(hidden)]
 pub mod input;
 mod insn;
+#[doc(hidden)]
 pub mod modules;
+#[doc(hidden)]
 pub mod object;
+#[doc(hidden)]
 pub mod output;
 mod queue;
+#[doc(hidden)]
 pub mod relo;
+#[doc(hidden)]
 pub mod report;
 pub mod shard;
 pub mod support;
+#[doc(hidden)]
 pub mod tailor;
+#[doc(hidden)]
 pub mod verdict;
 
+pub use archive::Pin;
 pub use builder::{BadEntry, Builder, Generated, Kernel, OnBadEntry, Progress};
-pub use diagnostics::{Diagnostic, Level, Lint, Loader, diagnose};
+#[doc(hidden)]
+pub use diagnostics::diagnose;
+pub use diagnostics::{Diagnostic, Level, Lint, Loader};
 pub use error::{Error, ErrorKind};
 pub use modules::Modules;

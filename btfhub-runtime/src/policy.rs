@@ -1,7 +1,7 @@
 //! Which BTF to prefer.
 
 /// Names a [`Policy`](crate::Policy) that counts more than the program's; see
-/// [`Host::detect`].
+/// [`Host::detect`](crate::Host::detect).
 pub const POLICY_VARIABLE: &str = "BTFHUB_POLICY";
 
 /// Which BTF to prefer where there is a choice.

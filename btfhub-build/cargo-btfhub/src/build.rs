@@ -16,6 +16,7 @@ pub(crate) fn builder(
     objects: &ObjectArgs,
     filter: &FilterArgs,
     jobs: &JobArgs,
+    pin: Option<&str>,
     configured: Option<&Builder>,
 ) -> Result<Builder, Failure> {
     // Complains in the words of the options, and with "not found" where nothing is left.
@@ -24,9 +25,20 @@ pub(crate) fn builder(
     for root in &archive.archives {
         builder = builder.archive(root);
     }
-    for file in &source.atlases {
-        builder = builder.atlas(file);
-    }
+    builder = match (pin, archive.archives.as_slice(), source.atlases.as_slice()) {
+        (None, _, atlases) => atlases.iter().fold(builder, Builder::atlas),
+        (Some(digest), [], [atlas]) => builder.pinned_atlas(atlas, digest),
+        (Some(pin), [_], []) => match pin.split_once(':') {
+            Some(("tree", hash)) => builder.pin_tree(hash),
+            Some(("lock", file)) => builder.lock(file),
+            _ => builder.pin(pin),
+        },
+        _ => {
+            return Err(Failure::usage(
+                "--pin speaks of one archive or atlas; give one --archive or --atlas",
+            ));
+        }
+    };
     if archive.follow_links {
         builder = builder.follow_links();
     }

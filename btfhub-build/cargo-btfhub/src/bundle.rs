@@ -27,29 +27,15 @@ pub(crate) fn run(
     configured: Option<&Builder>,
     output: Output,
 ) -> Result<(), Failure> {
-    let mut builder = builder(
+    let builder = builder(
         &args.archive,
         &args.source,
         &args.objects,
         &args.filter,
         &args.jobs,
+        args.pin.as_deref(),
         configured,
     )?;
-    if let Some(pin) = &args.pin {
-        // Of an atlas, which is named after it, where there is one.
-        if args.archive.archives.len() + args.source.atlases.len() != 1 {
-            return Err(Failure::usage(
-                "--pin speaks of one archive or atlas; give one --archive or --atlas",
-            ));
-        }
-        builder = if let Some(tree) = pin.strip_prefix("tree:") {
-            builder.pin_tree(tree)
-        } else if let Some(file) = pin.strip_prefix("lock:") {
-            builder.lock(file)
-        } else {
-            builder.pin(pin)
-        };
-    }
     if let Some(part) = args.shard {
         return shard(&builder, part, args, output);
     }

@@ -42,6 +42,7 @@ pub(crate) fn run(
         &args.objects,
         &args.filter,
         &args.jobs,
+        None,
         configured,
     )?;
     let generated = generate(&builder, output)?;

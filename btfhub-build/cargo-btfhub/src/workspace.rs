@@ -152,7 +152,7 @@ fn archives(
     pin: Option<&mut Option<String>>,
 ) {
     let mut is_named = !archive.archives.is_empty();
-    let mut found = builder.archive_pin(0);
+    let mut found = (builder.archives().next()).and_then(|(_, pin)| Some(spelled(pin?)));
     if let Some(source) = source {
         source.skip_bad |= builder.bad_entry_policy() == OnBadEntry::Skip;
         source
@@ -160,22 +160,30 @@ fn archives(
             .get_or_insert(builder.entry_limit_bytes());
         is_named |= !source.atlases.is_empty();
         if !is_named {
-            source.atlases = builder.atlas_paths().map(Path::to_owned).collect();
-            found = found.or(builder.atlas_pin(0));
+            source.atlases = builder.atlases().map(|(file, _)| file.to_owned()).collect();
+            let digest = builder.atlases().next().and_then(|(_, digest)| digest);
+            found = found.or(digest.map(str::to_owned));
         }
     }
     if is_named {
         return;
     }
-    archive.archives = builder.archive_paths().to_vec();
+    archive.archives = builder
+        .archives()
+        .map(|(root, _)| root.to_owned())
+        .collect();
     archive.follow_links |= builder.follows_links();
-    if let Some(pin) = pin.filter(|pin| pin.is_none()) {
-        *pin = found.and_then(|pin| match pin {
-            Pin::Commit(id) => Some(id.clone()),
-            Pin::Tree(hash) => Some(format!("tree:{hash}")),
-            Pin::Lock(file) => Some(format!("lock:{}", file.display())),
-            _ => None,
-        });
+    if let Some(pin) = pin {
+        *pin = pin.take().or(found);
+    }
+}
+
+/// A pin as `--pin` takes it.
+fn spelled(pin: &Pin) -> String {
+    match pin {
+        Pin::Commit(id) => id.clone(),
+        Pin::Tree(hash) => format!("tree:{hash}"),
+        Pin::Lock(file) => format!("lock:{}", file.display()),
     }
 }
 

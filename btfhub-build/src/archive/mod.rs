@@ -9,7 +9,7 @@
 //!   everything odd it met ([`Anomaly`]).
 //! * [`Entry`] is one `.btf.tar.xz`; its path and its
 //!   [`KernelId`](btfhub_runtime::KernelId) are two spellings of one thing.
-//! * [`decode`] turns the bytes of an entry into BTF, within a size limit.
+//! * [`decode()`] turns the bytes of an entry into BTF, within a size limit.
 //! * [`Filter`] selects kernels by path or by kernel version.
 
 mod anomaly;

@@ -16,7 +16,6 @@ use crate::queue;
 
 /// What tells the state of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub enum Pin {
     /// The full id of the commit that the archive, a git checkout of its own,
     /// must be at.

@@ -16,6 +16,7 @@ pub struct BadEntry {
 
 impl BadEntry {
     /// The entry.
+    #[doc(hidden)]
     pub fn entry(&self) -> &Entry {
         &self.entry
     }

@@ -1,32 +1,24 @@
 //! What a builder was told: for tools that begin with the configuration of a crate, as
 //! `cargo btfhub` does.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use super::{Builder, OnBadEntry};
 use crate::archive::Pin;
 use crate::diagnostics::{Level, Lint, Loader};
 use crate::modules::Modules;
 
+#[doc(hidden)]
 impl Builder {
-    /// The archives that were named, in that order.
-    pub fn archive_paths(&self) -> &[PathBuf] {
-        &self.archives
+    /// The archives that were named, in that order, each with what it must be at.
+    pub fn archives(&self) -> impl ExactSizeIterator<Item = (&Path, Option<&Pin>)> {
+        (self.archives.iter())
+            .map(|(root, pin)| (root.as_path(), pin.as_ref().or(self.pin.as_ref())))
     }
 
-    /// What the archive of this number must be at, where that was said.
-    pub fn archive_pin(&self, archive: usize) -> Option<&Pin> {
-        self.pins.get(&archive)
-    }
-
-    /// The atlases that were named, in that order.
-    pub fn atlas_paths(&self) -> impl ExactSizeIterator<Item = &Path> {
-        self.atlases.iter().map(|(file, _)| file.as_path())
-    }
-
-    /// The digest that the atlas of this number must have, where that was said.
-    pub fn atlas_pin(&self, atlas: usize) -> Option<&Pin> {
-        self.atlases.get(atlas)?.1.as_ref()
+    /// The atlases that were named, in that order, each with the digest that it must have.
+    pub fn atlases(&self) -> impl ExactSizeIterator<Item = (&Path, Option<&str>)> {
+        (self.atlases.iter()).map(|(file, digest)| (file.as_path(), digest.as_deref()))
     }
 
     /// How many bytes one entry may decompress to.

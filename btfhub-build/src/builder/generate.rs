@@ -56,6 +56,7 @@ impl Kernel {
     }
 
     /// The entry of the archive that it comes from.
+    #[doc(hidden)]
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
@@ -74,6 +75,7 @@ impl Generated {
     }
 
     /// The objects, in the order of their paths.
+    #[doc(hidden)]
     pub fn objects(&self) -> impl ExactSizeIterator<Item = &Object> {
         self.objects.iter().map(|loaded| &loaded.object)
     }
@@ -89,11 +91,13 @@ impl Generated {
     }
 
     /// The distinct relocations of all objects.
+    #[doc(hidden)]
     pub fn relocations(&self) -> &Relocations {
         &self.relocations
     }
 
     /// The archives as they were scanned.
+    #[doc(hidden)]
     pub fn archives(&self) -> &[Archive] {
         &self.archives
     }
@@ -104,6 +108,7 @@ impl Generated {
     }
 
     /// What the relocations come to in a kernel of [`kernels`](Self::kernels).
+    #[doc(hidden)]
     pub fn outcome(&self, kernel: &Kernel) -> Option<&Outcome> {
         self.outcomes.get(kernel.outcome).map(AsRef::as_ref)
     }

@@ -1,12 +1,11 @@
 //! Which entries of the archives a build takes.
 
 use std::collections::{BTreeMap, HashSet};
-use std::path::PathBuf;
 
 use btfhub_runtime::Arch;
 
 use super::Builder;
-use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Oddity, Pin, Pinned};
+use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Oddity, Pinned};
 use crate::atlas::Atlas;
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::shard::Shard;
@@ -96,8 +95,9 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
     let archs: Option<Vec<Arch<'_>>> =
         (builder.archs.as_ref()).map(|archs| archs.iter().map(|arch| Arch::new(arch)).collect());
 
+    one_archive(builder)?;
     let archives = (builder.archives.iter())
-        .map(|root| {
+        .map(|(root, _)| {
             if builder.follow_links {
                 Archive::scan_following_links(root)
             } else {
@@ -106,7 +106,7 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
         })
         .collect::<Result<Vec<_>, _>>()?;
     all_readable(&archives)?;
-    let atlases = open(&builder.atlases)?;
+    let atlases = open(builder)?;
     let of_atlases = of_atlases(&atlases, archives.len());
     if let ([archive], true) = (archives.as_slice(), atlases.is_empty()) {
         if archive.entries().is_empty() {
@@ -132,9 +132,8 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
     let mut entries: Vec<ChosenEntry> = Vec::new();
     let mut pinned = Vec::new();
     let mut earlier = HashSet::new();
-    for (number, archive) in archives.iter().enumerate() {
+    for ((number, archive), (_, pin)) in archives.iter().enumerate().zip(builder.archives()) {
         let of_this: Vec<Entry> = archive.entries().iter().filter(taken).cloned().collect();
-        let pin = builder.pins.get(&number);
         pinned.push(
             pin.map(|pin| pin.check(archive, &of_this, |entry| taken(&entry)))
                 .transpose()?,
@@ -286,20 +285,27 @@ fn none_for_arch(archives: &[Archive], archs: &[Arch<'_>]) -> Error {
     })
 }
 
-/// Opens the atlases of a build, each with its pin.
-fn open(atlases: &[(PathBuf, Option<Pin>)]) -> Result<Vec<Atlas>, Error> {
-    let mut opened = Vec::new();
-    for (path, pin) in atlases {
-        let digest = match pin {
-            None => None,
-            Some(Pin::Commit(digest)) => Some(digest.as_str()),
-            Some(_) => {
-                let message = format!("atlas {}: pinned as a folder is", path.display());
-                return Err(Error::new(ErrorKind::Config, message)
-                    .help("pin an atlas with Builder::pin and its digest"));
-            }
-        };
-        opened.push(Atlas::open(path, digest)?);
-    }
-    Ok(opened)
+/// A pin of "the archive" means nothing where there are several, or none.
+fn one_archive(builder: &Builder) -> Result<(), Error> {
+    let message = match (&builder.pin, builder.archives.as_slice()) {
+        (None, _) | (Some(_), [(_, None)]) => return Ok(()),
+        (Some(pin), []) => format!("{pin} is the pin of an archive, and none is named"),
+        (Some(pin), [_]) => format!("{pin} is a second pin of the archive"),
+        (Some(pin), all) => format!(
+            "{pin} is the pin of one archive, and {} are named",
+            all.len()
+        ),
+    };
+    Err(Error::new(ErrorKind::Config, message).help(
+        "name each archive with its pin (Builder::pinned_archive), and an atlas with its digest \
+         (Builder::pinned_atlas)",
+    ))
+}
+
+/// Opens the atlases of a build, each with its digest.
+fn open(builder: &Builder) -> Result<Vec<Atlas>, Error> {
+    let opened = builder
+        .atlases()
+        .map(|(file, digest)| Atlas::open(file, digest));
+    opened.collect()
 }

@@ -23,7 +23,6 @@ mod shard;
 mod support;
 mod work;
 
-use std::collections::BTreeMap;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
@@ -57,13 +56,12 @@ pub use progress::Progress;
 #[derive(Clone, Debug)]
 #[must_use = "a Builder does nothing until `build` or `generate`"]
 pub struct Builder {
-    pub(crate) archives: Vec<PathBuf>,
-    /// By the number of the archive.
-    pins: BTreeMap<usize, Pin>,
-    /// With their pins.
-    pub(crate) atlases: Vec<(PathBuf, Option<Pin>)>,
-    /// Whether an atlas was named last, which a pin is for then.
-    atlas_is_last: bool,
+    /// Each with its own pin, if it was named with one.
+    pub(crate) archives: Vec<(PathBuf, Option<Pin>)>,
+    /// The pin of the one archive.
+    pin: Option<Pin>,
+    /// Each with its digest, if it was named with one.
+    pub(crate) atlases: Vec<(PathBuf, Option<String>)>,
     objects: Vec<objects::Source>,
     include: Vec<String>,
     exclude: Vec<String>,
@@ -107,9 +105,8 @@ impl Builder {
     pub fn new() -> Self {
         Self {
             archives: Vec::new(),
-            pins: BTreeMap::new(),
+            pin: None,
             atlases: Vec::new(),
-            atlas_is_last: false,
             objects: Vec::new(),
             include: Vec::new(),
             exclude: Vec::new(),
@@ -137,66 +134,86 @@ impl Builder {
     /// Default: none; [`build`](Self::build) takes the one that the variable
     /// `BTFHUB_ARCHIVE` names.
     pub fn archive(mut self, root: impl AsRef<Path>) -> Self {
-        self.archives.push(root.as_ref().to_owned());
-        self.atlas_is_last = false;
+        self.archives.push((root.as_ref().to_owned(), None));
+        self
+    }
+
+    /// Adds an archive that must be at this [`Pin`]: for builds with several. A single one
+    /// is pinned with [`pin`](Self::pin), [`pin_tree`](Self::pin_tree) or
+    /// [`lock`](Self::lock).
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), btfhub_build::Error> {
+    /// use btfhub_build::{Builder, Pin};
+    ///
+    /// Builder::new()
+    ///     .pinned_archive("our-kernels", Pin::Lock("our-kernels.lock".into()))
+    ///     .pinned_archive("/srv/btfhub-archive", Pin::Commit("0123456789abcdef…".into()))
+    ///     .object("src/bpf/probe.bpf.o")
+    ///     .build("probe")
+    /// # }
+    /// ```
+    pub fn pinned_archive(mut self, root: impl AsRef<Path>, pin: Pin) -> Self {
+        self.archives.push((root.as_ref().to_owned(), Some(pin)));
         self
     }
 
     /// Adds an atlas (`cargo btfhub atlas build`): all kernels of an archive in
     /// one file. The bundle is the same as one made from that archive, but for types
-    /// of modules, which an atlas does not hold, and much faster to make. Kernels that an archive holds too are taken from there;
-    /// of several atlases the one named first counts.
-    ///
-    /// ```no_run
-    /// # fn main() -> Result<(), btfhub_build::Error> {
-    /// btfhub_build::Builder::new()
-    ///     .atlas("btf/kernels.atlas")
-    ///     .pin("b3bc36e2a5c2f1a0…") // `cargo btfhub atlas inspect` tells it
-    ///     .object("src/bpf/probe.bpf.o")
-    ///     .build("probe")
-    /// # }
-    /// ```
+    /// of modules, which an atlas does not hold, and much faster to make. Kernels that an
+    /// archive holds too are taken from there; of several atlases the one named first counts.
     ///
     /// Default: none.
     pub fn atlas(mut self, file: impl AsRef<Path>) -> Self {
         self.atlases.push((file.as_ref().to_owned(), None));
-        self.atlas_is_last = true;
         self
     }
 
-    /// Demands that the archive named last (or the one of `BTFHUB_ARCHIVE`) is
-    /// a git checkout at this commit, and that every file that is used is the one
-    /// in the commit: commit and trees are hashed, and the very bytes that are
+    /// Adds an atlas that must have this digest.
+    ///
+    /// ```no_run
+    /// # fn main() -> Result<(), btfhub_build::Error> {
+    /// btfhub_build::Builder::new()
+    ///     // `cargo btfhub atlas inspect` tells it.
+    ///     .pinned_atlas("btf/kernels.atlas", "b3bc36e2a5c2f1a0…")
+    ///     .object("src/bpf/probe.bpf.o")
+    ///     .build("probe")
+    /// # }
+    /// ```
+    pub fn pinned_atlas(mut self, file: impl AsRef<Path>, digest: impl Into<String>) -> Self {
+        let file = file.as_ref().to_owned();
+        self.atlases.push((file, Some(digest.into())));
+        self
+    }
+
+    /// Demands that the archive is a git checkout at this commit, and that every file that is
+    /// used is the one in the commit: commit and trees are hashed, and the very bytes that are
     /// decoded. No git is needed. Only a full commit id means one thing for ever.
-    /// An atlas that was named last must have this digest.
+    ///
+    /// It pins the one archive of the build, named here or by `BTFHUB_ARCHIVE`. Where there
+    /// are several, the build fails: name each with its own pin
+    /// ([`pinned_archive`](Self::pinned_archive)).
     ///
     /// Default: any state will do; the bundle then says a digest of what was
     /// used of the archive where it would say the pin.
-    pub fn pin(self, commit: impl Into<String>) -> Self {
-        self.pin_as(Pin::Commit(commit.into()))
+    pub fn pin(mut self, commit: impl Into<String>) -> Self {
+        self.pin = Some(Pin::Commit(commit.into()));
+        self
     }
 
     /// As [`pin`](Self::pin), for an archive that is a folder of another git
     /// repository: its tree must have this hash (`git rev-parse
     /// HEAD:path/to/archive`).
-    pub fn pin_tree(self, hash: impl Into<String>) -> Self {
-        self.pin_as(Pin::Tree(hash.into()))
+    pub fn pin_tree(mut self, hash: impl Into<String>) -> Self {
+        self.pin = Some(Pin::Tree(hash.into()));
+        self
     }
 
     /// As [`pin`](Self::pin), for an archive without git: each entry that is
     /// used must have the digest that this lock file says. `cargo btfhub lock`
     /// writes one.
-    pub fn lock(self, file: impl AsRef<Path>) -> Self {
-        self.pin_as(Pin::Lock(file.as_ref().to_owned()))
-    }
-
-    fn pin_as(mut self, pin: Pin) -> Self {
-        match self.atlases.last_mut() {
-            Some((_, of_atlas)) if self.atlas_is_last => *of_atlas = Some(pin),
-            _ => {
-                self.pins.insert(self.archives.len().saturating_sub(1), pin);
-            }
-        }
+    pub fn lock(mut self, file: impl AsRef<Path>) -> Self {
+        self.pin = Some(Pin::Lock(file.as_ref().to_owned()));
         self
     }
 
@@ -222,9 +239,13 @@ impl Builder {
         self
     }
 
-    /// Takes only kernels that one of the included filters matches: a glob
-    /// (`ubuntu/20.04/*`) or kernel versions (`>=4.18`), see
-    /// [`Filter`](archive::Filter).
+    /// Takes only kernels that one of the included filters matches. A filter is
+    ///
+    /// * a glob over `<distro>/<version>/<arch>/<release>`, where `*` also matches `/`:
+    ///   `ubuntu/20.04/*`, `*/x86_64/*`, `*-generic`. One that matches a directory matches
+    ///   what is in it: `ubuntu/20.04`.
+    /// * or comparisons of the release's leading numbers, all of which must hold: `>=4.18`,
+    ///   `>=5.4, <5.11`, `=5.10` (every 5.10 kernel).
     ///
     /// Default: all kernels.
     pub fn include(mut self, filter: impl Into<String>) -> Self {
@@ -253,8 +274,7 @@ impl Builder {
     /// Takes entries behind links that lead out of their archive, too: for an
     /// archive that is put together of links.
     ///
-    /// Default: such links are left out, as anomalies of the
-    /// [`Archive`](archive::Archive).
+    /// Default: such links are left out (`cargo btfhub list` names them).
     pub fn follow_links(mut self) -> Self {
         self.follow_links = true;
         self
@@ -368,24 +388,6 @@ impl Builder {
     pub fn cache_dir(mut self, directory: impl AsRef<Path>) -> Self {
         self.cache_dir = Some(directory.as_ref().to_owned());
         self
-    }
-
-    /// The archives named so far.
-    pub fn archives(&self) -> impl ExactSizeIterator<Item = &Path> {
-        self.archives.iter().map(PathBuf::as_path)
-    }
-
-    /// Whether any archive is pinned.
-    pub fn is_pinned(&self) -> bool {
-        !self.pins.is_empty()
-    }
-
-    /// The lock files, each with the number of its archive.
-    pub(crate) fn locks(&self) -> impl Iterator<Item = (usize, &Path)> {
-        self.pins.iter().filter_map(|(archive, pin)| match pin {
-            Pin::Lock(path) => Some((*archive, path.as_path())),
-            _ => None,
-        })
     }
 
     /// The files that the objects are read from: patterns and directories are

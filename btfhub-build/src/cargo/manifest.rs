@@ -187,10 +187,17 @@ impl Table {
         for archive in self.archive.as_slice() {
             builder = builder.archive(directory.join(archive));
         }
+        let mut pin = self.pin.as_ref();
         for atlas in self.atlas.as_slice() {
-            builder = builder.atlas(directory.join(atlas));
+            let file = directory.join(atlas);
+            let is_only = self.archive.as_slice().len() + self.atlas.as_slice().len() == 1;
+            // The pin of a lone atlas is its digest.
+            builder = match pin.take_if(|_| is_only) {
+                Some(digest) => builder.pinned_atlas(file, digest),
+                None => builder.atlas(file),
+            };
         }
-        builder = match (&self.pin, &self.pin_tree, &self.lock) {
+        builder = match (pin, &self.pin_tree, &self.lock) {
             (None, None, None) => builder,
             (Some(pin), None, None) => builder.pin(pin),
             (None, Some(hash), None) => builder.pin_tree(hash),
@@ -200,8 +207,8 @@ impl Table {
         let pinned = self.pin.is_some() || self.pin_tree.is_some() || self.lock.is_some();
         if pinned && self.archive.as_slice().len() + self.atlas.as_slice().len() > 1 {
             return Err(
-                "a pin is of one archive or atlas, and several are named; pin them in \
-                        the build script with Builder::pin"
+                "a pin is of one archive or atlas, and several are named; pin them in the build \
+                 script with Builder::pinned_archive and Builder::pinned_atlas"
                     .to_owned(),
             );
         }

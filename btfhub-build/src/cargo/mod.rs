@@ -9,7 +9,6 @@ mod manifest;
 mod prepared;
 mod watch;
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -18,6 +17,7 @@ use btfhub_runtime::Printable;
 
 use self::environment::Environment;
 use self::watch::Watch;
+use crate::archive::Pin;
 use crate::builder::{Builder, Generated, Loaded};
 use crate::diagnostics::{Diagnostic, Level, Lint};
 use crate::error::{Error, ErrorKind, count};
@@ -89,7 +89,8 @@ impl Builder {
         environment: &Environment,
     ) -> Result<Vec<String>, Error> {
         if self.archives.is_empty() && self.atlases.is_empty() {
-            self.archives.clone_from(&environment.archives);
+            let named = environment.archives.iter();
+            self.archives = named.map(|root| (root.clone(), None)).collect();
         }
         self.jobs = self.jobs.or(environment.jobs);
         self.cache_dir = (environment.cache_dir.clone())
@@ -111,14 +112,14 @@ impl Builder {
         }
         let arch = environment.target_arch.clone();
         self.archs.get_or_insert_with(|| vec![arch]);
-        let here = (self.archives.iter()).any(|archive| is_here(archive))
+        let here = (self.archives.iter()).any(|(root, _)| is_here(root))
             || self.atlases.iter().any(|(file, _)| file.exists());
         if self.optional && !here {
             let message = format!(
                 "`{name}` is empty, because no BTF archive is here{}: the program will find no \
                  embedded BTF for any kernel. Once there is one, `touch build.rs`",
                 match self.archives.first() {
-                    Some(archive) => format!(" ({})", archive.display()),
+                    Some((root, _)) => format!(" ({})", root.display()),
                     None => format!(" (and {} names none)", environment::ARCHIVE),
                 }
             );
@@ -150,12 +151,11 @@ impl Builder {
         script.say(&self, &found)?;
         generated.write_to(file)?;
         self.watch_objects(generated.loaded(), &mut script.watch);
-        let locks: BTreeMap<usize, &Path> = self.locks().collect();
-        for (number, archive) in generated.archives().iter().enumerate() {
-            match locks.get(&number) {
+        for (archive, (_, pin)) in generated.archives().iter().zip(self.archives()) {
+            match pin {
                 // What the lock says is checked as a whole.
-                Some(lock) => script.watch.file(lock),
-                None => script.watch.archive(archive),
+                Some(Pin::Lock(lock)) => script.watch.file(lock),
+                _ => script.watch.archive(archive),
             }
         }
         for (atlas, _) in &self.atlases {

@@ -62,10 +62,10 @@ fn renewal(builder: &Builder, path: &Path, objects: &[Loaded]) -> String {
         // The rest stands there.
         say("--manifest-path", manifest);
     } else {
-        for archive in &builder.archives {
-            say("--archive", archive);
+        for (root, _) in builder.archives() {
+            say("--archive", root);
         }
-        match builder.archive_pin(0) {
+        match builder.archives().find_map(|(_, pin)| pin) {
             Some(Pin::Commit(id)) => say("--pin", id.as_ref()),
             Some(Pin::Tree(hash)) => say("--pin", format!("tree:{hash}").as_ref()),
             Some(Pin::Lock(file)) => say("--pin", format!("lock:{}", file.display()).as_ref()),

@@ -20,7 +20,7 @@ pub use changes::{Change, ChangeKind, Changes};
 #[cfg(feature = "manifest")]
 pub use read::BaselineError;
 
-use crate::verdict::Outcome;
+pub use crate::verdict::Outcome;
 
 /// A program of an object; or an object with all its programs, where they get in each
 /// other's way though each runs by itself.

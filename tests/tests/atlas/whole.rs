@@ -125,10 +125,10 @@ fn a_bundle_from_an_atlas_is_the_archives() {
     assert_eq!(of_atlas.kernels().len(), entries().len());
     assert!(of_archive.bundle() == of_atlas.bundle(), "other bytes");
 
-    with_objects(Builder::new().atlas(&path).pin(digest.to_string()))
+    with_objects(Builder::new().pinned_atlas(&path, digest.to_string()))
         .generate()
         .expect("it is the pinned one");
-    let other = with_objects(Builder::new().atlas(&path).pin("0".repeat(64)));
+    let other = with_objects(Builder::new().pinned_atlas(&path, "0".repeat(64)));
     let error = format!("{:?}", other.generate().expect_err("it is another one"));
     assert!(error.contains(&digest.to_string()), "{error}");
 }

@@ -5,7 +5,7 @@ use std::num::NonZeroUsize;
 use std::path::PathBuf;
 
 use btfhub_build::archive::{Archive, Lock};
-use btfhub_build::{Builder, Error, ErrorKind};
+use btfhub_build::{Builder, Error, ErrorKind, Pin};
 use btfhub_runtime::Bundle;
 use btfhub_tests::app;
 use btfhub_tests::git::{can_init, git};
@@ -385,4 +385,43 @@ fn without_a_pin_the_bundle_says_what_was_used() {
     );
     pack::entry(&repository.path("clone"), FIRST, &app::kernel(9));
     assert_ne!(pin_of(&repository.builder("clone")).unwrap(), pin);
+}
+
+#[test]
+fn several_archives_have_a_pin_each() {
+    let repository = Repository::new();
+    let (one, other) = (repository.path("origin"), repository.path("own"));
+    pack::entry(&other, "own/1/x86_64/6.9.0-own", &app::kernel(8));
+    let head = repository.head();
+    let builder = || Builder::new().object(repository.path("probe.o"));
+    let misconfigured = |builder: &Builder| {
+        let error = builder.generate().expect_err("it makes no sense");
+        assert_eq!(error.kind(), ErrorKind::Config, "{error}");
+        error.to_string()
+    };
+
+    // Whose pin it is would depend on an order, or on a variable.
+    for named in [
+        builder().archive(&one).archive(&other).pin(&head),
+        builder().pin(&head).archive(&one).archive(&other),
+        builder().archive(&other).pin(&head).archive(&one),
+    ] {
+        let refused = misconfigured(&named);
+        assert!(
+            refused.contains("is the pin of one archive, and 2 are named"),
+            "{refused}"
+        );
+    }
+    let refused = misconfigured(&builder().pin(&head));
+    assert!(refused.contains("no BTF archive was named"), "{refused}");
+
+    let commit = || Pin::Commit(head.clone());
+    let pinned = builder().pinned_archive(&one, commit()).archive(&other);
+    assert!(pin_of(&pinned).is_ok(), "{:?}", pin_of(&pinned));
+    let refused = refusal(pin_of(
+        &builder().archive(&one).pinned_archive(&other, commit()),
+    ));
+    assert!(refused.contains("is in no git checkout"), "{refused}");
+    let twice = builder().pinned_archive(&one, commit()).pin(&head);
+    assert!(misconfigured(&twice).contains("a second pin"));
 }
