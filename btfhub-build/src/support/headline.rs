@@ -2,6 +2,8 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use btfhub_runtime::Printable;
+
 use super::{Kernel, Support};
 use crate::error::count;
 use crate::verdict::{Certainty, Outcome};
@@ -125,8 +127,8 @@ impl Support {
         let most = by.iter().rev().max_by_key(|(_, on)| **on);
         let why = match most {
             None => String::new(),
-            Some((reason, on)) if *on == kernels.len() => format!(": {reason}"),
-            Some((reason, on)) => format!(": {reason} (on {on} of them)"),
+            Some((reason, on)) if *on == kernels.len() => format!(": {}", Printable(reason)),
+            Some((reason, on)) => format!(": {} (on {on} of them)", Printable(reason)),
         };
         format!(
             "{} {} on {}{}{why}",
@@ -141,9 +143,9 @@ impl Support {
     fn named(&self, program: usize) -> String {
         match self.programs.get(program) {
             Some(program) if program.is_whole_object() => {
-                format!("`{}` with all its programs", program.object)
+                format!("`{}` with all its programs", Printable(&program.object))
             }
-            Some(program) => format!("`{}`", program.name),
+            Some(program) => format!("`{program}`"),
             None => String::new(),
         }
     }

@@ -16,6 +16,8 @@ mod read;
 
 use std::fmt;
 
+use btfhub_runtime::Printable;
+
 pub use changes::{Change, ChangeKind, Changes};
 #[cfg(feature = "manifest")]
 pub use read::BaselineError;
@@ -81,12 +83,13 @@ pub struct Support {
     pub verdicts: Vec<Verdict>,
 }
 
+/// For messages: names of a baseline can be anything.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_whole_object() {
-            write!(f, "{} with all its programs", self.object)
+            write!(f, "{} with all its programs", Printable(&self.object))
         } else {
-            f.write_str(&self.name)
+            Printable(&self.name).fmt(f)
         }
     }
 }
@@ -98,6 +101,7 @@ impl Program {
     }
 }
 
+/// For messages, as [`Program`].
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self {
@@ -107,17 +111,18 @@ impl fmt::Display for Kernel {
             release,
             ..
         } = self;
-        write!(f, "{distro}/{version}/{arch}/{release}")
+        let path = format!("{distro}/{version}/{arch}/{release}");
+        Printable(&path).fmt(f)
     }
 }
 
 impl Verdict {
-    /// The reasons in one line.
+    /// The reasons in one line, for messages.
     pub fn reason(&self) -> String {
         let texts: Vec<&str> = (self.reasons.iter())
             .map(|reason| reason.text.as_str())
             .collect();
-        texts.join("; ")
+        Printable(&texts.join("; ")).to_string()
     }
 }
 

@@ -593,6 +593,29 @@ cli_test!(baselines_that_cannot_be_used, |dir| {
     }
 });
 
+// A baseline is a file that others may have written.
+cli_test!(names_of_a_baseline_are_shown_as_text, |dir| {
+    let json = four(&dir, &["--format", "support", "--json"]).ok();
+    let forged = "x\nforged \u{1b}[31m";
+    let mut base: Value = serde_json::from_str(&json).expect("JSON");
+    base["programs"][0]["name"] = forged.into();
+    base["kernels"][0]["release"] = forged.into();
+    for verdict in base["program_verdicts"].as_array_mut().expect("verdicts") {
+        *verdict = serde_json::json!({"verdict": "runs", "certainty": null,
+            "reasons": [{"rule": forged, "text": forged}]});
+    }
+    dir.write("base.json", serde_json::to_string(&base).expect("JSON"));
+    for format in ["text", "markdown", "html"] {
+        let run = on_four(&dir, &[&BASELINE[..], &["--format", format]].concat());
+        let all = [run.stdout.clone(), run.fails(1)].concat();
+        assert!(all.contains("forged"), "{format}: {all}");
+        assert!(
+            !all.contains("\nforged") && !all.contains('\u{1b}'),
+            "{format}: {all}"
+        );
+    }
+});
+
 cli_test!(a_table_for_the_readme, |dir| {
     let table = four(&dir, &["--format", "support"]).ok();
     for expected in [

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use btfhub_build::report::Deny;
 use btfhub_build::support::{Change, ChangeKind, Changes, Kernel};
 
+use btfhub_runtime::Printable;
+
 use super::wording::{WIDTH, code, cut, escape, shortened, wrap};
 use crate::output::{Colour, Paint, count};
 
@@ -94,8 +96,9 @@ pub(super) fn groups(kernels: &[Kernel]) -> Vec<String> {
         .filter_map(|some| {
             let first = some.first()?;
             let directory = format!("{}/{}/{}", first.distro, first.version, first.arch);
+            let directory = Printable(&directory);
             Some(match some.len() {
-                1 => format!("{directory}/{}", first.release),
+                1 => first.to_string(),
                 number => format!("{directory} ({number})"),
             })
         })

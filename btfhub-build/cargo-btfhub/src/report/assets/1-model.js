@@ -82,7 +82,10 @@ const LEVELS = {
     reason: ({ reason }) => reason,
   },
 };
+/** An object with all its programs has a row, and is no program. */
+const isCounted = (row) => row.section !== "";
 for (const level of Object.values(LEVELS)) {
+  level.count = level.rows.filter(isCounted).length;
   level.kind = level.verdicts.map(level.kindOf); // of each verdict
   level.text = level.rows.map((row) => level.words(row).toLowerCase());
 }
@@ -188,7 +191,7 @@ function refreshRows() {
     if (view.kinds.size && !counts.some((count, kind) => count && view.kinds.has(level.kinds[kind].name))) return;
     rows.push({ index, members: [index], counts, label: level.label(row), group: level.group(row) });
   });
-  view.items = rows.length;
+  view.items = rows.filter(({ index }) => isCounted(level.rows[index])).length;
   const worse = (a, b) => {
     for (let kind = level.kinds.length - 1; kind > 0; kind--) {
       if (a.counts[kind] !== b.counts[kind]) return b.counts[kind] - a.counts[kind];

@@ -145,7 +145,7 @@ function paintCorner(ink) {
   ink.font = "12px system-ui, sans-serif";
   ink.textBaseline = "alphabetic";
   ink.textAlign = "left";
-  ink.fillText(of(view.items, view.level.rows.length, view.level.one), 8, bottom - 26);
+  ink.fillText(of(view.items, view.level.count, view.level.one), 8, bottom - 26);
   ink.fillText(of(view.kernels.length, report.kernels.length, "kernel"), 8, bottom - 10);
   ink.font = COLUMN_FONT;
   ink.textAlign = "right";

@@ -18,7 +18,7 @@ function fillIn() {
       tile(on((worst) => worst === 0), "run every program"),
       tile(on((worst) => worst === 1), "unknown for some"),
       tile(failing, "fail some", failing > 0),
-      tile(report.programs.filter(({ section }) => section).length, "programs"),
+      tile(judged.count, "programs"),
     ]
     : [tile(on((worst) => worst < judged.firstBad), "resolve everything"), tile(failing, "do not", failing > 0)];
   byId("tiles").append(
