@@ -8,8 +8,15 @@ use std::hash::Hasher as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-/// Where relocations are resolved and BTF is read, tailored, written and kept.
-const ENGINE: [&str; 4] = ["src/atlas", "src/btf", "src/relo", "src/tailor"];
+/// Where relocations are resolved and BTF is read, tailored, written and kept, and asked for
+/// what programs need.
+const ENGINE: [&str; 5] = [
+    "src/atlas",
+    "src/btf",
+    "src/relo",
+    "src/tailor",
+    "src/verdict",
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let mut files = Vec::new();

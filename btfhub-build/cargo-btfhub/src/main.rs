@@ -25,6 +25,7 @@ mod image;
 mod inspect;
 mod jobs;
 mod kernels;
+mod known;
 mod lints;
 mod list;
 mod lock;

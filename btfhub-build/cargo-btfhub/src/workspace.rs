@@ -8,7 +8,7 @@ use btfhub_build::{Builder, Modules, OnBadEntry};
 use cargo_metadata::MetadataCommand;
 
 use crate::args::atlas::AtlasCommand;
-use crate::args::{ArchiveArgs, Command, FilterArgs, ObjectArgs, SourceArgs};
+use crate::args::{ArchiveArgs, Command, FilterArgs, KnownArgs, ObjectArgs, SourceArgs};
 use crate::failure::failure;
 use crate::failure::{Context, Failure};
 
@@ -19,6 +19,7 @@ struct Open<'a> {
     filter: Option<&'a mut FilterArgs>,
     source: Option<&'a mut SourceArgs>,
     pin: Option<&'a mut Option<String>>,
+    known: Option<&'a mut KnownArgs>,
 }
 
 /// Fills in what the command lacks, from where a build script takes it; and what the
@@ -79,8 +80,13 @@ fn from_manifest(
         filters(&builder, filter);
     }
     archives(&builder, open.archive, open.source, open.pin);
+    let mut are_its_objects = false;
     if let Some(objects) = open.objects {
+        are_its_objects = objects.objects.is_empty();
         self::objects(&builder, objects)?;
+    }
+    if let Some(known) = open.known {
+        self::known(&builder, known, are_its_objects);
     }
     Ok(Some(builder))
 }
@@ -93,6 +99,7 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             filter: Some(&mut args.filter),
             source: Some(&mut args.source),
             pin: None,
+            known: None,
         },
         Command::Bundle(args) => Open {
             archive: &mut args.archive,
@@ -100,6 +107,7 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             filter: Some(&mut args.filter),
             source: Some(&mut args.source),
             pin: Some(&mut args.pin),
+            known: None,
         },
         Command::Report(args) => Open {
             archive: &mut args.archive,
@@ -107,6 +115,7 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             filter: Some(&mut args.filter),
             source: Some(&mut args.source),
             pin: None,
+            known: Some(&mut args.known),
         },
         Command::Verify(args) => Open {
             archive: &mut args.archive,
@@ -114,6 +123,7 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             filter: None,
             source: None,
             pin: None,
+            known: None,
         },
         Command::List(args) => kernels_only(&mut args.archive, &mut args.filter),
         Command::Lock(args) => kernels_only(&mut args.archive, &mut args.filter),
@@ -129,6 +139,7 @@ fn kernels_only<'a>(archive: &'a mut ArchiveArgs, filter: &'a mut FilterArgs) ->
         filter: Some(filter),
         source: None,
         pin: None,
+        known: None,
     }
 }
 
@@ -195,6 +206,19 @@ fn objects(builder: &Builder, objects: &mut ObjectArgs) -> Result<(), Failure> {
         objects.objects = builder.object_files().map_err(failure)?;
     }
     Ok(())
+}
+
+/// What was given here counts more than what the manifest says. Targets are of its objects.
+fn known(builder: &Builder, known: &mut KnownArgs, are_its_objects: bool) {
+    let targets = builder.targets().iter().filter(|_| are_its_objects);
+    let targets = targets.map(|(program, target)| format!("{program}={target}"));
+    known.target.splice(0..0, targets);
+    let own_btf = builder.own_btf_of().iter();
+    let own_btf = own_btf.map(|(filter, has)| {
+        let answer = if *has { "yes" } else { "no" };
+        format!("{filter}={answer}")
+    });
+    known.own_btf.splice(0..0, own_btf);
 }
 
 /// The Cargo.toml whose table counts: the one that is named, that of the package one

@@ -8,7 +8,7 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use super::error::{AtlasError, Part};
 use super::kernels::KernelEntry;
 use super::read::Atlas;
-use crate::btf::Endian;
+use crate::btf::{Endian, Kind};
 
 /// What a kernel holds of some definitions, or of all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -194,6 +194,53 @@ impl Atlas {
             of_kernels.push(number);
         }
         (distinct, of_kernels)
+    }
+
+    /// By kernel what `answer` gives, asked for kind and essential name, of any definition
+    /// that the kernel holds: ascending, each once.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub(crate) fn answers<A: Copy + Ord>(
+        &self,
+        mut answer: impl FnMut(Kind, &[u8]) -> Vec<A>,
+    ) -> Result<Vec<Vec<A>>, AtlasError> {
+        // Lists of answers, and for each definition the number of its list, 0 for none.
+        let mut lists: Vec<Vec<A>> = vec![Vec::new()];
+        let mut of_definitions = vec![0; self.definition_count() as usize];
+        for group in 0..self.group_count() {
+            let (kind, name) = self.title(group)?;
+            let list = answer(kind, name);
+            let known = lists.iter().position(|known| *known == list);
+            let number = known.unwrap_or(lists.len());
+            if known.is_none() {
+                lists.push(list);
+            }
+            if number > 0 {
+                let first = self.first_definition(group)? as usize;
+                let last = match group + 1 < self.group_count() {
+                    true => self.first_definition(group + 1)? as usize,
+                    false => of_definitions.len(),
+                };
+                let slots = of_definitions.get_mut(first..last);
+                slots.unwrap_or_default().fill(number);
+            }
+        }
+        let mut all = Vec::with_capacity(self.entries().len());
+        self.each_holding(|_, holding| {
+            let mut held = vec![false; lists.len()];
+            for &definition in &holding.held {
+                let list = of_definitions.get(definition as usize);
+                if let Some(slot) = list.and_then(|&list| held.get_mut(list)) {
+                    *slot = true;
+                }
+            }
+            let lists = lists.iter().zip(held).filter(|(_, held)| *held);
+            let answers: BTreeSet<A> = lists.flat_map(|(list, _)| list).copied().collect();
+            all.push(answers.into_iter().collect());
+            Ok::<(), AtlasError>(())
+        })?;
+        Ok(all)
     }
 
     /// The groups of which some kernel holds several definitions, or one twice.

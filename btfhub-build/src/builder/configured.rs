@@ -61,6 +61,16 @@ impl Builder {
         self.on_bad_entry
     }
 
+    /// Programs and their [`target`](Self::target)s.
+    pub fn targets(&self) -> &[(String, String)] {
+        &self.targets
+    }
+
+    /// What [`own_btf`](Self::own_btf) was told, in that order.
+    pub fn own_btf_of(&self) -> &[(String, bool)] {
+        &self.own_btf
+    }
+
     /// The level of a lint, set or not.
     pub fn lint_level(&self, lint: Lint) -> Level {
         let set = self.levels.get(lint);

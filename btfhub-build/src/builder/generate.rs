@@ -11,10 +11,12 @@ use super::bad_entry::{BadEntry, bad_entries};
 use super::kernels::Chosen;
 use super::objects::Loaded;
 use super::progress::Progress;
+use super::questions::Questions;
+use super::verdicts::Verdicts;
 use super::work::{Work, Worked};
 use super::{Builder, kernels, objects};
 use crate::archive::{self, Archive, Entry};
-use crate::cache::{Atlases, Digests, Results};
+use crate::cache::{Atlases, Digests, Facts, Results};
 use crate::classes;
 use crate::diagnostics::Loader;
 use crate::error::Error;
@@ -23,6 +25,7 @@ use crate::output;
 use crate::relo::{Outcome, Relocations};
 use crate::support::Support;
 use crate::tailor::Tailor;
+use crate::verdict::Judge;
 
 /// What a build came to.
 #[derive(Debug)]
@@ -135,7 +138,8 @@ impl Generated {
         self.decoded
     }
 
-    /// Which programs run on which of the kernels, where the builder has a baseline; of a
+    /// Which programs run on which of the kernels, where
+    /// [`Builder::verdicts`](super::Builder::verdicts) or anything else asked for it; of a
     /// partial bundle nothing.
     pub fn support(&self) -> Option<&Support> {
         self.support.as_ref()
@@ -180,21 +184,22 @@ impl Builder {
         let objects = objects::load(&self.objects)?;
         let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
         let tailor = self.tailor(&relocations);
+        let judge = self.judge(&objects, &relocations)?;
         let chosen = kernels::choose(self)?;
+        let worked = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
+        if worked.kernels.is_empty() {
+            return Err(bad_entries(&worked.bad, chosen.entries.len()));
+        }
+        let support = judge.map(|judge| {
+            Verdicts::new(&judge, &relocations, &chosen, &worked).support(&objects, &judge)
+        });
         let Worked {
             kernels,
             classes,
             bad,
             decoded,
-        } = self.work(&tailor, &chosen, |work| work.run(&mut progress))?;
-        if kernels.is_empty() {
-            return Err(bad_entries(&bad, chosen.entries.len()));
-        }
-
-        let wants_support = self.baseline.is_some() && !self.partial;
-        let support = wants_support
-            .then(|| self.work(&tailor, &chosen, |work| work.support(&objects, &kernels)))
-            .transpose()?;
+            ..
+        } = worked;
         let entries = chosen.used(&kernels);
         let used = kernels.iter().zip(&entries);
         let used = used.filter_map(|((at, digest), entry)| {
@@ -236,17 +241,22 @@ impl Builder {
         }
     }
 
-    /// Does something with the chosen entries and the cache, which is saved then.
-    pub(super) fn work<T>(
+    /// Works through the chosen entries with the cache, which is saved then.
+    pub(super) fn work(
         &self,
         tailor: &Tailor<'_>,
         chosen: &Chosen,
-        run: impl FnOnce(&Work<'_>) -> Result<T, Error>,
-    ) -> Result<T, Error> {
+        judge: Option<&Judge>,
+        progress: &mut dyn FnMut(Progress),
+    ) -> Result<Worked, Error> {
         let cache = self.cache_dir.as_deref();
         let results = Results::open(cache, tailor.relocations(), &self.modules);
         let digests = Digests::open(cache);
         let atlases = Atlases::open(cache);
+        let questions = judge.map(|judge| Questions {
+            judge,
+            known: Facts::open(cache, judge),
+        });
         let work = Work {
             builder: self,
             tailor,
@@ -254,10 +264,14 @@ impl Builder {
             digests: &digests,
             results: &results,
             atlases: &atlases,
+            questions: questions.as_ref(),
         };
-        let worked = run(&work);
+        let worked = work.run(progress);
         digests.save();
         atlases.save();
+        if let Some(questions) = &questions {
+            questions.known.save();
+        }
         worked
     }
 

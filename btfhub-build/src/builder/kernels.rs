@@ -245,7 +245,7 @@ fn spread(entries: Vec<ChosenEntry>, count: usize) -> Vec<ChosenEntry> {
     part.map(|(_, entry)| entry).collect()
 }
 
-fn not_a_filter(error: FilterError) -> Error {
+pub(super) fn not_a_filter(error: FilterError) -> Error {
     Error::new(ErrorKind::Config, error.to_string())
 }
 

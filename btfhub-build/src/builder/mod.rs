@@ -4,11 +4,12 @@
 //! configured what it was told, for tools
 //! objects   files → eBPF objects
 //! kernels   archives and atlases → the entries to take
+//! questions what is asked of kernels where verdicts are wanted
 //! parts     atlases × relocations → kernels that share one BTF
 //! work      entries × relocations → tailored BTF, several at a time
+//! verdicts  which programs run on which of the kernels
 //! generate  the stages in order, up to the bundle and its proof
 //! shard     the same stages for a part of the kernels
-//! support   what runs where, for a baseline
 //! ```
 
 mod bad_entry;
@@ -19,8 +20,9 @@ mod lints;
 mod objects;
 mod parts;
 mod progress;
+mod questions;
 mod shard;
-mod support;
+mod verdicts;
 mod work;
 
 use std::num::NonZeroUsize;
@@ -77,6 +79,12 @@ pub struct Builder {
     pub(crate) optional: bool,
     pub(crate) prepared: Option<PathBuf>,
     pub(crate) levels: Levels,
+    /// Whether verdicts are asked for, whatever else asks for them.
+    verdicts: bool,
+    /// Programs, and what user space attaches them to.
+    targets: Vec<(String, String)>,
+    /// Filters, and whether kernels that they match have BTF of their own.
+    own_btf: Vec<(String, bool)>,
     /// What ran where before.
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) loader: Option<Loader>,
@@ -121,6 +129,9 @@ impl Builder {
             optional: false,
             prepared: None,
             levels: Levels::default(),
+            verdicts: false,
+            targets: Vec::new(),
+            own_btf: Vec::new(),
             baseline: None,
             loader: None,
             manifest: None,
@@ -355,11 +366,40 @@ impl Builder {
         self
     }
 
+    /// Works out which programs run on which of the kernels: [`Generated::support`]. A partial
+    /// bundle has no verdicts.
+    ///
+    /// What that takes is read in the pass that decodes an entry, and remembered in the
+    /// [`cache_dir`](Self::cache_dir).
+    ///
+    /// Default: only for what needs it, as a baseline does.
+    pub fn verdicts(mut self) -> Self {
+        self.verdicts = true;
+        self
+    }
+
+    /// What user space attaches a program to, as a section would say it: `vfs_open` for a
+    /// `SEC("kprobe")` or a stand-in. For verdicts; all programs of that name.
+    ///
+    /// Default: what the section says; where it says nothing, the verdict is unknown.
+    pub fn target(mut self, program: impl Into<String>, target: impl Into<String>) -> Self {
+        self.targets.push((program.into(), target.into()));
+        self
+    }
+
+    /// Whether the kernels that a filter matches have BTF of their own, which some kinds of
+    /// programs need. For verdicts; the last filter that matches counts.
+    ///
+    /// Default: told from the kernels' names and functions.
+    pub fn own_btf(mut self, kernels: impl Into<String>, has: bool) -> Self {
+        self.own_btf.push((kernels.into(), has));
+        self
+    }
+
     /// In [`build`](Self::build): holds what is expected to run on the kernels of the target
     /// against this file, which `cargo btfhub report --format support --json` wrote, and fails
-    /// when support is lost ([`Lint::SupportLost`]). Every kernel's BTF is decoded for it,
-    /// whatever the cache holds. A [`prepared`](Self::prepared) bundle and a partial one are not
-    /// held against it.
+    /// when support is lost ([`Lint::SupportLost`]). A [`prepared`](Self::prepared) bundle and
+    /// a partial one are not held against it.
     ///
     /// Needs the feature `manifest`. Default: none.
     #[cfg(feature = "manifest")]

@@ -63,6 +63,6 @@ impl<'a> Parts<'a> {
     }
 }
 
-fn unusable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
+pub(super) fn unusable(why: impl Into<Box<dyn std::error::Error + Send + Sync>>) -> Error {
     Error::new(ErrorKind::Archive, "the atlas can't be used").because(why)
 }

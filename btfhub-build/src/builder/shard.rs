@@ -51,7 +51,7 @@ impl Builder {
             classes,
             bad,
             ..
-        } = self.work(&tailor, &chosen, |work| work.run(&mut progress))?;
+        } = self.work(&tailor, &chosen, None, &mut progress)?;
         let entries = chosen.used(&kernels);
         let mut provenance = self.provenance(&objects, &relocations, Vec::new());
         provenance.partial = true;

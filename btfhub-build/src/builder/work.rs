@@ -1,13 +1,15 @@
 //! Entries → tailored BTF, several at a time.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::num::NonZeroUsize;
+use std::sync::Arc;
 use std::thread;
 
 use super::bad_entry::{BadEntry, bad_entries, not_pinned};
 use super::kernels::{Chosen, ChosenEntry, InAtlas};
-use super::parts::Parts;
+use super::parts::{Parts, unusable};
 use super::progress::Progress;
+use super::questions::{Facts, Questions};
 use super::{Builder, OnBadEntry};
 use crate::archive::Digest;
 use crate::atlas::Atlas;
@@ -26,6 +28,7 @@ pub(super) struct Work<'a> {
     pub(super) digests: &'a Digests,
     pub(super) results: &'a Results,
     pub(super) atlases: &'a Atlases,
+    pub(super) questions: Option<&'a Questions<'a>>,
 }
 
 /// What came of it.
@@ -37,6 +40,8 @@ pub(super) struct Worked {
     pub(super) classes: Ordered,
     pub(super) bad: Vec<BadEntry>,
     pub(super) decoded: usize,
+    /// For each of `kernels`, where they were asked for.
+    pub(super) facts: Vec<Option<Facts>>,
 }
 
 /// Kernels to be taken from atlases, by the atlas: each an index into
@@ -66,6 +71,9 @@ struct Collected<'p> {
     places: Vec<Option<Result<(Digest, Place), Error>>>,
     classes: Classes,
     keep: Keep,
+    /// By entry.
+    facts: Vec<Option<Facts>>,
+    distinct_facts: HashSet<Facts>,
     decoded: usize,
     done: usize,
     progress: &'p mut dyn FnMut(Progress),
@@ -79,6 +87,20 @@ impl Collected<'_> {
         self.done += 1;
         let (done, total) = (self.done, self.places.len());
         (self.progress)(Progress { done, total });
+    }
+
+    /// What a kernel has of what was asked.
+    fn answered(&mut self, at: usize, facts: Facts) {
+        let facts = match self.distinct_facts.get(&facts) {
+            Some(same) => Arc::clone(same),
+            None => {
+                self.distinct_facts.insert(Arc::clone(&facts));
+                facts
+            }
+        };
+        if let Some(slot) = self.facts.get_mut(at) {
+            *slot = Some(facts);
+        }
     }
 
     fn known(&mut self, at: usize, digest: Digest, known: &Known) {
@@ -111,6 +133,8 @@ impl Work<'_> {
             places: Vec::new(),
             classes: Classes::default(),
             keep: self.results.keep(),
+            facts: vec![None; entries.len()],
+            distinct_facts: HashSet::new(),
             decoded: 0,
             done: 0,
             progress,
@@ -137,6 +161,7 @@ impl Work<'_> {
                 self.of_atlas(atlas, kernels, &mut came)?;
             }
         }
+        self.ask_atlases(&mut came)?;
 
         let kept = self.of_archives(&of_archives, true, &mut came)?;
         for (number, kernels) in &kept {
@@ -150,11 +175,14 @@ impl Work<'_> {
 
         came.keep.save(self.results);
         let (mut kernels, mut places, mut bad) = (Vec::new(), Vec::new(), Vec::new());
-        for ((at, chosen), result) in entries.iter().enumerate().zip(came.places) {
+        let mut facts = Vec::new();
+        let results = came.places.into_iter().zip(came.facts);
+        for ((at, chosen), (result, its_facts)) in entries.iter().enumerate().zip(results) {
             match result {
                 Some(Ok((digest, place))) => {
                     kernels.push((at, digest));
                     places.push(place);
+                    facts.push(its_facts);
                 }
                 Some(Err(error)) => {
                     let entry = chosen.entry.clone();
@@ -176,7 +204,25 @@ impl Work<'_> {
             classes: came.classes.in_order(&places),
             bad,
             decoded: came.decoded,
+            facts,
         })
+    }
+
+    /// Asks the atlases of the build for what the kernels that are taken of them have.
+    fn ask_atlases(&self, came: &mut Collected<'_>) -> Result<(), Error> {
+        let Some(questions) = self.questions else {
+            return Ok(());
+        };
+        for (number, atlas) in self.chosen.atlases.iter().enumerate() {
+            let facts = questions.judge.facts_of_atlas(atlas).map_err(unusable)?;
+            for (at, entry) in self.chosen.entries.iter().enumerate() {
+                let kernel = entry.in_atlas.filter(|kernel| kernel.atlas == number);
+                if let Some(facts) = kernel.and_then(|kernel| facts.get(kernel.kernel)) {
+                    came.answered(at, Arc::clone(facts));
+                }
+            }
+        }
+        Ok(())
     }
 
     /// Tailors kernels from the atlas that holds them.
@@ -224,13 +270,18 @@ impl Work<'_> {
             },
             |_, one| {
                 match one {
-                    Some((at, Ok(Came::Known(digest, known)))) => came.known(at, digest, &known),
-                    Some((at, Ok(Came::Fresh(digest, known)))) => {
-                        came.decoded += 1;
-                        came.fresh(&[(at, digest)], &known);
-                    }
-                    Some((at, Ok(Came::Kept(kernel)))) => {
-                        kept.entry(kernel.atlas).or_default().push((at, kernel));
+                    Some((at, Ok((found, facts)))) => {
+                        facts.into_iter().for_each(|facts| came.answered(at, facts));
+                        match found {
+                            Came::Known(digest, known) => came.known(at, digest, &known),
+                            Came::Fresh(digest, known) => {
+                                came.decoded += 1;
+                                came.fresh(&[(at, digest)], &known);
+                            }
+                            Came::Kept(kernel) => {
+                                kept.entry(kernel.atlas).or_default().push((at, kernel));
+                            }
+                        }
                     }
                     Some((_, Err(error))) if error.kind() == ErrorKind::Io => {
                         return Err(error.help(
@@ -246,21 +297,27 @@ impl Work<'_> {
         Ok(kept)
     }
 
-    /// One entry of an archive.
-    fn one(&self, chosen: &ChosenEntry, in_atlases: bool) -> Result<Came, Error> {
+    /// One entry of an archive, and what it has of what is asked.
+    fn one(&self, chosen: &ChosenEntry, in_atlases: bool) -> Result<(Came, Option<Facts>), Error> {
         let entry = &chosen.entry;
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
         let read = self.identify(chosen)?;
         let digest = read.digest;
-        if let Some(known) = self.results.get(&digest) {
-            return Ok(Came::Known(digest, known.clone()));
-        }
-        if let Some(Kept { atlas, kernel }) = self.atlases.find(&digest).filter(|_| in_atlases) {
-            return Ok(Came::Kept(InAtlas {
-                atlas,
-                kernel,
-                digest,
-            }));
+        let facts = self.questions.and_then(|asked| asked.known.get(&digest));
+        // The atlases of the cache hold no functions.
+        if self.questions.is_none() || facts.is_some() {
+            if let Some(known) = self.results.get(&digest) {
+                return Ok((Came::Known(digest, known.clone()), facts));
+            }
+            if let Some(Kept { atlas, kernel }) = self.atlases.find(&digest).filter(|_| in_atlases)
+            {
+                let kernel = InAtlas {
+                    atlas,
+                    kernel,
+                    digest,
+                };
+                return Ok((Came::Kept(kernel), facts));
+            }
         }
         let (digest, compressed) = match read.bytes {
             Some(bytes) => (digest, bytes),
@@ -276,13 +333,16 @@ impl Work<'_> {
         if fits_atlas {
             self.atlases.add(entry.kernel(), digest, &btf);
         }
-        Ok(Came::Fresh(
-            digest,
-            Known {
-                btf: tailored.btf,
-                outcome: tailored.outcome,
-            },
-        ))
+        let facts = self.questions.map(|asked| {
+            let facts = Arc::new(asked.judge.facts(&btf));
+            asked.known.put(digest, Arc::clone(&facts));
+            facts
+        });
+        let known = Known {
+            btf: tailored.btf,
+            outcome: tailored.outcome,
+        };
+        Ok((Came::Fresh(digest, known), facts))
     }
 
     /// The digest of an entry as its pin demands it, with its bytes where they
@@ -312,7 +372,7 @@ impl Work<'_> {
     }
 
     /// The bytes of an entry as its pin demands them, and their digest.
-    pub(super) fn read(&self, chosen: &ChosenEntry) -> Result<(Digest, Vec<u8>), Error> {
+    fn read(&self, chosen: &ChosenEntry) -> Result<(Digest, Vec<u8>), Error> {
         let entry = &chosen.entry;
         let (digest, bytes) = self.digests.read(entry)?;
         if let Some(pinned) = self.chosen.pinned(chosen.archive) {
@@ -324,7 +384,7 @@ impl Work<'_> {
         Ok((digest, bytes))
     }
 
-    pub(super) fn threads(&self) -> NonZeroUsize {
+    fn threads(&self) -> NonZeroUsize {
         (self.builder.jobs)
             .or_else(|| thread::available_parallelism().ok())
             .unwrap_or(NonZeroUsize::MIN)

@@ -4,6 +4,7 @@
 //! <directory>/digests           which files have which digest, by their times
 //! <directory>/tailored/<key>/   what entries came to, for one set of relocations
 //! <directory>/atlas/<engine>/   the definitions of entries, for any relocations
+//! <directory>/facts/<key>       what entries have of what programs ask for
 //! ```
 //!
 //! An entry of which a result is known is not looked at. One whose definitions
@@ -25,9 +26,11 @@
 mod atlases;
 mod digests;
 mod directory;
+mod facts;
 mod file;
 mod tailored;
 
 pub(crate) use atlases::{Atlases, Kept};
 pub(crate) use digests::Digests;
+pub(crate) use facts::Facts;
 pub(crate) use tailored::{Keep, Known, Results};

@@ -60,6 +60,8 @@ struct Table {
     optional: bool,
     prepared: Option<PathBuf>,
     baseline: Option<PathBuf>,
+    targets: OneOrMany,
+    own_btf: OneOrMany,
     lints: BTreeMap<String, String>,
 }
 
@@ -108,6 +110,8 @@ impl Builder {
     /// optional = true
     /// prepared = "btf/probe.btfhub"
     /// baseline = "support.json"            # what must go on running, see Builder::baseline
+    /// targets = ["on_open=vfs_open"]       # PROGRAM=TARGET, see Builder::target
+    /// own-btf = ["debian/*=yes"]           # FILTER=yes or no, see Builder::own_btf
     ///
     /// [package.metadata.btfhub.lints]
     /// no-relocations = "deny"              # or "warn", "allow"
@@ -254,6 +258,18 @@ impl Table {
         }
         if let Some(file) = &self.baseline {
             builder = builder.baseline(directory.join(file));
+        }
+        for said in self.targets.as_slice() {
+            let (program, target) = (said.rsplit_once('='))
+                .ok_or_else(|| format!("targets: `{said}` is not PROGRAM=TARGET"))?;
+            builder = builder.target(program, target);
+        }
+        for said in self.own_btf.as_slice() {
+            builder = match said.rsplit_once('=') {
+                Some((kernels, "yes")) => builder.own_btf(kernels, true),
+                Some((kernels, "no")) => builder.own_btf(kernels, false),
+                _ => return Err(format!("own-btf: `{said}` is not FILTER=yes or FILTER=no")),
+            };
         }
         for (lint, level) in &self.lints {
             let names = Lint::ALL.map(Lint::name).join(", ");

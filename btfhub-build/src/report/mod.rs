@@ -7,7 +7,7 @@
 //! module   names of types that mostly are modules'
 //! answer   what a kernel answers
 //! effect   what that means for the programs
-//! columns  equal lists of verdicts, kept once
+//! order    of kernels
 //! survey   objects → what is asked where; kernel → column; columns → Report
 //! finding  what an engineer has to look at
 //! deny     thresholds
@@ -18,11 +18,11 @@
 //! as one likes; the [`Report`] is put together from its answers.
 
 mod answer;
-mod columns;
 mod deny;
 mod effect;
 mod finding;
 mod module;
+mod order;
 mod paths;
 mod rows;
 mod survey;
@@ -37,6 +37,7 @@ pub use crate::relo::term;
 pub use answer::KernelAnswer;
 pub use deny::{Deny, DenyError};
 pub use finding::{Finding, ProgramFinding, in_groups};
+pub(crate) use order::by_name;
 pub use survey::Survey;
 
 /// What a relocation comes to in a kernel.

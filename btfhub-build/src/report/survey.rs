@@ -6,8 +6,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use btfhub_runtime::KernelId;
 
 use super::answer::{Answer, KernelAnswer};
-use super::columns::Columns;
 use super::effect::{Body, Use, effects};
+use super::order::by_name;
 use super::rows::tell_apart;
 use super::why::Named;
 use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict};
@@ -18,7 +18,7 @@ use crate::relo::{
     Accessor, Errno, RecordMeaning, ReloKind, Relocation, Relocations, Resolution, Spec,
     TooComplex, raw_term, resolve, term, text,
 };
-use crate::verdict::{self, Facts, Judge, KernelBtf};
+use crate::verdict::{Columns, Facts, Judge};
 
 /// What a set of objects asks, ready to be asked of kernels.
 #[derive(Debug)]
@@ -31,8 +31,6 @@ pub struct Survey {
     functions: Vec<Function>,
     bodies: Vec<Body>,
     judge: Judge,
-    /// What the user knows of kernels' own BTF, the last one first.
-    own_btf: Vec<(Filter, bool)>,
     /// Equal answers are kept once: thousands of kernels give some dozens.
     answers: Mutex<HashSet<Arc<Answer>>>,
     facts: Mutex<HashSet<Arc<Facts>>>,
@@ -62,7 +60,6 @@ impl Survey {
             functions: Vec::new(),
             bodies: Vec::new(),
             judge: Judge::new(objects, &relocations),
-            own_btf: Vec::new(),
             relocations: Relocations::default(),
             answers: Mutex::default(),
             facts: Mutex::default(),
@@ -105,7 +102,7 @@ impl Survey {
     /// Says that kernels have BTF of their own, or have none; the last filter that matches
     /// counts. Of all others, their names and functions are asked.
     pub fn set_own_btf(&mut self, kernels: Filter, has: bool) {
-        self.own_btf.insert(0, (kernels, has));
+        self.judge.set_own_btf(kernels, has);
     }
 
     fn object(&mut self, object: &Object, meanings: &[RecordMeaning]) {
@@ -256,15 +253,7 @@ impl Survey {
                 }),
             }
         }
-        kernels.sort_by_cached_key(|(kernel, _)| {
-            let id = [
-                kernel.distro,
-                kernel.version,
-                kernel.arch.as_str(),
-                kernel.release,
-            ];
-            id.map(natural)
-        });
+        kernels.sort_by_cached_key(|(kernel, _)| by_name(*kernel));
         unreadable.sort_by(|a, b| a.kernel.cmp(&b.kernel));
 
         let mut order: Vec<usize> = (0..self.asked.len()).collect();
@@ -283,10 +272,7 @@ impl Survey {
             for (at, module) in modules {
                 of_modules.entry(at).or_default().insert(module);
             }
-            let asked = verdict::Kernel {
-                own_btf: self.own_btf(&kernel),
-                id: kernel,
-            };
+            let asked = self.judge.kernel(kernel);
             let key = (
                 Arc::clone(&answer),
                 Arc::clone(&facts),
@@ -357,12 +343,6 @@ impl Survey {
             object_verdicts: whole.verdicts,
             unreadable,
         }
-    }
-
-    fn own_btf(&self, kernel: &KernelId<'_>) -> KernelBtf {
-        let mut said = self.own_btf.iter();
-        said.find(|(filter, _)| filter.matches(kernel))
-            .map_or(KernelBtf::Unknown, |(_, has)| KernelBtf::Known(*has))
     }
 
     fn column(&self, answer: &Answer, order: &[usize]) -> Vec<Verdict> {
@@ -456,25 +436,4 @@ fn series(release: &str) -> String {
         }
         _ => release.to_owned(),
     }
-}
-
-/// Digits as numbers, the longer one the larger; the rest as text. Numbers go before words.
-fn natural(text: &str) -> Vec<(usize, &str)> {
-    let mut parts = Vec::new();
-    let mut rest = text;
-    while let Some(first) = rest.chars().next() {
-        let is_digit = first.is_ascii_digit();
-        let end = rest
-            .find(|c: char| c.is_ascii_digit() != is_digit)
-            .unwrap_or(rest.len());
-        let (part, tail) = rest.split_at(end);
-        rest = tail;
-        if is_digit {
-            let digits = part.trim_start_matches('0');
-            parts.push((digits.len(), digits));
-        } else {
-            parts.push((usize::MAX, part));
-        }
-    }
-    parts
 }

@@ -2,9 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use btfhub_runtime::KernelId;
+
 use super::{Kernel, Program, Reason, Support, Verdict};
-use crate::report::Report;
-use crate::verdict::{self, Outcome};
+use crate::report::{Report, by_name};
+use crate::verdict::{self, Columns, Judged, Outcome};
 
 /// Verdicts as a report and its JSON keep them.
 pub(super) struct Parts {
@@ -92,17 +94,47 @@ impl Parts {
     }
 }
 
+impl Support {
+    /// From verdicts on kernels, each with the index of its own.
+    pub(crate) fn of<'k>(
+        objects: Vec<String>,
+        programs: &[verdict::Program],
+        judged: &[Judged],
+        kernels: impl IntoIterator<Item = (KernelId<'k>, usize)>,
+    ) -> Self {
+        let columns = Columns::new(judged.iter().map(|judged| &judged.programs));
+        let whole = Columns::new(judged.iter().map(|judged| &judged.objects));
+        let mut kernels: Vec<_> = kernels.into_iter().collect();
+        kernels.sort_by_cached_key(|(kernel, _)| by_name(*kernel));
+        Parts {
+            programs: programs.iter().map(Program::from).collect(),
+            program_verdicts: columns.verdicts.iter().map(Verdict::from).collect(),
+            objects,
+            object_verdicts: whole.verdicts.iter().map(Verdict::from).collect(),
+            kernels: (kernels.into_iter())
+                .map(|(kernel, its)| {
+                    let known = Kernel {
+                        distro: kernel.distro.to_owned(),
+                        version: kernel.version.to_owned(),
+                        arch: kernel.arch.as_str().to_owned(),
+                        release: kernel.release.to_owned(),
+                        column: 0,
+                    };
+                    (known, columns.number(its), whole.number(its))
+                })
+                .collect(),
+            program_columns: columns.columns,
+            object_columns: whole.columns,
+        }
+        .support()
+    }
+}
+
 impl Report {
     /// Programs × kernels.
     pub fn support(&self) -> Support {
         Parts {
-            programs: (self.programs.iter())
-                .map(|program| Program {
-                    object: program.object.clone(),
-                    name: program.name.clone(),
-                    section: program.section.clone(),
-                })
-                .collect(),
+            programs: self.programs.iter().map(Program::from).collect(),
             program_columns: self.program_columns.clone(),
             program_verdicts: self.program_verdicts.iter().map(Verdict::from).collect(),
             objects: self.objects.clone(),
@@ -122,6 +154,16 @@ impl Report {
                 .collect(),
         }
         .support()
+    }
+}
+
+impl From<&verdict::Program> for Program {
+    fn from(program: &verdict::Program) -> Self {
+        Self {
+            object: program.object.clone(),
+            name: program.name.clone(),
+            section: program.section.clone(),
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 //! What one kernel has, as far as its BTF tells: the answers to what some programs need.
 
+mod atlas;
+mod stored;
+
 use std::collections::BTreeSet;
 
 use foldhash::{HashMap, HashMapExt as _};
@@ -126,6 +129,27 @@ pub(super) struct Signs {
 
 /// Functions of one file whose address is taken, so that every kernel has them somewhere.
 const STATIC: [&str; 4] = ["pipe_read", "eventfd_write", "pipe_write", "sock_ioctl"];
+/// All functions that [`Signs`] are told by.
+const SIGNS: [&str; 9] = [
+    "btf_vmlinux_init",
+    "btf_vmlinux_read",
+    "btf_sysfs_vmlinux_mmap",
+    "btf_parse_vmlinux",
+    "register_ftrace_direct",
+    "__x64_sys_bpf",
+    "__arm64_sys_bpf",
+    "__s390x_sys_bpf",
+    "__riscv_sys_bpf",
+];
+/// Enums whose values count.
+const ENUMS: [&str; 4] = [
+    "bpf_func_id",
+    "bpf_map_type",
+    "bpf_prog_type",
+    "bpf_attach_type",
+];
+/// Structs whose members count.
+const STRUCTS: [&str; 3] = ["bpf_map_ops", "bpf_prog_aux", "bpf_prog"];
 
 impl Facts {
     /// Collects what is wanted in one pass over the types.

@@ -1,18 +1,23 @@
 //! Objects × kernels → verdicts.
 
+use std::error::Error;
 use std::hash::Hash;
 use std::sync::{Arc, PoisonError};
+
+use btfhub_runtime::KernelId;
 
 use super::age::version;
 use super::case::{Case, Relocated, Relocation};
 use super::constants::Constants;
 use super::facts::{self, Wanted};
 use super::found::{Place, follow};
-use super::kernel::Kernel;
+use super::kernel::{Kernel, KernelBtf};
 use super::outcome::Verdict;
 use super::patched::{At, Changed, Part, Resolved};
 use super::program::{Code, Program};
 use super::rules::verdict;
+use crate::archive::Filter;
+use crate::atlas::Atlas;
 use crate::object::Object;
 use crate::relo::{self, Relocations};
 
@@ -22,11 +27,23 @@ pub struct Judge {
     objects: Vec<Part>,
     programs: Vec<Program>,
     wanted: Wanted,
+    /// What the user knows of kernels' own BTF, the last one first.
+    own_btf: Vec<(Filter, bool)>,
 }
 
 /// What a kernel's BTF tells of what programs need.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Facts(facts::Facts);
+
+impl Facts {
+    pub(crate) fn to_bytes(&self) -> Vec<u8> {
+        self.0.to_bytes()
+    }
+
+    pub(crate) fn from_bytes(bytes: &[u8]) -> Option<Self> {
+        facts::Facts::from_bytes(bytes).map(Self)
+    }
+}
 
 /// The verdicts on one kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +62,7 @@ impl Judge {
             objects: Vec::new(),
             programs: Vec::new(),
             wanted: Wanted::default(),
+            own_btf: Vec::new(),
         };
         for object in objects {
             let code = Code::of(object, &mut judge.programs);
@@ -73,6 +91,20 @@ impl Judge {
         is_known
     }
 
+    /// Says that kernels have BTF of their own, or have none; the last filter that matches
+    /// counts. Of all others, their names and functions are asked.
+    pub fn set_own_btf(&mut self, kernels: Filter, has: bool) {
+        self.own_btf.insert(0, (kernels, has));
+    }
+
+    /// A kernel, with what was said of its own BTF.
+    pub fn kernel<'a>(&self, id: KernelId<'a>) -> Kernel<'a> {
+        let mut said = self.own_btf.iter();
+        let own_btf = (said.find(|(filter, _)| filter.matches(&id)))
+            .map_or(KernelBtf::Unknown, |(_, has)| KernelBtf::Known(*has));
+        Kernel { id, own_btf }
+    }
+
     /// The programs, object by object.
     pub fn programs(&self) -> &[Program] {
         &self.programs
@@ -81,6 +113,24 @@ impl Judge {
     /// What a kernel's BTF tells of what they need.
     pub fn facts(&self, btf: &crate::btf::Btf) -> Facts {
         Facts(facts::Facts::of(btf, &self.wanted))
+    }
+
+    /// The same of each kernel of an atlas.
+    pub(crate) fn facts_of_atlas(
+        &self,
+        atlas: &Atlas,
+    ) -> Result<Vec<Arc<Facts>>, Box<dyn Error + Send + Sync>> {
+        let (distinct, numbers) = facts::Facts::of_atlas(atlas, &self.wanted)?;
+        let distinct: Vec<_> = distinct.into_iter().map(Facts).map(Arc::new).collect();
+        let of_kernels = numbers
+            .into_iter()
+            .filter_map(|at| distinct.get(at).cloned());
+        Ok(of_kernels.collect())
+    }
+
+    /// Equal where the same facts are asked for.
+    pub(crate) fn facts_key(&self) -> Vec<u8> {
+        self.wanted.to_bytes()
     }
 
     /// All of a kernel that verdicts depend on, beside its facts and what relocations come to

@@ -19,6 +19,7 @@
 //! rules      one rule a file: what of it the kernel does not take
 //! whole      objects with all their programs
 //! judge      objects × kernels → verdicts
+//! columns    lists of verdicts, of which few differ
 //! ```
 //!
 //! A verdict is about one program that is loaded by itself by libbpf 1.7, with the
@@ -28,6 +29,7 @@
 mod age;
 mod alternative;
 mod case;
+mod columns;
 mod constants;
 mod facts;
 mod found;
@@ -44,6 +46,7 @@ mod target;
 mod uapi;
 mod whole;
 
+pub(crate) use columns::Columns;
 pub use judge::{Facts, Judge, Judged};
 pub use kernel::{Kernel, KernelBtf};
 pub use outcome::{Certainty, Outcome, Reason, Verdict};

@@ -16,3 +16,4 @@ mod rerun;
 mod script;
 mod shards;
 mod surroundings;
+mod verdicts;

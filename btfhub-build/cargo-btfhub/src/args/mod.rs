@@ -165,6 +165,22 @@ impl ObjectArgs {
     }
 }
 
+/// What verdicts can't be told from objects and kernels.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct KnownArgs {
+    /// What user space attaches a program to, as its section would say it
+    ///
+    /// For a bare SEC("kprobe") or a stand-in: on_open=vfs_open. May be given several times.
+    #[arg(long, value_name = "PROGRAM=TARGET")]
+    pub(crate) target: Vec<String>,
+    /// Whether kernels have BTF of their own: yes or no, for those that a filter matches
+    ///
+    /// As 'debian/*=yes'. Else it is told from their names and functions. The last one that
+    /// matches counts.
+    #[arg(long, value_name = "FILTER=yes|no")]
+    pub(crate) own_btf: Vec<String>,
+}
+
 /// How much of the machine.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct JobArgs {
@@ -385,17 +401,8 @@ pub(crate) struct Report {
     /// "unloadable>0". May be given several times.
     #[arg(long, value_name = "KIND[>N[%]]")]
     pub(crate) deny: Vec<String>,
-    /// What user space attaches a program to, as its section would say it
-    ///
-    /// For a bare SEC("kprobe") or a stand-in: on_open=vfs_open. May be given several times.
-    #[arg(long, value_name = "PROGRAM=TARGET")]
-    pub(crate) target: Vec<String>,
-    /// Whether kernels have BTF of their own: yes or no, for those that a filter matches
-    ///
-    /// As 'debian/*=yes'. Else it is told from their names and functions. The last one that
-    /// matches counts.
-    #[arg(long, value_name = "FILTER=yes|no")]
-    pub(crate) own_btf: Vec<String>,
+    #[command(flatten)]
+    pub(crate) known: KnownArgs,
 }
 
 /// Write a lock file: a digest per entry, to pin an archive that is no git checkout

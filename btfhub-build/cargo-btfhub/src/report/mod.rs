@@ -187,23 +187,12 @@ fn make(args: &args::Report, objects: &[Object], output: Output) -> Result<Repor
     let modules = args.objects.modules();
     let limit = args.source.entry_limit.unwrap_or(archive::DEFAULT_LIMIT);
     let mut survey = Survey::new(objects);
-    for target in &args.target {
-        let (program, target) = pair("--target", "PROGRAM=TARGET", target)?;
+    for (program, target) in args.known.targets()? {
         if !survey.set_target(program, target) {
             return Err(Failure::usage(format!("--target: no program {program}")));
         }
     }
-    for said in &args.own_btf {
-        let (filter, answer) = pair("--own-btf", "FILTER=yes|no", said)?;
-        let has = match answer {
-            "yes" => true,
-            "no" => false,
-            _ => {
-                return Err(Failure::usage(format!(
-                    "--own-btf: `{answer}` is not yes or no"
-                )));
-            }
-        };
+    for (filter, has) in args.known.own_btf()? {
         let filter = (archive::Filter::new(filter))
             .map_err(|error| Failure::usage(format!("--own-btf: {error}")))?;
         survey.set_own_btf(filter, has);
@@ -240,12 +229,6 @@ fn packages(files: &[PathBuf]) -> Vec<String> {
     };
     let packages: BTreeSet<String> = files.iter().filter_map(package).collect();
     packages.into_iter().collect()
-}
-
-/// The two sides of the last `=`.
-fn pair<'t>(option: &str, form: &str, text: &'t str) -> Result<(&'t str, &'t str), Failure> {
-    (text.rsplit_once('='))
-        .ok_or_else(|| Failure::usage(format!("{option}: `{text}` is not {form}")))
 }
 
 /// The failure inside is one kernel's, the one outside the machine's.

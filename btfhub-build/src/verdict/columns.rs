@@ -1,19 +1,20 @@
-//! Lists of verdicts on programs, most of them the same.
+//! Lists of verdicts, of which few differ.
 
 use std::collections::{BTreeSet, HashMap};
 
-use crate::verdict::Verdict;
+use super::outcome::Verdict;
 
 /// Lists of verdicts, with equal lists and equal verdicts kept once.
-pub(super) struct Columns {
-    pub(super) verdicts: Vec<Verdict>,
-    pub(super) columns: Vec<Vec<usize>>,
+#[derive(Debug)]
+pub(crate) struct Columns {
+    pub(crate) verdicts: Vec<Verdict>,
+    pub(crate) columns: Vec<Vec<usize>>,
     /// For each list that was given its column.
     numbers: Vec<usize>,
 }
 
 impl Columns {
-    pub(super) fn new<'v>(lists: impl Iterator<Item = &'v Vec<Verdict>> + Clone) -> Self {
+    pub(crate) fn new<'v>(lists: impl Iterator<Item = &'v Vec<Verdict>> + Clone) -> Self {
         let distinct: BTreeSet<&Verdict> = lists.clone().flatten().collect();
         let places: HashMap<&Verdict, usize> = distinct.iter().copied().zip(0..).collect();
         let mut columns = Vec::new();
@@ -35,7 +36,8 @@ impl Columns {
         }
     }
 
-    pub(super) fn number(&self, list: usize) -> usize {
+    /// The column of a list.
+    pub(crate) fn number(&self, list: usize) -> usize {
         self.numbers.get(list).copied().unwrap_or_default()
     }
 }
