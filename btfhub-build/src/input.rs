@@ -11,6 +11,8 @@ use std::fs::{self, File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::path::Path;
 
+use crate::platform;
+
 /// The longest eBPF object, bundle, lock file or manifest that is read.
 pub const FILE_LIMIT: u64 = 256 << 20;
 
@@ -112,7 +114,7 @@ impl RegularFile {
         }
         let mut options = OpenOptions::new();
         options.read(true);
-        do_not_wait(&mut options, links);
+        platform::do_not_wait(&mut options, links == Links::Follow);
         let file = options.open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
@@ -145,17 +147,3 @@ impl RegularFile {
         Ok(bytes)
     }
 }
-
-#[cfg(unix)]
-fn do_not_wait(options: &mut OpenOptions, links: Links) {
-    use rustix::fs::OFlags;
-    use std::os::unix::fs::OpenOptionsExt as _;
-
-    let mut flags = OFlags::NONBLOCK | OFlags::NOCTTY;
-    flags.set(OFlags::NOFOLLOW, links == Links::Refuse);
-    options.custom_flags(i32::from_ne_bytes(flags.bits().to_ne_bytes()));
-}
-
-/// Where a path names no device, and a link is seen by its metadata.
-#[cfg(not(unix))]
-fn do_not_wait(_: &mut OpenOptions, _: Links) {}

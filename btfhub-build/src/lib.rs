@@ -49,6 +49,7 @@ pub mod modules;
 pub mod object;
 #[doc(hidden)]
 pub mod output;
+mod platform;
 mod queue;
 #[doc(hidden)]
 pub mod relo;

@@ -8,9 +8,7 @@
 mod links;
 
 use std::collections::{BTreeSet, HashMap};
-use std::ffi::OsStr;
 use std::fmt;
-use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
 
 use object::read::Object as _;
@@ -24,6 +22,7 @@ use btfhub_runtime::Printable;
 
 use crate::btf::{Btf, BtfError, BtfExt, CoreRelo, Endian, LineInfo, StrOffset};
 use crate::error::shown;
+use crate::platform;
 
 /// One compiled eBPF object.
 #[derive(Clone, Debug)]
@@ -244,9 +243,7 @@ impl Object {
         let lines = self.sections.iter().flat_map(|section| &section.lines);
         let names: BTreeSet<StrOffset> = lines.map(|line| line.file).collect();
         let names = names.into_iter().map(|name| self.btf.string(name));
-        names
-            .map(|name| PathBuf::from(OsStr::from_bytes(name)))
-            .collect()
+        names.map(platform::path).collect()
     }
 
     /// The CO-RE relocation records, in the order of `.BTF.ext`.

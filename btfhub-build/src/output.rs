@@ -7,20 +7,15 @@
 //! the directory removes it.
 
 use std::ffi::OsStr;
-use std::fs::{self, File, Metadata, Permissions};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Write as _};
-#[cfg(unix)]
-use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Component, Path, PathBuf};
 use std::time::Duration;
 
-#[cfg(unix)]
-use rustix::fs::{FlockOperation, flock};
-#[cfg(unix)]
-use rustix::io::Errno;
 use tempfile::{NamedTempFile, TempDir};
 
 use crate::error::{Error, ErrorKind};
+use crate::platform;
 
 const PREFIX: &str = ".btfhub-";
 const SUFFIX: &str = ".part";
@@ -81,7 +76,8 @@ fn put(path: &Path, bytes: &[u8], like: Option<&Metadata>, durable: bool) -> io:
     // Not by the file's own writer, whose errors name what nobody has asked for.
     file.as_file().write_all(bytes)?;
     if let Some(there) = like {
-        file.as_file().set_permissions(permissions(there))?;
+        file.as_file()
+            .set_permissions(platform::permissions(there))?;
     }
     if durable {
         file.as_file().sync_all()?;
@@ -204,11 +200,7 @@ fn new_file(directory: &Path, like: Option<&Metadata>) -> io::Result<NamedTempFi
     remove_abandoned(directory);
     let mut options = File::options();
     options.write(true).create_new(true);
-    // Less what the umask takes.
-    #[cfg(unix)]
-    options.mode(like.map_or(0o666, |there| permissions(there).mode()));
-    #[cfg(not(unix))]
-    let _ = like;
+    platform::as_accessible_as(&mut options, like);
     let mut builder = tempfile::Builder::new();
     let builder = builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
     loop {
@@ -226,7 +218,7 @@ fn new_directory(directory: &Path) -> io::Result<(TempDir, File)> {
     let builder = builder.prefix(PREFIX).suffix(SUFFIX).rand_bytes(RANDOM);
     loop {
         let new = builder.tempdir_in(directory).map_err(without_path)?;
-        match File::open(new.path()) {
+        match platform::open(new.path()) {
             Ok(lock) if hold(&lock, new.path()) => return Ok((new, lock)),
             Err(error) if new.path().exists() => return Err(error),
             _ => {}
@@ -247,14 +239,15 @@ fn without_path(error: io::Error) -> io::Error {
 
 /// Locks what was made. `false` when another run took it for abandoned before it was locked.
 fn hold(file: &File, path: &Path) -> bool {
-    try_lock(file) != Some(false) && path.exists()
+    platform::try_lock(file) != Some(false) && path.exists()
 }
 
 /// Removes what killed runs left in a directory.
 fn remove_abandoned(directory: &Path) {
     for item in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = item.path();
-        if is_ours(&item.file_name()) && open(&path).is_some_and(|file| is_abandoned(&file)) {
+        if is_ours(&item.file_name()) && platform::open(&path).is_ok_and(|file| is_abandoned(&file))
+        {
             // Where it can't be removed, it is in nobody's way.
             let _ = if is_directory(&path) {
                 fs::remove_dir_all(&path)
@@ -273,46 +266,10 @@ fn is_ours(name: &OsStr) -> bool {
 }
 
 fn is_abandoned(file: &File) -> bool {
-    try_lock(file).unwrap_or_else(|| {
+    platform::try_lock(file).unwrap_or_else(|| {
         let modified = file.metadata().and_then(|metadata| metadata.modified());
         modified.is_ok_and(|modified| modified.elapsed().is_ok_and(|age| age > ABANDONED))
     })
-}
-
-/// Opens a file or a directory; follows no link and waits for no pipe.
-#[cfg(unix)]
-fn open(path: &Path) -> Option<File> {
-    use rustix::fs::{Mode, OFlags, open};
-    let flags = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
-    open(path, flags, Mode::empty()).ok().map(File::from)
-}
-
-#[cfg(not(unix))]
-fn open(path: &Path) -> Option<File> {
-    File::open(path).ok()
-}
-
-/// Locks a file if nobody else has; `None` where there are no locks.
-#[cfg(unix)]
-fn try_lock(file: &File) -> Option<bool> {
-    match flock(file, FlockOperation::NonBlockingLockExclusive) {
-        Ok(()) => Some(true),
-        Err(Errno::WOULDBLOCK) => Some(false),
-        Err(_) => None,
-    }
-}
-
-#[cfg(not(unix))]
-fn try_lock(_: &File) -> Option<bool> {
-    None
-}
-
-/// Who may read, write and execute a file; none of the bits that give rights to who does.
-fn permissions(file: &Metadata) -> Permissions {
-    #[cfg(unix)]
-    return Permissions::from_mode(file.permissions().mode() & 0o777);
-    #[cfg(not(unix))]
-    file.permissions()
 }
 
 /// Makes a renaming last. A file system that cannot do it has done what it can.

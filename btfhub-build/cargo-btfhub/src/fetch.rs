@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{MAIN_SEPARATOR, Path};
 
 use btfhub_build::archive::{Archive, Entry, Pin, PinnedFile};
 use serde::Serialize;
@@ -221,7 +221,8 @@ fn check_out(git: &Git, pin: &str, blobs: &[PinnedFile], others: bool) -> Result
         // Whole directories by one pattern each would be shorter, but would bring in
         // what the next state of the directory adds.
         let patterns = blobs.iter().fold(String::new(), |mut patterns, blob| {
-            let _ = writeln!(patterns, "/{}", escape(&blob.path.to_string_lossy()));
+            let path = blob.path.to_string_lossy().replace(MAIN_SEPARATOR, "/");
+            let _ = writeln!(patterns, "/{}", escape(&path));
             patterns
         });
         git.run_with_input(

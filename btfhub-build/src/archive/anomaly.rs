@@ -1,7 +1,7 @@
 //! What a scan met that is not an entry, or not quite one.
 
 use std::fmt;
-use std::path::{Path, PathBuf};
+use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 
 use btfhub_runtime::Printable;
 
@@ -76,7 +76,8 @@ impl Anomaly {
 impl fmt::Display for Anomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let shown = |path: &Path| shown(path.as_os_str().as_encoded_bytes());
-        write!(f, "{}: ", shown(&self.path))?;
+        let below = |path: &Path| shown(path).replace(MAIN_SEPARATOR, "/");
+        write!(f, "{}: ", below(&self.path))?;
         match &self.oddity {
             Oddity::Alias(target) => write!(f, "link to {}, counted once", shown(target)),
             Oddity::LinkFile(target) => write!(
@@ -111,7 +112,7 @@ impl fmt::Display for Anomaly {
                 )
             }
             Oddity::SameKernel(other) => {
-                write!(f, "names the same kernel as {}", shown(other))
+                write!(f, "names the same kernel as {}", below(other))
             }
         }
     }

@@ -66,7 +66,8 @@ impl Entry {
             return None;
         }
         Some(Self {
-            path: path.to_owned(),
+            // With `/` on every system: bundles, locks and messages hold it.
+            path: [distro, version, arch, name].join("/").into(),
             file: root.as_ref().join(path),
             target: None,
             named_by: None,
@@ -260,6 +261,16 @@ mod tests {
     fn only_sles_has_build_counters() {
         let entry = Entry::at("", "ubuntu/20.04/x86_64/5.4.0-1.2.3-generic.btf.tar.xz");
         assert!(entry.is_some_and(|entry| entry.without_build_counter().is_none()));
+    }
+
+    #[test]
+    fn a_path_is_written_in_one_way() {
+        let entry = Entry::at("", "ubuntu//20.04/./x86_64/5.4.0-84-generic.btf");
+        let path = entry.map(|entry| entry.path().display().to_string());
+        assert_eq!(
+            path.as_deref(),
+            Some("ubuntu/20.04/x86_64/5.4.0-84-generic.btf")
+        );
     }
 
     #[test]

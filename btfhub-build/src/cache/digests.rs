@@ -3,8 +3,6 @@
 
 use std::collections::HashMap;
 use std::fs::Metadata;
-use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 use std::time::SystemTime;
@@ -12,6 +10,7 @@ use std::time::SystemTime;
 use super::file::{self, Reader, put_bytes, put_number};
 use crate::archive::{Digest, ENTRY_FILE_LIMIT, Entry, ObjectId};
 use crate::error::Error;
+use crate::platform;
 
 const HEAD: &[u8] = b"btfhub digests 2\n";
 
@@ -23,23 +22,14 @@ const UNSETTLED_SECONDS: i64 = 3;
 /// With more blobs than any archive has, only those of this build are kept.
 const MANY_BLOBS: usize = 100_000;
 
-/// What tells that a file is the same. The time of the last status change
-/// cannot be set back by a program, unlike that of the last modification.
+/// What tells that a file is the same, see [`platform::identity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stat([i64; 6]);
 
 impl Stat {
-    fn of(metadata: &Metadata) -> Self {
-        // Only compared for equality: bits are what counts.
-        let bits = |value: u64| i64::from_le_bytes(value.to_le_bytes());
-        Self([
-            bits(metadata.dev() ^ metadata.ino().rotate_left(32)),
-            bits(metadata.size()),
-            metadata.mtime(),
-            metadata.mtime_nsec(),
-            metadata.ctime(),
-            metadata.ctime_nsec(),
-        ])
+    /// `None` where nothing tells it.
+    fn of(metadata: &Metadata) -> Option<Self> {
+        platform::identity(metadata).map(Self)
     }
 
     fn settled(self, now: SystemTime) -> bool {
@@ -91,13 +81,13 @@ impl Digests {
 
     /// The digest of an entry's file, if it is known and the file is the same.
     pub(crate) fn of(&self, entry: &Entry) -> Result<Option<Digest>, Error> {
-        let path = entry.file().as_os_str().as_bytes();
+        let path = entry.file().as_os_str().as_encoded_bytes();
         let Some((stat, digest)) = self.known.files.get(path) else {
             return Ok(None);
         };
         let metadata = entry.file().metadata();
         let metadata = metadata.map_err(|error| entry.unreadable(error.into()))?;
-        Ok((Stat::of(&metadata) == *stat).then_some(*digest))
+        Ok((Stat::of(&metadata) == Some(*stat)).then_some(*digest))
     }
 
     /// Reads an entry's file, whatever is known of it.
@@ -108,9 +98,9 @@ impl Digests {
         let bytes = file.read(ENTRY_FILE_LIMIT);
         let bytes = bytes.map_err(|error| entry.unreadable(error))?;
         let digest = Digest::of(&bytes);
-        if stat.settled(now) {
+        if let Some(stat) = stat.filter(|stat| stat.settled(now)) {
             let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
-            let path = entry.file().as_os_str().as_bytes().to_vec();
+            let path = entry.file().as_os_str().as_encoded_bytes().to_vec();
             fresh.files.insert(path, (stat, digest));
         }
         Ok((digest, bytes))
@@ -130,7 +120,7 @@ impl Digests {
         } = self.known;
         files.extend(fresh.files);
         // Of files that are gone nothing is to be known.
-        files.retain(|path, _| Path::new(std::ffi::OsStr::from_bytes(path)).exists());
+        files.retain(|path, _| platform::path(path).exists());
         if blobs.len() > MANY_BLOBS {
             blobs.clear();
         }

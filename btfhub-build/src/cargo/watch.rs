@@ -16,6 +16,7 @@ use super::environment::Environment;
 use crate::archive::{Archive, State};
 use crate::builder::Loaded;
 use crate::object::Object;
+use crate::platform;
 
 /// A plain archive folder of no more entries is watched as a whole; cargo looks
 /// at every file of it then.
@@ -134,7 +135,7 @@ impl<'a> Watch<'a> {
             }
             // Left by a build that had other paths.
             let _ = std::fs::remove_file(&link);
-            std::os::unix::fs::symlink(path, &link).ok()?;
+            platform::link(&path, &link).ok()?;
             Some(link)
         });
         let links: Vec<PathBuf> = links.collect();

@@ -21,10 +21,15 @@ impl Report {
     }
 }
 
+/// Of the system that the objects were compiled on, whichever that was.
+const SEPARATORS: [char; 2] = ['/', '\\'];
+
 /// The path within a directory, if it is below it.
 fn below<'p>(path: &'p str, directory: &str) -> Option<&'p str> {
-    let rest = path.strip_prefix(directory.trim_end_matches('/'))?;
-    let short = rest.strip_prefix('/')?.trim_start_matches('/');
+    let rest = path.strip_prefix(directory.trim_end_matches(SEPARATORS))?;
+    let short = rest
+        .strip_prefix(SEPARATORS)?
+        .trim_start_matches(SEPARATORS);
     (!short.is_empty()).then_some(short)
 }
 
@@ -42,6 +47,7 @@ mod tests {
             ("/a", "/a", None),
             ("src/a.c", "/", None),
             ("/a/c.h", "/", Some("a/c.h")),
+            (r"C:\a\b\c.h", r"C:\a", Some(r"b\c.h")),
         ] {
             assert_eq!(below(path, directory), short, "{path} below {directory}");
         }
