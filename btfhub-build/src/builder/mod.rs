@@ -350,7 +350,9 @@ impl Builder {
     /// In [`build`](Self::build): embeds this bundle, which was made before
     /// (`cargo btfhub bundle`) and is checked in, whether or not an archive is
     /// on this machine. It must have been made for the very relocations that
-    /// the objects have now, and hold kernels for the target.
+    /// the objects have now, and hold kernels for the target. A build with
+    /// `BTFHUB_UPDATE=1` in the environment makes it anew from the archive, for
+    /// all architectures unless [`arch`](Self::arch) names some.
     ///
     /// Default: the bundle is made from the archive.
     pub fn prepared(mut self, bundle: impl AsRef<Path>) -> Self {

@@ -14,7 +14,7 @@ const LIMIT: u64 = 256 << 20;
 const TOLD: usize = 3;
 
 /// What `after` lost of the baseline in `file`, as far as it is about kernels of these
-/// architectures.
+/// architectures; of all, where there is none.
 pub(super) fn lost(
     file: &Path,
     after: &Support,
@@ -36,7 +36,9 @@ pub(super) fn lost(
         .iter()
         .map(|arch| btfhub_runtime::Arch::new(arch))
         .collect();
-    (before.kernels).retain(|kernel| archs.contains(&btfhub_runtime::Arch::new(&kernel.arch)));
+    if !archs.is_empty() {
+        (before.kernels).retain(|kernel| archs.contains(&btfhub_runtime::Arch::new(&kernel.arch)));
+    }
     let changes = Changes::between(&before, after);
     if changes.lost().is_empty() {
         return Ok(None);

@@ -11,13 +11,15 @@ use crate::error::{Error, ErrorKind};
 pub(super) const ARCHIVE: &str = "BTFHUB_ARCHIVE";
 /// Set to 1: embed a few kernels only, in builds that nobody ships.
 pub(super) const PARTIAL: &str = "BTFHUB_PARTIAL";
+/// Set to 1: write the prepared bundle anew instead of taking it.
+pub(super) const UPDATE: &str = "BTFHUB_UPDATE";
 /// Where the cache is, instead of the target directory.
 pub(super) const CACHE_DIR: &str = "BTFHUB_CACHE_DIR";
 /// Set to 1: say what was done, as a cargo warning.
 pub(super) const VERBOSE: &str = "BTFHUB_VERBOSE";
 
 /// The variables that a user sets; cargo is told to watch them.
-pub(super) const OURS: [&str; 4] = [ARCHIVE, PARTIAL, CACHE_DIR, VERBOSE];
+pub(super) const OURS: [&str; 5] = [ARCHIVE, PARTIAL, UPDATE, CACHE_DIR, VERBOSE];
 
 /// The environment of a build script.
 #[derive(Debug)]
@@ -31,6 +33,7 @@ pub(super) struct Environment {
     pub(super) jobs: Option<NonZeroUsize>,
     pub(super) archives: Vec<PathBuf>,
     pub(super) partial: bool,
+    pub(super) update: bool,
     pub(super) cache_dir: Option<PathBuf>,
     pub(super) verbose: bool,
 }
@@ -61,6 +64,7 @@ impl Environment {
                 .filter(|path| !path.as_os_str().is_empty())
                 .collect(),
             partial: switch(PARTIAL)?,
+            update: switch(UPDATE)?,
             cache_dir: set(CACHE_DIR).map(PathBuf::from),
             verbose: switch(VERBOSE)?,
         })

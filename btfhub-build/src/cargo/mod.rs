@@ -33,6 +33,7 @@ impl Builder {
     /// |---|---|
     /// | `BTFHUB_ARCHIVE` | the archives, separated as in `PATH`, where the script names none |
     /// | `BTFHUB_PARTIAL` | 1: embed a few kernels only, marked as partial; without effect in what may be shipped: every profile that inherits from release, and any other with `opt-level` 2 or above |
+    /// | `BTFHUB_UPDATE` | 1: make the [`prepared`](Self::prepared) bundle anew from the archive, and write it to its place |
     /// | `BTFHUB_CACHE_DIR` | where to remember what need not be done again; default: below cargo's target directory |
     /// | `BTFHUB_VERBOSE` | 1: one line about what was embedded, as a cargo warning |
     ///
@@ -97,7 +98,8 @@ impl Builder {
             .or(self.cache_dir)
             .or_else(|| Some(environment.target_dir()?.join("btfhub")));
         // What may be shipped holds every kernel, whatever a shell exports.
-        self.partial = environment.partial && !environment.may_ship;
+        let updated = self.prepared.take_if(|_| environment.update);
+        self.partial = environment.partial && !environment.may_ship && updated.is_none();
 
         let mut script = Script::new(environment);
         if let Some(manifest) = &self.manifest {
@@ -105,16 +107,19 @@ impl Builder {
         }
         if let Some(path) = &self.prepared {
             let objects = self.load_objects()?;
-            output::write(file, &prepared::read(&self, path, &objects, environment)?)?;
+            let bundle = prepared::read(&self, path, &objects, environment)?;
+            output::write(file, &bundle)?;
             script.watch.file(path);
             self.watch_objects(&objects, &mut script.watch);
             return Ok(script.lines());
         }
-        let arch = environment.target_arch.clone();
-        self.archs.get_or_insert_with(|| vec![arch]);
+        if updated.is_none() {
+            let arch = environment.target_arch.clone();
+            self.archs.get_or_insert_with(|| vec![arch]);
+        }
         let here = (self.archives.iter()).any(|(root, _)| is_here(root))
             || self.atlases.iter().any(|(file, _)| file.exists());
-        if self.optional && !here {
+        if self.optional && !here && updated.is_none() {
             let message = format!(
                 "`{name}` is empty, because no BTF archive is here{}: the program will find no \
                  embedded BTF for any kernel. Once there is one, `touch build.rs`",
@@ -149,6 +154,11 @@ impl Builder {
             script.watch.file(baseline);
         }
         script.say(&self, &found)?;
+        if let Some(path) = updated {
+            output::write(&path, generated.bundle())?;
+            let _checked = prepared::read(&self, &path, generated.loaded(), environment)?;
+            script.watch.file(&path);
+        }
         generated.write_to(file)?;
         self.watch_objects(generated.loaded(), &mut script.watch);
         for (archive, (_, pin)) in generated.archives().iter().zip(self.archives()) {

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use btfhub_runtime::{Arch, Bundle};
 
-use super::environment::Environment;
+use super::environment::{self, Environment};
 use crate::archive::Pin;
 use crate::builder::{Builder, Loaded, OnBadEntry};
 use crate::error::{Error, ErrorKind, shell_word};
@@ -22,7 +22,8 @@ pub(super) fn read(
     let refused = |why: &str| {
         let message = format!("the prepared bundle {} {why}", path.display());
         Error::new(ErrorKind::Prepared, message).help(format!(
-            "where the archive is, this makes it anew, in {}:\n  {}",
+            "where the archive is, a build with {}=1 makes it anew; so does, in {}:\n  {}",
+            environment::UPDATE,
             environment.package.display(),
             renewal(builder, path, objects)
         ))

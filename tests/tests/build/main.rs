@@ -12,6 +12,7 @@ mod names;
 mod pin_forgeries;
 mod pins;
 mod pure_rust;
+mod recipes;
 mod rerun;
 mod script;
 mod shards;

@@ -5,6 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use btfhub_tests::app::{self, App};
+use btfhub_tests::cli;
 use btfhub_tests::git::git;
 use btfhub_tests::pack;
 use btfhub_tests::project::{Project, Said};
@@ -259,6 +260,63 @@ fn without_an_archive() {
     assert_eq!(app.run().ok().stdout.matches(" in class ").count(), 3);
     app.configure("archive = \"archive\"\noptional = true\nobjects = \"probe.o\"\n");
     assert_eq!(app.run().ok().stdout, "partial false\n");
+}
+
+/// As snapshot tests do.
+#[test]
+fn a_prepared_bundle_is_made_anew() {
+    let app = App::new();
+    pack::entry(
+        &app.archive(),
+        "debian/12/arm64/6.1.0-1-arm64",
+        &app::kernel(24),
+    );
+    let configure = |object: &str| {
+        app.configure(&format!(
+            "archive = \"archive\"\noptional = true\nprepared = \"btf/probe.btfhub\"\n\
+             objects = \"{object}\"\n"
+        ));
+    };
+    let bundle = app.path("btf/probe.btfhub");
+    let update = [("BTFHUB_UPDATE", "1"), ("BTFHUB_PARTIAL", "1")];
+    configure("probe.o");
+    let missing = app.complaint(&[], &[]);
+    assert!(missing.contains("BTFHUB_UPDATE=1"), "{missing}");
+    assert!(app.script_ran(&update));
+    // What the command line writes, for every architecture.
+    let file = app.path("by-hand.btfhub");
+    let made = cli::Dir::new().btfhub([
+        "bundle",
+        "--manifest-path",
+        app.path("Cargo.toml").to_str().unwrap(),
+        "--out",
+        file.to_str().unwrap(),
+    ]);
+    assert_eq!(made.status, Some(0), "{}", made.stderr);
+    assert_eq!(fs::read(&bundle).unwrap(), fs::read(&file).unwrap());
+    assert_eq!(app.run().ok().stdout.matches(" in class ").count(), 4);
+
+    // Left as it is where nothing changed.
+    let written = fs::metadata(&bundle).unwrap().modified().unwrap();
+    assert!(app.script_ran(&update));
+    assert_eq!(fs::metadata(&bundle).unwrap().modified().unwrap(), written);
+
+    // Other relocations.
+    app.project.file("more.o", app::object(&["pid", "tgid"]));
+    configure("more.o");
+    let stale = app.complaint(&[], &[]);
+    assert!(
+        stale.contains("is stale") && stale.contains("BTFHUB_UPDATE=1"),
+        "{stale}"
+    );
+    assert!(app.script_ran(&update));
+    let _embedded = app.run().ok();
+
+    // An archive that is not there makes no bundle, and takes none away.
+    fs::rename(app.archive(), app.path("away")).unwrap();
+    let none = app.complaint(&update, &[]);
+    assert!(none.contains("no BTF archive at"), "{none}");
+    let _embedded = app.run().ok();
 }
 
 const SEVERAL: &str = r#"
