@@ -113,6 +113,17 @@ pub(crate) fn count(number: usize, one: &str, many: &str) -> String {
     format!("{number} {}", if number == 1 { one } else { many })
 }
 
+/// The first few of a list.
+pub(crate) fn some(mut items: impl Iterator<Item = impl fmt::Display>) -> String {
+    let mut text: Vec<String> = (items.by_ref().take(3))
+        .map(|item| item.to_string())
+        .collect();
+    if items.next().is_some() {
+        text.push("…".to_owned());
+    }
+    text.join(", ")
+}
+
 /// A word of a command that a message tells, as one pastes it into a shell.
 pub(crate) fn shell_word(word: impl fmt::Display) -> String {
     let word = word.to_string();

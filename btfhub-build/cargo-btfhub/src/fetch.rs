@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{MAIN_SEPARATOR, Path};
 
-use btfhub_build::archive::{Archive, Entry, Pin, PinnedFile};
+use btfhub_build::archive::{Archive, Pin, PinnedFile};
 use serde::Serialize;
 
 use crate::args;
@@ -58,7 +58,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     }
     let requested = fetch_blobs(&git, &pin, &blobs, output)?;
     check_out(&git, &pin, &blobs, others)?;
-    let bytes = verify(&pinned, &args.out, &blobs, &wanted)?;
+    let bytes = verify(&pinned, &args.out, &wanted)?;
     let fetched = Fetched {
         schema: "btfhub.fetch/1",
         pin,
@@ -162,7 +162,7 @@ fn fetch_commit(git: &Git, pin: &str, url: &str, output: Output) -> Result<(), F
 fn choose(files: Vec<PinnedFile>, wanted: &Wanted) -> (Vec<PinnedFile>, bool) {
     let all = files.len();
     let is_wanted = |file: &PinnedFile| {
-        file.is_link || Entry::at("", &file.path).is_some_and(|entry| wanted.takes(&entry.kernel()))
+        file.is_link || (file.entry.as_ref()).is_some_and(|entry| wanted.takes(&entry.kernel()))
     };
     let chosen: Vec<PinnedFile> = files.into_iter().filter(is_wanted).collect();
     let others = chosen.len() < all;
@@ -254,14 +254,8 @@ fn escape(path: &str) -> String {
 
 /// Checks that the checkout holds each wanted file, and that its bytes are those of the pin;
 /// says how many they are.
-fn verify(pin: &Pin, out: &Path, blobs: &[PinnedFile], wanted: &Wanted) -> Result<u64, Failure> {
+fn verify(pin: &Pin, out: &Path, wanted: &Wanted) -> Result<u64, Failure> {
     let archive = Archive::scan(out).map_err(failure)?;
-    let there: BTreeSet<&Path> = archive.entries().iter().map(Entry::path).collect();
-    let missing = (blobs.iter()).find(|blob| !blob.is_link && !there.contains(&*blob.path));
-    if let Some(missing) = missing {
-        let file = out.join(&missing.path);
-        return Err(Failure::new(format!("{} is missing", file.display())));
-    }
     let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);
     (pin.verify(&archive, jobs, |entry| wanted.takes(&entry.kernel()))).map_err(failure)
 }

@@ -59,6 +59,9 @@ pub enum Oddity {
     /// Another entry of the archive names the same kernel (`arm64` and
     /// `aarch64` directories, for instance). Both are listed.
     SameKernel(PathBuf),
+    /// An entry that a build would take and its pin has, or a directory that may
+    /// hold some, but not this sparse checkout. Only a pinned build sees these.
+    NotCheckedOut,
 }
 
 impl Anomaly {
@@ -114,6 +117,7 @@ impl fmt::Display for Anomaly {
             Oddity::SameKernel(other) => {
                 write!(f, "names the same kernel as {}", below(other))
             }
+            Oddity::NotCheckedOut => f.write_str("not in this sparse checkout, left out"),
         }
     }
 }

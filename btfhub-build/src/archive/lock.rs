@@ -12,7 +12,7 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use btfhub_runtime::Printable;
 
@@ -157,7 +157,15 @@ impl Lock {
 }
 
 fn key(entry: &Entry) -> Option<String> {
+    // Through the link whose name the version is, so that the name is locked, too.
+    let path = match entry.named_by() {
+        Some(link) => link
+            .iter()
+            .chain(entry.path().iter().skip(2))
+            .collect::<PathBuf>(),
+        None => entry.path().to_owned(),
+    };
     // An entry of an atlas may bear any path.
-    let path = entry.path().to_str()?;
+    let path = path.to_str()?;
     Printable(path).is_plain().then(|| path.to_owned())
 }

@@ -13,6 +13,7 @@
 //! * [`Filter`] selects kernels by path or by kernel version.
 
 mod anomaly;
+mod contents;
 mod decode;
 mod digest;
 mod entry;
@@ -24,6 +25,7 @@ mod scan;
 pub(crate) mod xz;
 
 pub use anomaly::{Anomaly, Oddity};
+pub use contents::PinnedFile;
 pub use decode::{DEFAULT_LIMIT, DecodeError, Decoded, DecodedModule, decode};
 pub use digest::Digest;
 pub(crate) use entry::SUFFIX;
@@ -31,6 +33,6 @@ pub use entry::{ENTRY_FILE_LIMIT, Entry};
 pub use filter::{Filter, FilterError};
 pub(crate) use git::ObjectId;
 pub use lock::Lock;
-pub use pin::{Pin, PinnedFile};
+pub use pin::Pin;
 pub(crate) use pin::{Pinned, State, lines};
 pub use scan::Archive;

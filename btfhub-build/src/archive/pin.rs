@@ -8,10 +8,11 @@ use std::sync::{Mutex, PoisonError};
 
 use hmac_sha256::Hash;
 
+use super::contents::{Contents, PinnedFile};
 use super::decode::is_lfs_pointer;
-use super::git::{Item, Kind, Mode, ObjectId, Repository, Store, Tree, tree_of};
+use super::git::{Kind, ObjectId, Repository, Store, tree_of};
 use super::{Archive, Digest, Entry, Lock};
-use crate::error::{Error, ErrorKind, count, shell_word};
+use crate::error::{Error, ErrorKind, count, shell_word, some};
 use crate::queue;
 
 /// What tells the state of an archive.
@@ -38,26 +39,13 @@ impl fmt::Display for Pin {
     }
 }
 
-/// How deep entries lie: `<distro>/<version>/<arch>/<release>.btf.tar.xz`.
-const DEEPEST_FILE: usize = 4;
-
-/// A file or a link of a pinned commit.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct PinnedFile {
-    /// Where, below the archive's root.
-    pub path: PathBuf,
-    /// The id of its blob.
-    pub object: String,
-    /// Whether it is a link.
-    pub is_link: bool,
-}
-
 /// An archive at its pin, and so what each entry of it must be.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     /// How the bundle's provenance names the state.
     pub(crate) line: String,
+    /// What a build would take and was pinned, but is not in a sparse checkout.
+    pub(crate) missing: Vec<PathBuf>,
     proof: Proof,
 }
 
@@ -75,14 +63,15 @@ impl Pin {
     /// what comes of it tells of each entry what it must be.
     ///
     /// # Errors
-    /// When they differ, saying both values.
+    /// When they differ, saying both values; when something is missing, unless
+    /// the archive is a sparse checkout.
     pub(crate) fn check(
         &self,
         archive: &Archive,
         used: &[Entry],
         wanted: impl Fn(&Entry) -> bool,
     ) -> Result<Pinned, Error> {
-        let (line, root, store) = match self {
+        let (root, is_sparse, store) = match self {
             Self::Commit(id) => {
                 let id = full_id(id, "commit")?;
                 let (repository, store) = repository(archive.root())?;
@@ -98,7 +87,7 @@ impl Pin {
                     return Err(differs(archive, "commit", id, head));
                 }
                 let root = root.map_err(|error| wrong_kind(error, &store, id))?;
-                (format!("commit {id}"), root, store)
+                (root, repository.is_sparse(), store)
             }
             Self::Tree(hash) => {
                 let id = full_id(hash, "tree")?;
@@ -115,20 +104,27 @@ impl Pin {
                 if let Some(head) = head {
                     return Err(differs(archive, "tree", id, head));
                 }
-                (format!("tree {id}"), id, store)
+                (id, repository.is_sparse(), store)
             }
             Self::Lock(path) => {
                 let lock = Lock::read(path).map_err(|error| error.help(renewal(archive, path)))?;
                 locked(archive, path, &lock, used, wanted)?;
                 return Ok(Pinned {
                     line: format!("lock {}", lock.fingerprint()),
+                    missing: Vec::new(),
                     proof: Proof::Lock(lock),
                 });
             }
         };
-        let blobs = blobs(archive, &store, root, used)?;
+        let contents = Contents::read(&store, root, is_sparse)?;
+        let blobs = contents.blobs(archive, used)?;
+        let missing = contents.missing(used, wanted);
+        if !is_sparse {
+            self.all_there(archive, &missing)?;
+        }
         Ok(Pinned {
-            line,
+            line: self.to_string().to_ascii_lowercase(),
+            missing,
             proof: Proof::Git(blobs, Mutex::new(store)),
         })
     }
@@ -149,25 +145,34 @@ impl Pin {
                 return Err(Error::new(ErrorKind::Config, message));
             }
         };
-        let files = Tree::new(tree).files(&store, DEEPEST_FILE)?;
-        let files = files.into_iter().filter_map(|(path, item)| {
-            let is_link = item.mode == Mode::Link;
-            let object = item.id.to_string();
-            (is_link || item.mode == Mode::File).then_some(PinnedFile {
-                path,
-                object,
-                is_link,
-            })
-        });
-        Ok(files.collect())
+        Ok(Contents::read(&store, tree, false)?.files())
+    }
+
+    /// Whether nothing of what was pinned is missing.
+    fn all_there(&self, archive: &Archive, missing: &[PathBuf]) -> Result<(), Error> {
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let root = archive.root();
+        let message = format!(
+            "the archive {} lacks {} of {self}: {}",
+            root.display(),
+            count(missing.len(), "entry", "entries"),
+            some(missing.iter().map(|path| path.display()))
+        );
+        Err(Error::new(ErrorKind::Pin, message).help(format!(
+            "`git -C {} checkout -- .` restores what was deleted; `include` and `exclude` leave \
+             kernels out of a build, `git sparse-checkout` out of a checkout",
+            shell_word(root.display())
+        )))
     }
 
     /// Reads every entry of an archive that `wanted` accepts and compares it
     /// with the pin, `jobs` at a time. Says how many bytes they have.
     ///
     /// # Errors
-    /// When one differs or can't be read, and when the archive as a whole is
-    /// not at the pin.
+    /// When one differs, is missing or can't be read, and when the archive as a
+    /// whole is not at the pin.
     pub fn verify(
         &self,
         archive: &Archive,
@@ -177,6 +182,7 @@ impl Pin {
         let used = archive.entries().iter().filter(|entry| wanted(entry));
         let used: Vec<Entry> = used.cloned().collect();
         let pinned = self.check(archive, &used, wanted)?;
+        self.all_there(archive, &pinned.missing)?;
         let mut len = 0;
         queue::run(
             jobs,
@@ -338,62 +344,6 @@ fn not_whole(archive: &Archive, repository: &Repository, store: &Store) -> Error
     }
 }
 
-/// The blob that each used entry is in the pinned tree.
-fn blobs(
-    archive: &Archive,
-    store: &Store,
-    root: ObjectId,
-    used: &[Entry],
-) -> Result<HashMap<PathBuf, ObjectId>, Error> {
-    let mut tree = Tree::new(root);
-    let mut blobs = HashMap::new();
-    let mut wrong = Vec::new();
-    for entry in used {
-        let item = tree.find(store, entry.path())?;
-        // A link may lead anywhere, and a name must come from the tree, too.
-        match item.filter(|item| item.mode == Mode::File) {
-            Some(item) if is_named(&mut tree, store, entry)? => {
-                blobs.insert(entry.path().to_owned(), item.id);
-            }
-            _ => wrong.push(entry.path().display().to_string()),
-        }
-    }
-    if wrong.is_empty() {
-        return Ok(blobs);
-    }
-    let message = format!(
-        "{} of the {} entries used of the archive {} are not in what was pinned: {}",
-        wrong.len(),
-        used.len(),
-        archive.root().display(),
-        some(wrong.iter())
-    );
-    Err(Error::new(ErrorKind::Pin, message)
-        .help("kernels of your own belong into a second archive, which needs no pin"))
-}
-
-/// Whether the link that gave an entry its version, if any did, is in the tree.
-fn is_named(tree: &mut Tree, store: &Store, entry: &Entry) -> Result<bool, Error> {
-    let Some(link) = entry.named_by() else {
-        return Ok(true);
-    };
-    let Some(Item { mode, id }) = tree.find(store, link)? else {
-        return Ok(false);
-    };
-    // The directory beside it, in the ways that a link may say so.
-    let directory = entry.path().iter().nth(1).and_then(|name| name.to_str());
-    let directory = directory.unwrap_or_default();
-    let targets = [
-        directory.to_owned(),
-        format!("{directory}/"),
-        format!("./{directory}"),
-    ];
-    let mut targets = targets
-        .iter()
-        .map(|target| id.of_blob_like(target.as_bytes()));
-    Ok(mode == Mode::Link && targets.any(|target| target == Some(id)))
-}
-
 /// One line for each archive that tells its state: its pin or, where it has
 /// none, a digest of what was used of it. Entries come with the number of their
 /// archive.
@@ -526,15 +476,4 @@ fn renewal(archive: &Archive, lock: &Path) -> String {
         shell_word(archive.root().display()),
         shell_word(lock.display())
     )
-}
-
-/// The first few of a list.
-fn some(mut items: impl Iterator<Item = impl fmt::Display>) -> String {
-    let mut text: Vec<String> = (items.by_ref().take(3))
-        .map(|item| item.to_string())
-        .collect();
-    if items.next().is_some() {
-        text.push("…".to_owned());
-    }
-    text.join(", ")
 }

@@ -85,8 +85,7 @@ impl Archive {
             mut anomalies,
             ..
         } = walk;
-        name_versions_by_number(&mut entries, &anomalies);
-        drop_build_counters(&mut entries, &mut anomalies);
+        name_kernels(&mut entries, &mut anomalies);
         entries.sort_by(|a, b| (a.kernel(), a.path()).cmp(&(b.kernel(), b.path())));
         for (first, second) in entries.iter().zip(entries.iter().skip(1)) {
             if first.kernel() == second.kernel() {
@@ -117,6 +116,16 @@ impl Archive {
     /// What was odd, ordered by path.
     pub fn anomalies(&self) -> &[Anomaly] {
         &self.anomalies
+    }
+
+    /// Adds what a pin says is missing.
+    pub(crate) fn add_missing(&mut self, paths: Vec<PathBuf>) {
+        let missing = paths.into_iter().map(|path| Anomaly {
+            path,
+            oddity: Oddity::NotCheckedOut,
+        });
+        self.anomalies.extend(missing);
+        self.anomalies.sort();
     }
 
     /// The complaint about an archive in which nothing is of use, with what
@@ -311,11 +320,18 @@ fn is_lfs_pointer(entry: &Entry) -> bool {
     (entry.read()).is_ok_and(|bytes| super::decode::is_lfs_pointer(&bytes))
 }
 
+/// Gives entries the names that hosts give their kernels, where the paths have
+/// others.
+pub(super) fn name_kernels(entries: &mut Vec<Entry>, anomalies: &mut Vec<Anomaly>) {
+    name_versions_by_number(entries, anomalies);
+    drop_build_counters(entries, anomalies);
+}
+
 /// Where the archive's directory bears the codename and the *link* the number
 /// (`18.04` → `bionic`), the number is the version: os-release's `VERSION_ID`.
 fn name_versions_by_number(entries: &mut [Entry], anomalies: &[Anomaly]) {
     let links = anomalies.iter().filter_map(numbered_alias);
-    let links: BTreeMap<&Path, (&str, &Path)> = links.collect();
+    let links: BTreeMap<PathBuf, (&str, &Path)> = links.collect();
     for entry in entries {
         let directory = entry.path().ancestors().nth(2);
         if let Some((number, link)) = directory.and_then(|directory| links.get(directory)) {
@@ -326,16 +342,18 @@ fn name_versions_by_number(entries: &mut [Entry], anomalies: &[Anomaly]) {
 
 /// A version directory that a link beside it gives a number, with the number
 /// and the link.
-fn numbered_alias(anomaly: &Anomaly) -> Option<(&Path, (&str, &Path))> {
-    let Oddity::Alias(target) = anomaly.oddity() else {
-        return None;
+fn numbered_alias(anomaly: &Anomaly) -> Option<(PathBuf, (&str, &Path))> {
+    let target = match anomaly.oddity() {
+        Oddity::Alias(target) => target.clone(),
+        Oddity::LinkFile(target) => anomaly.path().with_file_name(target),
+        _ => return None,
     };
     let number = anomaly.path().file_name()?.to_str()?;
     let name = target.file_name()?.to_str()?;
     let numbered = |name: &str| name.starts_with(|first: char| first.is_ascii_digit());
     let beside = anomaly.path().parent() == target.parent() && target.iter().count() == 2;
-    (beside && numbered(number) && is_name(number) && !numbered(name))
-        .then_some((target.as_path(), (number, anomaly.path())))
+    let renames = beside && numbered(number) && is_name(number) && !numbered(name);
+    renames.then(|| (target, (number, anomaly.path())))
 }
 
 /// Files SLES entries under the release that `uname -r` shows, unless more

@@ -96,7 +96,7 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
         (builder.archs.as_ref()).map(|archs| archs.iter().map(|arch| Arch::new(arch)).collect());
 
     one_archive(builder)?;
-    let archives = (builder.archives.iter())
+    let mut archives = (builder.archives.iter())
         .map(|(root, _)| {
             if builder.follow_links {
                 Archive::scan_following_links(root)
@@ -172,6 +172,11 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
             listed(&builder.include, "anything"),
             listed(&builder.exclude, "nothing"),
         )));
+    }
+    for (archive, pinned) in archives.iter_mut().zip(&mut pinned) {
+        if let Some(pinned) = pinned {
+            archive.add_missing(std::mem::take(&mut pinned.missing));
+        }
     }
     let in_all = entries.len();
     if builder.partial {

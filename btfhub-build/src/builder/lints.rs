@@ -6,7 +6,7 @@ use super::generate::Generated;
 use crate::archive::{Anomaly, Oddity};
 use crate::btf::Btf;
 use crate::diagnostics::{Diagnostic, Lint, of_kernels, of_objects};
-use crate::error::count;
+use crate::error::{count, some};
 use crate::object::Object;
 use crate::report::{Report, Survey};
 
@@ -73,8 +73,21 @@ fn of_entries(generated: &Generated) -> Vec<Diagnostic> {
             ),
         });
     }
-    let odd: Vec<&Anomaly> = (generated.archives().iter())
+    let (missing, odd): (Vec<&Anomaly>, Vec<&Anomaly>) = (generated.archives().iter())
         .flat_map(|archive| archive.anomalies())
+        .partition(|anomaly| *anomaly.oddity() == Oddity::NotCheckedOut);
+    if !missing.is_empty() {
+        found.push(Diagnostic {
+            lint: Lint::MissingEntries,
+            message: format!(
+                "the sparse checkout lacks {} of what is pinned and wanted: {}; `include` and \
+                 `exclude` say which kernels a build wants",
+                count(missing.len(), "entry", "entries"),
+                some(missing.iter().map(|anomaly| anomaly.path().display())),
+            ),
+        });
+    }
+    let odd: Vec<&Anomaly> = (odd.into_iter())
         .filter(|anomaly| is_suspicious(anomaly.oddity()))
         .collect();
     if let Some(first) = odd.first() {

@@ -50,6 +50,10 @@ pub enum Lint {
     /// `skipped-entries`: entries that cannot be used were left out, as the
     /// policy says. Default: warn.
     SkippedEntries,
+    /// `missing-entries`: what the pin has and the build would take is not in
+    /// the sparse checkout. (In any other checkout that is an error.) Default:
+    /// warn.
+    MissingEntries,
     /// `odd-entries`: the archive holds what may be a mistake: files at a wrong
     /// place, empty ones, two for one kernel. Default: allow.
     OddEntries,
@@ -105,7 +109,7 @@ impl fmt::Display for Diagnostic {
 
 impl Lint {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::FailingRelocations,
         Self::TruncatedEnumerators,
         Self::NoRelocations,
@@ -114,6 +118,7 @@ impl Lint {
         Self::TypeIdTarget,
         Self::AyaTypeMatches,
         Self::SkippedEntries,
+        Self::MissingEntries,
         Self::OddEntries,
         Self::Unoptimised,
         Self::PartialBundle,
@@ -132,6 +137,7 @@ impl Lint {
             Self::TypeIdTarget => "type-id-target",
             Self::AyaTypeMatches => "aya-type-matches",
             Self::SkippedEntries => "skipped-entries",
+            Self::MissingEntries => "missing-entries",
             Self::OddEntries => "odd-entries",
             Self::Unoptimised => "unoptimised",
             Self::PartialBundle => "partial-bundle",

@@ -7,6 +7,7 @@ mod cache;
 mod concurrent;
 mod faults;
 mod messages;
+mod missing;
 mod mutations;
 mod names;
 mod pin_forgeries;

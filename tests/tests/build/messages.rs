@@ -297,13 +297,18 @@ fn pins(table: &mut Table) {
         "A file is not in the commit.",
         &pinned(&format!("pin = \"{head}\"")),
     );
+    fs::remove_file(archive.join(format!("{new}.btf.tar.xz"))).unwrap();
+    fs::remove_file(archive.join(first)).unwrap();
+    table.fails(
+        "A file of the commit is gone.",
+        &pinned(&format!("pin = \"{head}\"")),
+    );
     let tree = git(&archive, &["rev-parse", "HEAD^{tree}"]);
     table.fails(
         "The pin of a commit is that of a tree.",
         &pinned(&format!("pin = \"{tree}\"")),
     );
     git(&archive, &["reset", "-q", "--hard"]);
-    fs::remove_file(archive.join(format!("{new}.btf.tar.xz"))).unwrap();
 
     let outer = table.app.path("outer");
     fs::create_dir(&outer).unwrap();
@@ -438,6 +443,8 @@ fn lints(table: &mut Table) {
         &format!("{USUAL}lints.odd-entries = \"warn\"\n"),
         &[],
     );
+    let sparse = sparse_checkout(table);
+    table.warns("A sparse checkout lacks what is wanted.", &sparse, &[]);
     let of = |object: &str| format!("archive = \"archive\"\nobjects = \"{object}\"\n");
     let gone = app::object(&["pid", "gone", "lost", "missing", "nowhere"]);
     table.app.project.file("gone.o", gone);
@@ -509,11 +516,29 @@ fn lints(table: &mut Table) {
     every_level(table, "type-id-target", &of("ids.o"), &[]);
     every_level(table, "aya-type-matches", &of("match.o"), &[]);
     every_level(table, "skipped-entries", skip, &[]);
+    every_level(table, "missing-entries", &sparse, &[]);
     every_level(table, "odd-entries", USUAL, &[]);
     every_level(table, "unoptimised", big, &[]);
     every_level(table, "partial-bundle", USUAL, partial);
     let optional = "objects = \"probe.o\"\noptional = true\n";
     every_level(table, "empty-bundle", optional, &[]);
+}
+
+/// A configuration with a pinned archive of which one kernel is checked out.
+fn sparse_checkout(table: &Table) -> String {
+    let archive = table.app.path("sparse");
+    for kernel in [
+        "debian/11/x86_64/5.10.0-1-amd64",
+        "debian/12/x86_64/6.1.0-1-amd64",
+    ] {
+        pack::entry(&archive, kernel, &app::kernel(8));
+    }
+    git(&archive, &["init", "-q", "-b", "main"]);
+    git(&archive, &["add", "."]);
+    git(&archive, &["commit", "-q", "-m", "kernels"]);
+    git(&archive, &["sparse-checkout", "set", "debian/11"]);
+    let tree = git(&archive, &["rev-parse", "HEAD^{tree}"]);
+    format!("archive = \"sparse\"\npin-tree = \"{tree}\"\nobjects = \"probe.o\"\n")
 }
 
 /// A lint by its name: silent, a warning, and the end of the build.

@@ -75,6 +75,31 @@ fn blobs(dir: &Dir, repository: &str) -> usize {
     .count()
 }
 
+cli_test!(kernels_go_by_the_number_that_a_link_gives, |dir| {
+    if !has_tool("git") {
+        return;
+    }
+    let root = dir.path("upstream");
+    pack::entry(&root, "ubuntu/bionic/x86_64/4.15.0-20-generic", b"one");
+    pack::entry(&root, "ubuntu/20.04/x86_64/5.4.0-84-generic", b"two");
+    std::os::unix::fs::symlink("bionic", root.join("ubuntu/18.04")).expect("a link");
+    git(&dir, "upstream", &["init", "-q", "-b", "main"]);
+    git(&dir, "upstream", &["add", "-A"]);
+    git(&dir, "upstream", &["commit", "-qm", "a codename"]);
+    let head = git(&dir, "upstream", &["rev-parse", "HEAD"]);
+    let (url, pin) = (url(&dir), head.trim());
+    let fetch = ["fetch", "--pin", pin, "--out", "out", "--url", &url];
+    let text = dir.btfhub([&fetch[..], &["--include", "ubuntu/18.04"]].concat());
+    assert!(text.ok().starts_with("1 kernel, "));
+    assert_eq!(
+        dir.files("out"),
+        [
+            "ubuntu/18.04",
+            "ubuntu/bionic/x86_64/4.15.0-20-generic.btf.tar.xz"
+        ]
+    );
+});
+
 cli_test!(fetches_only_what_is_included, |dir| {
     if !has_tool("git") {
         return;

@@ -23,4 +23,4 @@ pub(super) use object::Kind;
 pub(crate) use object::ObjectId;
 pub(super) use repository::{Repository, tree_of};
 pub(super) use store::Store;
-pub(super) use tree::{Item, Mode, Tree};
+pub(super) use tree::{Mode, files};

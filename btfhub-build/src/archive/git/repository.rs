@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::object::Kind;
 use super::object::ObjectId;
 use super::store::Store;
-use super::tree::{Mode, Tree};
+use super::tree::{self, Mode};
 use crate::error::{Error, ErrorKind};
 use crate::input;
 
@@ -51,6 +51,12 @@ impl Repository {
         self.prefix.as_os_str().is_empty()
     }
 
+    /// Whether not all of the commit is meant to be checked out
+    /// (`git sparse-checkout`).
+    pub(in crate::archive) fn is_sparse(&self) -> bool {
+        self.own.join("info/sparse-checkout").exists()
+    }
+
     /// Its objects.
     ///
     /// # Errors
@@ -88,7 +94,7 @@ impl Repository {
     /// The tree of the archive in the commit that is checked out.
     pub(in crate::archive) fn head_tree(&self, store: &Store) -> Option<ObjectId> {
         let root = tree_of(store, self.head()?).ok()?;
-        let item = Tree::new(root).find(store, &self.prefix).ok()??;
+        let item = tree::find(store, root, &self.prefix).ok()??;
         (item.mode == Mode::Directory).then_some(item.id)
     }
 

@@ -79,6 +79,19 @@ impl Store {
     /// # Errors
     /// When no place has it, or what is there in its name is something else.
     pub(in crate::archive) fn read(&self, id: ObjectId) -> Result<Object, Error> {
+        self.find(id)?.ok_or_else(|| {
+            Error::new(ErrorKind::Pin, format!("the repository has no object {id}")).help(
+                "a build fetches nothing; `git fetch` gets a commit that is not there yet, and \
+                 `git checkout HEAD` what a partial clone lacks",
+            )
+        })
+    }
+
+    /// As [`read`](Self::read); `None` when no place has anything in its name.
+    ///
+    /// # Errors
+    /// When what is there is something else.
+    pub(in crate::archive) fn find(&self, id: ObjectId) -> Result<Option<Object>, Error> {
         let mut false_one = None;
         let hex = id.to_string();
         let (first, rest) = hex.split_at(2);
@@ -94,7 +107,7 @@ impl Store {
                 Ok(Some(object))
                     if ObjectId::of(id.format(), object.kind.name(), &object.bytes) == Some(id) =>
                 {
-                    return Ok(object);
+                    return Ok(Some(object));
                 }
                 Err(Flaw::Read(error)) if is_fault(&error) => {
                     return Err(unreadable(&path, error));
@@ -102,20 +115,17 @@ impl Store {
                 Ok(Some(_)) | Err(_) => false_one = Some(path),
             }
         }
-        Err(match false_one {
-            Some(path) => Error::new(
+        match false_one {
+            Some(path) => Err(Error::new(
                 ErrorKind::Pin,
                 format!(
                     "{} holds something else as git's object {id}",
                     path.display()
                 ),
             )
-            .help("the repository is damaged, or somebody forged the object; clone it anew"),
-            None => Error::new(ErrorKind::Pin, format!("the repository has no object {id}")).help(
-                "a build fetches nothing; `git fetch` gets a commit that is not there yet, and \
-                 `git checkout HEAD` what a partial clone lacks",
-            ),
-        })
+            .help("the repository is damaged, or somebody forged the object; clone it anew")),
+            None => Ok(None),
+        }
     }
 }
 

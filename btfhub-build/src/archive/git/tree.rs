@@ -1,7 +1,7 @@
 //! What a tree holds.
 
 use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::path::{Path, PathBuf};
 
 use super::object::Kind;
 use super::object::ObjectId;
@@ -28,89 +28,71 @@ pub(in crate::archive) struct Item {
     pub(in crate::archive) id: ObjectId,
 }
 
-/// A tree and those below it, each read when a path leads through it.
-#[derive(Debug)]
-pub(in crate::archive) struct Tree {
+/// What is at a path below a tree, if anything is.
+///
+/// # Errors
+/// When a tree on the way can't be had.
+pub(in crate::archive) fn find(
+    store: &Store,
     root: ObjectId,
-    directories: HashMap<PathBuf, HashMap<Vec<u8>, Item>>,
-}
-
-impl Tree {
-    pub(in crate::archive) fn new(root: ObjectId) -> Self {
-        Self {
-            root,
-            directories: HashMap::new(),
+    path: &Path,
+) -> Result<Option<Item>, Error> {
+    let mut item = Item {
+        mode: Mode::Directory,
+        id: root,
+    };
+    for name in path {
+        if item.mode != Mode::Directory {
+            return Ok(None);
         }
-    }
-
-    /// What is at a path, if anything is.
-    ///
-    /// # Errors
-    /// When a tree on the way can't be had.
-    pub(in crate::archive) fn find(
-        &mut self,
-        store: &Store,
-        path: &Path,
-    ) -> Result<Option<Item>, Error> {
-        let mut item = Item {
-            mode: Mode::Directory,
-            id: self.root,
+        let mut items = read(store, item.id)?;
+        let Some(found) = items.remove(name.as_encoded_bytes()) else {
+            return Ok(None);
         };
-        let mut above = PathBuf::new();
-        for component in path.components() {
-            let Component::Normal(name) = component else {
-                return Ok(None);
-            };
-            if item.mode != Mode::Directory {
-                return Ok(None);
-            }
-            if !self.directories.contains_key(&above) {
-                let items = read(store, item.id)?;
-                self.directories.insert(above.clone(), items);
-            }
-            let items = self.directories.get(&above);
-            let Some(found) = items.and_then(|items| items.get(name.as_encoded_bytes())) else {
-                return Ok(None);
-            };
-            item = *found;
-            above.push(name);
-        }
-        Ok(Some(item))
+        item = found;
     }
+    Ok(Some(item))
 }
 
-impl Tree {
-    /// All that is in it that is no directory, to some depth, in its order.
-    ///
-    /// # Errors
-    /// When a tree in it can't be had, or it holds more than any archive.
-    pub(in crate::archive) fn files(
-        &self,
-        store: &Store,
-        depth: usize,
-    ) -> Result<Vec<(PathBuf, Item)>, Error> {
-        let mut files = Vec::new();
-        let mut pending = vec![(PathBuf::new(), self.root)];
-        while let Some((above, id)) = pending.pop() {
-            for (name, item) in read(store, id)? {
-                let Ok(name) = String::from_utf8(name) else {
-                    continue;
-                };
-                let path = above.join(name);
-                if item.mode != Mode::Directory {
+/// What is below a tree to some depth, without the directories, by path.
+///
+/// With `lacking`, directories whose trees the repository does not have are
+/// listed as such: a partial clone need not have those outside its sparse
+/// checkout.
+///
+/// # Errors
+/// When a tree can't be had, or there is more than in any archive.
+pub(in crate::archive) fn files(
+    store: &Store,
+    root: ObjectId,
+    depth: usize,
+    lacking: bool,
+) -> Result<Vec<(PathBuf, Item)>, Error> {
+    let mut files = Vec::new();
+    let mut pending = vec![(PathBuf::new(), root)];
+    while let Some((above, id)) = pending.pop() {
+        for (name, item) in read(store, id)? {
+            let Ok(name) = String::from_utf8(name) else {
+                continue;
+            };
+            let path = above.join(name);
+            if item.mode != Mode::Directory {
+                files.push((path, item));
+            } else if path.iter().count() < depth {
+                if lacking && store.find(item.id)?.is_none() {
                     files.push((path, item));
-                } else if path.iter().count() < depth {
+                } else {
                     pending.push((path, item.id));
                 }
             }
-            if files.len() + pending.len() > MOST_FILES {
-                let message = format!("tree {id} and those around it hold too many files");
-                return Err(Error::new(ErrorKind::Pin, message));
-            }
         }
-        files.sort_by(|(a, _), (b, _)| a.cmp(b));
-        Ok(files)
+        if files.len() + pending.len() > MOST_FILES {
+            let message = format!("tree {id} and those around it hold too many files");
+            return Err(Error::new(ErrorKind::Pin, message));
+        }
     }
+    files.sort_by(|(a, _), (b, _)| a.cmp(b));
+    Ok(files)
 }
 
 /// The items of one tree: `<mode> <name>\0<id>`, one behind the other.

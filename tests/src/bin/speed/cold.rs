@@ -4,7 +4,7 @@
 //! of one round after each other, and the median of the rounds; ratios are
 //! taken within a round. `decode` decodes every entry and does nothing else:
 //! the floor. `bpftool` is the shell's way: unpack each entry, tailor it with
-//! `bpftool gen min_core_btf`.
+//! `bpftool gen min_core_btf`. With a pin all but these two are pinned.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -44,7 +44,7 @@ pub(crate) fn compare(arguments: &[String]) {
     let scan = Archive::scan(&archive).expect("an archive");
     let kernels = scan.entries().len();
     let objects = objects(&scan);
-    let mut contestants = contestants(&scan, &objects);
+    let mut contestants = contestants(&scan, &objects, value(arguments, "--pin"));
     if let Some(wanted) = value(arguments, "--lines") {
         let wanted: Vec<usize> = (wanted.split(','))
             .map(|line| line.parse().expect("the number of a line"))
@@ -82,7 +82,7 @@ pub(crate) fn compare(arguments: &[String]) {
     );
 }
 
-fn contestants(scan: &Archive, objects: &[PathBuf]) -> Vec<Contestant> {
+fn contestants(scan: &Archive, objects: &[PathBuf], pin: Option<&str>) -> Vec<Contestant> {
     let root = scan.root();
     let largest = scan
         .entries()
@@ -101,6 +101,7 @@ fn contestants(scan: &Archive, objects: &[PathBuf]) -> Vec<Contestant> {
             for (number, object) in every.enumerate() {
                 let mut work = Work::new(root, object.map(PathBuf::as_path));
                 (work.jobs, work.include) = (jobs, include.to_owned());
+                work.pin = pin.map(str::to_owned);
                 let doing = object.map_or("decode".to_owned(), |object| stem(object));
                 if let (1.., 1, "*", "optimised") = (number, jobs, include, *build) {
                     ours[number - 1] = list.len();

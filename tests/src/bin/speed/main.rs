@@ -5,7 +5,7 @@
 //! cargo build -p btfhub-tests --bin speed            # as build scripts are compiled
 //! cargo build -p btfhub-tests --bin speed --release
 //! export BTFHUB_SHARED=DIR
-//! target/release/speed cold [--rounds N] [--archive DIR | --derived N] [--lines N,N,…]
+//! target/release/speed cold [--rounds N] [--archive DIR | --derived N] [--pin COMMIT] [--lines N,N,…]
 //! target/release/speed unchanged [--kernels N]
 //! target/release/speed footprint
 //! ```
