@@ -3,7 +3,7 @@
 //!
 //! git believes a repository: its configuration and hooks say what to run. A directory that
 //! `fetch` made may have been in a cache or an image since, where others can write. So before
-//! git is called, everything in `.git` but objects, references and index goes, and the
+//! git is called, everything in `.git` but objects, HEAD and index goes, and the
 //! configuration is written anew; and what git says of objects and files is not believed but
 //! hashed ([`Pin::files`](btfhub_build::archive::Pin::files),
 //! [`Pin::verify`](btfhub_build::archive::Pin::verify)).
@@ -55,18 +55,9 @@ const SETTINGS: [&str; 10] = [
     "maintenance.auto=false",
 ];
 
-/// What is kept of a repository that was made earlier.
-const KEPT: [&str; 9] = [
-    "HEAD",
-    "config",
-    "index",
-    "logs",
-    "objects",
-    "packed-refs",
-    "refs",
-    "shallow",
-    UNFINISHED,
-];
+/// The files that are kept of a repository that was made earlier, beside its objects. Not its
+/// references and their logs: git would write to what a link among them leads to.
+const KEPT: [&str; 5] = ["HEAD", "config", "index", "shallow", UNFINISHED];
 
 /// Marks a repository as one that `fetch` may change: what git writes for `btfhub.fetch`.
 const MADE_HERE: &str = "[btfhub]\n\tfetch = true\n";
@@ -121,7 +112,7 @@ impl Git {
     }
 
     /// Makes the repository, or makes one that was made earlier fit to be used: nothing in it
-    /// but objects, references and index is what it was.
+    /// but objects, HEAD and index is what it was, and these are plain files.
     pub(crate) fn renew(&self, url: &str) -> Result<(), Failure> {
         let git = self.directory.join(".git");
         fs::create_dir_all(&git).context(|| format!("cannot make {}", git.display()))?;
@@ -134,16 +125,17 @@ impl Git {
         files::write(&config, text.as_bytes())?;
         for item in fs::read_dir(&git).context(cannot)? {
             let item = item.context(cannot)?;
-            let kept = KEPT.iter().any(|kept| item.file_name() == *kept);
-            let is_link = item.file_type().context(cannot)?.is_symlink();
-            if !kept || is_link {
+            let (name, kind) = (item.file_name(), item.file_type().context(cannot)?);
+            let is_kept = kind.is_file() && KEPT.iter().any(|kept| name == *kept);
+            let is_objects = kind.is_dir() && name == "objects";
+            if !is_kept && !is_objects {
                 remove(&item.path()).context(cannot)?;
             }
         }
-        // Other places for objects, and what is said of objects.
-        for item in ["objects/info", "refs/replace"] {
-            remove(&git.join(item)).context(cannot)?;
-        }
+        // Other places for objects.
+        let objects = git.join("objects");
+        remove(&objects.join("info")).context(cannot)?;
+        only_files(&objects).context(cannot)?;
         for directory in ["objects", "refs"] {
             fs::create_dir_all(git.join(directory)).context(cannot)?;
         }
@@ -180,21 +172,9 @@ impl Git {
         remove(&mark).context(|| format!("cannot remove {}", mark.display()))
     }
 
-    /// Gets the repository ready after a run that was killed: waits for a git that outlived
-    /// it, then removes what none will come back for.
-    ///
-    /// A git that works here stands in this directory. Where the system does not show that,
-    /// locks are left, and git names the file when it comes upon one.
+    /// Waits for a git that outlived a run that was killed: it stands in this directory, where
+    /// the system shows that.
     pub(crate) fn settle(&self, waiting: impl FnOnce()) {
-        const LOCKS: [&str; 6] = [
-            "config.lock",
-            "HEAD.lock",
-            "index.lock",
-            "packed-refs.lock",
-            "shallow.lock",
-            "info/sparse-checkout.lock",
-        ];
-        let repository = self.directory.join(".git");
         let Some(mut is_busy) = self.is_busy() else {
             return;
         };
@@ -204,15 +184,6 @@ impl Git {
         while is_busy {
             std::thread::sleep(Duration::from_millis(200));
             is_busy = self.is_busy().unwrap_or(false);
-        }
-        for lock in LOCKS {
-            let _ = fs::remove_file(repository.join(lock));
-        }
-        let packs = fs::read_dir(repository.join("objects/pack"));
-        for pack in packs.into_iter().flatten().flatten() {
-            if pack.file_name().as_encoded_bytes().starts_with(b"tmp_") {
-                let _ = fs::remove_file(pack.path());
-            }
         }
     }
 
@@ -315,6 +286,22 @@ fn configuration(url: &str, is_sha256: bool) -> Result<String, Failure> {
 
 fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).map_or(true, |mut listing| listing.next().is_none())
+}
+
+/// Removes everything below a directory that is neither a file nor a directory, and what git
+/// had not finished.
+fn only_files(directory: &Path) -> io::Result<()> {
+    for item in fs::read_dir(directory).into_iter().flatten() {
+        let item = item?;
+        let (path, kind) = (item.path(), item.file_type()?);
+        let is_part = item.file_name().as_encoded_bytes().starts_with(b"tmp_");
+        if kind.is_dir() {
+            only_files(&path)?;
+        } else if !kind.is_file() || is_part {
+            remove(&path)?;
+        }
+    }
+    Ok(())
 }
 
 /// Removes a file, a link or a directory, if it is there.

@@ -1,10 +1,12 @@
 //! `fetch` from a local repository over file://.
 
+use std::os::unix::fs::symlink;
 use std::os::unix::process::CommandExt as _;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Instant;
 
-use btfhub_tests::cli::Dir;
+use btfhub_tests::cli::{Dir, binary};
 use btfhub_tests::shared::has_tool;
 use btfhub_tests::{cli_test, pack};
 
@@ -27,7 +29,7 @@ fn upstream(dir: &Dir) -> [String; 2] {
     ] {
         pack::entry(&root, kernel, content.repeat(1000).as_bytes());
     }
-    std::os::unix::fs::symlink("18.04", root.join("ubuntu/bionic")).expect("a link");
+    symlink("18.04", root.join("ubuntu/bionic")).expect("a link");
     dir.write("upstream/README.md", "an archive");
     git(dir, "upstream", &["init", "-q", "-b", "main"]);
     // As public hosts have it.
@@ -82,7 +84,7 @@ cli_test!(kernels_go_by_the_number_that_a_link_gives, |dir| {
     let root = dir.path("upstream");
     pack::entry(&root, "ubuntu/bionic/x86_64/4.15.0-20-generic", b"one");
     pack::entry(&root, "ubuntu/20.04/x86_64/5.4.0-84-generic", b"two");
-    std::os::unix::fs::symlink("bionic", root.join("ubuntu/18.04")).expect("a link");
+    symlink("bionic", root.join("ubuntu/18.04")).expect("a link");
     git(&dir, "upstream", &["init", "-q", "-b", "main"]);
     git(&dir, "upstream", &["add", "-A"]);
     git(&dir, "upstream", &["commit", "-qm", "a codename"]);
@@ -281,6 +283,60 @@ cli_test!(leaves_other_directories_alone, |dir| {
     assert!(dir.has("new/.git") && !dir.has("elsewhere"));
 });
 
+/// Links and pipes where git writes, reads or cleans up.
+#[test]
+fn nothing_is_written_through_what_others_left() {
+    let dir = Dir::new();
+    if !has_tool("git") {
+        return;
+    }
+    let [first, second] = upstream(&dir);
+    let url = url(&dir);
+    let fetch = |pin: &str| {
+        let mut timeout = Command::new("timeout");
+        timeout.arg("60").arg(binary()).args(["btfhub", "fetch"]);
+        dir.run(timeout.args(["--pin", pin, "--out", "out", "--url", &url]))
+    };
+    let _ = fetch(&first).ok();
+    let victim = dir.path("victim");
+    let instead = |path: &str, make: &dyn Fn(&Path)| {
+        let path = dir.path(format!("out/.git/{path}"));
+        let _ = std::fs::remove_dir_all(&path);
+        let _ = std::fs::remove_file(&path);
+        std::fs::create_dir_all(path.parent().expect("a directory")).expect("a directory");
+        make(&path);
+    };
+    let link = |path: &Path| symlink(&victim, path).expect("a link");
+    let pipe = |path: &Path| {
+        let _ = dir.run(Command::new("mkfifo").arg(path)).ok();
+    };
+    // A shell that reads the log as a script would run the name of the branch.
+    dir.write("victim", "");
+    instead("logs/HEAD", &link);
+    dir.write("out/.git/HEAD", "ref: refs/heads/x;touch${IFS}ran;\n");
+    let _ = fetch(&second).ok();
+    assert_eq!(std::fs::read(&victim).expect("the file"), b"");
+    for path in ["HEAD", "shallow", "packed-refs", "objects/pack/x"] {
+        for make in [&link as &dyn Fn(&Path), &pipe] {
+            instead(path, make);
+            let _ = fetch(&second).ok();
+            assert_eq!(std::fs::read(&victim).expect("the file"), b"", "{path}");
+        }
+    }
+    std::fs::remove_file(&victim).expect("the file");
+    for path in ["objects/pack", "info", "refs", "refs/heads", "logs"] {
+        dir.write("victim/tmp_precious", "");
+        dir.write("victim/sparse-checkout.lock", "");
+        instead(path, &link);
+        let _ = fetch(&first).ok();
+        let _ = fetch(&second).ok();
+        let there = dir.files("victim");
+        assert_eq!(there, ["sparse-checkout.lock", "tmp_precious"], "{path}");
+    }
+    instead("index", &pipe);
+    let _ = fetch(&second).ok();
+}
+
 /// Whoever had the directory in between may have left anything in it.
 #[test]
 fn nothing_that_others_left_is_run_or_believed() {
@@ -364,7 +420,7 @@ fn nothing_that_others_left_is_run_or_believed() {
     );
     let mine = std::fs::read(dir.path("mine")).expect("it");
     std::fs::remove_file(dir.path("out/.git/config")).expect("it");
-    std::os::unix::fs::symlink(dir.path("mine"), dir.path("out/.git/config")).expect("a link");
+    symlink(dir.path("mine"), dir.path("out/.git/config")).expect("a link");
     let other = format!("{url}/.git");
     let _ = dir
         .btfhub(["fetch", "--pin", &first, "--out", "out", "--url", &other])
