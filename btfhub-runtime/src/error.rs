@@ -1,4 +1,4 @@
-//! The one error between host and loader.
+//! The error type for everything from host to loader.
 
 use core::fmt;
 use std::io;
@@ -7,16 +7,16 @@ use std::path::PathBuf;
 use crate::policy::POLICY_VARIABLE;
 use crate::{Ambiguous, BundleError, NotFound};
 
-/// What can go wrong between [`for_this_host`](crate::for_this_host) and the
+/// Anything that can go wrong between [`for_this_host`](crate::for_this_host) and the
 /// loader.
 ///
-/// `{}` prints one line, `{:#}` what is known of the host as well, and `{:?}`
-/// the same as `{}`, because that is what a `main` prints that returns it.
+/// `{}` prints one line. `{:#}` adds what is known about the host. `{:?}` prints the
+/// same as `{}`, because that is what a `main` that returns the error prints.
 #[non_exhaustive]
 pub enum Error {
-    /// The bundle has nothing for this kernel, and neither has the kernel.
+    /// Neither the bundle nor the host has BTF for this kernel.
     NotFound(Box<NotFound>),
-    /// The bundle has several BTFs for this kernel, and nothing tells which.
+    /// The bundle has several BTFs for this kernel, and nothing says which one is right.
     Ambiguous(Box<Ambiguous>),
     /// The description of the host has no `uname -r`.
     UnknownRelease,
@@ -25,12 +25,12 @@ pub enum Error {
     /// A file can't be used: one that the operator or the caller named, or the
     /// selected BTF.
     File(FileError),
-    /// The operator's variable `BTFHUB_POLICY` names no policy but this.
+    /// The operator's variable `BTFHUB_POLICY` has this value, which names no policy.
     UnknownPolicy(String),
-    /// There is nowhere to put the BTF for a loader that takes a path: what was
-    /// tried, and why it failed.
+    /// A loader that takes a path can't get the BTF: the text says what was tried, and
+    /// why it failed.
     NoPlace(String),
-    /// Only Linux has eBPF programs to load.
+    /// This is not Linux, and only Linux loads eBPF programs.
     NotLinux,
 }
 
@@ -54,7 +54,7 @@ impl fmt::Display for FileError {
     }
 }
 
-/// The text: what is printed when `main` returns it.
+/// The same text, because `main` prints it when it returns the error.
 impl fmt::Debug for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
@@ -90,14 +90,14 @@ impl fmt::Display for Error {
     }
 }
 
-/// The text: what is printed when `main` returns it.
+/// The same text, because `main` prints it when it returns the error.
 impl fmt::Debug for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
 }
 
-/// Without a source: the text says it all.
+/// Without a source: the text is complete.
 impl std::error::Error for Error {}
 
 impl From<NotFound> for Error {

@@ -1,5 +1,5 @@
-//! Which kernel: the names that archive directories, `uname` and os-release
-//! give to one kernel, in one spelling.
+//! Identifies a kernel: the names that archive directories, `uname` and os-release
+//! use for it, in one spelling.
 
 use core::fmt;
 
@@ -9,14 +9,14 @@ use crate::Printable;
 /// (`x86_64`, `arm64`, `s390x`, …).
 ///
 /// `uname -m`, RPM names and some forks of the archive spell the same
-/// architecture differently (`aarch64`); every constructor brings them to the
-/// one spelling, so that two `Arch` are equal exactly when the architectures are.
+/// architecture differently (`aarch64`). Every constructor converts to one
+/// spelling, so two `Arch` are equal exactly if the architectures are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Arch<'a>(&'a str);
 
 impl<'a> Arch<'a> {
     /// From any known spelling: a directory of the archive, `uname -m`, or
-    /// `CARGO_CFG_TARGET_ARCH`. An unknown name is taken as it is.
+    /// `CARGO_CFG_TARGET_ARCH`. An unknown name is kept unchanged.
     pub fn new(name: &'a str) -> Self {
         Self(match name {
             "aarch64" => "arm64",
@@ -40,7 +40,7 @@ impl fmt::Display for Arch<'_> {
     }
 }
 
-/// One kernel as the archive names it. Ordered by (arch, release, distro,
+/// A kernel as the archive names it. Ordered by (arch, release, distro,
 /// version), the order of a bundle's index.
 ///
 /// ```

@@ -1,10 +1,11 @@
-//! The kernel BTF that your eBPF CO-RE programs need, on kernels that carry
-//! none: embedded in your program, and the right one picked on the host.
+//! Gives your eBPF CO-RE programs the kernel BTF they need, on kernels that ship
+//! without it. The BTF is embedded in your program, and the right one is picked on
+//! the host.
 //!
 //! [btfhub-build](https://docs.rs/btfhub-build) makes a bundle for your eBPF
-//! objects in a build script. This crate embeds it, and gives your loader the
-//! BTF of exactly the running kernel: the kernel's own if it has any, else the
-//! bundle's, else an error that says what there is.
+//! objects in a build script. This crate embeds the bundle and gives your loader the
+//! BTF of exactly the running kernel: the kernel's own if it has one, or else the
+//! bundle's, or else an error that lists what is available.
 //!
 //! ```no_run
 //! use btfhub_runtime::{Bundle, for_this_host};
@@ -16,8 +17,8 @@
 //!     let selection = for_this_host(&BTF)?;
 //!     eprintln!("{selection}"); // which BTF, and why
 //!
-//!     // libbpf takes a path, `builder.btf_custom_path(path)`. None means that
-//!     // it finds the kernel's own by itself.
+//!     // libbpf takes a path, `builder.btf_custom_path(path)`. With None it
+//!     // finds the kernel's own BTF by itself.
 //!     let file = selection.to_file()?;
 //!     let path: Option<&std::path::Path> = file.path();
 //!
@@ -27,8 +28,8 @@
 //! }
 //! ```
 //!
-//! It is made for Linux. On other systems it compiles, so that a workspace can
-//! be checked there, and [`Host::detect`] fails with [`Error::NotLinux`].
+//! This crate is for Linux. It also compiles on other systems, so that you can check a
+//! workspace there; [`Host::detect`] then fails with [`Error::NotLinux`].
 
 pub mod bundle;
 #[cfg(feature = "macros")]
@@ -53,26 +54,26 @@ pub use policy::{POLICY_VARIABLE, Policy};
 pub use printable::Printable;
 pub use select::{Ambiguous, Holding, NotFound, Selection, select};
 
-/// Decides which BTF this machine gets: [`Host::detect`], then [`select()`]
-/// with the default [`Policy`] (the kernel's own BTF if it has any).
+/// Decides which BTF this machine gets: calls [`Host::detect`], then [`select()`]
+/// with the default [`Policy`] (the kernel's own BTF if it has one).
 ///
 /// Log the [`Selection`]: its one line is what support needs. Then hand it to
 /// the loader with [`Selection::to_file`] (libbpf) or [`Selection::bytes`] (aya).
 ///
 /// # Errors
-/// When there is no BTF for this kernel, or several and nothing tells which;
-/// when a variable of the operator's can't be used.
+/// If there is no BTF for this kernel, or several and nothing says which one is right;
+/// if one of the operator's variables can't be used.
 pub fn for_this_host<'a>(bundle: &Bundle<'a>) -> Result<Selection<'a>, Error> {
     select::select_by_default(bundle, Host::detect()?)
 }
 
-/// The same with another [`Policy`].
+/// Like [`for_this_host`], with another [`Policy`].
 ///
 /// ```no_run
 /// # use btfhub_runtime::{Bundle, Error, Policy, for_this_host_with};
 /// # static BTF: Bundle = Bundle::EMPTY;
 /// # fn main() -> Result<(), Error> {
-/// // A test of the embedded BTF, on a kernel that has its own.
+/// // Tests the embedded BTF on a kernel that has its own.
 /// let selection = for_this_host_with(&BTF, Policy::EMBEDDED_ONLY)?;
 /// # Ok(())
 /// # }

@@ -1,10 +1,10 @@
 //! Which BTF to prefer.
 
-/// Names a [`Policy`](crate::Policy) that counts more than the program's; see
+/// Names a [`Policy`](crate::Policy) that overrides the program's; see
 /// [`Host::detect`](crate::Host::detect).
 pub const POLICY_VARIABLE: &str = "BTFHUB_POLICY";
 
-/// Which BTF to prefer where there is a choice.
+/// Which BTF to prefer if there is a choice.
 ///
 /// The default prefers the kernel's own BTF and infers nothing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(crate) enum Source {
 }
 
 impl Source {
-    /// By the name that the operator's variable uses.
+    /// Looks up the name that the operator's variable uses.
     pub(crate) fn by_name(name: &str) -> Option<Self> {
         let all = [Self::PreferKernel, Self::PreferEmbedded, Self::EmbeddedOnly];
         all.into_iter().find(|source| source.name() == name)
@@ -38,19 +38,19 @@ impl Source {
 }
 
 impl Policy {
-    /// The kernel's own BTF if it has any, else the bundle's, else what libbpf
+    /// The kernel's own BTF if it has one, else the bundle's, else what libbpf
     /// would find on disk. The default.
     pub const PREFER_KERNEL: Self = Self::with_source(Source::PreferKernel);
 
     /// The bundle's BTF if it serves this kernel, else the kernel's own.
     ///
-    /// Tailored BTF is parsed in no time, where a whole kernel's takes
-    /// megabytes. But it holds only what the relocations need: don't use this
-    /// for objects with typed ksyms or kfuncs under aya, which looks those up
-    /// in the BTF it is given.
+    /// Tailored BTF is parsed almost instantly, while a kernel's full BTF is several
+    /// megabytes. But it holds only what the relocations need: don't use this for
+    /// objects with typed ksyms or kfuncs under aya, which looks those up in the BTF
+    /// it is given.
     pub const PREFER_EMBEDDED: Self = Self::with_source(Source::PreferEmbedded);
 
-    /// The bundle's BTF or an error: to test a bundle on a kernel that has BTF.
+    /// The bundle's BTF or an error: tests a bundle on a kernel that has BTF.
     pub const EMBEDDED_ONLY: Self = Self::with_source(Source::EmbeddedOnly);
 
     const fn with_source(source: Source) -> Self {
@@ -60,13 +60,12 @@ impl Policy {
         }
     }
 
-    /// Whether a release that the bundle does not hold may be served by the
-    /// class of its neighbours: the nearest kernels below and above it of the
-    /// same distribution, version, kernel version and flavour, when both are of
-    /// one class. Where the kernel may be of several distributions or versions,
-    /// all of them have to agree, or the host's os-release has to name the one.
-    /// Default: no. It is an inference: nothing but good practice keeps a
-    /// distribution from changing a struct and changing it back.
+    /// Whether a release that the bundle does not hold may get the class of its
+    /// neighbours: the nearest kernels below and above it with the same distribution,
+    /// version, kernel version and flavour, if both are in one class. If the kernel may
+    /// be from several distributions or versions, all of them must agree, or the host's
+    /// os-release must name one. Default: no. This is an inference: only good practice
+    /// keeps a distribution from changing a struct and changing it back.
     pub const fn bracketed(self, bracketed: bool) -> Self {
         Self { bracketed, ..self }
     }

@@ -1,11 +1,11 @@
-//! Text from outside, as it may be shown.
+//! Shows text from outside safely.
 
 use core::fmt;
 
-/// Shows text that somebody else wrote: names of files, kernels and types, what a
-/// distribution says of itself. What would end a line, steer a terminal or reorder what
-/// stands around it is shown as an escape, so the result is one line that only says what it
-/// shows.
+/// Shows text from an untrusted source: names of files, kernels and types, or what a
+/// distribution says about itself. Characters that would end the line, control a terminal or
+/// reorder the text around them are shown as escapes. The result is one line that can't
+/// pretend to be anything else.
 ///
 /// Every message of these crates shows such text this way.
 ///

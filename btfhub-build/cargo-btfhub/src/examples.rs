@@ -1,4 +1,4 @@
-//! What stands at the end of each command's `--help`.
+//! The examples at the end of each command's `--help`.
 
 pub(crate) const LIST: &str = "\
 Examples:
@@ -20,7 +20,7 @@ Examples:
       --pin lock:btfhub.lock
   cargo btfhub bundle --atlas kernels.atlas --object probe.bpf.o --out probe.btfhub
   cargo btfhub bundle --archive btfhub-archive --object probe.bpf.o --shard 3/16 --out 3.shard
-  cargo btfhub bundle --out probe.btfhub    (all else from Cargo.toml)";
+  cargo btfhub bundle --out probe.btfhub    (everything else from Cargo.toml)";
 
 pub(crate) const MERGE: &str = "\
 Examples:

@@ -38,9 +38,9 @@ pub use generate::{Generated, Kernel};
 pub(crate) use objects::Loaded;
 pub use progress::Progress;
 
-/// Tailors the kernels of a BTFhub archive to eBPF objects.
+/// Tailors the kernels of a BTFhub archive to your eBPF objects.
 ///
-/// In a build script, [`build`](Self::build) embeds the result:
+/// In a build script, call [`build`](Self::build); your program embeds the result:
 ///
 /// ```no_run
 /// use btfhub_build::Builder;
@@ -53,16 +53,16 @@ pub use progress::Progress;
 /// }
 /// ```
 ///
-/// Anywhere else, [`generate`](Self::generate) gives it, whatever the
-/// environment.
+/// Anywhere else, call [`generate`](Self::generate). It returns the bundle and
+/// ignores the environment.
 #[derive(Clone, Debug)]
 #[must_use = "a Builder does nothing until `build` or `generate`"]
 pub struct Builder {
-    /// Each with its own pin, if it was named with one.
+    /// Each with its own pin, if it was added with one.
     pub(crate) archives: Vec<(PathBuf, Option<Pin>)>,
-    /// The pin of the one archive.
+    /// The pin of a build's only archive.
     pin: Option<Pin>,
-    /// Each with its digest, if it was named with one.
+    /// Each with its digest, if it was added with one.
     pub(crate) atlases: Vec<(PathBuf, Option<String>)>,
     objects: Vec<objects::Source>,
     include: Vec<String>,
@@ -95,7 +95,7 @@ pub struct Builder {
 /// What to do with entries that cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum OnBadEntry {
-    /// Fail, naming all of them.
+    /// Fail, and name all of them.
     #[default]
     Fail,
     /// Leave them out; [`Generated::bad_entries`] lists them.
@@ -109,7 +109,7 @@ impl Default for Builder {
 }
 
 impl Builder {
-    /// No archive and no object yet; everything else at its default.
+    /// Starts without archives and objects; everything else has its default.
     pub fn new() -> Self {
         Self {
             archives: Vec::new(),
@@ -138,19 +138,18 @@ impl Builder {
         }
     }
 
-    /// Adds an archive: a checkout of a BTFhub archive or a folder laid out
-    /// like one. Where several hold the same kernel, the one named first
-    /// counts.
+    /// Adds an archive: a checkout of a BTFhub archive, or a folder with the same
+    /// layout. If several archives hold the same kernel, the one added first wins.
     ///
-    /// Default: none; [`build`](Self::build) takes the one that the variable
-    /// `BTFHUB_ARCHIVE` names.
+    /// Default: none; [`build`](Self::build) uses the archives named by the variable
+    /// `BTFHUB_ARCHIVE`.
     pub fn archive(mut self, root: impl AsRef<Path>) -> Self {
         self.archives.push((root.as_ref().to_owned(), None));
         self
     }
 
-    /// Adds an archive that must be at this [`Pin`]: for builds with several. A single one
-    /// is pinned with [`pin`](Self::pin), [`pin_tree`](Self::pin_tree) or
+    /// Adds an archive that must match this [`Pin`]. Use it for builds with several
+    /// archives; pin a single one with [`pin`](Self::pin), [`pin_tree`](Self::pin_tree) or
     /// [`lock`](Self::lock).
     ///
     /// ```no_run
@@ -169,10 +168,10 @@ impl Builder {
         self
     }
 
-    /// Adds an atlas (`cargo btfhub atlas build`): all kernels of an archive in
-    /// one file. The bundle is the same as one made from that archive, but for types
-    /// of modules, which an atlas does not hold, and much faster to make. Kernels that an
-    /// archive holds too are taken from there; of several atlases the one named first counts.
+    /// Adds an atlas (`cargo btfhub atlas build`), one file with all kernels of an archive.
+    /// The bundle is the same as one made from that archive, and much faster to make, but
+    /// without the types of modules, which an atlas does not hold. If an archive holds the
+    /// same kernel, it is taken from the archive; among atlases, the one added first wins.
     ///
     /// Default: none.
     pub fn atlas(mut self, file: impl AsRef<Path>) -> Self {
@@ -185,7 +184,7 @@ impl Builder {
     /// ```no_run
     /// # fn main() -> Result<(), btfhub_build::Error> {
     /// btfhub_build::Builder::new()
-    ///     // `cargo btfhub atlas inspect` tells it.
+    ///     // `cargo btfhub atlas inspect` prints it.
     ///     .pinned_atlas("btf/kernels.atlas", "b3bc36e2a5c2f1a0…")
     ///     .object("src/bpf/probe.bpf.o")
     ///     .build("probe")
@@ -197,22 +196,23 @@ impl Builder {
         self
     }
 
-    /// Demands that the archive is a git checkout at this commit, and that every file that is
-    /// used is the one in the commit: commit and trees are hashed, and the very bytes that are
-    /// decoded. No git is needed. Only a full commit id means one thing for ever.
+    /// Requires the archive to be a git checkout at this commit, and every file that is
+    /// used to be the one in the commit. To prove it, the build hashes the commit, the trees,
+    /// and the very bytes that it decodes. It needs no git. Give all digits of the commit's
+    /// id: anything shorter can change its meaning.
     ///
-    /// It pins the one archive of the build, named here or by `BTFHUB_ARCHIVE`. Where there
-    /// are several, the build fails: name each with its own pin
-    /// ([`pinned_archive`](Self::pinned_archive)).
+    /// This pins the build's only archive, whether it is named here or by `BTFHUB_ARCHIVE`.
+    /// With several archives the build fails: pin each one with
+    /// [`pinned_archive`](Self::pinned_archive).
     ///
-    /// Default: any state will do; the bundle then says a digest of what was
-    /// used of the archive where it would say the pin.
+    /// Default: not pinned. Where the bundle would record the pin, it records a digest of
+    /// what was used from the archive.
     pub fn pin(mut self, commit: impl Into<String>) -> Self {
         self.pin = Some(Pin::Commit(commit.into()));
         self
     }
 
-    /// As [`pin`](Self::pin), for an archive that is a folder of another git
+    /// Like [`pin`](Self::pin), for an archive that is a folder in another git
     /// repository: its tree must have this hash (`git rev-parse
     /// HEAD:path/to/archive`).
     pub fn pin_tree(mut self, hash: impl Into<String>) -> Self {
@@ -220,42 +220,42 @@ impl Builder {
         self
     }
 
-    /// As [`pin`](Self::pin), for an archive without git: each entry that is
-    /// used must have the digest that this lock file says. `cargo btfhub lock`
+    /// Like [`pin`](Self::pin), for an archive without git: each entry that is
+    /// used must have the digest recorded in this lock file. `cargo btfhub lock`
     /// writes one.
     pub fn lock(mut self, file: impl AsRef<Path>) -> Self {
         self.pin = Some(Pin::Lock(file.as_ref().to_owned()));
         self
     }
 
-    /// Adds a compiled eBPF object (`clang -g -O2 -target bpf`), or all that
+    /// Adds a compiled eBPF object (`clang -g -O2 -target bpf`), or all files that
     /// match a pattern (`bpf/*.o`; a pattern must be UTF-8 and match
     /// something).
     ///
-    /// * libbpf-cargo: `SkeletonBuilder::obj(path)` says where the object
-    ///   stays; without it the object is in a temporary directory that is gone
-    ///   when the builder is.
-    /// * aya-build: `OUT_DIR` holds one file per binary, named like it.
+    /// * libbpf-cargo: `SkeletonBuilder::obj(path)` chooses where the object is
+    ///   written. Without it, the object is in a temporary directory that
+    ///   disappears with the builder.
+    /// * aya-build: `OUT_DIR` holds one file per binary, with the binary's name.
     pub fn object(mut self, path: impl AsRef<Path>) -> Self {
         self.objects
             .push(objects::Source::Path(path.as_ref().to_owned()));
         self
     }
 
-    /// Adds every eBPF object of a directory: all files called `*.o` and all
-    /// others that are eBPF ELF files. Not recursive; none is an error.
+    /// Adds every eBPF object in a directory: all files named `*.o`, and all
+    /// others that are eBPF ELF files. Not recursive. Finding none is an error.
     pub fn objects_in(mut self, directory: impl AsRef<Path>) -> Self {
         let source = objects::Source::Directory(directory.as_ref().to_owned());
         self.objects.push(source);
         self
     }
 
-    /// Takes only kernels that one of the included filters matches. A filter is
+    /// Takes only kernels that match at least one of the included filters. A filter is
     ///
-    /// * a glob over `<distro>/<version>/<arch>/<release>`, where `*` also matches `/`:
-    ///   `ubuntu/20.04/*`, `*/x86_64/*`, `*-generic`. One that matches a directory matches
-    ///   what is in it: `ubuntu/20.04`.
-    /// * or comparisons of the release's leading numbers, all of which must hold: `>=4.18`,
+    /// * a glob over `<distro>/<version>/<arch>/<release>`, in which `*` also matches `/`:
+    ///   `ubuntu/20.04/*`, `*/x86_64/*`, `*-generic`. A glob that matches a directory matches
+    ///   everything in it: `ubuntu/20.04`.
+    /// * or comparisons with the release's leading numbers, all of which must hold: `>=4.18`,
     ///   `>=5.4, <5.11`, `=5.10` (every 5.10 kernel).
     ///
     /// Default: all kernels.
@@ -264,7 +264,7 @@ impl Builder {
         self
     }
 
-    /// Leaves out the kernels that the filter matches, included or not.
+    /// Leaves out the kernels that match the filter, even if they are included.
     ///
     /// Default: none.
     pub fn exclude(mut self, filter: impl Into<String>) -> Self {
@@ -272,8 +272,8 @@ impl Builder {
         self
     }
 
-    /// Takes kernels of this architecture, in any spelling (`x86_64`, `arm64`,
-    /// `aarch64`). Repeatable.
+    /// Takes only kernels of this architecture, in any spelling (`x86_64`, `arm64`,
+    /// `aarch64`). Call it again to add architectures.
     ///
     /// Default: in [`build`](Self::build) the target's, in
     /// [`generate`](Self::generate) every architecture.
@@ -282,18 +282,18 @@ impl Builder {
         self
     }
 
-    /// Takes entries behind links that lead out of their archive, too: for an
-    /// archive that is put together of links.
+    /// Also takes entries behind links that lead out of their archive. Use it for an
+    /// archive that is assembled from links.
     ///
-    /// Default: such links are left out (`cargo btfhub list` names them).
+    /// Default: entries behind such links are left out (`cargo btfhub list` names them).
     pub fn follow_links(mut self) -> Self {
         self.follow_links = true;
         self
     }
 
-    /// What to do with entries that cannot be decoded or parsed. What keeps this
-    /// machine from reading one (no permission, no memory, a failing disk) is an
-    /// error in any case.
+    /// What to do with entries that cannot be decoded or parsed. If this machine can't
+    /// read an entry (no permission, no memory, a failing disk), that is always an
+    /// error.
     ///
     /// Default: [`OnBadEntry::Fail`].
     pub fn on_bad_entry(mut self, policy: OnBadEntry) -> Self {
@@ -309,9 +309,9 @@ impl Builder {
         self
     }
 
-    /// Whose types count beside the kernel's own, where an entry holds the BTF of
-    /// modules: those of these names, in the order in which they are loaded. A
-    /// kernel that has a module built in, or does not have it, is none the worse.
+    /// For entries that hold the BTF of modules: the modules whose types are used in
+    /// addition to the kernel's own, in the order in which the modules are loaded. A
+    /// kernel that lacks one of them, or has it built in, is used all the same.
     ///
     /// ```
     /// # let builder = btfhub_build::Builder::new();
@@ -319,29 +319,29 @@ impl Builder {
     /// # ;
     /// ```
     ///
-    /// Default: all that the entry has ([`Modules::All`]).
+    /// Default: all modules in the entry ([`Modules::All`]).
     pub fn modules<M: AsRef<str>>(mut self, names: impl IntoIterator<Item = M>) -> Self {
         self.modules = Modules::named(names);
         self
     }
 
-    /// How many kernels to work on at once; each takes some 30 MB.
+    /// How many kernels to work on at once; each takes about 30 MB. The result
+    /// does not depend on it.
     ///
     /// Default: in [`build`](Self::build) cargo's job limit (`NUM_JOBS`), in
-    /// [`generate`](Self::generate) the processors of this machine. The result
-    /// does not depend on it.
+    /// [`generate`](Self::generate) the number of processors of this machine.
     pub fn jobs(mut self, jobs: NonZeroUsize) -> Self {
         self.jobs = Some(jobs);
         self
     }
 
-    /// In [`build`](Self::build), where no archive is on this machine (none is
-    /// named, or what is named does not exist or is an empty directory, as a
-    /// submodule is that was not fetched): embeds an empty bundle and warns,
-    /// instead of failing. The program then finds no embedded BTF. Cargo can't
-    /// be told to wait for what is not there: `touch build.rs` when it is.
+    /// In [`build`](Self::build): if this machine has no archive, embeds an empty bundle and
+    /// warns instead of failing. That is the case if no archive is named, or if the named one
+    /// does not exist or is an empty directory, such as a submodule that was not fetched. The
+    /// program then finds no embedded BTF. Cargo can't watch for a directory that does not
+    /// exist: once the archive is there, `touch build.rs`.
     ///
-    /// Default: an archive must be there.
+    /// Default: an archive is required.
     pub fn optional(mut self) -> Self {
         self.optional = true;
         self
@@ -410,33 +410,33 @@ impl Builder {
         self
     }
 
-    /// The loader that the program uses: what lints advise fits it.
+    /// The loader that the program uses, so that lints give advice that fits it.
     ///
-    /// Default: with [`from_manifest`](Self::from_manifest) the one of aya and
-    /// libbpf-rs that the package depends on, if it is one of them; else unknown.
+    /// Default: with [`from_manifest`](Self::from_manifest), aya or libbpf-rs, if the
+    /// package depends on exactly one of them; otherwise unknown.
     pub fn loader(mut self, loader: Loader) -> Self {
         self.loader = Some(loader);
         self
     }
 
-    /// Remembers in this directory what need not be done again: what the
-    /// entries come to for these relocations, and their definitions, so that
-    /// they are decoded once for whatever relocations. Content decides, so any
-    /// number of builds may share it, and it may be removed at any time.
+    /// Caches work in this directory: the results for these relocations, and the entries'
+    /// type definitions, so that entries are decoded only once even if the relocations
+    /// change. The keys are digests of the content, so any number of builds can share the
+    /// directory, and you can delete it at any time.
     ///
     /// Default: in [`build`](Self::build) a directory below cargo's target
-    /// directory, or the one that the variable `BTFHUB_CACHE_DIR` names, which
-    /// wins over this; in [`generate`](Self::generate) none.
+    /// directory; the variable `BTFHUB_CACHE_DIR` names another one and overrides
+    /// this setting. In [`generate`](Self::generate) none.
     pub fn cache_dir(mut self, directory: impl AsRef<Path>) -> Self {
         self.cache_dir = Some(directory.as_ref().to_owned());
         self
     }
 
-    /// The files that the objects are read from: patterns and directories are
-    /// looked up now.
+    /// The files that the objects are read from. Expands patterns and directories
+    /// now.
     ///
     /// # Errors
-    /// When none was named, a pattern matches nothing, or a directory holds
+    /// If no object was added, a pattern matches nothing, or a directory holds
     /// none.
     pub fn object_files(&self) -> Result<Vec<PathBuf>, Error> {
         objects::files(&self.objects)
@@ -447,7 +447,7 @@ impl Builder {
         objects::directories(&self.objects)
     }
 
-    /// The objects, read.
+    /// Reads the objects.
     pub(crate) fn load_objects(&self) -> Result<Vec<Loaded>, Error> {
         objects::load(&self.objects)
     }

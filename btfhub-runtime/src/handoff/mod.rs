@@ -1,4 +1,4 @@
-//! From the selected BTF to what a loader takes: bytes, or a path.
+//! Turns the selected BTF into what a loader takes: bytes, or a path.
 
 #[cfg(target_os = "linux")]
 mod file;
@@ -17,7 +17,7 @@ impl Selection<'_> {
     /// decompressed, or read from the kernel's or the operator's file.
     ///
     /// # Errors
-    /// When the bundle is damaged or the file can't be read.
+    /// If the bundle is damaged or the file can't be read.
     pub fn bytes(&self) -> Result<Vec<u8>, Error> {
         match self.choice() {
             Choice::Embedded { entry, .. } | Choice::Inferred { below: entry, .. } => {
@@ -31,9 +31,9 @@ impl Selection<'_> {
         }
     }
 
-    /// The BTF as a path, for loaders that take that (libbpf's
-    /// `btf_custom_path`). libbpf opens it in `load()`, and this one is there
-    /// by then: it stays until the process ends, whatever is dropped before.
+    /// The BTF as a path, for loaders that take a path (libbpf's
+    /// `btf_custom_path`). libbpf opens the path in `load()`. It stays valid until the
+    /// process ends, even if the `BtfFile` and the `Selection` are dropped.
     ///
     /// ```no_run
     /// # use btfhub_runtime::{Bundle, Error, for_this_host};
@@ -50,25 +50,22 @@ impl Selection<'_> {
     /// # }
     /// ```
     ///
-    /// Embedded BTF goes into a sealed memfd, `/proc/self/fd/N`: nothing on
-    /// any file system, nothing that another process could change. The process
-    /// keeps one descriptor and a few kilobytes for each BTF it asks for, and a
-    /// second call gives the same. The path is this process's, and that of
-    /// children that it forks; a program that closes all descriptors (to become
-    /// a daemon) calls this afterwards.
+    /// Embedded BTF goes into a sealed memfd, `/proc/self/fd/N`: nothing is written to a
+    /// file system, and no other process can change it. The process keeps one descriptor
+    /// and a few kilobytes for each BTF it asks for; asking again returns the same one.
+    /// The path works in this process and in children that it forks. A program that closes
+    /// all descriptors (to become a daemon) must call this afterwards.
     ///
-    /// Where there is no `memfd_create` (kernels before 3.17, a seccomp filter)
-    /// an unlinked file takes its place, made in the first of `$TMPDIR` (unless
-    /// the process gained rights as it was started), `/run`, `/dev/shm`, `/tmp`
-    /// and `/var/tmp` that can be written to. Without `/proc` nothing but a
-    /// named file can be opened: one of mode 0600 in the same directories, which
-    /// stays there and is used again by the next start.
+    /// Without `memfd_create` (kernels before 3.17, a seccomp filter), an unlinked file is
+    /// used instead. It is created in the first writable directory of `$TMPDIR` (unless the
+    /// process gained privileges when it started), `/run`, `/dev/shm`, `/tmp` and
+    /// `/var/tmp`. Without `/proc` only a named file can be opened: one of mode 0600 in the
+    /// same directories, except `$TMPDIR`. It stays there, and the next start reuses it.
     ///
     /// # Errors
-    /// When the bundle is damaged. When no file can be made, naming what was
-    /// tried; also when `RLIMIT_FSIZE` is too low, under which writing would
-    /// end the process (`SIGXFSZ`). For embedded BTF on other systems than
-    /// Linux.
+    /// If the bundle is damaged. If no file can be created; the error lists what was tried.
+    /// If `RLIMIT_FSIZE` is too low, because writing would then kill the process
+    /// (`SIGXFSZ`). For embedded BTF on systems other than Linux.
     pub fn to_file(&self) -> Result<BtfFile, Error> {
         let path = match self.choice() {
             Choice::Kernel => None,
@@ -84,16 +81,16 @@ fn keep(_btf: &[u8]) -> Result<PathBuf, Error> {
     Err(Error::NotLinux)
 }
 
-/// BTF behind a path, which is good until the process ends.
+/// BTF behind a path that stays valid until the process ends.
 #[derive(Clone, Debug)]
 pub struct BtfFile {
     path: Option<PathBuf>,
 }
 
 impl BtfFile {
-    /// The path to give to the loader. None when the kernel's own BTF is to be
-    /// used, which a loader that is told nothing finds by itself, together
-    /// with that of the modules.
+    /// The path to give to the loader. `None` if the kernel's own BTF is to be used:
+    /// without a path, a loader finds that by itself, together with the BTF of the
+    /// modules.
     pub fn path(&self) -> Option<&Path> {
         self.path.as_deref()
     }

@@ -1,4 +1,4 @@
-//! What this machine says of itself.
+//! What this machine reports about itself.
 
 mod btf_file;
 mod machine;
@@ -23,14 +23,14 @@ use crate::policy::POLICY_VARIABLE;
 use crate::policy::Source;
 use crate::printable::Printable;
 
-/// Names the os-release file of the host; see [`Host::detect`].
+/// Names the host's os-release file; see [`Host::detect`].
 pub const OS_RELEASE_VARIABLE: &str = "BTFHUB_OS_RELEASE";
-/// Names a BTF file that is used whatever the bundle holds; see [`Host::detect`].
+/// Names a BTF file that is used regardless of the bundle; see [`Host::detect`].
 pub const BTF_VARIABLE: &str = "BTFHUB_BTF";
 
-/// Where the kernel shows its own BTF, when it was built with it.
+/// Where the kernel exposes its own BTF, if it was built with it.
 const KERNEL_BTF: &str = "sys/kernel/btf/vmlinux";
-/// Where libbpf looks for the BTF of release `R` next, in its order
+/// Where libbpf looks next for the BTF of release `R`, in its order
 /// (`btf__load_vmlinux_btf`).
 const DISK_BTF: [&str; 7] = [
     "boot/vmlinux-R",
@@ -46,12 +46,12 @@ const INITIAL_PID_NAMESPACE: &str = "pid:[4026531836]";
 /// Longer than any line of `/proc/sys/kernel`.
 const PROC_LINE_MAX: u64 = 4096;
 
-/// What is known of a machine: its kernel, its distribution, and whether its
-/// kernel has BTF of its own.
+/// What is known about a machine: its kernel, its distribution, and whether its
+/// kernel has its own BTF.
 ///
-/// Mostly [`detect`](Host::detect)ed; a machine that is described elsewhere
-/// (a support ticket, a test) is put together with [`new`](Host::new) or
-/// [`detect_under`](Host::detect_under) and the `with_` methods.
+/// Usually [`detect`](Host::detect)ed. To describe another machine (from a support
+/// ticket, in a test), use [`new`](Host::new) or [`detect_under`](Host::detect_under)
+/// and the `with_` methods.
 ///
 /// ```
 /// use btfhub_runtime::Host;
@@ -62,7 +62,7 @@ const PROC_LINE_MAX: u64 = 4096;
 /// ```
 #[derive(Clone, Debug, Default)]
 pub struct Host {
-    /// Shared by whoever has to tell of it: selections and errors.
+    /// Shared by selections and errors, which describe it.
     facts: Arc<Facts>,
 }
 
@@ -72,19 +72,19 @@ struct Facts {
     version: String,
     machine: Option<String>,
     os_releases: Vec<OsReleaseFile>,
-    /// Where the kernel shows its BTF, or why that can't be used.
+    /// Where the kernel exposes its BTF, or why that can't be used.
     kernel_btf: Option<Result<PathBuf, Unusable>>,
     /// The first of [`DISK_BTF`] that can be used.
     disk_btf: Option<PathBuf>,
-    /// Those before it that are there and can't be.
+    /// Those before it that exist but can't be used.
     disk_unusable: Vec<Unusable>,
     operator_btf: Option<PathBuf>,
     operator_source: Option<Source>,
-    /// Variables of the operator's that do not count.
+    /// The operator's variables that were ignored.
     ignored: Vec<&'static str>,
 }
 
-/// A file of BTF that is there and can't be used, and why.
+/// A BTF file that exists but can't be used, and why.
 #[derive(Clone, Debug)]
 pub(crate) struct Unusable {
     path: PathBuf,
@@ -100,29 +100,29 @@ pub(crate) struct OsReleaseFile {
     pub(crate) content: Result<OsRelease, String>,
 }
 
-/// Whose os-release a file is.
+/// Which system an os-release file describes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Origin {
-    /// Named by the operator or given by the caller as the host's.
+    /// The host, according to the operator or the caller.
     Given,
-    /// Found where the host's root is mounted for containers to see.
+    /// The host: found where its root is mounted for containers.
     HostMount,
-    /// That of process 1 in the initial pid namespace.
+    /// Process 1 in the initial pid namespace.
     Init,
-    /// That of this process's own root, perhaps a container image's.
+    /// This process's own root, which may be a container image.
     Own,
 }
 
 impl Origin {
-    /// Whether the file is known to describe what the kernel was installed
-    /// with, and not a container image.
+    /// Whether the file is known to describe the system that the kernel belongs to,
+    /// rather than a container image.
     pub(crate) fn is_hosts(self) -> bool {
         self != Self::Own
     }
 }
 
 impl Host {
-    /// A machine with this `uname -r` and `uname -m`, of which nothing else is
+    /// A machine with this `uname -r` and `uname -m`, about which nothing else is
     /// known.
     pub fn new(release: impl Into<String>, machine: impl Into<String>) -> Self {
         Self::default().with_release(release).with_machine(machine)
@@ -134,40 +134,41 @@ impl Host {
 
     /// This machine.
     ///
-    /// Kernel: `uname(2)`; the machine is the kernel's own also under the
-    /// personality that shows 32-bit programs another (`setarch i686`).
-    /// Distribution: the os-release files of, in this order,
-    /// 1. the environment variable `BTFHUB_OS_RELEASE` (a path),
-    /// 2. `/host`, where containers like to mount the host's root,
-    /// 3. process 1 (`/proc/1/root`), if this process is in the initial pid
-    ///    namespace, so that process 1 is the host's init. It takes root or
-    ///    `CAP_SYS_PTRACE` to read it.
-    /// 4. this process. Shown in explanations, never decisive: in a container
-    ///    it describes the image.
+    /// The kernel comes from `uname(2)`. The machine is the kernel's own, even under the
+    /// personality that shows 32-bit programs a different one (`setarch i686`).
     ///
-    /// Below each, `etc/os-release`, else `usr/lib/os-release`.
+    /// The distribution comes from the first of these os-release files:
+    /// 1. the one that the environment variable `BTFHUB_OS_RELEASE` names (a path),
+    /// 2. below `/host`, where containers often mount the host's root,
+    /// 3. below process 1's root (`/proc/1/root`), if this process is in the initial pid
+    ///    namespace, so that process 1 is the host's init. Reading it takes root or
+    ///    `CAP_SYS_PTRACE`.
+    /// 4. this process's own. It appears in explanations but never decides: in a
+    ///    container it describes the image.
     ///
-    /// BTF: `/sys/kernel/btf/vmlinux`, and, where that is missing or damaged,
-    /// the files of this release that libbpf looks for: `/boot/vmlinux-R`,
+    /// Below each root, the file is `etc/os-release`, or else `usr/lib/os-release`.
+    ///
+    /// BTF comes from `/sys/kernel/btf/vmlinux`. If that is missing or damaged, it comes
+    /// from the files for this release that libbpf looks for: `/boot/vmlinux-R`,
     /// `/lib/modules/R/vmlinux-R`, `/lib/modules/R/build/vmlinux`,
     /// `/usr/lib/modules/R/kernel/vmlinux`, `/usr/lib/debug/boot/vmlinux-R`,
     /// the same with `.debug`, `/usr/lib/debug/lib/modules/R/vmlinux`; raw BTF,
-    /// or ELF with a section `.BTF`. Header and lengths are checked.
+    /// or ELF with a `.BTF` section. The header and lengths are checked.
     ///
-    /// Three environment variables are the operator's:
-    /// `BTFHUB_OS_RELEASE` (above); `BTFHUB_BTF` names a BTF file to be used
-    /// whatever the bundle holds, the way out for whoever supports a machine
-    /// that no bundle serves; `BTFHUB_POLICY` is a policy that counts more than
-    /// the program's (`prefer-kernel`, `prefer-embedded`, or `embedded-only`,
-    /// which rehearses the bundle on a kernel that has BTF). They are ignored
-    /// when empty, and when the process gained rights as it was started
-    /// (`AT_SECURE`: set-user-ID, file capabilities) or can't read
-    /// `/proc/self/auxv` to tell. `{:#}` of what [`select`](crate::select())
-    /// answers says so.
+    /// The operator can set three environment variables:
+    /// * `BTFHUB_OS_RELEASE`: see above.
+    /// * `BTFHUB_BTF` names a BTF file that is used regardless of the bundle. It helps on a
+    ///   machine that no bundle serves.
+    /// * `BTFHUB_POLICY` overrides the program's policy: `prefer-kernel`, `prefer-embedded`,
+    ///   or `embedded-only`, which rehearses the bundle on a kernel that has BTF.
+    ///
+    /// They are ignored if empty, and if the process gained privileges when it started
+    /// (`AT_SECURE`: set-user-ID, file capabilities) or can't read `/proc/self/auxv` to find
+    /// out. The `{:#}` output of what [`select`](crate::select()) returns says so.
     ///
     /// # Errors
-    /// When one of the three variables can't be used. Always on other systems
-    /// than Linux ([`Error::NotLinux`]).
+    /// If one of the three variables can't be used. Always on systems other than Linux
+    /// ([`Error::NotLinux`]).
     pub fn detect() -> Result<Self, Error> {
         if !cfg!(target_os = "linux") {
             return Err(Error::NotLinux);
@@ -175,16 +176,16 @@ impl Host {
         Facts::of_this_process().map(Facts::shared)
     }
 
-    /// The machine whose root directory, with its `proc` and `sys`, is `root`.
+    /// The machine whose root directory, including its `proc` and `sys`, is `root`.
     ///
-    /// The same files as [`detect`](Host::detect) looks at, with
-    /// `proc/sys/kernel/{osrelease,version,arch}` in the place of `uname(2)`,
-    /// and without the environment variables; links that lead out of `root`
-    /// are followed as if it were `/`. What is not there stays unknown.
+    /// Reads the same files as [`detect`](Host::detect), but with
+    /// `proc/sys/kernel/{osrelease,version,arch}` instead of `uname(2)`, and without
+    /// the environment variables. Links that lead out of `root` are followed as if
+    /// `root` were `/`. What is missing stays unknown.
     ///
-    /// Whether `root` is a machine's or a container image's can't be seen: its
-    /// own os-release breaks no tie. Who knows that it is the machine's says so
-    /// with [`with_os_release_file`](Host::with_os_release_file).
+    /// `root` may be a machine's or a container image's; nothing shows which. So its own
+    /// os-release does not break ties. If you know that it is the machine's, pass the file
+    /// to [`with_os_release_file`](Host::with_os_release_file).
     pub fn detect_under(root: impl AsRef<Path>) -> Self {
         let root = Root::new(root.as_ref());
         let mut facts = Facts::under(&root);
@@ -192,43 +193,43 @@ impl Host {
         facts.shared()
     }
 
-    /// With this `uname -r`. What is known of BTF stays: it may be another
-    /// kernel's (see [`with_kernel_btf`](Host::with_kernel_btf)).
+    /// Sets `uname -r`. What is known about BTF stays, and may belong to another
+    /// kernel (see [`with_kernel_btf`](Host::with_kernel_btf)).
     pub fn with_release(mut self, release: impl Into<String>) -> Self {
         self.facts().release = release.into();
         self
     }
 
-    /// With this `uname -v`.
+    /// Sets `uname -v`.
     pub fn with_version(mut self, version: impl Into<String>) -> Self {
         self.facts().version = version.into();
         self
     }
 
-    /// With this `uname -m`.
+    /// Sets `uname -m`.
     pub fn with_machine(mut self, machine: impl Into<String>) -> Self {
         self.facts().machine = Some(machine.into());
         self
     }
 
-    /// With an os-release content that is known to be the host's. It goes
-    /// before all that were found.
+    /// Sets the content of an os-release file that is known to be the host's. It takes
+    /// precedence over all files that were found.
     pub fn with_os_release(mut self, content: &[u8]) -> Self {
         self.facts()
             .take_os_release("given".into(), OsRelease::parse(content));
         self
     }
 
-    /// With an os-release file that is known to be the host's.
+    /// Sets an os-release file that is known to be the host's.
     ///
     /// # Errors
-    /// When it can't be read, or names no distribution.
+    /// If it can't be read or names no distribution.
     pub fn with_os_release_file(mut self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         self.facts().take_os_release_file(path.into())?;
         Ok(self)
     }
 
-    /// With the kernel's own BTF at this path, or none, and none on disk.
+    /// Sets the path of the kernel's own BTF, or that there is none; clears BTF on disk.
     pub fn with_kernel_btf(mut self, kernel_btf: Option<PathBuf>) -> Self {
         let facts = self.facts();
         facts.kernel_btf = kernel_btf.map(Ok);
@@ -236,21 +237,21 @@ impl Host {
         self
     }
 
-    /// With a BTF file that is to be used whatever the bundle holds.
+    /// Sets a BTF file that is used regardless of the bundle.
     ///
     /// # Errors
-    /// When it can't be read, or is no whole BTF file.
+    /// If it can't be read or is not a complete BTF file.
     pub fn with_operator_btf(mut self, path: impl Into<PathBuf>) -> Result<Self, Error> {
         self.facts().take_operator_btf(path.into())?;
         Ok(self)
     }
 
-    /// `uname -r`; empty when unknown.
+    /// `uname -r`; empty if unknown.
     pub fn release(&self) -> &str {
         &self.facts.release
     }
 
-    /// `uname -v`; empty when unknown.
+    /// `uname -v`; empty if unknown.
     pub fn version(&self) -> &str {
         &self.facts.version
     }
@@ -260,13 +261,13 @@ impl Host {
         self.facts.machine.as_deref().map(Arch::new)
     }
 
-    /// The os-release that describes the host; none when there is only this
-    /// process's own, which may be a container image's.
+    /// The os-release that describes the host. `None` if only this process's own was
+    /// found, which may be a container image's.
     pub fn os_release(&self) -> Option<&OsRelease> {
         self.hosts_os_releases().next()
     }
 
-    /// Where the kernel shows its own BTF, if that can be used.
+    /// Where the kernel exposes its own BTF, if that can be used.
     pub fn kernel_btf(&self) -> Option<&Path> {
         self.facts.kernel_btf.as_ref()?.as_deref().ok()
     }
@@ -276,7 +277,7 @@ impl Host {
         self.facts.disk_btf.as_deref()
     }
 
-    /// Files of the kernel's BTF that are there and can't be used.
+    /// Files with the kernel's BTF that exist but can't be used.
     pub(crate) fn unusable_btf(&self) -> impl Iterator<Item = &Unusable> {
         let kernels = self.facts.kernel_btf.as_ref();
         let kernels = kernels.and_then(|found| found.as_ref().err());
@@ -288,12 +289,12 @@ impl Host {
         self.facts.operator_btf.as_deref()
     }
 
-    /// The preference that the operator gave.
+    /// The policy that the operator set.
     pub(crate) fn operator_source(&self) -> Option<Source> {
         self.facts.operator_source
     }
 
-    /// What may break a tie: what was given, and else what was found.
+    /// What may break a tie: what was given, or else what was found.
     pub(crate) fn hosts_os_releases(&self) -> impl Iterator<Item = &OsRelease> {
         let given = |file: &OsReleaseFile| file.origin == Origin::Given;
         let any_given = self.facts.os_releases.iter().any(given);
@@ -304,7 +305,7 @@ impl Host {
             .filter_map(|file| file.content.as_ref().ok())
     }
 
-    /// The operator's variables that were set and did not count.
+    /// The operator's variables that were set but ignored.
     pub(crate) fn ignored_variables(&self) -> &[&'static str] {
         &self.facts.ignored
     }
@@ -315,7 +316,7 @@ impl Host {
 }
 
 impl Facts {
-    /// What the kernel, the file system and the environment say to this process.
+    /// What the kernel, the file system and the environment tell this process.
     fn of_this_process() -> Result<Self, Error> {
         let root = Root::new(Path::new("/"));
         let mut facts = Self::under(&root);
@@ -339,7 +340,7 @@ impl Facts {
         Ok(facts)
     }
 
-    /// The value of a variable of the operator's, if that counts.
+    /// The value of an operator's variable, unless it is ignored.
     fn operators(&mut self, variable: &'static str) -> Option<std::ffi::OsString> {
         let value = std::env::var_os(variable).filter(|value| !value.is_empty())?;
         if environment_is_trusted() {
@@ -355,7 +356,7 @@ impl Facts {
         }
     }
 
-    /// All but what [`find_btf`](Self::find_btf) finds.
+    /// Everything except what [`find_btf`](Self::find_btf) finds.
     fn under(root: &Root) -> Self {
         let line = |name: &str| {
             let path = format!("proc/sys/kernel/{name}");
@@ -381,7 +382,7 @@ impl Facts {
         host
     }
 
-    /// The kernel's own BTF; on disk only where that can't be used.
+    /// The kernel's own BTF, or BTF on disk if that can't be used.
     fn find_btf(&mut self, root: &Root) {
         self.kernel_btf = usable_btf(root, KERNEL_BTF);
         let is_named = !self.release.is_empty() && !self.release.contains('/');
@@ -437,8 +438,8 @@ impl Facts {
         Ok(())
     }
 
-    /// Puts what was given before all that was found, in the place of what was
-    /// given before.
+    /// Puts what was given ahead of what was found, and replaces what was given
+    /// earlier.
     fn take_os_release(&mut self, path: PathBuf, content: OsRelease) {
         let given = OsReleaseFile {
             origin: Origin::Given,
@@ -468,7 +469,7 @@ fn uname() -> [String; 3] {
         .map(|text| text.to_string_lossy().into_owned())
 }
 
-/// Nobody to ask: [`Host::detect`] is for Linux.
+/// Nothing: [`Host::detect`] works only on Linux.
 #[cfg(not(unix))]
 fn uname() -> [String; 3] {
     [const { String::new() }; 3]
@@ -479,7 +480,7 @@ fn is_sound(text: &str) -> bool {
     !text.is_empty() && Printable(text).is_plain()
 }
 
-/// The file of BTF at `path`, as a user would name it; none when there is none.
+/// The BTF file at `path`, as a user would name it; `None` if there is none.
 fn usable_btf(root: &Root, path: &str) -> Option<Result<PathBuf, Unusable>> {
     let found = root.resolve(path).and_then(|path| btf_file::check(&path));
     let path = root.path(path);
@@ -525,7 +526,7 @@ impl fmt::Display for OsRelease {
     }
 }
 
-/// A line of a full explanation.
+/// One line of a full explanation.
 impl fmt::Display for OsReleaseFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "os-release {}: ", self.path.display())?;

@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use crate::args::{ArchiveArgs, FilterArgs, JobArgs};
 use crate::examples;
 
-/// The whole archive in a few megabytes: each type definition kept once for all kernels
+/// Work with an atlas: a whole archive in a few megabytes, each type definition kept once
 ///
 /// `bundle`, `tailor` and `report` take it with --atlas, build scripts with
-/// `Builder::atlas`; it is pinned by its digest, and no entry is decoded again.
+/// `Builder::atlas`. It is pinned by its digest, and no entry has to be decoded again.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS)]
 pub(crate) struct Atlas {
@@ -27,7 +27,7 @@ pub(crate) enum AtlasCommand {
     Diff(AtlasDiff),
 }
 
-/// Write an atlas of the kernels of archives
+/// Write an atlas of the kernels in archives
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS_BUILD)]
 pub(crate) struct AtlasBuild {
@@ -40,43 +40,43 @@ pub(crate) struct AtlasBuild {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// An older atlas: entries that it was made from are not decoded again
+    /// An older atlas: the entries it was made from are not decoded again
     ///
-    /// The result is the same as without it.
+    /// The result is the same as without this option.
     #[arg(long, value_name = "OLD")]
     pub(crate) base: Option<PathBuf>,
-    /// Compress quickly, to a file some 20% larger
+    /// Compress quickly, to a file about 20% larger
     #[arg(long)]
     pub(crate) fast: bool,
-    /// Leave out functions and variables, which the report's verdicts ask for
+    /// Leave out functions and variables, which only the report's verdicts use
     ///
-    /// Bundles come out the same; verdicts that hang on a function say unknown.
+    /// Bundles stay the same; verdicts that depend on a function say unknown.
     #[arg(long)]
     pub(crate) without_functions: bool,
 }
 
-/// Show an atlas: its digest, what it holds, what its bytes are made of
+/// Show an atlas: its digest, its contents, and where its bytes go
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS_INSPECT)]
 pub(crate) struct AtlasInspect {
     /// The atlas
     pub(crate) file: PathBuf,
-    /// Every kernel on a line of its own
+    /// List every kernel on its own line
     #[arg(long)]
     pub(crate) kernels: bool,
-    /// The definitions with this name (task_struct), as C
+    /// Show the definitions with this name (task_struct), as C
     #[arg(long = "type", value_name = "NAME")]
     pub(crate) types: Vec<String>,
-    /// Only those of this kernel, DISTRO/VERSION/ARCH/RELEASE
+    /// Only the definitions of this kernel, DISTRO/VERSION/ARCH/RELEASE
     #[arg(long, value_name = "KERNEL", requires = "types")]
     pub(crate) kernel: Option<String>,
 }
 
-/// Write a complete BTF of one kernel's types
+/// Write one kernel's types as a complete BTF
 ///
-/// What any CO-RE relocation can ask for comes to the same in it as in the kernel's own.
-/// Functions and variables are in it where they are in the atlas; sections, qualifiers and
-/// tags are not.
+/// Every CO-RE relocation resolves to the same result in it as in the kernel's own BTF.
+/// It holds functions and variables if the atlas does; it has no sections, qualifiers or
+/// tags.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS_EXTRACT)]
 pub(crate) struct AtlasExtract {
@@ -91,7 +91,7 @@ pub(crate) struct AtlasExtract {
 
 /// Check an atlas against the archive it was made from
 ///
-/// Expands all of it, decodes every entry again, and compares the definitions.
+/// Expands the whole atlas, decodes every entry again, and compares the definitions.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS_VERIFY)]
 pub(crate) struct AtlasVerify {
@@ -105,9 +105,9 @@ pub(crate) struct AtlasVerify {
     pub(crate) jobs: JobArgs,
 }
 
-/// Show which kernels and definitions came, went and changed
+/// Show which kernels and definitions were added, removed and changed
 ///
-/// A and B are atlases, or kernels of them: FILE:DISTRO/VERSION/ARCH/RELEASE.
+/// A and B are atlases, or single kernels in them: FILE:DISTRO/VERSION/ARCH/RELEASE.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS_DIFF)]
 pub(crate) struct AtlasDiff {

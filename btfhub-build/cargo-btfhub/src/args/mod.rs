@@ -27,14 +27,14 @@ Exit status:
   3  not found (select: no BTF for this host; fetch: no such commit; no kernel fits the filters)
   4  ambiguous (select: several kernels fit and their BTF differs)
 
-With --json a failure, too, is one document on stdout.";
+With --json, a failure is also one document on stdout.";
 
 /// Tailor the kernel BTF of a BTFhub archive to your eBPF objects.
 ///
-/// An eBPF CO-RE program needs the BTF of the kernel it is loaded on. Kernels that
-/// carry none are served by an archive (BTFhub); these commands cut it down to what
-/// your objects ask for, pack it, look into it, and report which kernels your objects
-/// will load on.
+/// An eBPF CO-RE program needs the BTF of the kernel it is loaded on. For kernels that
+/// have none, the BTFhub archive has it. These commands reduce the archive's BTF to what
+/// your objects need, pack it, inspect it, and report which kernels your objects will
+/// load on.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo-btfhub",
@@ -58,10 +58,10 @@ pub(crate) struct Global {
     /// Print one JSON document on stdout instead of text
     #[arg(long, global = true, display_order = 100)]
     pub(crate) json: bool,
-    /// The Cargo.toml whose [package.metadata.btfhub] stands for options that are not given
+    /// The Cargo.toml whose [package.metadata.btfhub] supplies options that are not given
     ///
-    /// Default: the package one is in; outside of any, the only one of the workspace with
-    /// that table.
+    /// Default: the package of the current directory; outside of any package, the only one
+    /// in the workspace that has the table.
     #[arg(long, global = true, value_name = "PATH", display_order = 102)]
     pub(crate) manifest_path: Option<PathBuf>,
     /// No progress and no notes on stderr, only errors
@@ -95,33 +95,33 @@ pub(crate) struct ArchiveArgs {
     /// A checkout of a BTFhub archive, or a folder laid out like one
     ///
     /// May be given several times. Without it: the archive named by
-    /// [package.metadata.btfhub] in the Cargo.toml at hand; without that, those
-    /// of the variable BTFHUB_ARCHIVE, separated as in PATH.
+    /// [package.metadata.btfhub] in Cargo.toml; without that, the archives that the
+    /// variable BTFHUB_ARCHIVE lists, separated as in PATH.
     #[arg(long = "archive", value_name = "DIR")]
     pub(crate) archives: Vec<PathBuf>,
-    /// Take entries behind links that lead out of the archive, too
+    /// Also take entries behind links that lead out of the archive
     #[arg(long)]
     pub(crate) follow_links: bool,
 }
 
-/// What stands beside archives, and how they are read.
+/// What can be used in addition to archives, and how entries are read.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct SourceArgs {
     /// An atlas, which holds the kernels of an archive (`cargo btfhub atlas build`)
     ///
-    /// May be given several times, in the place of archives or beside them. A kernel
-    /// that an archive holds too is taken from there.
+    /// May be given several times, instead of archives or alongside them. A kernel that an
+    /// archive also holds is taken from the archive.
     #[arg(long = "atlas", value_name = "FILE")]
     pub(crate) atlases: Vec<PathBuf>,
-    /// Leave out entries that can't be decoded, and say so, instead of failing
+    /// Leave out entries that can't be decoded and list them, instead of failing
     #[arg(long)]
     pub(crate) skip_bad: bool,
-    /// How many bytes an entry may unpack to [default: 268435456]
+    /// The largest size an entry may unpack to, in bytes [default: 268435456]
     #[arg(long, value_name = "BYTES")]
     pub(crate) entry_limit: Option<u64>,
 }
 
-/// Which of the archive's kernels.
+/// Which of the archive's kernels to take.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FilterArgs {
     /// Only kernels of this architecture: x86_64, arm64, ... [default: all]
@@ -129,11 +129,11 @@ pub(crate) struct FilterArgs {
     pub(crate) archs: Vec<String>,
     /// Only kernels that a pattern matches: DISTRO/VERSION/ARCH/RELEASE with *, ? and [...]
     ///
-    /// A * crosses slashes, and a directory is all that is in it: "ubuntu/20.04",
-    /// "*-generic". Kernel versions are taken too: ">=4.18", ">=5.4, <5.11".
+    /// A * also matches slashes, and a directory stands for everything in it: "ubuntu/20.04",
+    /// "*-generic". Kernel versions work too: ">=4.18", ">=5.4, <5.11".
     #[arg(long, value_name = "GLOB")]
     pub(crate) include: Vec<String>,
-    /// Not the kernels that a pattern matches; wins over --include. May be given several times
+    /// Exclude kernels that a pattern matches; overrides --include. May be given several times
     #[arg(long, value_name = "GLOB")]
     pub(crate) exclude: Vec<String>,
 }
@@ -144,18 +144,18 @@ pub(crate) struct ObjectArgs {
     /// A compiled eBPF object (clang -g -O2 -target bpf)
     ///
     /// May be given several times. Without it: the objects named by
-    /// [package.metadata.btfhub] in the Cargo.toml at hand.
+    /// [package.metadata.btfhub] in Cargo.toml.
     #[arg(long = "object", value_name = "O")]
     pub(crate) objects: Vec<PathBuf>,
-    /// A module whose types count, where entries hold modules [default: all they hold]
+    /// A module whose types are used, if entries hold modules [default: all they hold]
     ///
-    /// Several in the order in which they are loaded: "nf_conntrack,openvswitch".
+    /// List several in the order in which they are loaded: "nf_conntrack,openvswitch".
     #[arg(long = "module", value_name = "NAME", value_delimiter = ',')]
     pub(crate) modules: Vec<String>,
 }
 
 impl ObjectArgs {
-    /// Which modules' types count.
+    /// The modules whose types are used.
     pub(crate) fn modules(&self) -> Modules {
         if self.modules.is_empty() {
             Modules::All
@@ -165,33 +165,33 @@ impl ObjectArgs {
     }
 }
 
-/// What verdicts can't be told from objects and kernels.
+/// What verdicts need and objects and kernels don't say.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct KnownArgs {
-    /// What user space attaches a program to, as its section would say it
+    /// What user space attaches a program to, as its section would name it
     ///
     /// For a bare SEC("kprobe") or a stand-in: on_open=vfs_open. May be given several times.
     #[arg(long, value_name = "PROGRAM=TARGET")]
     pub(crate) target: Vec<String>,
-    /// Whether kernels have BTF of their own: yes or no, for those that a filter matches
+    /// Whether the kernels that a filter matches have their own BTF: yes or no
     ///
-    /// As 'debian/*=yes'. Else it is told from their names and functions. The last one that
-    /// matches counts.
+    /// For example 'debian/*=yes'. Otherwise their names and functions decide. The last
+    /// filter that matches wins.
     #[arg(long, value_name = "FILTER=yes|no")]
     pub(crate) own_btf: Vec<String>,
 }
 
-/// How much of the machine.
+/// How much of the machine to use.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct JobArgs {
-    /// How many kernels at once [default: the processors of this machine]
+    /// How many kernels to work on at once [default: the number of processors]
     #[arg(long, short, value_name = "N")]
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
 }
 
 /// Show what an archive holds: distributions, versions, architectures, kernels, anomalies
 ///
-/// Reads names only, decodes nothing; `check` looks inside.
+/// Reads only names and decodes nothing; `check` looks inside.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::LIST)]
 pub(crate) struct List {
@@ -199,15 +199,15 @@ pub(crate) struct List {
     pub(crate) archive: ArchiveArgs,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// Every kernel on a line of its own, DISTRO/VERSION/ARCH/RELEASE
+    /// List every kernel on its own line, DISTRO/VERSION/ARCH/RELEASE
     #[arg(long)]
     pub(crate) kernels: bool,
 }
 
 /// Write one tailored BTF per kernel, OUT/DISTRO/VERSION/ARCH/RELEASE.btf
 ///
-/// Each file holds what the objects' CO-RE relocations need of that kernel and nothing
-/// else; a loader that is given it relocates as it would with the kernel's full BTF.
+/// Each file holds exactly what the objects' CO-RE relocations need from that kernel. A
+/// loader that gets it relocates as it would with the kernel's full BTF.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::TAILOR)]
 pub(crate) struct Tailor {
@@ -221,15 +221,15 @@ pub(crate) struct Tailor {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
-    /// The directory to write into; files that are already there are replaced
+    /// The directory to write into; existing files are replaced
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
 }
 
-/// Write one bundle: every kernel, equal BTF kept once, compressed
+/// Write one bundle: every kernel, each distinct BTF once, compressed
 ///
-/// The same file that a build script embeds. Checked in beside your crate, it serves
-/// builds on machines without the archive.
+/// The same file that a build script embeds. Check it in with your crate to build on
+/// machines without the archive.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::BUNDLE)]
 pub(crate) struct Bundle {
@@ -246,21 +246,21 @@ pub(crate) struct Bundle {
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Refuse any other state of the archive than this: a git commit, tree:HASH (an archive
-    /// that is a folder of another repository), or lock:FILE; of an atlas its digest
+    /// Refuse the archive unless it is in this state: a git commit, tree:HASH (for an archive
+    /// that is a folder in another repository), or lock:FILE; for an atlas, its digest
     #[arg(long, value_name = "C")]
     pub(crate) pin: Option<String>,
     /// Write a shard: only the K-th of N equal parts of the kernels, K from 1 to N
     ///
-    /// Any number of machines may make one each; `merge` joins them to the bundle that is
-    /// written without this option. A shard is no bundle, and nothing takes it for one.
+    /// Any number of machines can make one each; `merge` joins them into the bundle that is
+    /// written without this option. A shard is not a bundle, and nothing accepts it as one.
     #[arg(long, value_name = "K/N")]
     pub(crate) shard: Option<Shard>,
 }
 
 /// Join the shards of a bundle
 ///
-/// Takes all that `bundle --shard` wrote, in any order, and writes what one `bundle`
+/// Takes all shards that `bundle --shard` wrote, in any order, and writes what one `bundle`
 /// would have written, byte for byte. Needs neither the archive nor the objects.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::MERGE)]
@@ -279,15 +279,15 @@ pub(crate) struct Merge {
 pub(crate) struct Inspect {
     /// The bundle
     pub(crate) file: PathBuf,
-    /// Every kernel on a line of its own, with its class
+    /// List every kernel on its own line, with its class
     #[arg(long)]
     pub(crate) kernels: bool,
 }
 
 /// Check a bundle against the archive and the objects it was made from
 ///
-/// Resolves every relocation of the objects against the full BTF of every kernel and
-/// against what the bundle holds for it; a difference is an error that names both.
+/// Resolves every relocation in the objects against the full BTF of every kernel, and
+/// against the BTF that the bundle holds for it. A difference is an error that names both.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::VERIFY)]
 pub(crate) struct Verify {
@@ -303,8 +303,9 @@ pub(crate) struct Verify {
 
 /// Show what a host would get from a bundle, and why
 ///
-/// Describe a host with the options, or point --root at a copy of its files; without any
-/// of them the host is this machine. The first line is the entry that serves.
+/// Describe a host with the options, or point --root at a copy of its files. Without any of
+/// these options, the host is this machine. The first line of output is the entry that
+/// serves the host.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::SELECT)]
 pub(crate) struct Select {
@@ -325,13 +326,13 @@ pub(crate) struct Select {
     /// A directory that holds the host's /etc, /proc and /sys
     #[arg(long, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
-    /// As if the host's kernel had no BTF of its own
+    /// Assume that the host's kernel has no BTF of its own
     #[arg(long)]
     pub(crate) embedded: bool,
-    /// Let a release between two kernels of one class be served by that class
+    /// Serve a release between two kernels of one class from that class
     #[arg(long)]
     pub(crate) bracketed: bool,
-    /// Write the BTF the host would get here
+    /// Write the BTF that the host would get to this file
     #[arg(long, value_name = "BTF")]
     pub(crate) out: Option<PathBuf>,
 }
@@ -339,23 +340,23 @@ pub(crate) struct Select {
 /// The output of `report`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Format {
-    /// A summary of some twenty lines
+    /// A summary of about twenty lines
     Text,
     /// Everything, in a versioned schema (docs/report.md)
     Json,
-    /// One page to open in a browser, everything inside
+    /// One self-contained page to open in a browser
     Html,
     /// For a pull request
     Markdown,
-    /// The table of supported kernels, in Markdown for a README; with --json a baseline
+    /// The table of supported kernels, in Markdown for a README; with --json, a baseline
     Support,
     #[value(skip)]
     SupportJson,
 }
 
-/// Report on which kernels programs load and attach, and what relocations come to
+/// Report on which kernels programs load and attach, and how relocations resolve
 ///
-/// For every program: fails (why, how sure, what to do), expected to run, or unknown. For every
+/// For every program: fails (why, how certain, what to do), expected to run, or unknown. For every
 /// distinct CO-RE relocation: resolved, absent, incompatible, ambiguous or refused, on which
 /// kernels, and whether the program guards against it.
 #[derive(Args, Debug)]
@@ -379,33 +380,33 @@ pub(crate) struct Report {
     pub(crate) out: Option<PathBuf>,
     /// Cut this directory off the front of source paths [default: the packages of the objects]
     ///
-    /// Objects name their sources as the compiler was given them, often by absolute paths
-    /// of the machine that built them. May be given several times.
+    /// Objects record source paths as the compiler got them, often as absolute paths on the
+    /// machine that built them. May be given several times.
     #[arg(long, value_name = "DIR")]
     pub(crate) path_prefix: Vec<String>,
-    /// Say what changed against an earlier --format support --json, or --format json
+    /// Show what changed since an earlier --format support --json, or --format json
     #[arg(long, value_name = "FILE")]
     pub(crate) baseline: Option<PathBuf>,
-    /// Write the table of --format support between the markers that this page has for it
+    /// Write the table of --format support into this page, between its markers
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     pub(crate) into: Option<PathBuf>,
-    /// Exit with 1 when this page has not the very table of --format support
+    /// Exit with 1 if the table in this page differs from that of --format support
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     pub(crate) check: Option<PathBuf>,
-    /// Exit with 1 when kernels of a kind are more than a threshold: KIND or KIND>N or KIND>N%
+    /// Exit with 1 if more kernels than a threshold are of a kind: KIND or KIND>N or KIND>N%
     ///
-    /// KIND: unloadable (a program does not load or not attach there), absent, incompatible,
-    /// truncated, ambiguous, refused (each: some relocation comes out so, guarded or not), or
-    /// unguarded (comes out so and nothing guards it), or lost (a program was expected to
-    /// run there by the baseline, and no longer is). "unloadable" alone means
-    /// "unloadable>0". May be given several times.
+    /// KIND: unloadable (a program does not load or does not attach there); absent,
+    /// incompatible, truncated, ambiguous or refused (some relocation has this result, guarded
+    /// or not); unguarded (a relocation has one of these results and nothing guards it); or
+    /// lost (the baseline expected a program to run there, and it no longer is expected to).
+    /// "unloadable" alone means "unloadable>0". May be given several times.
     #[arg(long, value_name = "KIND[>N[%]]")]
     pub(crate) deny: Vec<String>,
     #[command(flatten)]
     pub(crate) known: KnownArgs,
 }
 
-/// Write a lock file: a digest per entry, to pin an archive that is no git checkout
+/// Write a lock file, a digest per entry, to pin an archive that is not a git checkout
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::LOCK)]
 pub(crate) struct Lock {
@@ -418,19 +419,19 @@ pub(crate) struct Lock {
     /// The file to write [default: btfhub.lock in this directory]
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Write nothing; exit with 1 when the lock file is not what the archive gives
+    /// Write nothing; exit with 1 if the lock file does not match the archive
     #[arg(long)]
     pub(crate) check: bool,
 }
 
-/// Get the part of an archive that is needed, at one commit
+/// Download the part of an archive that you need, at one commit
 ///
-/// A git clone without history and without the files that the patterns leave out.
-/// Interrupted, it goes on where it stopped when called again. Needs git 2.27 or later.
+/// Makes a git clone without history and without the files that the patterns exclude. If it
+/// is interrupted, run it again and it continues. Needs git 2.27 or later.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::FETCH)]
 pub(crate) struct Fetch {
-    /// The commit
+    /// The commit to fetch
     #[arg(long, value_name = "C")]
     pub(crate) pin: String,
     /// The directory to write the checkout to
@@ -438,7 +439,7 @@ pub(crate) struct Fetch {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) filter: FilterArgs,
-    /// The repository
+    /// The repository to fetch from
     #[arg(
         long,
         value_name = "U",
@@ -449,16 +450,16 @@ pub(crate) struct Fetch {
 
 /// Put a kernel of your own into an archive
 ///
-/// FILE is BTF (a copy of /sys/kernel/btf/vmlinux, what `pahole --btf_encode_detached`
-/// writes), an ELF file with a .BTF section (vmlinux), a boot image (vmlinuz, Image) in
-/// any of the kernel's compressions, an archive entry (.btf.tar.xz), or a vmlinux with
-/// DWARF alone, which `pahole` (package dwarves) encodes.
+/// FILE is raw BTF (a copy of /sys/kernel/btf/vmlinux, or what `pahole --btf_encode_detached`
+/// writes), an ELF file with a .BTF section (vmlinux), a boot image (vmlinuz, Image) in any of
+/// the kernel's compression formats, an archive entry (.btf.tar.xz), or a vmlinux with only
+/// DWARF, which `pahole` (package dwarves) encodes.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ADD)]
 pub(crate) struct Add {
     /// The kernel
     pub(crate) file: PathBuf,
-    /// The archive; made when it does not exist
+    /// The archive; created if it does not exist
     #[arg(long, value_name = "DIR", env = "BTFHUB_ARCHIVE")]
     pub(crate) archive: PathBuf,
     /// os-release ID of the distribution
@@ -475,20 +476,20 @@ pub(crate) struct Add {
     pub(crate) arch: Option<String>,
     /// Its modules: /sys/kernel/btf, /lib/modules/R, or the directory of an unpacked package
     ///
-    /// Takes the BTF of all that are below it, as .ko files, compressed or not, or as the
-    /// kernel shows it. They must have been built with this kernel.
+    /// Takes the BTF of all modules below it, from .ko files, compressed or not, or as the
+    /// kernel exposes it. The modules must have been built with this kernel.
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
-    /// Replace an entry that is there with other contents
+    /// Replace an existing entry that has different contents
     #[arg(long)]
     pub(crate) replace: bool,
 }
 
-/// Take kernels out of an archive
+/// Remove kernels from an archive
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::REMOVE)]
 pub(crate) struct Remove {
-    /// The kernels, DISTRO/VERSION/ARCH/RELEASE as `list --kernels` prints them
+    /// The kernels, as DISTRO/VERSION/ARCH/RELEASE, which `list --kernels` prints
     #[arg(required = true, value_name = "KERNEL")]
     pub(crate) kernels: Vec<String>,
     /// The archive
@@ -496,7 +497,7 @@ pub(crate) struct Remove {
     pub(crate) archive: PathBuf,
 }
 
-/// Decode every entry of an archive and say what is wrong with it
+/// Decode every entry of an archive and report what is wrong with it
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::CHECK)]
 pub(crate) struct Check {
@@ -508,7 +509,7 @@ pub(crate) struct Check {
     pub(crate) jobs: JobArgs,
 }
 
-/// Print the completion script of a shell
+/// Print a shell's completion script
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::COMPLETIONS)]
 pub(crate) struct Completions {
@@ -519,7 +520,7 @@ pub(crate) struct Completions {
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::MAN)]
 pub(crate) struct Man {
-    /// Write cargo-btfhub.1, cargo-btfhub-list.1, ... into this directory
+    /// Write cargo-btfhub.1, cargo-btfhub-list.1, ... to this directory
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }
