@@ -52,6 +52,36 @@ pub fn object_of_sections(
     finished(elf, &local.finish(), &records, big_endian)
 }
 
+/// Functions, each with its instructions, one behind the other in a section of this name.
+pub type Section<'a> = (&'a str, &'a [(String, Vec<[u8; 8]>)]);
+
+/// An object of these sections and no relocation.
+///
+/// # Panics
+/// Never, by design.
+#[must_use]
+pub fn object_of_code(local: &BtfBuilder, sections: &[Section<'_>]) -> Vec<u8> {
+    let mut elf = Object::new(BinaryFormat::Elf, Architecture::Bpf, Endianness::Little);
+    for (name, functions) in sections {
+        let section = elf.add_section(Vec::new(), name.as_bytes().to_vec(), SectionKind::Text);
+        for (name, insns) in *functions {
+            let code = insns.concat();
+            let value = elf.append_section_data(section, &code, 8);
+            elf.add_symbol(Symbol {
+                name: name.as_bytes().to_vec(),
+                value,
+                size: code.len() as u64,
+                kind: SymbolKind::Text,
+                scope: SymbolScope::Dynamic,
+                weak: false,
+                section: SymbolSection::Section(section),
+                flags: SymbolFlags::None,
+            });
+        }
+    }
+    finished(elf, &local.finish(), &[], false)
+}
+
 /// An object with a program in a section of this name, and without BTF.
 ///
 /// # Panics

@@ -8,6 +8,7 @@ use btfhub_build::archive::decode;
 use btfhub_build::btf::{Btf, BtfExt, Type, essential_name};
 use btfhub_build::object::Object;
 use btfhub_build::relo::{Relocations, resolve};
+use btfhub_build::report::{Report, Survey};
 use btfhub_build::tailor::tailor;
 use btfhub_runtime::bundle::write::Writer;
 use btfhub_runtime::bundle::{ClassId, Provenance};
@@ -111,6 +112,23 @@ pub fn object(data: &[u8]) {
     assert_eq!(relocations.meanings(&object).len(), object.records().len());
     assert_eq!(Relocations::from_objects([&object, &object]), relocations);
     proven(&relocations, object.btf());
+    let _ = verdicts(&object, object.btf());
+}
+
+/// What is said of an object's programs on a kernel: something of each.
+pub fn verdicts(object: &Object, kernel: &Btf) -> Option<Report> {
+    let survey = Survey::new(std::slice::from_ref(object));
+    let answer = survey.ask(kernel).ok()?;
+    let id = KernelId {
+        distro: "made-up",
+        version: "1",
+        arch: Arch::new("x86_64"),
+        release: "5.9.0",
+    };
+    let report = survey.report([(id, Ok(answer))]);
+    let said = report.program_verdicts_of(&report.kernels[0]);
+    assert_eq!(said.count(), report.programs.len());
+    Some(report)
 }
 
 /// What tailoring promises of any kernel: the result reads back and comes out

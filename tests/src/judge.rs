@@ -6,8 +6,9 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use crate::objects::{ObjectFile, carved, libbpf_tools, objects_in, own_dir};
 use crate::project::workspace;
@@ -233,12 +234,54 @@ fn foreign_root() -> Option<PathBuf> {
     Some(root)
 }
 
+/// A booted kernel's own files of its symbols.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Symbols {
+    /// `/proc/kallsyms`.
+    pub kallsyms: String,
+    /// `available_filter_functions` of tracefs.
+    pub traceable: String,
+}
+
+impl Symbols {
+    /// From the guest's console.
+    fn parse(console: &str) -> Self {
+        let mut files = console.split("@file ").skip(1).map(|file| {
+            let (_, packed) = file.split_once('\n').expect("a name");
+            let packed = packed.split('@').next().unwrap_or_default();
+            unpack(packed)
+        });
+        let mut next = || files.next().expect("two files");
+        Self {
+            kallsyms: next(),
+            traceable: next(),
+        }
+    }
+}
+
+/// What the guest's `gzip -c | base64` packed.
+fn unpack(packed: &str) -> String {
+    let mut child = Command::new("sh")
+        .args(["-c", "tr -d '\\r' | base64 -d | gzip -d"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .expect("sh");
+    let mut stdin = child.stdin.take().expect("piped");
+    let packed = packed.to_owned();
+    let writer = std::thread::spawn(move || stdin.write_all(packed.as_bytes()));
+    let output = child.wait_with_output().expect("gzip");
+    writer.join().expect("a thread").expect("gzip reads");
+    assert!(output.status.success());
+    String::from_utf8(output.stdout).expect("plain text")
+}
+
 /// Asks a booted kernel; says why when it can't be.
 ///
 /// # Panics
 /// If the guest does not come to its end.
 #[must_use]
-pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<Table> {
+pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<(Table, Symbols)> {
     let (qemu, compiler) = match guest.arch {
         "x86_64" => ("qemu-system-x86_64", "gcc"),
         _ => ("qemu-system-aarch64", "aarch64-linux-gnu-gcc"),
@@ -276,10 +319,11 @@ pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<Table> {
         let line = line.trim_end_matches('\r').strip_prefix("@ ")?;
         Some(Line::parse(line).unwrap_or_else(|| panic!("{line}")))
     });
-    Some(Table {
+    let table = Table {
         package: kernel.package,
         lines: lines.collect(),
-    })
+    };
+    Some((table, Symbols::parse(&console)))
 }
 
 /// The judge, one program without shared libraries.

@@ -121,6 +121,30 @@ fn carve(binary: &[u8]) -> Vec<&[u8]> {
     found
 }
 
+/// An object of this C source; says why where there is no compiler.
+///
+/// # Panics
+/// If clang fails.
+#[must_use]
+pub fn compiled(source: &str) -> Option<Vec<u8>> {
+    if !has_tool("clang-19") {
+        return None;
+    }
+    let dir = tempfile::tempdir().expect("a directory");
+    let (from, to) = (dir.path().join("made.bpf.c"), dir.path().join("made.bpf.o"));
+    std::fs::write(&from, source).expect("the source");
+    let output = Command::new("clang-19")
+        .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-w", "-c"])
+        .arg(&from)
+        .arg("-o")
+        .arg(&to)
+        .output()
+        .expect("clang runs");
+    let errors = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{errors}");
+    Some(std::fs::read(&to).expect("the object"))
+}
+
 /// The kernel's own CO-RE selftests, compiled.
 #[derive(Debug, Default)]
 pub struct Selftests {

@@ -1,16 +1,20 @@
 //! From what relocations come to in a kernel to what that means for the programs.
 
+use std::collections::BTreeMap;
+
 use super::answer::Answer;
 use super::why::Why;
 use super::{Effect, Patched, Status, Verdict, patch};
 use crate::btf::Endian;
-use crate::insn::INSN;
+use crate::object::Object;
 use crate::relo::{Errno, LocalLoad, LocalValue, ReloKind, Relocation, Resolution};
-use crate::verdict::reach::{Change, insns, reachable_poison};
 
 /// The code of a function and the relocations in it.
 #[derive(Debug)]
 pub(super) struct Body {
+    /// Which object, and which of its sections.
+    object: usize,
+    section: Option<usize>,
     code: Vec<u8>,
     /// Byte offset of the function in its section.
     start: usize,
@@ -31,19 +35,33 @@ pub(super) struct Use {
 }
 
 impl Body {
-    pub(super) fn new(section: &[u8], start: u64, size: u64, endian: Endian) -> Self {
+    /// The function at these bytes of a section of an object, which is number `object`.
+    pub(super) fn new(
+        (object, of): (usize, &Object),
+        section: Option<usize>,
+        start: u64,
+        size: u64,
+    ) -> Self {
+        let code = section.and_then(|section| of.sections().get(section));
+        let code = code.map_or(&[][..], |section| &section.code);
         let start = usize::try_from(start).unwrap_or(usize::MAX);
         let end = (usize::try_from(size).ok())
             .and_then(|size| start.checked_add(size))
-            .map_or(section.len(), |end| end.min(section.len()));
+            .map_or(code.len(), |end| end.min(code.len()));
         Self {
-            code: section.get(start..end).unwrap_or(&[]).to_vec(),
+            object,
+            section,
+            code: code.get(start..end).unwrap_or(&[]).to_vec(),
             start,
-            endian,
+            endian: of.btf().endian(),
             uses: Vec::new(),
         }
     }
 }
+
+/// By object the invalid instructions that a program comes to, by section and byte offset;
+/// `false` where only if a constant is not what it is taken for.
+pub(super) type ReachedPoison = Vec<BTreeMap<(usize, u64), bool>>;
 
 /// What an answer means: a verdict for each relocation, then for each that libbpf refuses on
 /// every kernel.
@@ -52,6 +70,7 @@ pub(super) fn effects(
     refused: &[Errno],
     answer: &Answer,
     bodies: &[Body],
+    reached: &ReachedPoison,
 ) -> Vec<Verdict> {
     let mut verdicts: Vec<Verdict> = (list.iter().zip(&answer.relocations))
         .map(|(relocation, (resolution, why))| resolved(relocation, resolution, why.as_ref()))
@@ -64,7 +83,7 @@ pub(super) fn effects(
         }))
         .collect();
     for (number, body) in bodies.iter().enumerate() {
-        function(number, body, list, answer, &mut verdicts);
+        function(number, body, list, answer, reached, &mut verdicts);
     }
     for verdict in &mut verdicts {
         verdict.failing.sort_unstable();
@@ -124,10 +143,14 @@ fn function(
     body: &Body,
     list: &[Relocation],
     answer: &Answer,
+    reached: &ReachedPoison,
     verdicts: &mut [Verdict],
 ) {
-    let mut changes = Vec::new();
-    let mut poisoned = Vec::new();
+    let reached = reached.get(body.object);
+    let is_reached = |offset: usize| {
+        let place = (body.section?, u64::try_from(offset).ok()?);
+        reached?.get(&place).copied()
+    };
     for &Use {
         offset,
         asked,
@@ -157,7 +180,6 @@ fn function(
         match patched {
             None => verdict.failing.push(number),
             Some(Patched::Value(value)) => {
-                changes.push((within / INSN, Change::Value(value)));
                 if answer.narrow.binary_search(&asked).is_ok() && !fits_32_bits(local.value) {
                     verdict.status = verdict.status.max(Status::Truncated);
                     verdict.effect = verdict.effect.max(Effect::WrongValue);
@@ -165,12 +187,20 @@ fn function(
                 }
             }
             Some(Patched::Poisoned) => {
-                changes.push((within / INSN, Change::Poisoned));
-                poisoned.push((within / INSN, asked));
                 if let Some(reason) = wrong_load(relocation.load, resolution) {
                     verdict.status = Status::Incompatible;
                     verdict.reason = reason;
                     verdict.effect = verdict.effect.max(Effect::Guarded);
+                }
+                match is_reached(offset) {
+                    Some(true) => {
+                        verdict.effect = verdict.effect.max(Effect::ProgramFails);
+                        verdict.failing.push(number);
+                    }
+                    Some(false) if !verdict.reason.ends_with(BY_CONSTANTS) => {
+                        verdict.reason += BY_CONSTANTS;
+                    }
+                    _ => {}
                 }
             }
             Some(Patched::Refused(refusal)) => {
@@ -181,21 +211,10 @@ fn function(
             }
         }
     }
-    if poisoned.is_empty() {
-        return;
-    }
-    changes.sort_unstable_by_key(|(at, _)| *at);
-    let reached = reachable_poison(&insns(&body.code, body.endian), &changes);
-    for (at, asked) in poisoned {
-        if reached.binary_search(&at).is_err() {
-            continue;
-        }
-        if let Some(verdict) = verdicts.get_mut(asked) {
-            verdict.effect = verdict.effect.max(Effect::ProgramFails);
-            verdict.failing.push(number);
-        }
-    }
 }
+
+/// What is said of instructions that only constants of the object keep programs from.
+const BY_CONSTANTS: &str = "; a program comes to it if user space changes constants of the object";
 
 /// Whether an enumerator of an ENUM can have this value, as libbpf extends the sign of 32 bits.
 fn fits_32_bits(value: u64) -> bool {

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use btfhub_runtime::KernelId;
 
 use super::answer::{Answer, KernelAnswer};
-use super::effect::{Body, Use, effects};
+use super::effect::{Body, ReachedPoison, Use, effects};
 use super::order::by_name;
 use super::rows::tell_apart;
 use super::why::Named;
@@ -65,7 +65,7 @@ impl Survey {
             facts: Mutex::default(),
         };
         let mut spellings = vec![BTreeSet::new(); list.len()];
-        for object in objects {
+        for (number, object) in objects.iter().enumerate() {
             let meanings = relocations.meanings(object);
             for (record, meaning) in object.records().iter().zip(&meanings) {
                 if let RecordMeaning::Relocation { index, .. } = *meaning {
@@ -78,7 +78,7 @@ impl Survey {
                     }
                 }
             }
-            survey.object(object, &meanings);
+            survey.object(number, object, &meanings);
         }
         for (asked, names) in survey.asked.iter_mut().zip(spellings) {
             asked.term = Vec::from_iter(names).join(" / ");
@@ -105,7 +105,7 @@ impl Survey {
         self.judge.set_own_btf(kernels, has);
     }
 
-    fn object(&mut self, object: &Object, meanings: &[RecordMeaning]) {
+    fn object(&mut self, number: usize, object: &Object, meanings: &[RecordMeaning]) {
         let mut functions: BTreeMap<(Option<usize>, u64), usize> = BTreeMap::new();
         let mut refused: BTreeMap<(u32, u32, u32), usize> = BTreeMap::new();
         for (record, meaning) in object.records().iter().zip(meanings) {
@@ -151,12 +151,8 @@ impl Survey {
                         .unwrap_or_default(),
                 });
                 let size = symbol.map_or(u64::MAX, |function| function.size);
-                self.bodies.push(Body::new(
-                    section.map_or(&[][..], |section| &section.code),
-                    start,
-                    size,
-                    object.btf().endian(),
-                ));
+                self.bodies
+                    .push(Body::new((number, object), record.section, start, size));
                 self.functions.len() - 1
             });
             let offset = usize::try_from(record.relo.insn_off).unwrap_or(usize::MAX);
@@ -259,32 +255,35 @@ impl Survey {
         let mut order: Vec<usize> = (0..self.asked.len()).collect();
         order.sort_by_key(|&at| self.asked.get(at).map(|asked| (&asked.term, &asked.kind)));
         let mut columns = Vec::new();
-        let mut known: HashMap<Arc<Answer>, usize> = HashMap::new();
+        let mut known: HashMap<(*const Answer, ReachedPoison), usize> = HashMap::new();
         let mut rows = Vec::new();
         let mut of_modules: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         let (mut judged, mut judged_already) = (Vec::new(), HashMap::new());
-        for (kernel, answered) in kernels {
+        for (kernel, answered) in &kernels {
             let KernelAnswer {
                 answer,
                 facts,
                 modules,
             } = answered;
             for (at, module) in modules {
-                of_modules.entry(at).or_default().insert(module);
+                of_modules.entry(*at).or_default().insert(module.clone());
             }
-            let asked = self.judge.kernel(kernel);
+            let asked = self.judge.kernel(*kernel);
+            // Equal ones are the same one.
             let key = (
-                Arc::clone(&answer),
-                Arc::clone(&facts),
-                self.judge.key(&asked, &facts),
+                Arc::as_ptr(answer),
+                Arc::as_ptr(facts),
+                self.judge.key(&asked, facts),
             );
             let its = *judged_already.entry(key).or_insert_with(|| {
                 let (judge, relocations) = (&self.judge, &self.relocations);
-                judged.push(judge.judge(&asked, &facts, relocations, &answer.outcome));
+                judged.push(judge.judge(&asked, facts, relocations, &answer.outcome));
                 judged.len() - 1
             });
-            let column = *known.entry(answer).or_insert_with_key(|answer| {
-                columns.push(self.column(answer, &order));
+            let reached = judged.get(its).map(|judged| judged.reached.clone());
+            let key = (Arc::as_ptr(answer), reached.unwrap_or_default());
+            let column = *known.entry(key).or_insert_with_key(|(_, reached)| {
+                columns.push(self.column(answer, reached, &order));
                 columns.len() - 1
             });
             rows.push(Kernel {
@@ -345,9 +344,9 @@ impl Survey {
         }
     }
 
-    fn column(&self, answer: &Answer, order: &[usize]) -> Vec<Verdict> {
+    fn column(&self, answer: &Answer, reached: &ReachedPoison, order: &[usize]) -> Vec<Verdict> {
         let list = self.relocations.list();
-        let verdicts = effects(list, &self.refused, answer, &self.bodies);
+        let verdicts = effects(list, &self.refused, answer, &self.bodies, reached);
         order
             .iter()
             .filter_map(|&at| verdicts.get(at).cloned())

@@ -1,6 +1,6 @@
 //! A program on a kernel: what the rules look at, and what they find.
 
-use super::age::{Age, age};
+use super::age::Age;
 use super::facts::Facts;
 use super::found::{Found, Place};
 use super::kernel::{Kernel, KernelBtf};
@@ -8,6 +8,36 @@ use super::outcome::{Certainty, Outcome, Reason};
 use super::program::{Code, Needs, line};
 use super::reach::Level;
 use crate::object::Object;
+
+/// What the rules find.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Findings(pub(super) Vec<(Outcome, Reason)>);
+
+impl Findings {
+    pub(super) fn fails(&mut self, certainty: Certainty, rule: &'static str, text: String) {
+        let reason = Reason { rule, text };
+        self.0.push((Outcome::Fails(certainty), reason));
+    }
+
+    /// A failure at an instruction is as sure as it is that it is reached.
+    pub(super) fn fails_at(&mut self, level: Level, rule: &'static str, text: String) {
+        match level {
+            Level::Surely => self.fails(Certainty::Proven, rule, text),
+            Level::Maybe => self.fails(Certainty::Likely, rule, text),
+            Level::IfChanged => {
+                let text = format!(
+                    "only if a constant (of the object, or the kernel's version) is not what it \
+                     is taken for: {text}"
+                );
+                self.0.push((Outcome::Runs, Reason { rule, text }));
+            }
+        }
+    }
+
+    pub(super) fn unknown(&mut self, rule: &'static str, text: String) {
+        self.0.push((Outcome::Unknown, Reason { rule, text }));
+    }
+}
 
 /// A program on a kernel.
 pub(super) struct Case<'a> {
@@ -21,44 +51,12 @@ pub(super) struct Case<'a> {
     pub(super) facts: &'a Facts,
     /// `None` where neither release nor helpers tell it.
     pub(super) age: Option<Age>,
-    pub(super) findings: Vec<(Outcome, Reason)>,
+    /// Why it needs the kernel's own BTF, whichever program it is.
+    pub(super) needs_btf: Option<&'a str>,
+    pub(super) findings: Findings,
 }
 
-impl<'a> Case<'a> {
-    #[allow(clippy::too_many_arguments)] // it is all that there is to know
-    pub(super) fn new(
-        object: &'a Object,
-        code: &'a Code,
-        program: &'a Needs,
-        found: &'a Found,
-        relocation: Relocation<'a>,
-        kernel: &'a Kernel<'a>,
-        facts: &'a Facts,
-    ) -> Self {
-        Self {
-            object,
-            code,
-            program,
-            found,
-            relocation,
-            kernel_btf: kernel.own_btf(facts),
-            age: age(kernel.id.release, facts),
-            kernel,
-            facts,
-            findings: Vec::new(),
-        }
-    }
-
-    pub(super) fn fails(&mut self, certainty: Certainty, rule: &'static str, text: String) {
-        let reason = Reason { rule, text };
-        self.findings.push((Outcome::Fails(certainty), reason));
-    }
-
-    pub(super) fn unknown(&mut self, rule: &'static str, text: String) {
-        self.findings
-            .push((Outcome::Unknown, Reason { rule, text }));
-    }
-
+impl Case<'_> {
     /// ` (in on_exit, probe.bpf.c:12)`.
     pub(super) fn at(&self, place: Place) -> String {
         let Some(function) = self.code.functions.get(place.function) else {
@@ -75,14 +73,6 @@ impl<'a> Case<'a> {
     /// `age`.
     pub(super) fn is_older_than(&self, age: Age) -> bool {
         self.age.is_some_and(|its| its < age)
-    }
-}
-
-/// A failure at an instruction is as sure as it is that it is reached.
-pub(super) fn certainty(level: Level) -> Certainty {
-    match level {
-        Level::Maybe => Certainty::Likely,
-        Level::Surely => Certainty::Proven,
     }
 }
 

@@ -20,10 +20,13 @@ pub(super) struct Place {
 /// What was found in a program.
 #[derive(Debug, Default)]
 pub(super) struct Found {
-    /// Instructions of it that libbpf made invalid and that are reached.
+    /// Instructions of it that libbpf made invalid and that are reached, if only
+    /// [`Level::IfChanged`], ascending.
     pub(super) poisoned: Vec<(Place, Level)>,
     /// Helpers that are called, each at the place that is most surely reached.
     pub(super) helpers: BTreeMap<u32, (Place, Level)>,
+    /// Functions of the kernel that are called, by extern, each as a helper.
+    pub(super) kfuncs: BTreeMap<usize, (Place, Level)>,
     /// Loads from its argument.
     pub(super) context: Vec<(ContextLoad, Place, Level)>,
     /// Where it takes the address of a function.
@@ -88,6 +91,7 @@ pub(super) fn follow<'c>(
     object: &crate::object::Object,
     code: &Code,
     program: &Needs,
+    parts: &[usize],
     changes: &dyn Fn(usize) -> &'c [(usize, Change)],
     constants: &Constants,
 ) -> Found {
@@ -99,6 +103,10 @@ pub(super) fn follow<'c>(
     while let Some((number, level, argument)) = pending.pop() {
         let (level, argument) = match entered.get(&number) {
             None => (level, argument),
+            Some(&(Level::IfChanged, _)) if level > Level::IfChanged => (level, argument),
+            Some(&(known, its)) if known > Level::IfChanged && level == Level::IfChanged => {
+                (known, its)
+            }
             Some(&(known, its)) => {
                 let same = if its == argument { its } else { Value::Maybe };
                 (known.max(level), same)
@@ -132,7 +140,9 @@ pub(super) fn follow<'c>(
                     pending.push((*to, level, argument));
                 }
                 // A helper calls it, if it likes.
-                Refers::Function(to) => pending.push((*to, Level::Maybe, Value::Maybe)),
+                Refers::Function(to) => {
+                    pending.push((*to, level.min(Level::Maybe), Value::Maybe));
+                }
                 _ => {}
             }
         }
@@ -143,9 +153,9 @@ pub(super) fn follow<'c>(
             found.reached(*number, function, changes(*number), reached);
         }
     }
-    for number in code.parts(program) {
-        if let Some(function) = code.functions.get(number) {
-            found.all(number, function);
+    for number in parts {
+        if let Some(function) = code.functions.get(*number) {
+            found.all(*number, function);
         }
     }
     found
@@ -155,7 +165,7 @@ impl Found {
     /// What is reached of a function.
     fn reached(
         &mut self,
-        number: usize,
+        number_of: usize,
         function: &Function,
         changes: &[(usize, Change)],
         reached: &Reached,
@@ -164,35 +174,42 @@ impl Found {
         for (at, change) in changes {
             if let (Change::Poisoned, Some(level)) = (change, level(*at)) {
                 let place = Place {
-                    function: number,
+                    function: number_of,
                     at: *at,
                 };
                 self.poisoned.push((place, level));
             }
         }
         for (at, insn) in function.insns.iter().enumerate() {
-            let (CALL, 0, Some(level)) = (insn.code, insn.src, level(at)) else {
+            let (CALL, Some(level)) = (insn.code, level(at)) else {
                 continue;
             };
+            if let Some(Refers::Extern(number)) = function.refers.get(&at) {
+                let place = Place {
+                    function: number_of,
+                    at,
+                };
+                most_surely(&mut self.kfuncs, *number, place, level);
+            }
+            if insn.src != 0 {
+                continue;
+            }
             let (Ok(helper), false) = (
                 u32::try_from(insn.imm),
-                changes.iter().any(|(changed, _)| *changed == at),
+                changes.binary_search_by_key(&at, |(at, _)| *at).is_ok(),
             ) else {
                 continue;
             };
             let place = Place {
-                function: number,
+                function: number_of,
                 at,
             };
-            let known = self.helpers.entry(helper).or_insert((place, level));
-            if known.1 < level {
-                *known = (place, level);
-            }
+            most_surely(&mut self.helpers, helper, place, level);
         }
         for load in &reached.context {
             if let Some(level) = level(load.at) {
                 let place = Place {
-                    function: number,
+                    function: number_of,
                     at: load.at,
                 };
                 self.context.push((*load, place, level));
@@ -224,6 +241,19 @@ impl Found {
             }
             at += if insn.is_ldimm64() { 2 } else { 1 };
         }
+    }
+}
+
+/// Keeps the place that is most surely reached.
+fn most_surely<K: Ord>(
+    known: &mut BTreeMap<K, (Place, Level)>,
+    key: K,
+    place: Place,
+    level: Level,
+) {
+    let known = known.entry(key).or_insert((place, level));
+    if known.1 < level {
+        *known = (place, level);
     }
 }
 

@@ -1,21 +1,23 @@
 //! Objects × kernels → verdicts.
 
+use std::collections::BTreeMap;
 use std::error::Error;
 use std::hash::Hash;
-use std::sync::{Arc, PoisonError};
+use std::sync::Arc;
 
 use btfhub_runtime::KernelId;
 
-use super::age::version;
-use super::case::{Case, Relocated, Relocation};
+use super::age::{age, version};
+use super::case::{Case, Findings, Relocated, Relocation};
 use super::constants::Constants;
 use super::facts::{self, Wanted};
-use super::found::{Place, follow};
+use super::found::Place;
 use super::kernel::{Kernel, KernelBtf};
 use super::outcome::Verdict;
-use super::patched::{At, Changed, Part, Resolved};
+use super::patched::{At, Part, Resolved};
 use super::program::{Code, Program};
-use super::rules::verdict;
+use super::reach::Level;
+use super::rules;
 use crate::archive::Filter;
 use crate::atlas::Atlas;
 use crate::object::Object;
@@ -53,6 +55,10 @@ pub struct Judged {
     pub programs: Vec<Verdict>,
     /// For each object, with all programs that libbpf loads by default.
     pub objects: Vec<Verdict>,
+    /// For each object the instructions that libbpf makes invalid and that one of its programs
+    /// comes to, by section and byte offset; `false` where only if a constant is not what it
+    /// is taken for.
+    pub(crate) reached: Vec<BTreeMap<(usize, u64), bool>>,
 }
 
 impl Judge {
@@ -162,6 +168,7 @@ impl Judge {
         let mut judged = Judged {
             programs: Vec::with_capacity(self.programs.len()),
             objects: Vec::with_capacity(self.objects.len()),
+            reached: Vec::with_capacity(self.objects.len()),
         };
         let resolved = Resolved::new(relocations, outcome);
         let at = At {
@@ -171,8 +178,7 @@ impl Judge {
         };
         for part in &self.objects {
             let first = judged.programs.len();
-            let fresh = part.fresh(&at);
-            part.judge(kernel, &facts.0, &at, &fresh, &mut judged);
+            part.judge(kernel, &facts.0, &at, &mut judged);
             let own = judged.programs.get(first..).unwrap_or_default();
             judged.objects.push(part.together(&at, own));
         }
@@ -181,76 +187,88 @@ impl Judge {
 }
 
 impl Part {
-    fn judge(
-        &self,
-        kernel: &Kernel<'_>,
-        facts: &facts::Facts,
-        at: &At<'_>,
-        fresh: &[Arc<Changed>],
-        judged: &mut Judged,
-    ) {
+    fn judge(&self, kernel: &Kernel<'_>, facts: &facts::Facts, at: &At<'_>, judged: &mut Judged) {
+        let fresh = self.fresh(at);
         let constants = Constants::of(&self.object, kernel, facts);
-        let shares = self.shares_candidates(at);
-        let is_text = |function: usize| self.is_program.get(function) == Some(&false);
+        let of_object = rules::of_object(&self.object, facts, age(kernel.id.release, facts));
+        // The functions of `.text` are relocated whichever program is loaded.
+        let text: Vec<usize> = (0..self.code.functions.len())
+            .filter(|function| self.is_program.get(*function) == Some(&false))
+            .collect();
+        let shared = |function: &usize| self.shared_records(at, *function);
+        let records_of_text: Vec<usize> = text.iter().flat_map(shared).collect();
+        let refuses = |function: &usize| {
+            (fresh.get(*function)).is_some_and(|it| it.changed.refusal.is_some())
+        };
+        let refusing: Vec<usize> = text.iter().copied().filter(refuses).collect();
+        let mut reached = BTreeMap::new();
         for (number, (program, parts)) in self.code.programs.iter().zip(&self.parts).enumerate() {
-            // The functions of `.text` are always relocated.
-            let is_loaded = |function: usize| function == program.function || is_text(function);
-            let in_order;
-            let changed = if shares {
-                in_order = self.changed_in_order(at, fresh, is_loaded);
-                &in_order
+            let mut records: Vec<usize> = self.shared_records(at, program.function).collect();
+            let in_order = if records.is_empty() && records_of_text.is_empty() {
+                BTreeMap::new()
             } else {
-                fresh
+                records.extend(&records_of_text);
+                records.sort_unstable();
+                self.changed_in_order(at, &records)
             };
-            let mut relocated = Relocated::default();
-            for (function, changed) in changed.iter().enumerate() {
-                if !is_loaded(function) {
-                    continue;
-                }
-                if let Some(refusal) = &changed.refusal {
-                    relocated.refusal.get_or_insert_with(|| refusal.clone());
-                }
+            let changed = |function: usize| in_order.get(&function).or_else(|| fresh.get(function));
+            let refusal = (refusing.iter().chain([&program.function]))
+                .chain(in_order.keys())
+                .filter(|function| {
+                    (changed(**function)).is_some_and(|it| it.changed.refusal.is_some())
+                })
+                .min();
+            let refusal = refusal.and_then(|function| changed(*function)?.changed.refusal.clone());
+            let found = self.found(number, &constants, &changed);
+            for (place, level) in &found.poisoned {
+                let known = reached.entry(*place).or_insert(*level);
+                *known = (*known).max(*level);
             }
-            for &function in parts {
-                let poisoned = changed.get(function).map_or(&[][..], |it| &it.poisoned);
-                relocated
-                    .poisoned
-                    .extend(poisoned.iter().map(|&(insn, record)| {
-                        let place = Place { function, at: insn };
-                        (place, record)
-                    }));
-            }
-            let of_parts: Vec<Arc<Changed>> = (parts.iter())
-                .filter_map(|&function| changed.get(function).cloned())
-                .collect();
-            let key = (number, of_parts, constants.clone());
-            let mut known = self.found.lock().unwrap_or_else(PoisonError::into_inner);
-            let found = match known.get(&key) {
-                Some(found) => Arc::clone(found),
-                None => {
-                    let changes_of =
-                        |function: usize| changed.get(function).map_or(&[][..], |it| &it.changes);
-                    let found = follow(&self.object, &self.code, program, &changes_of, &constants);
-                    let found = Arc::new(found);
-                    known.insert(key, Arc::clone(&found));
-                    found
-                }
+            let poisoned = parts.iter().flat_map(|&function| {
+                let poisoned = changed(function).map_or(&[][..], |it| &it.changed.poisoned);
+                (poisoned.iter()).map(move |&(insn, record)| {
+                    let place = Place { function, at: insn };
+                    (place, record)
+                })
+            });
+            let relocated = Relocated {
+                refusal,
+                poisoned: if found.poisoned.is_empty() {
+                    Vec::new()
+                } else {
+                    poisoned.collect()
+                },
             };
-            drop(known);
             let asked = |record: usize| self.asked(at.relocations, record);
-            let case = Case::new(
-                &self.object,
-                &self.code,
+            let case = Case {
+                object: &self.object,
+                code: &self.code,
                 program,
-                &found,
-                Relocation {
+                found: &found,
+                relocation: Relocation {
                     relocated: &relocated,
                     asked: &asked,
                 },
+                kernel_btf: kernel.own_btf(facts),
+                age: age(kernel.id.release, facts),
                 kernel,
                 facts,
-            );
-            judged.programs.push(verdict(case));
+                needs_btf: self.needs_btf.as_deref(),
+                findings: Findings::default(),
+            };
+            judged.programs.push(rules::verdict(case, &of_object));
         }
+        judged.reached.push(self.by_section(&reached));
+    }
+
+    /// Places by section and byte.
+    fn by_section(&self, reached: &BTreeMap<Place, Level>) -> BTreeMap<(usize, u64), bool> {
+        let places = reached.iter().filter_map(|(place, level)| {
+            let function = self.code.functions.get(place.function)?;
+            let within = u64::try_from(place.at).ok()?.checked_mul(8)?;
+            let offset = function.start.checked_add(within)?;
+            Some(((function.section, offset), *level > Level::IfChanged))
+        });
+        places.collect()
     }
 }

@@ -39,7 +39,7 @@ mod module;
 mod outcome;
 mod patched;
 mod program;
-pub(crate) mod reach;
+mod reach;
 mod rules;
 mod section;
 mod target;

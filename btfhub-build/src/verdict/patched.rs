@@ -1,14 +1,16 @@
 //! What libbpf makes of the instructions of an object on a kernel.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::sync::{Arc, Mutex};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use foldhash::HashMap;
 
 use super::constants::{Constants, VERSION};
-use super::found::Found;
+use super::found::{Found, follow};
 use super::program::{Code, Function};
 use super::reach::Change;
 use crate::insn::{INSN, Patched, patch};
-use crate::object::Object;
+use crate::object::{ExternKind, Object};
 use crate::relo::{self, CandidateLists, RecordMeaning, Relocations, Resolution};
 
 /// One object of a [`Judge`].
@@ -25,14 +27,30 @@ pub(super) struct Part {
     pub(super) is_program: Vec<bool>,
     /// Whether it asks for the kernel's full version.
     pub(super) asks_version: bool,
-    /// What programs were found to do after the same changes, with the same constants:
-    /// most kernels have many programs alike.
-    pub(super) found: Mutex<HashMap<Followed, Arc<Found>>>,
+    /// Why it needs the kernel's own BTF, whichever program is loaded.
+    pub(super) needs_btf: Option<String>,
+    /// Most kernels have most functions and programs alike.
+    pub(super) seen: Mutex<Seen>,
 }
 
-/// A program by number, the changes of the functions that it is put together from, and the
-/// constants.
-type Followed = (usize, Vec<Arc<Changed>>, Constants);
+/// What was seen of an object on the kernels so far.
+#[derive(Debug, Default)]
+pub(super) struct Seen {
+    changed: HashMap<Arc<Changed>, usize>,
+    constants: HashMap<Constants, usize>,
+    found: HashMap<Followed, Arc<Found>>,
+}
+
+/// A program, the changes of the functions that it is put together from, and the constants,
+/// by number.
+type Followed = (usize, Vec<usize>, usize);
+
+/// A function's changes; equal ones have one number.
+#[derive(Clone, Debug)]
+pub(super) struct Numbered {
+    pub(super) number: usize,
+    pub(super) changed: Arc<Changed>,
+}
 
 /// What libbpf makes of a function's instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
@@ -79,7 +97,7 @@ pub(super) struct At<'a> {
 }
 
 impl Part {
-    pub(super) fn new(object: &Object, code: Code, relocations: &Relocations) -> Self {
+    pub(super) fn new(object: &Object, mut code: Code, relocations: &Relocations) -> Self {
         let meanings = relocations.meanings(object);
         let mut owners = vec![None; meanings.len()];
         for (number, function) in code.functions.iter().enumerate() {
@@ -95,17 +113,20 @@ impl Part {
                 *slot = true;
             }
         }
+        let (parts, is_followed) = code.parts(&is_program);
+        for (program, is_followed) in code.programs.iter_mut().zip(is_followed) {
+            program.is_read &= is_followed;
+        }
         Self {
-            parts: (code.programs.iter())
-                .map(|program| code.parts(program))
-                .collect(),
+            parts,
+            needs_btf: needs_btf(object),
             object: object.clone(),
             asks_version: (object.externs().iter()).any(|it| it.name == VERSION),
             code,
             meanings,
             owners,
             is_program,
-            found: Mutex::default(),
+            seen: Mutex::default(),
         }
     }
 
@@ -119,10 +140,55 @@ impl Part {
     }
 
     /// What each function becomes, its records taken one by one.
-    pub(super) fn fresh(&self, at: &At<'_>) -> Vec<Arc<Changed>> {
-        (0..self.code.functions.len())
-            .map(|number| Arc::new(self.changed(at, number, |record| self.alone(at, record))))
-            .collect()
+    pub(super) fn fresh(&self, at: &At<'_>) -> Vec<Numbered> {
+        let changed = (0..self.code.functions.len())
+            .map(|number| self.changed(at, number, |record| self.alone(at, record)));
+        let changed: Vec<Changed> = changed.collect();
+        let mut seen = self.seen();
+        changed.into_iter().map(|it| seen.number(it)).collect()
+    }
+
+    /// What was seen so far.
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What a program does on a kernel with these constants, whose functions become this.
+    pub(super) fn found<'c>(
+        &self,
+        number: usize,
+        constants: &Constants,
+        changed: &dyn Fn(usize) -> Option<&'c Numbered>,
+    ) -> Arc<Found> {
+        let (Some(program), Some(parts)) = (self.code.programs.get(number), self.parts.get(number))
+        else {
+            return Arc::default();
+        };
+        let numbers = (parts.iter()).map(|&part| changed(part).map_or(0, |it| it.number));
+        let key = {
+            let mut seen = self.seen();
+            let key = (number, numbers.collect(), seen.constants(constants));
+            if let Some(found) = seen.found.get(&key) {
+                return Arc::clone(found);
+            }
+            key
+        };
+        let changes = |function| changed(function).map_or(&[][..], |it| &it.changed.changes);
+        let found = if program.is_read {
+            follow(
+                &self.object,
+                &self.code,
+                program,
+                parts,
+                &changes,
+                constants,
+            )
+        } else {
+            Found::default()
+        };
+        let found = Arc::new(found);
+        self.seen().found.insert(key, Arc::clone(&found));
+        found
     }
 
     /// Whether any record's answer depends on those before it.
@@ -167,49 +233,55 @@ impl Part {
         changed
     }
 
-    /// What records whose candidates others share come to, one after the other, where these
-    /// functions are loaded.
-    pub(super) fn in_order(
-        &self,
-        at: &At<'_>,
-        is_loaded: impl Fn(usize) -> bool,
-    ) -> BTreeMap<usize, Resolution> {
+    /// The records of a function whose candidates others share.
+    pub(super) fn shared_records<'s>(
+        &'s self,
+        at: &'s At<'_>,
+        function: usize,
+    ) -> impl Iterator<Item = usize> + 's {
+        let records = (self.code.functions.get(function)).map_or(&[][..], |it| &it.records);
+        let is_shared = |record: &usize| match self.meanings.get(*record) {
+            Some(RecordMeaning::Relocation { index, .. }) => {
+                at.resolved.is_shared.get(*index) == Some(&true)
+            }
+            _ => false,
+        };
+        records.iter().map(|(_, record)| *record).filter(is_shared)
+    }
+
+    /// What records, in their order, come to one after the other.
+    pub(super) fn in_order(&self, at: &At<'_>, records: &[usize]) -> BTreeMap<usize, Resolution> {
         let mut lists = CandidateLists::new(at.relocations, at.outcome);
         let mut resolved = BTreeMap::new();
-        let records = self.object.records().iter().zip(&self.meanings);
-        for ((number, (record, meaning)), owner) in records.enumerate().zip(&self.owners) {
-            let RecordMeaning::Relocation { index, .. } = meaning else {
-                continue;
-            };
-            if at.resolved.is_shared.get(*index) == Some(&true) && owner.is_none_or(&is_loaded) {
+        for &number in records {
+            if let (Some(record), Some(RecordMeaning::Relocation { index, .. })) =
+                (self.object.records().get(number), self.meanings.get(number))
+            {
                 resolved.insert(number, lists.next(record.relo.type_id, *index));
             }
         }
         resolved
     }
 
-    /// What each function becomes where these are loaded.
+    /// The functions that become something else than by themselves where these records are
+    /// taken one after the other.
     pub(super) fn changed_in_order(
         &self,
         at: &At<'_>,
-        fresh: &[Arc<Changed>],
-        is_loaded: impl Fn(usize) -> bool,
-    ) -> Vec<Arc<Changed>> {
-        let resolved = self.in_order(at, is_loaded);
-        let mut changed = fresh.to_vec();
+        records: &[usize],
+    ) -> BTreeMap<usize, Numbered> {
+        let resolved = self.in_order(at, records);
         let owners: BTreeSet<usize> = (resolved.iter())
             .filter(|(record, resolution)| self.alone(at, **record).as_ref() != Some(*resolution))
             .filter_map(|(record, _)| self.owners.get(*record).copied().flatten())
             .collect();
-        for number in owners {
-            if let Some(slot) = changed.get_mut(number) {
-                let of = |record: usize| {
-                    (resolved.get(&record).copied()).or_else(|| self.alone(at, record))
-                };
-                *slot = Arc::new(self.changed(at, number, of));
-            }
-        }
-        changed
+        let changed = owners.into_iter().map(|number| {
+            let of =
+                |record: usize| (resolved.get(&record).copied()).or_else(|| self.alone(at, record));
+            let changed = self.changed(at, number, of);
+            (number, self.seen().number(changed))
+        });
+        changed.collect()
     }
 
     /// What libbpf makes of an instruction, or why it refuses.
@@ -275,4 +347,45 @@ impl Part {
             _ => format!("number {record}"),
         }
     }
+}
+
+impl Seen {
+    fn number(&mut self, changed: Changed) -> Numbered {
+        let next = self.changed.len();
+        let changed = match self.changed.get_key_value(&changed) {
+            Some((known, &number)) => {
+                return Numbered {
+                    number,
+                    changed: Arc::clone(known),
+                };
+            }
+            None => Arc::new(changed),
+        };
+        self.changed.insert(Arc::clone(&changed), next);
+        Numbered {
+            number: next,
+            changed,
+        }
+    }
+
+    fn constants(&mut self, constants: &Constants) -> usize {
+        let next = self.constants.len();
+        if let Some(&number) = self.constants.get(constants) {
+            return number;
+        }
+        self.constants.insert(constants.clone(), next);
+        next
+    }
+}
+
+/// What of an object needs the kernel's own BTF.
+fn needs_btf(object: &Object) -> Option<String> {
+    let mut externs = object.externs().iter();
+    let typed =
+        externs.find(|it| matches!(it.kind, ExternKind::Function | ExternKind::TypedVariable));
+    let mut maps = object.maps().iter();
+    (typed.map(|it| format!("the object's extern {}", it.name))).or_else(|| {
+        let map = maps.find(|map| map.struct_ops.is_some())?;
+        Some(format!("the object's map {}", map.name))
+    })
 }

@@ -6,7 +6,7 @@ use super::facts::Wanted;
 use super::module::family;
 use super::reach::insns;
 use super::section::{Hook, SectionDef, section_def};
-use super::target::{function_of, syscall_names, syscall_of};
+use super::target::{function_of, probed, syscall_names, syscall_of};
 use crate::error::shown;
 use crate::insn::{INSN, Insn};
 use crate::object::{ExternKind, Object, Target};
@@ -76,6 +76,12 @@ pub(super) struct Code {
 }
 
 const CALL: u8 = crate::insn::CALL;
+/// `BPF_PROG_TYPE_LIRC_MODE2`, and what a kernel has that was built with it.
+pub(super) const LIRC_MODE2: u32 = 20;
+pub(super) const LIRC_FUNCTION: &str = "lirc_mode2_func_proto";
+/// How many instructions of an object's programs are followed, each with the functions that
+/// it is put together from: far more than any agent has.
+const MAX_FOLLOWED: usize = 4_000_000;
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: no kernel takes a longer program.
 pub(super) const MAX_INSNS: usize = 1_000_000;
 
@@ -216,14 +222,36 @@ impl Code {
         }
     }
 
-    /// The functions that a program is put together from, itself first
-    /// (`bpf_object__relocate_calls`).
-    pub(super) fn parts(&self, program: &Needs) -> Vec<usize> {
+    /// The functions that each program is put together from, itself first
+    /// (`bpf_object__relocate_calls`), and whether it is followed: not those of an object that
+    /// together are too large.
+    pub(super) fn parts(&self, is_program: &[bool]) -> (Vec<Vec<usize>>, Vec<bool>) {
+        let of_text = self.functions.iter().zip(is_program);
+        let of_text = of_text.filter(|(_, is_program)| !**is_program);
+        let records_of_text: usize = of_text.map(|(function, _)| function.records.len()).sum();
+        let mut left = MAX_FOLLOWED;
+        let of_programs = self.programs.iter().map(|program| {
+            let parts = self.parts_of(program, &mut left);
+            left = left.saturating_sub(records_of_text);
+            if left > 0 {
+                (parts, true)
+            } else {
+                (vec![program.function], false)
+            }
+        });
+        of_programs.unzip()
+    }
+
+    fn parts_of(&self, program: &Needs, left: &mut usize) -> Vec<usize> {
         let mut parts = vec![program.function];
         let mut seen: BTreeSet<usize> = parts.iter().copied().collect();
         let mut next = 0;
         while let Some(function) = parts.get(next).and_then(|&at| self.functions.get(at)) {
             next += 1;
+            *left = left.saturating_sub(function.insns.len());
+            if *left == 0 {
+                break;
+            }
             for refers in function.refers.values() {
                 if let Refers::Call(to) | Refers::Function(to) = refers {
                     if seen.insert(*to) {
@@ -238,6 +266,12 @@ impl Code {
     /// Adds what its programs ask a kernel for.
     pub(super) fn want(&self, object: &Object, wanted: &mut Wanted) {
         for program in &self.programs {
+            if program
+                .def
+                .is_some_and(|def| def.program_type == LIRC_MODE2)
+            {
+                wanted.functions.insert(LIRC_FUNCTION.to_owned());
+            }
             let (Some(def), Some(target)) = (program.def, &program.target) else {
                 continue;
             };
@@ -257,7 +291,10 @@ impl Code {
         }
         for map in object.maps() {
             if let Some(name) = &map.struct_ops {
-                wanted.structs.insert(name.clone());
+                // Flavors as `tcp_congestion_ops___new` are cut off.
+                let name = name.split("___").next().unwrap_or(name);
+                wanted.structs.insert(name.to_owned());
+                wanted.structs.insert(format!("bpf_struct_ops_{name}"));
             }
         }
     }
@@ -266,7 +303,11 @@ impl Code {
 fn want_target(hook: Hook, target: &str, wanted: &mut Wanted) {
     match hook {
         Hook::Kprobe | Hook::Trace => {
-            let name = function_of(target);
+            let name = if hook == Hook::Kprobe {
+                probed(target).0
+            } else {
+                function_of(target)
+            };
             wanted.functions.insert(name.to_owned());
             wanted.functions.extend(super::alternative::names(name));
             wanted.families.extend(family(name).map(str::to_owned));

@@ -15,6 +15,24 @@ pub struct SectionDef {
     pub hook: Hook,
 }
 
+impl SectionDef {
+    /// Whether it runs when a function returns.
+    pub(super) fn is_of_return(&self) -> bool {
+        self.pattern.starts_with("kret")
+    }
+
+    /// Whether it sees the end of a function, beside its beginning.
+    pub(super) fn sees_end(&self) -> bool {
+        // BPF_TRACE_FEXIT, BPF_MODIFY_RETURN, BPF_TRACE_FSESSION
+        self.hook == Hook::Trace && matches!(self.attach_type, 25 | 26 | 58)
+    }
+
+    /// Whether it is loaded with `BPF_F_XDP_HAS_FRAGS`.
+    pub(super) fn has_frags(&self) -> bool {
+        self.pattern.starts_with("xdp.frags")
+    }
+}
+
 /// What `bpf_program__attach` attaches a program to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hook {

@@ -1,5 +1,18 @@
 //! Names in what programs attach to.
 
+/// What libbpf takes for the function of a kprobe and for the offset in it: `name+0x10`
+/// (`attach_kprobe`).
+pub(super) fn probed(target: &str) -> (&str, &str) {
+    let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
+    target.split_at(target.find(|c| !is_name(c)).unwrap_or(target.len()))
+}
+
+/// The module that a target as `module:name` names, where it is not the kernel itself.
+pub(super) fn module_of(target: &str) -> Option<&str> {
+    let (module, _) = target.split_once(':')?;
+    (module != "vmlinux").then_some(module)
+}
+
 /// The function in a target as `name+0x10`, or `module:name`.
 pub(super) fn function_of(target: &str) -> &str {
     let name = target.rsplit_once(':').map_or(target, |(_, name)| name);

@@ -6,6 +6,9 @@ use super::outcome::{Certainty, Outcome, Reason, Verdict};
 use super::patched::{At, Part};
 use super::reach::Change;
 
+/// Enough to see what it is about.
+const MAX_REASONS: usize = 100;
+
 impl Part {
     /// What holds for the object with all programs that are loaded by default.
     pub(super) fn together(&self, at: &At<'_>, own: &[Verdict]) -> Verdict {
@@ -15,8 +18,8 @@ impl Part {
         let mut reasons = Vec::new();
         for (program, verdict) in loaded {
             let name = (self.code.functions.get(program.function)).map_or("", |f| &f.name);
-            if verdict.outcome != Outcome::Runs {
-                worst = worst.max(verdict.outcome);
+            if verdict.outcome != Outcome::Runs && verdict.outcome >= worst {
+                worst = verdict.outcome;
                 reasons.extend(verdict.reasons.iter().map(|reason| {
                     let text = format!("{name}: {}", reason.text);
                     let rule = reason.rule;
@@ -54,8 +57,13 @@ impl Part {
             .filter(|program| !program.is_loaded)
             .map(|program| program.function)
             .collect();
+        let loaded = (0..self.code.functions.len()).filter(|function| !left_out.contains(function));
+        let mut records: Vec<usize> = loaded
+            .flat_map(|function| self.shared_records(at, function))
+            .collect();
+        records.sort_unstable();
         let mut reasons: Vec<Reason> = Vec::new();
-        for (record, resolution) in self.in_order(at, |owner| !left_out.contains(&owner)) {
+        for (record, resolution) in self.in_order(at, &records) {
             if self.alone(at, record).as_ref() == Some(&resolution) {
                 continue;
             }
@@ -63,14 +71,15 @@ impl Part {
             let Some(function) = owner.and_then(|owner| self.code.functions.get(owner)) else {
                 continue;
             };
-            let insns = function.records.iter().filter(|(_, of)| *of == record);
-            let fails = insns.into_iter().any(|(insn, _)| {
+            let insn = (function.records).binary_search_by_key(&record, |(_, record)| *record);
+            let insn = insn.ok().and_then(|found| function.records.get(found));
+            let fails = insn.is_some_and(|(insn, _)| {
                 !matches!(
                     self.change(at.relocations, function, *insn, record, &resolution),
                     Ok(None | Some(Change::Value(_)))
                 )
             });
-            if fails {
+            if fails && reasons.len() < MAX_REASONS {
                 let text = format!(
                     "{}: {} finds its type only when {} is loaded without the programs before \
                      it: libbpf drops candidates that those do not fit; give the types two flavors",

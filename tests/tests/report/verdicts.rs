@@ -7,10 +7,10 @@ use std::fs;
 use btfhub_build::archive::{Archive, DEFAULT_LIMIT, decode};
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
-use btfhub_build::report::{Report, Survey};
+use btfhub_build::report::{Effect, Report, Survey};
 use btfhub_build::verdict::{Certainty, Outcome, section_def};
 use btfhub_tests::judge::{GUESTS, Guest, Table, by_program, objects};
-use btfhub_tests::objects::ObjectFile;
+use btfhub_tests::objects::{ObjectFile, compiled};
 use btfhub_tests::project::workspace;
 
 /// The report on one kernel of the examples' archive.
@@ -119,6 +119,58 @@ fn booted_kernels_agree() {
     println!("likely: {wrong} of {likely} wrong");
     assert!(wrong * 100 <= likely, "{wrong} of {likely}");
     assert_eq!(differences, expected);
+}
+
+/// A member that no kernel has, read where a constant of the object says so.
+const CONSTANTS: &str = r#"
+#define SEC(name) __attribute__((section(name), used))
+struct task_struct { int never; } __attribute__((preserve_access_index));
+static void *(*const current)(void) = (void *)35;
+static long (*const tai)(void) = (void *)208;
+const volatile int off = 0, on = 1;
+#define READ ((volatile struct task_struct *)current())->never
+SEC("raw_tp/sys_enter") int is_off(void *ctx) { return off ? READ : 0; }
+SEC("raw_tp/sys_enter") int is_on(void *ctx) { return on ? READ : 0; }
+SEC("raw_tp/sys_enter") int helper_off(void *ctx) { return off ? tai() : 0; }
+SEC("raw_tp/sys_enter") int both(void *ctx) { int a = 0; if (off) a = READ; return a + READ; }
+"#;
+
+// What only a constant of the object keeps a program from is told, and the relocation table
+// says what the verdicts say.
+#[test]
+fn constants_keep_programs_from_what_fails() {
+    let Some(elf) = compiled(CONSTANTS) else {
+        return;
+    };
+    let name = "constants.bpf.o".to_owned();
+    let report = report(&GUESTS[0], &[ObjectFile { name, elf }]);
+    let kernel = &report.kernels[0];
+    let verdicts: Vec<_> = report.program_verdicts_of(kernel).collect();
+    let likely = Outcome::Fails(Certainty::Likely);
+    let expected = [
+        ("is_off", Outcome::Runs, &["checked", "relocation"][..]),
+        ("is_on", likely, &["relocation"]),
+        ("helper_off", Outcome::Runs, &["checked", "helper"]),
+        ("both", likely, &["relocation"]),
+    ];
+    for ((program, verdict), expected) in report.programs.iter().zip(&verdicts).zip(expected) {
+        let rules: Vec<_> = verdict.reasons.iter().map(|reason| reason.rule).collect();
+        assert_eq!(
+            (program.name.as_str(), verdict.outcome, &rules[..]),
+            expected
+        );
+    }
+    let row = report.verdict(kernel, 0).expect("one relocation");
+    assert_eq!(row.effect, Effect::ProgramFails);
+    let failing: Vec<_> = (row.failing.iter())
+        .map(|function| report.functions[*function].name.as_str())
+        .collect();
+    assert_eq!(failing, ["is_on", "both"]);
+    assert!(
+        row.reason.ends_with("changes constants of the object"),
+        "{}",
+        row.reason
+    );
 }
 
 // Names of all of libbpf's sections, with and without targets, and some of none.

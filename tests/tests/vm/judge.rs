@@ -25,7 +25,7 @@ fn a_kernel_says_what_its_table_says() {
         tool.is_none_or(|tool| TOOLS.iter().any(|name| tool.starts_with(name)))
     });
     let from = Instant::now();
-    let Some(table) = ask(guest, &objects) else {
+    let Some((table, _)) = ask(guest, &objects) else {
         return;
     };
     println!(

@@ -80,6 +80,21 @@ static int can_attach(enum bpf_prog_type type)
 	}
 }
 
+/* Whether user space has to say how many, and may. */
+static int has_entries(enum bpf_map_type type)
+{
+	switch (type) {
+	case BPF_MAP_TYPE_PERF_EVENT_ARRAY:
+	case BPF_MAP_TYPE_SK_STORAGE:
+	case BPF_MAP_TYPE_TASK_STORAGE:
+	case BPF_MAP_TYPE_INODE_STORAGE:
+	case BPF_MAP_TYPE_CGRP_STORAGE:
+		return 0;
+	default:
+		return 1;
+	}
+}
+
 static void field(int value)
 {
 	if (value < 0)
@@ -111,7 +126,7 @@ static int try(const char *path, const char *name, int wanted)
 	if (!this)
 		return 1;
 	bpf_object__for_each_map(map, object) {
-		if (!bpf_map__max_entries(map) && bpf_map__type(map) != BPF_MAP_TYPE_PERF_EVENT_ARRAY)
+		if (!bpf_map__max_entries(map) && has_entries(bpf_map__type(map)))
 			bpf_map__set_max_entries(map, 4096);
 		if (!bpf_map__value_size(map) && bpf_map__type(map) == BPF_MAP_TYPE_STACK_TRACE)
 			bpf_map__set_value_size(map, 127 * 8);

@@ -20,9 +20,5 @@ mod tests;
 mod value;
 mod walk;
 
-pub(crate) use value::{Level, Value};
-#[cfg(test)]
-use walk::Unknown;
-pub(crate) use walk::{
-    Change, ContextLoad, Reached, Refers, Surroundings, insns, reach, reachable_poison,
-};
+pub(super) use value::{Level, Value};
+pub(super) use walk::{Change, ContextLoad, Reached, Refers, Surroundings, insns, reach};

@@ -6,7 +6,10 @@ use crate::insn::{Insn, ST, STX, sign_extend};
 
 /// How surely the verifier comes to an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Level {
+pub(in super::super) enum Level {
+    /// Only if a constant is not what it is taken for: user space may set those of the
+    /// object, and some releases leave out a number of the kernel's version.
+    IfChanged,
     /// It may know better.
     Maybe,
     /// It does.
@@ -15,7 +18,7 @@ pub(crate) enum Level {
 
 /// What a register holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Value {
+pub(in super::super) enum Value {
     /// Anything, and the verifier may know more.
     Maybe,
     /// Any 64 bits, perhaps a pointer that is not null.
@@ -46,7 +49,14 @@ pub(super) struct State {
     pub(super) stack: Vec<(i64, Value)>,
 }
 
+/// What is known where both paths meet. Of a path that is only taken if a constant is
+/// changed, the others keep nothing.
 pub(super) fn join(known: &State, other: &State) -> State {
+    match (known.level, other.level) {
+        (Level::IfChanged, Level::Maybe | Level::Surely) => return other.clone(),
+        (Level::Maybe | Level::Surely, Level::IfChanged) => return known.clone(),
+        _ => {}
+    }
     let mut registers = known.registers;
     for (mine, theirs) in registers.iter_mut().zip(other.registers) {
         if *mine != theirs {

@@ -6,7 +6,7 @@ use crate::insn::{ALU, ALU64, INSN, Insn, JMP, JMP32, LD, LDX, ST, STX, wide_imm
 
 /// What libbpf made of one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Change {
+pub(in super::super) enum Change {
     /// It holds this value now.
     Value(u64),
     /// It can't be executed.
@@ -15,7 +15,7 @@ pub(crate) enum Change {
 
 /// What an instruction with an address of something refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refers {
+pub(in super::super) enum Refers {
     /// A place in a section of data.
     Data(usize, u64),
     /// An extern.
@@ -25,7 +25,7 @@ pub(crate) enum Refers {
 }
 
 /// What is around a function.
-pub(crate) trait Surroundings {
+pub(in super::super) trait Surroundings {
     /// What instruction `at`, an `ldimm64` of an address, refers to.
     fn refers(&self, at: usize) -> Option<Refers>;
     /// What a load of so many bytes from constant data gives.
@@ -36,60 +36,30 @@ pub(crate) trait Surroundings {
     fn is_there(&self, number: usize) -> Option<bool>;
 }
 
-/// Nothing is known of it.
-pub(crate) struct Unknown;
-
-impl Surroundings for Unknown {
-    fn refers(&self, _: usize) -> Option<Refers> {
-        None
-    }
-    fn data(&self, _: usize, _: u64, _: u32) -> Option<u64> {
-        None
-    }
-    fn value(&self, _: usize) -> Value {
-        Value::Maybe
-    }
-    fn is_there(&self, _: usize) -> Option<bool> {
-        None
-    }
-}
-
 /// A load from the program's argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct ContextLoad {
+pub(in super::super) struct ContextLoad {
     /// Which instruction.
-    pub(crate) at: usize,
+    pub(in super::super) at: usize,
     /// The first byte.
-    pub(crate) offset: i64,
+    pub(in super::super) offset: i64,
     /// How many bytes.
-    pub(crate) bytes: u32,
+    pub(in super::super) bytes: u32,
 }
 
 /// What can be reached in a function.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Reached {
+pub(in super::super) struct Reached {
     /// For each instruction.
-    pub(crate) levels: Vec<Option<Level>>,
+    pub(in super::super) levels: Vec<Option<Level>>,
     /// Loads from the argument that are reached.
-    pub(crate) context: Vec<ContextLoad>,
+    pub(in super::super) context: Vec<ContextLoad>,
     /// Calls of other functions to which the argument is passed on in r1.
-    pub(crate) passed_on: Vec<usize>,
-}
-
-/// The indices, in instructions, of the poisoned ones that are reachable from the start of
-/// the function, whatever surrounds it. `changes` are by index, ascending.
-pub(crate) fn reachable_poison(insns: &[Insn], changes: &[(usize, Change)]) -> Vec<usize> {
-    let reached = reach(insns, changes, Level::Surely, Value::Word, &Unknown);
-    (changes.iter())
-        .filter(|(at, change)| {
-            *change == Change::Poisoned && reached.levels.get(*at).copied().flatten().is_some()
-        })
-        .map(|(at, _)| *at)
-        .collect()
+    pub(in super::super) passed_on: Vec<usize>,
 }
 
 /// What can be reached in a function that is entered so surely with this in r1.
-pub(crate) fn reach(
+pub(in super::super) fn reach(
     insns: &[Insn],
     changes: &[(usize, Change)],
     level: Level,
@@ -104,6 +74,7 @@ pub(crate) fn reach(
         around,
         states: vec![None; insns.len()],
         pending: Vec::new(),
+        steps: insns.len().saturating_mul(STEPS).saturating_add(1000),
         taken: lowest_address_taken(insns),
     };
     walk.enter(
@@ -141,11 +112,17 @@ fn lowest_address_taken(insns: &[Insn]) -> i64 {
     lowest
 }
 
+/// How often an instruction is looked at, on average, before registers and the stack are given
+/// up: programs made for that could keep this busy for long.
+const STEPS: usize = 16;
+
 struct Walk<'a, S> {
     insns: &'a [Insn],
     around: &'a S,
     states: Vec<Option<State>>,
     pending: Vec<usize>,
+    /// How many more are done before what is known is given up.
+    steps: usize,
     taken: i64,
 }
 
@@ -158,9 +135,15 @@ impl<S: Surroundings> Walk<'_, S> {
         };
         let joined = match slot.as_ref() {
             None => state,
-            Some(known) => join(known, &state),
+            Some(known) if self.steps > 0 => join(known, &state),
+            Some(known) => State {
+                level: known.level.max(state.level),
+                registers: [Value::Maybe; 11],
+                stack: Vec::new(),
+            },
         };
         if slot.as_ref() != Some(&joined) {
+            self.steps = self.steps.saturating_sub(1);
             *slot = Some(joined);
             self.pending.push(at);
         }
@@ -174,7 +157,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 let next = if insn.is_ldimm64() { at + 2 } else { at + 1 };
                 let registers = [Value::Maybe; 11];
                 let stack = Vec::new();
-                let level = Level::Maybe;
+                let level = state.level.min(Level::Maybe);
                 self.enter(
                     next,
                     State {
@@ -281,7 +264,7 @@ impl<S: Surroundings> Walk<'_, S> {
             _ => {
                 let (decided, is_sure) = decided(insn, &state.registers);
                 let doubtful = |state: &State| State {
-                    level: Level::Maybe,
+                    level: state.level.min(Level::Maybe),
                     ..state.clone()
                 };
                 let both = if is_sure { state } else { doubtful(&state) };
@@ -291,7 +274,12 @@ impl<S: Surroundings> Walk<'_, S> {
                     && insn.imm == 0
                     && get(&both.registers, insn.dst) == Value::Word;
                 let on = |decision: bool| match (decided, insn.op()) {
-                    (Some(decided), _) => (decided == decision).then(|| both.clone()),
+                    (Some(decided), _) if decided == decision => Some(both.clone()),
+                    (Some(_), _) if is_sure => None,
+                    (Some(_), _) => Some(State {
+                        level: Level::IfChanged,
+                        ..both.clone()
+                    }),
                     (None, 0x10) if is_zero_sided && decision => Some(doubtful(&both)),
                     (None, 0x50) if is_zero_sided && !decision => Some(doubtful(&both)),
                     (None, _) => Some(both.clone()),
@@ -330,7 +318,7 @@ impl<S: Surroundings> Walk<'_, S> {
 }
 
 /// The instructions of a function.
-pub(crate) fn insns(code: &[u8], endian: crate::btf::Endian) -> Vec<Insn> {
+pub(in super::super) fn insns(code: &[u8], endian: crate::btf::Endian) -> Vec<Insn> {
     (0..code.len() / INSN)
         .map_while(|at| Insn::at(code, at * INSN, endian))
         .collect()

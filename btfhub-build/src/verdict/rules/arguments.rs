@@ -1,6 +1,6 @@
 //! Arguments that a program reads from its context and its hook does not have there.
 
-use super::super::case::{Case, certainty};
+use super::super::case::Case;
 use super::super::section::Hook;
 use super::super::target::function_of;
 
@@ -48,6 +48,6 @@ pub(super) fn check(case: &mut Case<'_>) {
             load.offset / 8 + 1,
             case.at(place)
         );
-        case.fails(certainty(level), "arguments", text);
+        case.findings.fails_at(level, "arguments", text);
     }
 }

@@ -7,7 +7,7 @@ use super::super::facts::FunctionList;
 use super::super::module::family;
 use super::super::outcome::Certainty;
 use super::super::section::Hook;
-use super::super::target::{function_of, syscall_names, syscall_of};
+use super::super::target::{function_of, module_of, probed, syscall_names, syscall_of};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else { return };
@@ -19,25 +19,27 @@ pub(super) fn check(case: &mut Case<'_>) {
         .any(|word| target.contains(word))
     {
         let text = format!("{target} looks like a stand-in for what user space sets");
-        return case.unknown("target", text);
+        return case.findings.unknown("target", text);
     }
     match def.hook {
-        Hook::Kprobe => kprobe(case, function_of(&target)),
-        Hook::Trace => traced(case, function_of(&target)),
+        Hook::Kprobe => kprobe(case, &target),
+        Hook::Trace => traced(case, &target),
         Hook::Ksyscall => syscall(case, &target, "system call"),
         Hook::Tracepoint => tracepoint(case, &target),
         Hook::RawTracepoint | Hook::BtfTracepoint => raw_tracepoint(case, &target),
         Hook::Lsm => lsm(case, &target),
         Hook::Iter => iterator(case, &target),
-        Hook::KprobeMulti => case.unknown(
+        Hook::KprobeMulti => case.findings.unknown(
             "target",
             format!("which functions {target} matches is decided when it attaches"),
         ),
-        Hook::UserSpace => case.unknown(
+        Hook::UserSpace => case.findings.unknown(
             "target",
             format!("{target} is of user space, not of the kernel"),
         ),
-        Hook::Replace => case.unknown("target", "it replaces a function of another program".into()),
+        Hook::Replace => case
+            .findings
+            .unknown("target", "it replaces a function of another program".into()),
         Hook::None | Hook::StructOps => {}
     }
 }
@@ -45,7 +47,7 @@ pub(super) fn check(case: &mut Case<'_>) {
 fn no_target(case: &mut Case<'_>, hook: Hook) {
     if !matches!(hook, Hook::None | Hook::StructOps) {
         let text = "user space sets what it attaches to; name it to have it checked".to_owned();
-        case.unknown("target", text);
+        case.findings.unknown("target", text);
     }
 }
 
@@ -55,12 +57,35 @@ fn in_module(case: &mut Case<'_>, name: &str) -> bool {
         return false;
     };
     let text = format!("{name}: functions {family}* are not in this kernel, perhaps in a module");
-    case.unknown("module", text);
+    case.findings.unknown("module", text);
     true
 }
 
-fn kprobe(case: &mut Case<'_>, name: &str) {
-    if case.facts.function(name).is_some() || in_module(case, name) {
+/// System calls without arguments have a function by another name, which is listed
+/// (`SYSCALL_DEFINE0`).
+fn is_syscall_without_arguments(case: &Case<'_>, name: &str) -> bool {
+    let call = ["__x64_sys_", "__arm64_sys_", "__s390x_sys_", "__riscv_sys_"]
+        .iter()
+        .find_map(|prefix| name.strip_prefix(prefix));
+    let has = |prefix: &str, call: &str| case.facts.function(&format!("{prefix}{call}")).is_some();
+    call.is_some_and(|call| has("__do_sys_", call) && !has("__se_sys_", call))
+}
+
+fn kprobe(case: &mut Case<'_>, target: &str) {
+    let (name, offset) = probed(target);
+    let returns = case.program.def.is_some_and(|def| def.is_of_return());
+    if returns && offset.starts_with('+') {
+        let text = "libbpf attaches no kretprobe behind the beginning of a function".to_owned();
+        return (case.findings).fails(Certainty::Proven, "kprobe", text);
+    }
+    if offset.starts_with('+') {
+        let text = format!("whether an instruction begins at {target} is not known");
+        case.findings.unknown("kprobe", text);
+    }
+    if case.facts.function(name).is_some()
+        || is_syscall_without_arguments(case, name)
+        || in_module(case, name)
+    {
         return;
     }
     let other = alternative::function(name, case.facts);
@@ -69,18 +94,37 @@ fn kprobe(case: &mut Case<'_>, name: &str) {
             "the kernel has no function {name} that can be probed (or it was inlined or renamed \
              by the compiler){other}"
         );
-        case.fails(Certainty::Likely, "kprobe", text);
+        case.findings.fails(Certainty::Likely, "kprobe", text);
     } else {
         let text = format!(
             "the kernel's BTF does not list all functions, and {name} is not among them{other}"
         );
-        case.unknown("kprobe", text);
+        case.findings.unknown("kprobe", text);
     }
 }
 
-fn traced(case: &mut Case<'_>, name: &str) {
+/// `BPF_MODIFY_RETURN`.
+const MODIFY_RETURN: u32 = 26;
+
+/// Functions that no program may see the end of, since they have none (`noreturn_deny`, Linux
+/// 6.16).
+const NO_RETURN: [&str; 6] = [
+    "do_exit",
+    "do_group_exit",
+    "kthread_complete_and_exit",
+    "kthread_exit",
+    "make_task_dead",
+    "rewind_stack_and_make_dead",
+];
+
+fn traced(case: &mut Case<'_>, target: &str) {
+    if let Some(module) = module_of(target) {
+        let text = format!("{target} is of module {module}, whose BTF is not looked at");
+        return case.findings.unknown("module", text);
+    }
+    let name = function_of(target);
     if case.facts.function(name).is_some() {
-        return;
+        return what_is_traced(case, name);
     }
     // Before, libbpf and the kernel look into no module's BTF.
     let sees_modules = !case.is_older_than(Age(5, 11));
@@ -90,14 +134,38 @@ fn traced(case: &mut Case<'_>, name: &str) {
     let other = alternative::function(name, case.facts);
     if case.facts.list == FunctionList::None {
         let text = "the functions of the kernel's BTF are not known".to_owned();
-        return case.unknown("function", text);
+        return case.findings.unknown("function", text);
     }
     if sees_modules {
         let text = format!("the kernel has no function {name}, unless a module brings it{other}");
-        case.fails(Certainty::Likely, "function", text);
+        case.findings.fails(Certainty::Likely, "function", text);
     } else {
         let text = format!("the kernel's BTF has no function {name}{other}");
-        case.fails(Certainty::Proven, "function", text);
+        case.findings.fails(Certainty::Proven, "function", text);
+    }
+}
+
+/// What may be done with a function that is there.
+fn what_is_traced(case: &mut Case<'_>, name: &str) {
+    let Some(def) = case.program.def else { return };
+    let is_hook = name.starts_with("security_");
+    if def.attach_type == MODIFY_RETURN && !is_hook {
+        let text = format!(
+            "only the kernel's own list of functions whose errors are injected tells whether the \
+             result of {name} may be changed"
+        );
+        case.findings.unknown("function", text);
+    } else if def.sleepable {
+        let text = format!(
+            "only the kernel's own list of functions whose errors are injected tells whether a \
+             program at {name} may sleep"
+        );
+        case.findings.unknown("sleepable", text);
+    }
+    let is_new = case.age.is_some_and(|age| age >= Age(6, 16));
+    if is_new && def.sees_end() && NO_RETURN.contains(&name) {
+        let text = format!("{name} never returns: use fentry");
+        case.findings.fails(Certainty::Likely, "function", text);
     }
 }
 
@@ -108,10 +176,10 @@ fn syscall(case: &mut Case<'_>, name: &str, what: &str) {
     }
     if case.facts.list == FunctionList::Full {
         let text = format!("the kernel has no {what} {name} on this architecture");
-        case.fails(Certainty::Likely, "syscall", text);
+        case.findings.fails(Certainty::Likely, "syscall", text);
     } else {
         let text = format!("the kernel's BTF does not list all functions: {what} {name}");
-        case.unknown("syscall", text);
+        case.findings.unknown("syscall", text);
     }
 }
 
@@ -166,14 +234,14 @@ const OLD_SYSCALLS: [&str; 44] = [
 ];
 
 /// System calls with events whose functions are not found by their names.
-const WITHOUT_FUNCTION: [&str; 4] = ["getpid", "getuid", "sync", "setsid"];
+const WITHOUT_FUNCTION: [&str; 5] = ["getpid", "getuid", "perf_event_open", "setsid", "sync"];
 
 fn tracepoint(case: &mut Case<'_>, target: &str) {
     if let Some(name) = syscall_of(target) {
         let arch = case.kernel.id.arch.as_str();
         if matches!(arch, "arm64" | "riscv64" | "loongarch64") && OLD_SYSCALLS.contains(&name) {
             let text = format!("{arch} has no system call {name}, but its newer form (as openat)");
-            case.fails(Certainty::Likely, "syscall", text);
+            case.findings.fails(Certainty::Likely, "syscall", text);
         } else if !WITHOUT_FUNCTION.contains(&name) {
             syscall(case, name, "event for system call");
         }
@@ -181,7 +249,7 @@ fn tracepoint(case: &mut Case<'_>, target: &str) {
     }
     let Some((category, event)) = target.split_once('/') else {
         let text = format!("{target} is no category/event: libbpf refuses to attach it");
-        return case.fails(Certainty::Proven, "tracepoint", text);
+        return case.findings.fails(Certainty::Proven, "tracepoint", text);
     };
     if case.facts.tracepoint(event).is_some() || in_module(case, event) {
         return;
@@ -189,7 +257,7 @@ fn tracepoint(case: &mut Case<'_>, target: &str) {
     if category == "raw_syscalls" || !case.facts.lists_tracepoints {
         if category != "raw_syscalls" {
             let text = format!("the kernel's BTF does not list tracepoints: {event}");
-            case.unknown("tracepoint", text);
+            case.findings.unknown("tracepoint", text);
         }
         return;
     }
@@ -197,7 +265,7 @@ fn tracepoint(case: &mut Case<'_>, target: &str) {
         "the kernel has no tracepoint {event}, unless it is of a module or an event by another \
          name (DEFINE_EVENT_PRINT)"
     );
-    case.fails(Certainty::Likely, "tracepoint", text);
+    case.findings.fails(Certainty::Likely, "tracepoint", text);
 }
 
 fn raw_tracepoint(case: &mut Case<'_>, name: &str) {
@@ -206,12 +274,48 @@ fn raw_tracepoint(case: &mut Case<'_>, name: &str) {
     }
     if case.facts.lists_tracepoints {
         let text = format!("the kernel has no tracepoint {name}, unless a module brings it");
-        case.fails(Certainty::Likely, "tracepoint", text);
+        case.findings.fails(Certainty::Likely, "tracepoint", text);
     } else {
         let text = format!("the kernel's BTF does not list tracepoints: {name}");
-        case.unknown("tracepoint", text);
+        case.findings.unknown("tracepoint", text);
     }
 }
+
+/// Hooks in which programs may sleep since Linux 5.11 (`sleepable_lsm_hooks`).
+const SLEEPABLE: [&str; 32] = [
+    "bpf",
+    "bpf_map",
+    "bpf_prog",
+    "bprm_check_security",
+    "bprm_committed_creds",
+    "bprm_committing_creds",
+    "bprm_creds_for_exec",
+    "bprm_creds_from_file",
+    "capget",
+    "capset",
+    "cred_prepare",
+    "file_ioctl",
+    "file_lock",
+    "file_open",
+    "file_receive",
+    "inode_create",
+    "inode_getattr",
+    "inode_getxattr",
+    "inode_mknod",
+    "inode_rename",
+    "inode_setxattr",
+    "inode_symlink",
+    "inode_unlink",
+    "kernel_module_request",
+    "kernel_read_file",
+    "mmap_file",
+    "path_notify",
+    "sb_mount",
+    "socket_bind",
+    "socket_connect",
+    "socket_create",
+    "task_alloc",
+];
 
 /// Hooks that kernels list and refuse (`bpf_lsm_disabled_hooks`, Linux 6.12 and 7.0).
 const DISABLED: [&str; 9] = [
@@ -230,29 +334,62 @@ fn lsm(case: &mut Case<'_>, hook: &str) {
     let name = format!("bpf_lsm_{hook}");
     if case.facts.function(&name).is_some() {
         let is_new = case.age.is_some_and(|age| age >= Age(6, 12));
-        if is_new && DISABLED.contains(&hook) {
+        let is_disabled = DISABLED.contains(&hook);
+        if is_disabled && is_new {
             let text = format!("the kernel keeps eBPF from hook {hook}");
-            case.fails(Certainty::Likely, "lsm", text);
+            case.findings.fails(Certainty::Likely, "lsm", text);
+        } else if is_disabled {
+            let text = format!("kernels with security updates keep eBPF from hook {hook}");
+            case.findings.unknown("lsm", text);
+        }
+        let may_sleep = !case.is_older_than(Age(5, 11)) && SLEEPABLE.contains(&hook);
+        if case.program.def.is_some_and(|def| def.sleepable) && !may_sleep {
+            let text = format!("only the kernel's own list tells whether {hook} may sleep");
+            case.findings.unknown("sleepable", text);
         }
         return;
     }
     if case.facts.list == FunctionList::None {
-        return case.unknown("lsm", "the kernel's functions are not known".to_owned());
+        return case
+            .findings
+            .unknown("lsm", "the kernel's functions are not known".to_owned());
     }
     let text = format!("the kernel has no hook {hook} for eBPF");
-    case.fails(Certainty::Proven, "lsm", text);
+    case.findings.fails(Certainty::Proven, "lsm", text);
 }
+
+/// Iterators over what user space says, when it attaches a program.
+const OF_USER_SPACE: [&str; 4] = ["bpf_map_elem", "bpf_sk_storage_map", "cgroup", "sockmap"];
+
+/// Iterators that go on without a pause from Linux 6.0 on, so that no program may sleep there
+/// (`BPF_ITER_RESCHED`).
+const WITHOUT_SLEEP: [&str; 5] = [
+    "bpf_link",
+    "bpf_map",
+    "bpf_map_elem",
+    "bpf_prog",
+    "bpf_sk_storage_map",
+];
 
 fn iterator(case: &mut Case<'_>, name: &str) {
     if case.facts.function(&format!("bpf_iter_{name}")).is_some() {
+        let sleeps = case.program.def.is_some_and(|def| def.sleepable);
+        let is_new = case.age.is_some_and(|age| age >= Age(6, 0));
+        if sleeps && is_new && WITHOUT_SLEEP.contains(&name) {
+            let text = format!("no program may sleep in the iterator over {name}");
+            case.findings.fails(Certainty::Likely, "sleepable", text);
+        } else if OF_USER_SPACE.contains(&name) {
+            let text = format!("user space says over which {name} it goes");
+            case.findings.unknown("target", text);
+        }
         return;
     }
     if case.facts.list == FunctionList::None {
-        return case.unknown(
+        return case.findings.unknown(
             "iterator",
             "the kernel's functions are not known".to_owned(),
         );
     }
     let text = format!("the kernel iterates over no {name}, unless a module does");
-    case.fails(Certainty::Likely, "iterator", text);
+    case.findings.fails(Certainty::Likely, "iterator", text);
 }

@@ -2,63 +2,87 @@
 //! object, whichever programs are loaded.
 
 use super::super::age::Age;
-use super::super::case::Case;
-use super::super::facts::FunctionList;
+use super::super::case::{Case, Findings};
+use super::super::facts::{Facts, FunctionList};
 use super::super::outcome::Certainty;
-use crate::object::ExternKind;
+use super::super::reach::Level;
+use crate::object::{Extern, ExternKind, Object};
 
+/// Those that a program calls: what is missing can be declared `__weak`, not called.
 pub(super) fn check(case: &mut Case<'_>) {
     let object = case.object;
-    for (number, it) in object.externs().iter().enumerate() {
+    for (number, (place, level)) in &case.found.kfuncs {
+        let Some(it) = object.externs().get(*number) else {
+            continue;
+        };
         let name = &it.name;
-        let is_listed = case.facts.list != FunctionList::None;
-        match it.kind {
-            ExternKind::Function => {
-                let is_there = case.facts.function(name).is_some();
-                if case.found.externs.contains(&number) && case.is_older_than(Age(5, 13)) {
-                    let text = format!("the kernel lets no program call its functions, as {name}");
-                    case.fails(Certainty::Likely, "kfunc", text);
-                } else if is_there || it.is_weak {
-                } else if case.facts.list == FunctionList::Full {
-                    let text = format!(
-                        "the kernel has no function {name}, unless a module brings it: libbpf \
-                         refuses the object; declare it __weak and ask bpf_ksym_exists({name})"
-                    );
-                    case.fails(Certainty::Likely, "kfunc", text);
-                } else {
-                    case.unknown(
-                        "kfunc",
-                        format!("the kernel's functions are not known: {name}"),
-                    );
-                }
-            }
-            ExternKind::TypedVariable if !it.is_weak && !case.facts.has_variable(name) => {
-                if is_listed {
-                    let text = format!(
-                        "the kernel's BTF has no variable {name}: libbpf refuses the object; \
-                         declare it __weak"
-                    );
-                    case.fails(Certainty::Likely, "ksym", text);
-                } else {
-                    case.unknown(
-                        "ksym",
-                        format!("the kernel's variables are not known: {name}"),
-                    );
-                }
-            }
-            ExternKind::Symbol
-                if !it.is_weak
-                    && !case.facts.has_variable(name)
-                    && case.facts.function(name).is_none() =>
-            {
-                let text = format!("only /proc/kallsyms tells whether there is a {name}");
-                case.unknown("ksym", text);
-            }
-            ExternKind::Kconfig if !it.is_weak && name.starts_with("CONFIG_") => {
-                let text = format!("the kernel's configuration is not known: {name}");
-                case.unknown("kconfig", text);
-            }
-            _ => {}
+        let text = if case.is_older_than(Age(5, 13)) {
+            format!(
+                "the kernel lets no program call its functions, as {name}{}: ask \
+                 bpf_ksym_exists({name}) first",
+                case.at(*place)
+            )
+        } else if it.is_weak
+            && case.facts.list == FunctionList::Full
+            && case.facts.function(name).is_none()
+        {
+            format!(
+                "the kernel has no function {name}, unless a module brings it{}: ask \
+                 bpf_ksym_exists({name}) first",
+                case.at(*place)
+            )
+        } else {
+            continue;
+        };
+        // Whether a module has it is not known.
+        let level = (*level).min(Level::Maybe);
+        case.findings.fails_at(level, "kfunc", text);
+    }
+}
+
+/// Those of the object.
+pub(super) fn check_all(object: &Object, facts: &Facts, findings: &mut Findings) {
+    for it in object.externs().iter().filter(|it| !it.is_weak) {
+        check_one(it, facts, findings);
+    }
+}
+
+fn check_one(it: &Extern, facts: &Facts, findings: &mut Findings) {
+    let name = &it.name;
+    let is_function = facts.function(name).is_some();
+    match it.kind {
+        ExternKind::Function if is_function => {}
+        ExternKind::Function if facts.list == FunctionList::Full => {
+            let text = format!(
+                "the kernel has no function {name}, unless a module brings it: libbpf refuses the \
+                 object; declare it __weak and ask bpf_ksym_exists({name})"
+            );
+            findings.fails(Certainty::Likely, "kfunc", text);
         }
+        ExternKind::Function => {
+            let text = format!("the kernel's functions are not known: {name}");
+            findings.unknown("kfunc", text);
+        }
+        ExternKind::TypedVariable if facts.has_variable(name) => {}
+        ExternKind::TypedVariable if facts.list == FunctionList::None => {
+            let text = format!("the kernel's variables are not known: {name}");
+            findings.unknown("ksym", text);
+        }
+        ExternKind::TypedVariable => {
+            let text = format!(
+                "the kernel's BTF has no variable {name}: libbpf refuses the object; declare it \
+                 __weak"
+            );
+            findings.fails(Certainty::Likely, "ksym", text);
+        }
+        ExternKind::Symbol if !facts.has_variable(name) && !is_function => {
+            let text = format!("only /proc/kallsyms tells whether there is a {name}");
+            findings.unknown("ksym", text);
+        }
+        ExternKind::Kconfig if name.starts_with("CONFIG_") => {
+            let text = format!("the kernel's configuration is not known: {name}");
+            findings.unknown("kconfig", text);
+        }
+        _ => {}
     }
 }

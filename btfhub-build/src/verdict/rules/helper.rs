@@ -1,6 +1,6 @@
 //! Helpers (`enum bpf_func_id`) that are called where the program comes to.
 
-use super::super::case::{Case, certainty};
+use super::super::case::Case;
 use super::super::uapi;
 
 /// `bpf_probe_read` and `bpf_probe_read_str`, which libbpf takes where a kernel lacks those
@@ -29,10 +29,10 @@ pub(super) fn check(case: &mut Case<'_>) {
              bpf_func_id, …) says so",
             case.at(place),
         );
-        case.fails(certainty(level), "helper", text);
+        case.findings.fails_at(level, "helper", text);
     }
     if case.facts.helpers.last().is_none() && !case.found.helpers.is_empty() {
         let text = "the kernel's BTF does not tell its helpers".to_owned();
-        case.unknown("helper", text);
+        case.findings.unknown("helper", text);
     }
 }

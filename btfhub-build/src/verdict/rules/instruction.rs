@@ -28,8 +28,10 @@ const FEW: usize = 4096;
 pub(super) fn check(case: &mut Case<'_>) {
     let found = case.found;
     if !case.program.is_read {
-        let text = format!("more than {MAX_INSNS} instructions, or shared with other functions");
-        case.unknown("size", text);
+        let text = format!(
+            "more than {MAX_INSNS} instructions, shared with other functions, or calling too many"
+        );
+        case.findings.unknown("size", text);
     }
     for (what, place) in &found.later {
         let known = LATER.iter().find(|(name, ..)| name == what);
@@ -42,7 +44,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             age.1,
             case.at(*place)
         );
-        case.fails(Certainty::Likely, "instruction", text);
+        case.findings.fails(Certainty::Likely, "instruction", text);
     }
     if let Some(place) = found.callback {
         if case.facts.helpers.has(FOR_EACH_MAP_ELEM) == Some(false) {
@@ -51,7 +53,7 @@ pub(super) fn check(case: &mut Case<'_>) {
                  program of its own, and load that where it works",
                 case.at(place)
             );
-            case.fails(Certainty::Proven, "callback", text);
+            case.findings.fails(Certainty::Proven, "callback", text);
         }
     }
     if let Some(place) = found.call.filter(|_| case.is_older_than(Age(4, 16))) {
@@ -60,10 +62,10 @@ pub(super) fn check(case: &mut Case<'_>) {
              __always_inline",
             case.at(place)
         );
-        case.fails(Certainty::Likely, "call", text);
+        case.findings.fails(Certainty::Likely, "call", text);
     }
     if found.size > FEW && case.is_older_than(Age(5, 2)) {
         let text = format!("{} instructions; the kernel takes {FEW}", found.size);
-        case.fails(Certainty::Likely, "size", text);
+        case.findings.fails(Certainty::Likely, "size", text);
     }
 }

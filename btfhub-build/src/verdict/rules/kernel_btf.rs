@@ -4,7 +4,6 @@ use super::super::case::Case;
 use super::super::kernel::KernelBtf;
 use super::super::outcome::Certainty;
 use super::super::section::Hook;
-use crate::object::ExternKind;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let by_type = case.program.def.is_some_and(|def| {
@@ -13,18 +12,10 @@ pub(super) fn check(case: &mut Case<'_>) {
             Hook::BtfTracepoint | Hook::Trace | Hook::Lsm | Hook::Iter | Hook::StructOps
         )
     });
-    let externs = case.object.externs().iter();
-    let mut typed =
-        externs.filter(|it| matches!(it.kind, ExternKind::Function | ExternKind::TypedVariable));
-    let mut maps = case.object.maps().iter();
-    let why = if by_type {
-        "programs of its kind".to_owned()
-    } else if let Some(it) = typed.next() {
-        format!("the object's extern {}", it.name)
-    } else if let Some(map) = maps.find(|map| map.struct_ops.is_some()) {
-        format!("the object's map {}", map.name)
-    } else {
-        return;
+    let why = match case.needs_btf {
+        _ if by_type => "programs of its kind",
+        Some(why) => why,
+        None => return,
     };
     let is_tracepoint = case
         .program
@@ -45,13 +36,13 @@ pub(super) fn check(case: &mut Case<'_>) {
             let text = format!(
                 "the kernel has no BTF of its own, which {why} need whatever BTF is embedded{instead}"
             );
-            case.fails(certainty, "kernel-btf", text);
+            case.findings.fails(certainty, "kernel-btf", text);
         }
         KernelBtf::Unknown => {
             let text = format!(
                 "{why} need the kernel's own BTF, and it is not known whether it has any{instead}"
             );
-            case.unknown("kernel-btf", text);
+            case.findings.unknown("kernel-btf", text);
         }
     }
 }

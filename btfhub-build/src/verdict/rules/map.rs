@@ -1,33 +1,50 @@
 //! Maps: their types, global data, structs of functions. libbpf creates all maps of an object
 //! whichever programs are loaded.
 
-use super::super::case::Case;
+use super::super::age::Age;
+use super::super::case::{Case, Findings};
+use super::super::facts::Facts;
 use super::super::outcome::Certainty;
 use super::super::uapi;
+use crate::object::Object;
 
-pub(super) fn check(case: &mut Case<'_>) {
-    for map in case.object.maps() {
-        if case.facts.map_types.has(map.map_type) == Some(false) {
+/// Those of the object.
+pub(super) fn check_all(object: &Object, facts: &Facts, age: Option<Age>, findings: &mut Findings) {
+    for map in object.maps() {
+        if facts.map_types.has(map.map_type) == Some(false) {
             let text = format!(
                 "the kernel has no {}, which map {} is: libbpf refuses the object unless \
                  bpf_map__set_autocreate() leaves it out",
                 uapi::map_type(map.map_type),
                 map.name
             );
-            case.fails(Certainty::Proven, "map-type", text);
+            findings.fails(Certainty::Proven, "map-type", text);
         }
         if let Some(name) = &map.struct_ops {
             // Flavors as `tcp_congestion_ops___new` are cut off.
             let name = name.split("___").next().unwrap_or(name);
-            if !case.facts.has_struct(name) {
+            // The second is what the kernel makes of a struct that can be filled
+            // (`find_struct_ops_kern_types`).
+            let missing = [name.to_owned(), format!("bpf_struct_ops_{name}")];
+            if let Some(missing) = missing.iter().find(|name| !facts.has_struct(name)) {
                 let text = format!(
-                    "the kernel has no struct {name}, which map {} fills",
+                    "the kernel has no struct {missing}, by which programs fill a {name} as map \
+                     {} does",
                     map.name
                 );
-                case.fails(Certainty::Proven, "struct-ops", text);
+                // From Linux 6.9 on modules may have some.
+                let certainty = match age {
+                    Some(age) if age < Age(6, 9) => Certainty::Proven,
+                    _ => Certainty::Likely,
+                };
+                findings.fails(certainty, "struct-ops", text);
             }
         }
     }
+}
+
+/// Global data, which a program refers to or not.
+pub(super) fn check(case: &mut Case<'_>) {
     // libbpf leaves the maps of global data out where the kernel can't have them, and makes
     // what refers to them invalid.
     if let Some(place) = case
@@ -39,6 +56,6 @@ pub(super) fn check(case: &mut Case<'_>) {
             "the kernel has no global data (Linux 5.2){}: use a map",
             case.at(place)
         );
-        case.fails(Certainty::Proven, "global-data", text);
+        case.findings.fails(Certainty::Proven, "global-data", text);
     }
 }

@@ -12,8 +12,13 @@ mod relocation;
 mod sleepable;
 mod trampoline;
 
-use super::case::Case;
+use std::collections::BTreeMap;
+
+use super::age::Age;
+use super::case::{Case, Findings};
+use super::facts::Facts;
 use super::outcome::{Outcome, Reason, Verdict};
+use crate::object::Object;
 
 /// What the rules look at, for a program against which none has anything.
 const CHECKED: &str = "checked: relocations, helpers, map and program types, externs, instructions, \
@@ -21,9 +26,37 @@ const CHECKED: &str = "checked: relocations, helpers, map and program types, ext
      reasoning, configuration, privileges";
 
 /// What all rules say.
-pub(super) fn verdict(mut case: Case<'_>) -> Verdict {
+/// How many reasons of one rule are told, of those that hold for all programs of an object.
+const MAX_REASONS: usize = 4;
+
+/// What holds for all programs of an object.
+pub(super) fn of_object(object: &Object, facts: &Facts, age: Option<Age>) -> Findings {
+    let mut all = Findings::default();
+    map::check_all(object, facts, age, &mut all);
+    externs::check_all(object, facts, &mut all);
+    let mut told = Findings::default();
+    let mut counts: BTreeMap<(&'static str, Outcome), usize> = BTreeMap::new();
+    for (outcome, reason) in all.0 {
+        let count = counts.entry((reason.rule, outcome)).or_default();
+        *count += 1;
+        if *count <= MAX_REASONS {
+            told.0.push((outcome, reason));
+        }
+    }
+    for ((rule, outcome), count) in counts {
+        if let Some(more @ 1..) = count.checked_sub(MAX_REASONS) {
+            let text = format!("the same of {more} more");
+            told.0.push((outcome, Reason { rule, text }));
+        }
+    }
+    told
+}
+
+/// What all rules say; `of_object` is what they say of all programs of its object.
+pub(super) fn verdict(mut case: Case<'_>, of_object: &Findings) -> Verdict {
     relocation::check(&mut case);
     program_type::check(&mut case);
+    case.findings.0.extend(of_object.0.iter().cloned());
     map::check(&mut case);
     externs::check(&mut case);
     kernel_btf::check(&mut case);
@@ -33,19 +66,21 @@ pub(super) fn verdict(mut case: Case<'_>) -> Verdict {
     attach::check(&mut case);
     trampoline::check(&mut case);
     arguments::check(&mut case);
-    let outcome = (case.findings.iter().map(|(outcome, _)| *outcome))
+    let findings = case.findings.0;
+    let outcome = (findings.iter().map(|(outcome, _)| *outcome))
         .max()
         .unwrap_or(Outcome::Runs);
-    let mut reasons: Vec<Reason> = (case.findings.into_iter())
-        // Beside a failure what is unknown does not matter.
-        .filter(|(of, _)| of.name() == outcome.name())
-        .map(|(_, reason)| reason)
-        .collect();
-    if reasons.is_empty() {
-        reasons.push(Reason {
-            rule: "checked",
-            text: CHECKED.to_owned(),
-        });
+    let checked = (outcome == Outcome::Runs).then(|| Reason {
+        rule: "checked",
+        text: CHECKED.to_owned(),
+    });
+    // Beside a failure what is unknown does not matter.
+    let of_outcome = (findings.into_iter()).filter(|(of, _)| of.name() == outcome.name());
+    let reasons = checked
+        .into_iter()
+        .chain(of_outcome.map(|(_, reason)| reason));
+    Verdict {
+        outcome,
+        reasons: reasons.collect(),
     }
-    Verdict { outcome, reasons }
 }

@@ -1,12 +1,12 @@
 //! CO-RE relocations: what libbpf refuses, and invalid instructions that are reached.
 
-use super::super::case::{Case, Relocation, certainty};
+use super::super::case::{Case, Relocation};
 use super::super::outcome::Certainty;
 
 pub(super) fn check(case: &mut Case<'_>) {
     if let Some(refusal) = &case.relocation.relocated.refusal {
         let text = refusal.clone();
-        return case.fails(Certainty::Proven, "relocation", text);
+        return case.findings.fails(Certainty::Proven, "relocation", text);
     }
     let Some((place, level)) = (case.found.poisoned.iter())
         .max_by_key(|(place, level)| (*level, std::cmp::Reverse(*place)))
@@ -21,5 +21,5 @@ pub(super) fn check(case: &mut Case<'_>) {
          bpf_core_type_exists(), bpf_core_enum_value_exists()) first",
         case.at(*place)
     );
-    case.fails(certainty(*level), "relocation", text);
+    case.findings.fails_at(*level, "relocation", text);
 }

@@ -11,10 +11,9 @@ pub(super) fn check(case: &mut Case<'_>) {
     };
     if case.facts.has_sleepable == Some(false) {
         let text = "no program may sleep on this kernel (Linux 5.10)".to_owned();
-        return case.fails(Certainty::Proven, "sleepable", text);
+        return case.findings.fails(Certainty::Proven, "sleepable", text);
     }
     let since = match def.hook {
-        Hook::Iter => Age(6, 0),
         Hook::UserSpace => Age(6, 0),
         Hook::StructOps => Age(6, 8),
         _ => return,
@@ -24,6 +23,6 @@ pub(super) fn check(case: &mut Case<'_>) {
             "programs of this kind may sleep from Linux {}.{} on",
             since.0, since.1
         );
-        case.fails(Certainty::Likely, "sleepable", text);
+        case.findings.fails(Certainty::Likely, "sleepable", text);
     }
 }

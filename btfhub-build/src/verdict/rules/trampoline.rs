@@ -22,10 +22,10 @@ pub(super) fn check(case: &mut Case<'_>) {
                 "functions can't be made to call a trampoline (arm64 before Linux 6.4): use \
                         kprobe and kretprobe"
                     .to_owned();
-            return case.fails(Certainty::Likely, "trampoline", text);
+            return case.findings.fails(Certainty::Likely, "trampoline", text);
         }
         let text = "whether functions can be made to call a trampoline is not known".to_owned();
-        return case.unknown("trampoline", text);
+        return case.findings.unknown("trampoline", text);
     }
     let target = match (&case.program.target, def.hook) {
         (Some(target), Hook::Trace) => function_of(target),
@@ -40,6 +40,6 @@ pub(super) fn check(case: &mut Case<'_>) {
             "{target} takes {words} words of arguments, and trampolines of x86 take 6 before Linux \
              6.6: use kprobe"
         );
-        case.fails(Certainty::Likely, "trampoline", text);
+        case.findings.fails(Certainty::Likely, "trampoline", text);
     }
 }

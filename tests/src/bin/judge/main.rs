@@ -14,7 +14,7 @@ fn main() -> ExitCode {
             continue;
         }
         let from = Instant::now();
-        let Some(table) = objects(guest.arch).and_then(|objects| ask(&guest, &objects)) else {
+        let Some((table, _)) = objects(guest.arch).and_then(|objects| ask(&guest, &objects)) else {
             missing += 1;
             continue;
         };
