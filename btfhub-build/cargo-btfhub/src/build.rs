@@ -6,7 +6,7 @@ use crate::args::{ArchiveArgs, FilterArgs, JobArgs, ObjectArgs, SourceArgs};
 use crate::failure::{Failure, failure};
 use crate::jobs;
 use crate::kernels::{Sources, Wanted, no_object};
-use crate::lints;
+use crate::lints::{self, Warning};
 use crate::output::Output;
 
 /// The builder that the arguments describe.
@@ -71,7 +71,10 @@ pub(crate) fn builder(
 
 /// Runs the stages, with progress on a terminal, and tells what was left out and what the
 /// lints say.
-pub(crate) fn generate(builder: &Builder, output: Output) -> Result<Generated, Failure> {
+pub(crate) fn generate(
+    builder: &Builder,
+    output: Output,
+) -> Result<(Generated, Vec<Warning>), Failure> {
     let progress = output.progress("tailoring");
     let generated = builder
         .generate_with(|at| progress.set(at.done, at.total))
@@ -81,6 +84,6 @@ pub(crate) fn generate(builder: &Builder, output: Output) -> Result<Generated, F
     for bad in generated.bad_entries() {
         output.note(&format!("left out: {bad}"));
     }
-    lints::tell(builder, &generated.diagnostics(), output)?;
-    Ok(generated)
+    let warnings = lints::tell(builder, &generated.diagnostics(), output)?;
+    Ok((generated, warnings))
 }

@@ -8,6 +8,7 @@ use crate::args;
 use crate::build::{builder, generate};
 use crate::failure::{Failure, failure};
 use crate::files;
+use crate::lints::{self, Warning};
 use crate::output::{Output, count};
 
 #[derive(Serialize)]
@@ -20,6 +21,7 @@ struct Bundled {
     objects: usize,
     relocations: usize,
     bad: Vec<String>,
+    lints: Vec<Warning>,
 }
 
 pub(crate) fn run(
@@ -39,7 +41,7 @@ pub(crate) fn run(
     if let Some(part) = args.shard {
         return shard(&builder, part, args, output);
     }
-    let generated = generate(&builder, output)?;
+    let (generated, lints) = generate(&builder, output)?;
     files::write(&args.out, generated.bundle())?;
     let bundled = Bundled {
         schema: "btfhub.bundle/1",
@@ -54,6 +56,7 @@ pub(crate) fn run(
             .iter()
             .map(ToString::to_string)
             .collect(),
+        lints,
     };
     output.result(&bundled, || {
         format!(
@@ -76,6 +79,7 @@ struct Sharded {
     kernels_in_all: usize,
     bytes: usize,
     bad: Vec<String>,
+    lints: Vec<Warning>,
 }
 
 fn shard(
@@ -91,6 +95,8 @@ fn shard(
     for bad in made.bad_entries() {
         output.note(&format!("left out: {bad}"));
     }
+    let found = builder.shard_diagnostics(&made).map_err(failure)?;
+    let lints = lints::tell(builder, &found, output)?;
     made.write_to(&args.out).map_err(failure)?;
     let sharded = Sharded {
         schema: "btfhub.shard/1",
@@ -100,6 +106,7 @@ fn shard(
         kernels_in_all: made.kernels_in_all(),
         bytes: made.to_bytes().len(),
         bad: made.bad_entries().map(str::to_owned).collect(),
+        lints,
     };
     output.result(&sharded, || {
         format!(

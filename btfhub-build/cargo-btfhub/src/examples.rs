@@ -122,9 +122,13 @@ Examples:
 
 pub(crate) const COMPLETIONS: &str = "\
 Examples:
-  cargo btfhub completions bash > ~/.local/share/bash-completion/completions/cargo-btfhub
+  cargo btfhub completions bash > ~/.cargo-btfhub.bash
+      (and `source ~/.cargo-btfhub.bash` in ~/.bashrc)
   cargo btfhub completions zsh > ~/.zfunc/_cargo-btfhub
-  cargo btfhub completions fish > ~/.config/fish/completions/cargo-btfhub.fish";
+      (with ~/.zfunc in $fpath, beside cargo's own script)
+  cargo btfhub completions fish > ~/.config/fish/conf.d/cargo-btfhub.fish
+
+Each completes `cargo btfhub` as well as `cargo-btfhub`.";
 
 pub(crate) const MAN: &str = "\
 Examples:

@@ -1,6 +1,7 @@
 //! What a build script would say, at the levels of the Cargo.toml at hand.
 
 use btfhub_build::{Builder, Diagnostic, Level, Lint};
+use serde::Serialize;
 
 use crate::failure::Failure;
 use crate::output::Output;
@@ -19,21 +20,38 @@ pub(crate) fn configure(builder: Builder, configured: Option<&Builder>) -> Build
     }
 }
 
-/// Prints warnings, and fails where a lint is denied.
-pub(crate) fn tell(builder: &Builder, found: &[Diagnostic], output: Output) -> Result<(), Failure> {
+/// A warning, as documents hold it.
+#[derive(Serialize)]
+pub(crate) struct Warning {
+    lint: &'static str,
+    message: String,
+}
+
+/// Prints warnings and returns them, or fails where a lint is denied.
+pub(crate) fn tell(
+    builder: &Builder,
+    found: &[Diagnostic],
+    output: Output,
+) -> Result<Vec<Warning>, Failure> {
     // Entries that are left out are told one by one, and how this program is compiled
     // is not the user's doing.
     let told = [Lint::SkippedEntries, Lint::Unoptimised];
-    let mut denied = Vec::new();
+    let (mut warnings, mut denied) = (Vec::new(), Vec::new());
     for said in found.iter().filter(|said| !told.contains(&said.lint())) {
         match builder.lint_level(said.lint()) {
             Level::Allow => {}
-            Level::Warn => output.note(&format!("warning: {said}")),
+            Level::Warn => {
+                output.note(&format!("warning: {said}"));
+                warnings.push(Warning {
+                    lint: said.lint().name(),
+                    message: said.message().to_owned(),
+                });
+            }
             Level::Deny => denied.push(said.to_string()),
         }
     }
     if denied.is_empty() {
-        Ok(())
+        Ok(warnings)
     } else {
         Err(Failure::new(format!(
             "denied by the Cargo.toml: {}",

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use clap::CommandFactory;
+use clap_complete::Shell;
 use serde::Serialize;
 
 use crate::args::{Cli, Completions, Man};
@@ -16,35 +17,66 @@ struct Pages {
     files: Vec<String>,
 }
 
-/// Completes `cargo btfhub …` as `cargo-btfhub …`, and all else of cargo's as before.
-const AS_CARGO_CALLS_IT: &str = r#"
+/// Completes `cargo btfhub …` as `cargo-btfhub …`, and all else of cargo's as before. What
+/// bash-completion has for cargo, it loads only where there is no other, and in the place of
+/// any other.
+const BASH_BEHIND_CARGO: &str = r#"
 _cargo_btfhub_of_cargo() {
     if [[ ${COMP_WORDS[1]-} == btfhub && $COMP_CWORD -gt 1 ]]; then
         COMP_WORDS=(cargo-btfhub "${COMP_WORDS[@]:2}")
         COMP_CWORD=$((COMP_CWORD - 1))
         _cargo__btfhub cargo-btfhub "${2-}" "${3-}"
-    elif declare -F _cargo >/dev/null; then
+        return
+    fi
+    if ! declare -F _cargo >/dev/null; then
+        if declare -F _comp_load >/dev/null; then
+            _comp_load -- cargo
+        elif declare -F __load_completion >/dev/null; then
+            __load_completion cargo
+        fi
+        _cargo_btfhub_takes_cargo
+    fi
+    if declare -F _cargo >/dev/null; then
         _cargo "$@"
-    else
-        COMPREPLY=($(compgen -W "btfhub" -- "${2-}"))
+    fi
+    if [[ $COMP_CWORD -eq 1 && btfhub == "${2-}"* ]]; then
+        COMPREPLY+=(btfhub)
     fi
 }
-complete -F _cargo_btfhub_of_cargo -o nosort -o bashdefault -o default cargo
+_cargo_btfhub_takes_cargo() {
+    complete -F _cargo_btfhub_of_cargo -o nosort -o bashdefault -o default cargo
+}
+_cargo_btfhub_takes_cargo
+"#;
+
+/// The same for fish, which adds what several scripts say of one command.
+const FISH_BEHIND_CARGO: &str = r#"
+function __fish_cargo_btfhub_of_cargo
+    set -l words (commandline -opc) (commandline -ct)
+    test "$words[2]" = btfhub; and test (count $words) -gt 2
+    and echo (string escape -- cargo-btfhub $words[3..-2]) $words[-1]
+end
+complete -c cargo -n "test (count (commandline -opc)) -eq 1" -f -a btfhub -d 'BTF of a BTFhub archive'
+complete -c cargo -n __fish_cargo_btfhub_of_cargo -f -a "(complete -C (__fish_cargo_btfhub_of_cargo))"
 "#;
 
 pub(crate) fn completions(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
     // Shells complete the program by the name that is typed first on the line.
     clap_complete::generate(args.shell, &mut Cli::command(), "cargo-btfhub", &mut script);
-    // `cargo btfhub` is completed by cargo's own script, which knows no subcommands of
-    // others: bash takes over where the second word is ours.
-    if args.shell == clap_complete::Shell::Bash {
-        // It names commands after `cargo btfhub` and looks for them as `cargo-btfhub`.
-        let text = String::from_utf8_lossy(&script);
-        script = text
-            .replace("cargo__subcmd__btfhub", "cargo__btfhub")
-            .into_bytes();
-        script.extend(AS_CARGO_CALLS_IT.as_bytes());
+    // `cargo btfhub` is completed by cargo's own script. That of zsh calls the function of
+    // this name; the others know no subcommands of others.
+    match args.shell {
+        Shell::Bash => {
+            // It names commands after `cargo btfhub` and looks for them as `cargo-btfhub`.
+            let text = String::from_utf8_lossy(&script);
+            script = text
+                .replace("cargo__subcmd__btfhub", "cargo__btfhub")
+                .into_bytes();
+            script.extend(BASH_BEHIND_CARGO.as_bytes());
+        }
+        Shell::Fish => script.extend(FISH_BEHIND_CARGO.as_bytes()),
+        _ => {}
     }
     stdout(&script)
 }

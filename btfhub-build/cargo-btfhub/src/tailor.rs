@@ -10,6 +10,7 @@ use serde::Serialize;
 use crate::args;
 use crate::build::{builder, generate};
 use crate::failure::{Context, Failure, failure};
+use crate::lints::Warning;
 use crate::output::{Output, count};
 
 #[derive(Serialize)]
@@ -21,6 +22,7 @@ struct TailoredTree {
     bytes: u64,
     files: Vec<Written>,
     bad: Vec<String>,
+    lints: Vec<Warning>,
 }
 
 #[derive(Serialize)]
@@ -45,7 +47,7 @@ pub(crate) fn run(
         None,
         configured,
     )?;
-    let generated = generate(&builder, output)?;
+    let (generated, lints) = generate(&builder, output)?;
     // What is written is read back through the crate that programs read it with.
     let bundle = Bundle::parse(generated.bundle())?;
     let mut tree = Tree::new(&args.out).map_err(failure)?;
@@ -84,6 +86,7 @@ pub(crate) fn run(
             .iter()
             .map(ToString::to_string)
             .collect(),
+        lints,
     };
     output.result(&tree, || {
         format!(

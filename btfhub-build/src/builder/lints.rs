@@ -2,13 +2,17 @@
 
 use std::sync::Arc;
 
+use btfhub_runtime::{Bundle, BundleError};
+
+use super::Builder;
 use super::generate::Generated;
 use crate::archive::{Anomaly, Oddity};
 use crate::btf::Btf;
 use crate::diagnostics::{Diagnostic, Lint, of_kernels, of_objects};
-use crate::error::{count, some};
+use crate::error::{Error, ErrorKind, count, some};
 use crate::object::Object;
 use crate::report::{Report, Survey};
+use crate::shard::ShardFile;
 
 /// More entries than this, decoded by unoptimised code, are worth a word.
 const MANY_ENTRIES: usize = 200;
@@ -45,6 +49,35 @@ impl Generated {
         found.retain(|diagnostic| wanted(diagnostic.lint));
         found
     }
+}
+
+impl Builder {
+    /// As [`Generated::diagnostics`], of the objects and the kernels of a shard.
+    ///
+    /// # Errors
+    /// When an object cannot be read.
+    pub fn shard_diagnostics(&self, shard: &ShardFile) -> Result<Vec<Diagnostic>, Error> {
+        let objects = self.load_objects()?.into_iter().map(|loaded| loaded.object);
+        let objects: Vec<Object> = objects.collect();
+        let mut found = of_objects(&objects.iter().collect::<Vec<_>>(), self.loader);
+        let report = report_of_shard(shard, &objects).map_err(|error| {
+            Error::new(ErrorKind::Shard, format!("shard {}", shard.shard())).because(error)
+        })?;
+        found.extend(of_kernels(&report));
+        Ok(found)
+    }
+}
+
+fn report_of_shard(shard: &ShardFile, objects: &[Object]) -> Result<Report, BundleError> {
+    let bundle = Bundle::parse(shard.bundle())?;
+    let survey = Survey::new(objects);
+    let ask = |btf: &Vec<u8>| survey.ask(&Btf::parse(btf).ok()?).ok();
+    let answers: Vec<_> = bundle.all_btf()?.iter().map(ask).collect();
+    let kernels = bundle.kernels().collect::<Result<Vec<_>, _>>()?;
+    Ok(survey.report(kernels.iter().filter_map(|kernel| {
+        let class = usize::try_from(kernel.class().0).ok()?;
+        Some((kernel.kernel(), Ok(answers.get(class)?.clone()?)))
+    })))
 }
 
 /// A class answers as each of its kernels does.

@@ -132,6 +132,11 @@ impl ShardFile {
             .map(String::as_str)
     }
 
+    /// The bundle of its kernels.
+    pub(crate) fn bundle(&self) -> &[u8] {
+        &self.bundle
+    }
+
     /// The file's content.
     pub fn to_bytes(&self) -> Vec<u8> {
         let mut out = SHARD_MAGIC.to_vec();

@@ -10,7 +10,7 @@ use crate::bundle::Entry;
 use crate::host::BTF_VARIABLE;
 use crate::{Bundle, BundleError, Host};
 
-/// How many of a bundle's distributions a message lists.
+/// How many of a bundle's distributions, or versions of one, a message lists.
 const HOLDINGS_MAX: usize = 8;
 
 /// The bundle has nothing for a kernel.
@@ -138,21 +138,35 @@ impl fmt::Display for NotFound {
         if self.holdings.is_empty() {
             f.write_str("no kernel of this architecture")?;
         }
-        for (i, Holding { series, kernels }) in self.holdings.iter().enumerate() {
-            let comma = if i == 0 { "" } else { ", " };
-            if i == HOLDINGS_MAX {
-                let others = self.holdings.len() - i;
-                write!(f, "{comma}{others} others")?;
-                break;
-            }
-            write!(f, "{comma}{series} ({kernels})")?;
-        }
+        write_holdings(f, &self.holdings)?;
         write!(
             f,
             "; update the bundle, or name a BTF file of this kernel in {BTF_VARIABLE}"
         )?;
         write_host(f, &self.host)
     }
+}
+
+/// A log has one line for all of it: many are told by distribution, and of that a few.
+fn write_holdings(f: &mut fmt::Formatter<'_>, holdings: &[Holding]) -> fmt::Result {
+    let is_long = holdings.len() > HOLDINGS_MAX;
+    let mut groups: Vec<(&str, usize)> = Vec::new();
+    for Holding { series, kernels } in holdings {
+        let distro = series.split('/').next().filter(|_| is_long);
+        let name = distro.unwrap_or(series);
+        match groups.last_mut() {
+            Some((last, sum)) if *last == name => *sum += kernels,
+            _ => groups.push((name, *kernels)),
+        }
+    }
+    for (i, (name, kernels)) in groups.iter().enumerate() {
+        let comma = if i == 0 { "" } else { ", " };
+        if i == HOLDINGS_MAX {
+            return write!(f, "{comma}{} others", groups.len() - i);
+        }
+        write!(f, "{comma}{name} ({kernels})")?;
+    }
+    Ok(())
 }
 
 /// What was wrong with the kernel's own BTF; in a full explanation, the host.

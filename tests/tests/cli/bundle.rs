@@ -332,28 +332,6 @@ cli_test!(differences_are_told_together, |dir| {
     let _ = run.fails(1);
 });
 
-cli_test!(bash_completes_both_names, |dir| {
-    let script = dir.btfhub(["completions", "bash"]).ok();
-    dir.write("complete.bash", script);
-    let ask = |words: &[&str]| {
-        let line = format!(
-            "source complete.bash; COMP_WORDS=({}); COMP_CWORD={}; \
-             _cargo_btfhub_of_cargo cargo '{}' ''; echo ${{COMPREPLY[*]}}",
-            words.join(" "),
-            words.len() - 1,
-            words.last().expect("a word"),
-        );
-        let mut bash = std::process::Command::new("bash");
-        dir.run(bash.args(["--norc", "-c", &line])).ok()
-    };
-    assert_eq!(ask(&["cargo", "btfhub", "bun"]), "bundle\n");
-    let options = ask(&["cargo", "btfhub", "bundle", "--o"]);
-    assert!(
-        options.contains("--object") && options.contains("--out"),
-        "{options}"
-    );
-});
-
 cli_test!(inspects_what_was_bundled, |dir| {
     let file = bundle(&dir);
     let file = file.to_str().expect("UTF-8");

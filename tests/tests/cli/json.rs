@@ -110,7 +110,7 @@ fn prepare(dir: &Dir) {
     for (kernel, variant) in [
         ("ubuntu/18.04/x86_64/5.4.0-80-generic", "before"),
         ("ubuntu/20.04/x86_64/5.4.0-80-generic", "after"),
-        ("debian/11/x86_64/5.10.0-9-amd64", "after"),
+        ("debian/11/x86_64/5.10.0-9-amd64", "before"),
     ] {
         pack::entry(&dir.path("archive"), kernel, &btf(variant));
     }
@@ -207,7 +207,7 @@ cli_test!(documents_of_bundles, |dir| {
     pack::entry(
         &dir.path("archive"),
         "debian/11/x86_64/5.10.0-9-amd64",
-        &btf("before"),
+        &btf("after"),
     );
     let verify = ["verify", "b", "--archive", "archive", "--object", &object];
     check(&dir, &verify, "btfhub.verify/1", 1, 0);

@@ -212,6 +212,51 @@ fn not_found_says_what_there_is() {
     );
 }
 
+/// A log has one line for it.
+#[test]
+fn not_found_tells_many_distributions_in_few_words() {
+    let serves = |directories: &[String]| {
+        let kernels = directories.iter().zip(1..);
+        let data = bundle(kernels.map(|(name, size)| (kernel(name, "5.4.0-1-generic"), btf(size))));
+        let bundle = Bundle::parse(&data).expect("a sound bundle");
+        let host = Host::new("5.4.0-80-generic", "x86_64");
+        let error = select(&bundle, &host, Policy::default()).expect_err("not there");
+        let text = error.to_string();
+        let (_, serves) = text
+            .split_once("; the bundle serves ")
+            .expect("what is there");
+        let (serves, _) = serves.split_once("; update").expect("what to do");
+        serves.to_owned()
+    };
+    let of = |distro: &str, versions: u32| -> Vec<String> {
+        let version = |version| format!("{distro}/{version}/x86_64");
+        (10..10 + versions).map(version).collect()
+    };
+    assert_eq!(
+        serves(&[of("debian", 2), of("ubuntu", 1)].concat()),
+        "debian/10 (1), debian/11 (1), ubuntu/10 (1)"
+    );
+    assert_eq!(
+        serves(
+            &[
+                of("amzn", 2),
+                of("centos", 3),
+                of("fedora", 18),
+                of("ubuntu", 4)
+            ]
+            .concat()
+        ),
+        "amzn (2), centos (3), fedora (18), ubuntu (4)"
+    );
+    let many: Vec<String> = ('a'..='l')
+        .flat_map(|name| of(&name.to_string(), 1))
+        .collect();
+    assert_eq!(
+        serves(&many),
+        "a (1), b (1), c (1), d (1), e (1), f (1), g (1), h (1), 4 others"
+    );
+}
+
 #[test]
 fn ambiguous_names_the_candidates() {
     let release = "4.18.0-147.0.3.el8_1.x86_64";

@@ -61,7 +61,8 @@ pub(crate) struct Global {
     /// The Cargo.toml whose [package.metadata.btfhub] supplies options that are not given
     ///
     /// Default: the package of the current directory; outside of any package, the only one
-    /// in the workspace that has the table.
+    /// in the workspace that has the table. If you name one, its filters and lints count even
+    /// if options name archive and objects.
     #[arg(long, global = true, value_name = "PATH", display_order = 102)]
     pub(crate) manifest_path: Option<PathBuf>,
     /// No progress and no notes on stderr, only errors

@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use crate::failure::Failure;
+use crate::lints::Warning;
 use crate::output::json;
 
 #[derive(Serialize)]
@@ -33,6 +34,7 @@ pub(super) struct Document<'r> {
     /// Against a baseline.
     changes: Option<Changes<'r>>,
     denied: Vec<Denied>,
+    lints: Vec<Warning>,
 }
 
 #[derive(Serialize)]
@@ -274,9 +276,11 @@ struct Denied {
 pub(super) fn render(
     report: &Report,
     changes: Option<&support::Changes>,
+    lints: Vec<Warning>,
     denied: impl Iterator<Item = (Deny, bool)>,
 ) -> Result<String, Failure> {
     let mut document = document(report, changes, usize::MAX)?;
+    document.lints = lints;
     document.denied = denied
         .map(|(deny, exceeded)| Denied {
             threshold: deny.to_string(),
@@ -371,6 +375,7 @@ pub(super) fn document<'r>(
             .collect(),
         changes: changes.map(Changes::from),
         denied: Vec::new(),
+        lints: Vec::new(),
     })
 }
 

@@ -67,7 +67,7 @@ pub(crate) fn run(
         // The report itself.
         .lint(Lint::FailingRelocations, Level::Allow);
     let found = btfhub_build::diagnose(&objects, &report, lints.known_loader());
-    lints::tell(&lints, &found, output)?;
+    let warnings = lints::tell(&lints, &found, output)?;
     let changes = baseline.map(|before| Changes::between(&before, &report.support()));
     let exceeded: Vec<Option<String>> = (denied.iter())
         .map(|deny| match &changes {
@@ -91,6 +91,7 @@ pub(crate) fn run(
             json::render(
                 &report,
                 changes,
+                warnings,
                 denied.map(|(deny, told)| (*deny, told.is_some())),
             )?
         }
