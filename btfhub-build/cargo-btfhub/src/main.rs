@@ -39,10 +39,12 @@ mod tailor;
 mod verify;
 mod workspace;
 
+use std::path::Path;
 use std::process::ExitCode;
 
 use btfhub_build::Builder;
 use clap::Parser;
+use clap::error::{ContextKind, ContextValue};
 
 use args::{Cli, Command};
 use failure::{Exit, Failure};
@@ -56,7 +58,7 @@ fn main() -> ExitCode {
     }
     let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return misused(&error, arguments.iter().any(|word| word == "--json")),
+        Err(error) => return misused(error, arguments.iter().any(|word| word == "--json")),
     };
     let output = Output::new(&cli.global);
     let mut command = cli.command;
@@ -95,7 +97,12 @@ fn run(command: Command, configured: Option<&Builder>, output: Output) -> Result
 }
 
 /// Ends with what clap says: wrong usage, or the help that was asked for.
-fn misused(error: &clap::Error, json: bool) -> ExitCode {
+fn misused(mut error: clap::Error, json: bool) -> ExitCode {
+    if let Some(tip) = tip(&error) {
+        // In the place of clap's, which takes any word for a misspelt one.
+        let tips = ContextValue::StyledStrs(vec![tip.into()]);
+        let _ = error.insert(ContextKind::Suggested, tips);
+    }
     if json && error.use_stderr() {
         let text = error.to_string();
         let (message, _) = text.split_once("\n\n").unwrap_or((&text, ""));
@@ -114,22 +121,34 @@ fn misused(error: &clap::Error, json: bool) -> ExitCode {
         // Nobody can be told that stdout is gone.
         let _ = error.print();
     }
-    // What newcomers try first: `list DIR`.
-    let text = error.to_string();
-    let word = text
-        .split('\'')
-        .nth(1)
-        .filter(|word| !word.starts_with('-'));
-    if let (clap::error::ErrorKind::UnknownArgument, Some(word)) = (error.kind(), word) {
-        output::stderr(&format!(
-            "\n  tip: options take one value each; an archive is named with --archive {word}, an eBPF \
-             object with --object {word}\n"
-        ));
-    }
     match u8::try_from(error.exit_code()) {
         Ok(code) => ExitCode::from(code),
         Err(_) => Exit::Usage.into(),
     }
+}
+
+/// What newcomers try first: `list DIR`, `--object a.o b.o`, `atlas inspect --atlas FILE`.
+fn tip(error: &clap::Error) -> Option<String> {
+    let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    if error.kind() != clap::error::ErrorKind::UnknownArgument {
+        return None;
+    }
+    if ["--atlas", "--bundle", "--file"].contains(&word.as_str()) {
+        return Some("the file that a command is about is named without an option".to_owned());
+    }
+    if word.starts_with('-') {
+        return None;
+    }
+    let path = Path::new(word);
+    Some(if path.is_dir() {
+        format!("each archive is named with an option of its own: --archive {word}")
+    } else if path.extension().is_some_and(|suffix| suffix == "o") {
+        format!("each eBPF object is named with an option of its own: --object {word}")
+    } else {
+        "each archive is named with --archive DIR, each eBPF object with --object FILE".to_owned()
+    })
 }
 
 fn fail(failure: &Failure, output: Output) {

@@ -14,4 +14,5 @@ mod names;
 mod outputs;
 mod report;
 mod robust;
+mod usage;
 mod verdicts;

@@ -126,7 +126,12 @@ pub(crate) struct SourceArgs {
 #[derive(Args, Clone, Debug)]
 pub(crate) struct FilterArgs {
     /// Only kernels of this architecture: x86_64, arm64, ... [default: all]
-    #[arg(long = "arch", value_name = "ARCH", value_delimiter = ',')]
+    #[arg(
+        long = "arch",
+        value_name = "ARCH",
+        value_delimiter = ',',
+        alias = "machine"
+    )]
     pub(crate) archs: Vec<String>,
     /// Only kernels that a pattern matches: DISTRO/VERSION/ARCH/RELEASE with *, ? and [...]
     ///
@@ -473,7 +478,7 @@ pub(crate) struct Add {
     #[arg(long, value_name = "R")]
     pub(crate) release: Option<String>,
     /// Its architecture [default: what the image, the release or the types say]
-    #[arg(long, value_name = "ARCH")]
+    #[arg(long, value_name = "ARCH", alias = "machine")]
     pub(crate) arch: Option<String>,
     /// Its modules: /sys/kernel/btf, /lib/modules/R, or the directory of an unpacked package
     ///
