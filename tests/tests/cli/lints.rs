@@ -51,7 +51,7 @@ cli_test!(every_command_tells_what_a_build_would, |dir| {
     }
 });
 
-/// Who names archive and object has said it all, unless the Cargo.toml is named too.
+// Who names archive and object has said it all, unless the Cargo.toml is named too.
 cli_test!(a_table_denies_where_it_is_read, |dir| {
     prepare(&dir);
     dir.write("src/lib.rs", "");
