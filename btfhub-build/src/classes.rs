@@ -4,8 +4,8 @@
 use std::cell::OnceCell;
 use std::sync::Arc;
 
-use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::bundle::{Failure, Provenance};
 use btfhub_runtime::{Bundle, ClassId, KernelId};
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
@@ -40,6 +40,8 @@ pub(crate) struct Ordered {
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// One for each kernel.
     pub(crate) places: Vec<Place>,
+    /// The programs that fail on each kernel, where the bundle is to say it.
+    pub(crate) failures: Option<Vec<Arc<[Failure]>>>,
 }
 
 impl Classes {
@@ -86,6 +88,7 @@ impl Classes {
             places: renumbered.collect(),
             btfs,
             outcomes,
+            failures: None,
         }
     }
 }
@@ -145,6 +148,10 @@ fn write(
         if let Some(btf) = classes.btfs.get(place.class) {
             writer.add_kernel(entry.kernel(), &**btf).map_err(failed)?;
         }
+    }
+    for (entry, failures) in entries.iter().zip(classes.failures.iter().flatten()) {
+        let failures = failures.iter().cloned();
+        (writer.add_failures(entry.kernel(), failures)).map_err(failed)?;
     }
     writer.finish_with(show).map_err(failed)
 }

@@ -69,3 +69,4 @@ pub use diagnostics::diagnose;
 pub use diagnostics::{Diagnostic, Level, Lint, Loader};
 pub use error::{Error, ErrorKind};
 pub use modules::Modules;
+pub use verdict::Certainty;

@@ -52,7 +52,9 @@ pub use host::{BTF_VARIABLE, Host, OS_RELEASE_VARIABLE, OsRelease};
 pub use kernel::{Arch, KernelId};
 pub use policy::{POLICY_VARIABLE, Policy};
 pub use printable::Printable;
-pub use select::{Ambiguous, Holding, NotFound, Selection, select};
+pub use select::{
+    Ambiguous, FailingProgram, FailingPrograms, Holding, NotFound, Selection, select,
+};
 
 /// Decides which BTF this machine gets: calls [`Host::detect`], then [`select()`]
 /// with the default [`Policy`] (the kernel's own BTF if it has one).

@@ -250,9 +250,11 @@ fn read_bundle(data: &[u8]) {
     }
     assert!(bundle.btf(ClassId(classes)).is_err());
     let _ = (bundle.provenance(), bundle.sizes(), bundle.all_btf());
+    let _ = bundle.failure_sets();
     let _ = bundle.arches().count();
     let host = Host::new("5.10.0-9-amd64", "x86_64");
     if let Ok(selection) = select(&bundle, &host, Policy::default().bracketed(true)) {
+        let _ = selection.failing_programs();
         let _ = (selection.to_string(), selection.bytes());
     }
 }

@@ -8,8 +8,9 @@ use std::io::{Read as _, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-/// Provenance, kernels, types.
-pub const SECTIONS: usize = 3;
+/// Provenance, kernels, types; and, where a flag says so, programs.
+pub const SECTIONS: usize = 4;
+const FLAG_PROGRAMS: u8 = 2;
 const START: usize = 16;
 const DIGEST_END: usize = 48;
 
@@ -21,6 +22,7 @@ pub struct Parts {
     pub classes: u32,
     /// Their number, then each with its length before it.
     pub strings: Vec<u8>,
+    /// The last one counts where the flag is set.
     pub sections: [Vec<u8>; SECTIONS],
 }
 
@@ -32,13 +34,15 @@ impl Parts {
         let mut rest = &file[DIGEST_END..];
         let mut number = || varint(&mut rest).expect("a number");
         let (kernels, classes) = (number(), number());
-        let lengths = [0; SECTIONS].map(|_| (number(), number()).0);
+        let count = count([file[10], file[11]]);
+        let lengths = [0, 1, 2, 3].map(|at| (at < count).then(|| (number(), number()).0));
         let strings = strings(&mut rest).expect("strings").to_vec();
         rest = &rest[4..];
         let sections = lengths.map(|len| {
+            let mut content = Vec::new();
+            let Some(len) = len else { return content };
             let (section, behind) = rest.split_at(len as usize);
             rest = behind;
-            let mut content = Vec::new();
             flate2::read::ZlibDecoder::new(section)
                 .read_to_end(&mut content)
                 .expect("a zlib stream");
@@ -57,7 +61,7 @@ impl Parts {
     /// The file, every checksum right.
     #[must_use]
     pub fn file(&self) -> Vec<u8> {
-        let lengths = [0, 1, 2].map(|section| self.sections[section].len());
+        let lengths = [0, 1, 2, 3].map(|section| self.sections[section].len());
         self.file_saying(lengths)
     }
 
@@ -68,7 +72,7 @@ impl Parts {
         put(&mut rest, self.kernels);
         put(&mut rest, self.classes);
         let mut deflated = Vec::new();
-        for (section, len) in self.sections.iter().zip(lengths) {
+        for (section, len) in self.sections.iter().zip(lengths).take(count(self.flags)) {
             let level = flate2::Compression::new(1);
             let mut encoder = flate2::write::ZlibEncoder::new(Vec::new(), level);
             encoder.write_all(section).expect("memory");
@@ -90,6 +94,11 @@ impl Parts {
     }
 }
 
+/// How many sections a bundle of these flags has.
+fn count(flags: [u8; 2]) -> usize {
+    SECTIONS - usize::from(flags[0] & FLAG_PROGRAMS == 0)
+}
+
 /// The open form of a bundle.
 ///
 /// # Panics
@@ -100,7 +109,7 @@ pub fn open(file: &[u8]) -> Vec<u8> {
     let mut out = parts.flags.to_vec();
     put(&mut out, parts.kernels);
     put(&mut out, parts.classes);
-    for section in &parts.sections {
+    for section in parts.sections.iter().take(count(parts.flags)) {
         put(&mut out, section.len() as u32);
     }
     out.extend(&parts.strings);
@@ -114,7 +123,7 @@ pub fn close(open: &[u8]) -> Option<Vec<u8>> {
     let (flags, mut rest) = open.split_first_chunk()?;
     let (kernels, classes) = (varint(&mut rest)?, varint(&mut rest)?);
     let mut lengths = [0; SECTIONS];
-    for length in &mut lengths {
+    for length in lengths.iter_mut().take(count(*flags)) {
         *length = varint(&mut rest)? as usize;
     }
     let strings = strings(&mut rest)?.to_vec();

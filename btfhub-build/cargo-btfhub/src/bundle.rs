@@ -2,6 +2,7 @@
 
 use btfhub_build::Builder;
 use btfhub_build::shard::Shard;
+use btfhub_build::verdict::Certainty;
 use serde::Serialize;
 
 use crate::args;
@@ -29,7 +30,7 @@ pub(crate) fn run(
     configured: Option<&Builder>,
     output: Output,
 ) -> Result<(), Failure> {
-    let builder = builder(
+    let mut builder = builder(
         &args.archive,
         &args.source,
         &args.objects,
@@ -38,6 +39,17 @@ pub(crate) fn run(
         args.pin.as_deref(),
         configured,
     )?;
+    for (program, target) in args.known.targets()? {
+        builder = builder.target(program, target);
+    }
+    for (filter, has) in args.known.own_btf()? {
+        builder = builder.own_btf(filter, has);
+    }
+    builder = match args.failing_programs {
+        Some(args::Certainty::Proven) => builder.failing_programs(Certainty::Proven),
+        Some(args::Certainty::Likely) => builder.failing_programs(Certainty::Likely),
+        None => builder,
+    };
     if let Some(part) = args.shard {
         return shard(&builder, part, args, output);
     }

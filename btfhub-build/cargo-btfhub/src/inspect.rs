@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 
 use btfhub_build::input;
 use btfhub_runtime::Bundle;
+use btfhub_runtime::bundle::{self, FailureSets, When};
 use serde::Serialize;
 
 use crate::args;
@@ -26,6 +27,9 @@ struct Inspected {
     btf_bytes: u64,
     entries: Vec<Entry>,
     class_sizes: Vec<usize>,
+    /// The distinct sets, where the bundle has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing_programs: Option<Vec<Vec<Failing>>>,
 }
 
 #[derive(Serialize)]
@@ -57,6 +61,19 @@ struct Entry {
     arch: String,
     release: String,
     class: u32,
+    /// Index into `failing_programs`, where the bundle has them.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    failing: Option<usize>,
+}
+
+/// A program that fails on a kernel.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+struct Failing {
+    object: String,
+    program: String,
+    /// `always`, `without-kernel-btf`, `with-kernel-btf`.
+    when: &'static str,
+    reason: String,
 }
 
 pub(crate) fn run(args: &args::Inspect, output: Output) -> Result<(), Failure> {
@@ -70,6 +87,8 @@ fn look(args: &args::Inspect, bundle: &Bundle<'_>) -> Result<Inspected, Failure>
     let provenance = bundle.provenance()?;
     let classes = bundle.class_count()?;
     let class_sizes: Vec<usize> = bundle.all_btf()?.iter().map(Vec::len).collect();
+    let failing = bundle.failure_sets()?;
+    let mut of_kernels = failing.iter().flat_map(|all| &all.of_kernels).copied();
     let mut entries = Vec::new();
     for entry in bundle.kernels() {
         let entry = entry?;
@@ -81,6 +100,7 @@ fn look(args: &args::Inspect, bundle: &Bundle<'_>) -> Result<Inspected, Failure>
             arch: kernel.arch.as_str().to_owned(),
             release: kernel.release.to_owned(),
             class: entry.class().0,
+            failing: of_kernels.next(),
         });
     }
     Ok(Inspected {
@@ -112,14 +132,80 @@ fn look(args: &args::Inspect, bundle: &Bundle<'_>) -> Result<Inspected, Failure>
         btf_bytes: class_sizes.iter().map(|&size| size as u64).sum(),
         entries,
         class_sizes,
+        failing_programs: failing.as_ref().map(sets),
     })
+}
+
+fn sets(all: &FailureSets) -> Vec<Vec<Failing>> {
+    let failing = |failure: &bundle::Failure| Failing {
+        object: failure.object.clone(),
+        program: failure.program.clone(),
+        when: match failure.when {
+            When::Always => "always",
+            When::WithoutKernelBtf => "without-kernel-btf",
+            When::WithKernelBtf => "with-kernel-btf",
+        },
+        reason: failure.reason.clone(),
+    };
+    let set = |set: &Vec<usize>| {
+        let failures = set.iter().filter_map(|at| all.failures.get(*at));
+        failures.map(failing).collect()
+    };
+    all.sets.iter().map(set).collect()
+}
+
+/// The programs that fail, by object, and why and on how many kernels.
+fn failing(inspected: &Inspected, sets: &[Vec<Failing>]) -> String {
+    let mut kernels: BTreeMap<&Failing, usize> = BTreeMap::new();
+    for entry in &inspected.entries {
+        let set = entry.failing.and_then(|set| sets.get(set));
+        for failing in set.into_iter().flatten() {
+            *kernels.entry(failing).or_default() += 1;
+        }
+    }
+    if kernels.is_empty() {
+        return "fails       no program that is known\n".to_owned();
+    }
+    let mut groups: BTreeMap<(&str, &str, &str, usize), Vec<&str>> = BTreeMap::new();
+    for (failing, on) in kernels {
+        let group = (
+            failing.object.as_str(),
+            failing.reason.as_str(),
+            failing.when,
+            on,
+        );
+        groups.entry(group).or_default().push(&failing.program);
+    }
+    let mut text = String::new();
+    for ((object, reason, when, on), programs) in groups {
+        let when = match when {
+            "without-kernel-btf" => " where they show no BTF of their own",
+            "with-kernel-btf" => " where they show BTF of their own",
+            _ => "",
+        };
+        let _ = writeln!(
+            text,
+            "fails       {object}: {} on {}{when}: {reason}",
+            programs.join(", "),
+            count(on, "kernel", "kernels"),
+        );
+    }
+    text
 }
 
 fn text(inspected: &Inspected, kernels: bool) -> String {
     let mut text = String::new();
     if kernels {
         for entry in &inspected.entries {
-            let _ = writeln!(text, "{} class {}", entry.kernel, entry.class);
+            let _ = write!(text, "{} class {}", entry.kernel, entry.class);
+            let sets = inspected.failing_programs.iter().flatten();
+            let set = entry.failing.and_then(|set| sets.clone().nth(set));
+            let names = set.into_iter().flatten().map(|it| it.program.as_str());
+            let names: Vec<&str> = names.collect();
+            if !names.is_empty() {
+                let _ = write!(text, " fails: {}", names.join(", "));
+            }
+            text.push('\n');
         }
         return text;
     }
@@ -168,6 +254,9 @@ fn text(inspected: &Inspected, kernels: bool) -> String {
         "unpacked    {:9} bytes of BTF in all classes",
         inspected.btf_bytes
     );
+    if let Some(sets) = &inspected.failing_programs {
+        text += &failing(inspected, sets);
+    }
     let mut groups: BTreeMap<(&str, &str, &str), (usize, Vec<u32>)> = BTreeMap::new();
     for entry in &inspected.entries {
         let group = groups

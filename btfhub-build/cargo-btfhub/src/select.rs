@@ -53,7 +53,7 @@ pub(crate) fn run(args: &args::Select, output: Output) -> Result<(), Failure> {
             if let Some(out) = &args.out {
                 files::write(out, &selection.bytes()?)?;
             }
-            tell(&selection, output)
+            tell(&bundle, &selection, output)
         }
         Err(error) => Err(explain(error, output)?),
     }
@@ -118,7 +118,11 @@ fn with_os_release(host: Host, file: &Path, output: Output) -> Result<Host, Fail
     }
 }
 
-fn tell(selection: &Selection<'_>, output: Output) -> Result<(), Failure> {
+fn tell(bundle: &Bundle<'_>, selection: &Selection<'_>, output: Output) -> Result<(), Failure> {
+    if bundle.knows_failures()? {
+        // From here on the selection tells them.
+        selection.failing_programs()?;
+    }
     let kernel = selection.kernel();
     let reasoning = lines(&format!("{selection:#}"));
     let selected = Selected {

@@ -4,11 +4,11 @@
 use std::path::{Path, PathBuf};
 
 use btfhub_build::archive::Pin;
-use btfhub_build::{Builder, Modules, OnBadEntry};
+use btfhub_build::{Builder, Modules, OnBadEntry, verdict};
 use cargo_metadata::MetadataCommand;
 
 use crate::args::atlas::AtlasCommand;
-use crate::args::{ArchiveArgs, Command, FilterArgs, KnownArgs, ObjectArgs, SourceArgs};
+use crate::args::{ArchiveArgs, Certainty, Command, FilterArgs, KnownArgs, ObjectArgs, SourceArgs};
 use crate::failure::failure;
 use crate::failure::{Context, Failure};
 
@@ -20,6 +20,7 @@ struct Open<'a> {
     source: Option<&'a mut SourceArgs>,
     pin: Option<&'a mut Option<String>>,
     known: Option<&'a mut KnownArgs>,
+    failing: Option<&'a mut Option<Certainty>>,
 }
 
 /// Fills in what the command lacks, from where a build script takes it; and what the
@@ -85,6 +86,12 @@ fn from_manifest(
         are_its_objects = objects.objects.is_empty();
         self::objects(&builder, objects)?;
     }
+    if let Some(failing) = open.failing.filter(|failing| failing.is_none()) {
+        *failing = builder.failing_programs_kept().map(|least| match least {
+            verdict::Certainty::Proven => Certainty::Proven,
+            verdict::Certainty::Likely => Certainty::Likely,
+        });
+    }
     if let Some(known) = open.known {
         self::known(&builder, known, are_its_objects);
     }
@@ -100,6 +107,7 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             source: Some(&mut args.source),
             pin: None,
             known: None,
+            failing: None,
         },
         Command::Bundle(args) => Open {
             archive: &mut args.archive,
@@ -107,7 +115,8 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             filter: Some(&mut args.filter),
             source: Some(&mut args.source),
             pin: Some(&mut args.pin),
-            known: None,
+            known: Some(&mut args.known),
+            failing: Some(&mut args.failing_programs),
         },
         Command::Report(args) => Open {
             archive: &mut args.archive,
@@ -116,6 +125,7 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             source: Some(&mut args.source),
             pin: None,
             known: Some(&mut args.known),
+            failing: None,
         },
         Command::Verify(args) => Open {
             archive: &mut args.archive,
@@ -124,6 +134,7 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
             source: None,
             pin: None,
             known: None,
+            failing: None,
         },
         Command::List(args) => kernels_only(&mut args.archive, &mut args.filter),
         Command::Lock(args) => kernels_only(&mut args.archive, &mut args.filter),
@@ -140,6 +151,7 @@ fn kernels_only<'a>(archive: &'a mut ArchiveArgs, filter: &'a mut FilterArgs) ->
         source: None,
         pin: None,
         known: None,
+        failing: None,
     }
 }
 

@@ -7,6 +7,7 @@ use super::{Builder, OnBadEntry};
 use crate::archive::Pin;
 use crate::diagnostics::{Level, Lint, Loader};
 use crate::modules::Modules;
+use crate::verdict::Certainty;
 
 #[doc(hidden)]
 impl Builder {
@@ -59,6 +60,12 @@ impl Builder {
     /// The policy of [`on_bad_entry`](Self::on_bad_entry).
     pub fn bad_entry_policy(&self) -> OnBadEntry {
         self.on_bad_entry
+    }
+
+    /// How surely a program must fail for [`failing_programs`](Self::failing_programs) to be
+    /// kept.
+    pub fn failing_programs_kept(&self) -> Option<Certainty> {
+        self.failing
     }
 
     /// Programs and their [`target`](Self::target)s.

@@ -14,7 +14,7 @@ use super::progress::Progress;
 use super::questions::Questions;
 use super::verdicts::Verdicts;
 use super::work::{Work, Worked};
-use super::{Builder, kernels, objects};
+use super::{Builder, failing, kernels, objects};
 use crate::archive::{self, Archive, Entry};
 use crate::cache::{Atlases, Digests, Facts, Results};
 use crate::classes;
@@ -186,13 +186,15 @@ impl Builder {
         let tailor = self.tailor(&relocations);
         let judge = self.judge(&objects, &relocations)?;
         let chosen = kernels::choose(self)?;
-        let worked = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
+        let mut worked = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
         if worked.kernels.is_empty() {
             return Err(bad_entries(&worked.bad, chosen.entries.len()));
         }
-        let support = judge.map(|judge| {
-            Verdicts::new(&judge, &relocations, &chosen, &worked).support(&objects, &judge)
+        let support = judge.as_ref().filter(|_| self.wants_support());
+        let support = support.map(|judge| {
+            Verdicts::new(judge, &relocations, &chosen, &worked).support(&objects, judge)
         });
+        self.keep_failing(judge.as_ref(), &relocations, &chosen, &mut worked);
         let Worked {
             kernels,
             classes,
@@ -229,6 +231,20 @@ impl Builder {
             loader: self.loader,
             archives: chosen.into_archives(),
         })
+    }
+
+    /// Has the bundle say which programs fail, where that is asked for.
+    pub(super) fn keep_failing(
+        &self,
+        judge: Option<&Judge>,
+        relocations: &Relocations,
+        chosen: &Chosen,
+        worked: &mut Worked,
+    ) {
+        let failing = judge.zip(self.failing);
+        let failing = failing
+            .map(|(judge, least)| failing::failing(judge, least, relocations, chosen, worked));
+        worked.classes.failures = failing;
     }
 
     /// What tailors kernels for these relocations.

@@ -8,12 +8,14 @@
 //! parts     atlases × relocations → kernels that share one BTF
 //! work      entries × relocations → tailored BTF, several at a time
 //! verdicts  which programs run on which of the kernels
+//! failing   which of them the bundle says fail
 //! generate  the stages in order, up to the bundle and its proof
 //! shard     the same stages for a part of the kernels
 //! ```
 
 mod bad_entry;
 mod configured;
+mod failing;
 mod generate;
 mod kernels;
 mod lints;
@@ -32,6 +34,7 @@ use crate::archive::{self, Pin};
 use crate::diagnostics::{Level, Levels, Lint, Loader};
 use crate::error::Error;
 use crate::modules::Modules;
+use crate::verdict::Certainty;
 
 pub use bad_entry::BadEntry;
 pub use generate::{Generated, Kernel};
@@ -79,6 +82,8 @@ pub struct Builder {
     pub(crate) optional: bool,
     pub(crate) prepared: Option<PathBuf>,
     pub(crate) levels: Levels,
+    /// How surely a program must fail for the bundle to say it; `None`: it says nothing.
+    failing: Option<Certainty>,
     /// Whether verdicts are asked for, whatever else asks for them.
     verdicts: bool,
     /// Programs, and what user space attaches them to.
@@ -129,6 +134,7 @@ impl Builder {
             optional: false,
             prepared: None,
             levels: Levels::default(),
+            failing: None,
             verdicts: false,
             targets: Vec::new(),
             own_btf: Vec::new(),
@@ -377,6 +383,18 @@ impl Builder {
     /// Default: only for what needs it, as a baseline does.
     pub fn verdicts(mut self) -> Self {
         self.verdicts = true;
+        self
+    }
+
+    /// Keeps in the bundle which programs fail on which kernel, for
+    /// `Selection::failing_programs` of btfhub-runtime: those of which that is proven, or
+    /// also those of which it is likely. Proven is what libbpf or the kernel decides by what
+    /// is known of that kernel; see docs/verdicts.md. Some hundred bytes for all kernels
+    /// together.
+    ///
+    /// Default: the bundle says nothing of programs.
+    pub fn failing_programs(mut self, least: Certainty) -> Self {
+        self.failing = Some(least);
         self
     }
 

@@ -23,13 +23,18 @@ pub(super) struct Questions<'a> {
 pub(super) type Facts = Arc<verdict::Facts>;
 
 impl Builder {
-    /// What gives verdicts, where any are asked for; a partial build has none.
+    /// Whether verdicts are asked for; of a partial bundle they would say little.
+    pub(super) fn wants_support(&self) -> bool {
+        !self.partial && (self.verdicts || self.baseline.is_some())
+    }
+
+    /// What gives verdicts, where any are asked for.
     pub(super) fn judge(
         &self,
         objects: &[Loaded],
         relocations: &Relocations,
     ) -> Result<Option<Judge>, Error> {
-        if self.partial || !(self.verdicts || self.baseline.is_some()) {
+        if !self.wants_support() && self.failing.is_none() {
             return Ok(None);
         }
         let objects: Vec<Object> = objects.iter().map(|loaded| loaded.object.clone()).collect();

@@ -46,12 +46,18 @@ impl Builder {
         let list = List::of(all.map(|chosen| (chosen.archive, &chosen.entry, chosen.entry.size())));
         chosen.divide(shard);
 
+        let judge = (self.failing.is_some())
+            .then(|| self.judge(&objects, &relocations))
+            .transpose()?
+            .flatten();
+        let mut worked = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
+        self.keep_failing(judge.as_ref(), &relocations, &chosen, &mut worked);
         let Worked {
             kernels,
             classes,
             bad,
             ..
-        } = self.work(&tailor, &chosen, None, &mut progress)?;
+        } = worked;
         let entries = chosen.used(&kernels);
         let mut provenance = self.provenance(&objects, &relocations, Vec::new());
         provenance.partial = true;

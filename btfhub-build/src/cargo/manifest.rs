@@ -11,6 +11,7 @@ use crate::builder::{Builder, OnBadEntry};
 use crate::diagnostics::{Level, Lint, Loader};
 use crate::error::{Error, ErrorKind};
 use crate::input;
+use crate::verdict::Certainty;
 
 /// What is of interest in a Cargo.toml.
 #[derive(Debug, Deserialize)]
@@ -62,6 +63,7 @@ struct Table {
     baseline: Option<PathBuf>,
     targets: OneOrMany,
     own_btf: OneOrMany,
+    failing_programs: Option<String>,
     lints: BTreeMap<String, String>,
 }
 
@@ -110,6 +112,7 @@ impl Builder {
     /// optional = true
     /// prepared = "btf/probe.btfhub"
     /// baseline = "support.json"            # what must go on running, see Builder::baseline
+    /// failing-programs = "proven"          # or "likely": kept in the bundle
     /// targets = ["on_open=vfs_open"]       # PROGRAM=TARGET, see Builder::target
     /// own-btf = ["debian/*=yes"]           # FILTER=yes or no, see Builder::own_btf
     ///
@@ -259,6 +262,16 @@ impl Table {
         if let Some(file) = &self.baseline {
             builder = builder.baseline(directory.join(file));
         }
+        builder = match self.failing_programs.as_deref() {
+            None => builder,
+            Some("proven") => builder.failing_programs(Certainty::Proven),
+            Some("likely") => builder.failing_programs(Certainty::Likely),
+            Some(other) => {
+                return Err(format!(
+                    "failing-programs = \"{other}\" is neither `proven` nor `likely`"
+                ));
+            }
+        };
         for said in self.targets.as_slice() {
             let (program, target) = (said.rsplit_once('='))
                 .ok_or_else(|| format!("targets: `{said}` is not PROGRAM=TARGET"))?;

@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use btfhub_runtime::Bundle;
-use btfhub_runtime::bundle::Provenance;
+use btfhub_runtime::bundle::{Failure, Provenance};
 
 use super::file::{List, Row, ShardFile};
 use crate::archive;
@@ -74,6 +74,7 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
     let mut btfs: Vec<Arc<[u8]>> = Vec::new();
     let mut number: HashMap<&Arc<[u8]>, usize> = HashMap::new();
     let (mut entries, mut places, mut digests) = (Vec::new(), Vec::new(), Vec::new());
+    let mut failures = Vec::new();
     let mut bad_entries = Vec::new();
     for (part, row) in list {
         let digest = match &row.came {
@@ -90,6 +91,7 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
             btfs.len() - 1
         });
         places.push(Place { class, outcome: 0 });
+        failures.extend(part.failures.get(&row.entry.kernel().to_string()).cloned());
         digests.push((row.archive, digest));
         entries.push(row.entry.clone());
     }
@@ -109,6 +111,8 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
         btfs,
         places,
         outcomes: Vec::new(),
+        // All shards keep them, or none does.
+        failures: (failures.len() == entries.len()).then_some(failures),
     };
     Ok(Merged {
         bundle: classes::bundle(&entries, &classes, provenance)?,
@@ -124,6 +128,8 @@ struct Part<'a> {
     provenance: Provenance,
     /// The tailored BTF of each kernel.
     btfs: HashMap<String, Arc<[u8]>>,
+    /// The programs that fail on each kernel, where the shard says it.
+    failures: HashMap<String, Arc<[Failure]>>,
 }
 
 impl<'a> Part<'a> {
@@ -132,9 +138,22 @@ impl<'a> Part<'a> {
         let bundle = Bundle::parse(&file.bundle).map_err(unreadable)?;
         let classes = bundle.all_btf().map_err(unreadable)?;
         let classes: Vec<Arc<[u8]>> = classes.into_iter().map(Arc::from).collect();
-        let mut btfs = HashMap::new();
+        let (mut btfs, mut failures) = (HashMap::new(), HashMap::new());
+        let sets = bundle.failure_sets().map_err(unreadable)?;
+        let of_sets: Vec<Arc<[Failure]>> = (sets.iter().flat_map(|all| &all.sets))
+            .map(|set| {
+                let all = sets
+                    .iter()
+                    .flat_map(|all| set.iter().map(|at| all.failures.get(*at)));
+                all.flatten().cloned().collect()
+            })
+            .collect();
+        let mut set_of = sets.iter().flat_map(|all| &all.of_kernels);
         for entry in bundle.kernels() {
             let entry = entry.map_err(unreadable)?;
+            if let Some(failing) = set_of.next().and_then(|set| of_sets.get(*set)) {
+                failures.insert(entry.kernel().to_string(), Arc::clone(failing));
+            }
             let class = usize::try_from(entry.class().0).ok();
             if let Some(btf) = class.and_then(|class| classes.get(class)) {
                 btfs.insert(entry.kernel().to_string(), Arc::clone(btf));
@@ -144,6 +163,7 @@ impl<'a> Part<'a> {
             file,
             provenance: bundle.provenance().map_err(unreadable)?,
             btfs,
+            failures,
         })
     }
 
@@ -185,6 +205,10 @@ fn of_one_bundle(parts: &[Part<'_>]) -> Result<Provenance, Error> {
     })?;
     same(parts, "they were made for other objects", |part| {
         part.objects()
+    })?;
+    same(parts, "some keep failing programs", |part| {
+        let keeps = !part.failures.is_empty() || part.btfs.is_empty();
+        (if keeps { "kept" } else { "not kept" }).to_owned()
     })?;
     same(parts, "they were made from other archives", |part| {
         part.archives()

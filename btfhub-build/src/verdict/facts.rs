@@ -170,8 +170,10 @@ impl Facts {
             has_global_data: None,
             has_sleepable: None,
         };
-        let mut functions: HashMap<&[u8], &str> = HashMap::new();
-        functions.extend(wanted.functions.iter().map(|n| (n.as_bytes(), n.as_str())));
+        // Whether each is wanted, or tells something: most functions are neither.
+        let mut functions: HashMap<&[u8], bool> = HashMap::new();
+        functions.extend(SIGNS.iter().chain(&STATIC).map(|n| (n.as_bytes(), false)));
+        functions.extend(wanted.functions.iter().map(|n| (n.as_bytes(), true)));
         let mut families: BTreeSet<&str> = BTreeSet::new();
         // Of functions of modules nobody knows whether they are loaded.
         for id in btf.ids_of_kernel() {
@@ -179,11 +181,16 @@ impl Facts {
             match ty.kind() {
                 Kind::Func => {
                     let name = btf.string(ty.name());
-                    facts.sign(name);
-                    if let Some(&name) = functions.get(name) {
-                        if let Some(arguments) = arguments(btf, ty) {
-                            facts.functions.push((name.to_owned(), arguments));
-                        }
+                    if facts.list == FunctionList::None {
+                        facts.list = FunctionList::Externals;
+                    }
+                    if let Some(is_wanted) = functions.get(name) {
+                        facts.sign(name);
+                        let arguments = arguments(btf, ty).filter(|_| *is_wanted);
+                        let name = String::from_utf8_lossy(name);
+                        facts
+                            .functions
+                            .extend(arguments.map(|it| (name.into_owned(), it)));
                     }
                     for family in &wanted.families {
                         if name.starts_with(family.as_bytes()) {
@@ -221,9 +228,6 @@ impl Facts {
     }
 
     fn sign(&mut self, name: &[u8]) {
-        if self.list == FunctionList::None {
-            self.list = FunctionList::Externals;
-        }
         match name {
             b"btf_vmlinux_init" | b"btf_vmlinux_read" | b"btf_sysfs_vmlinux_mmap" => {
                 self.signs.shows_btf = true;

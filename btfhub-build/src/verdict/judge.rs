@@ -26,7 +26,7 @@ use crate::relo::{self, Relocations};
 /// Gives verdicts on the programs of some objects.
 #[derive(Debug)]
 pub struct Judge {
-    objects: Vec<Part>,
+    pub(super) objects: Vec<Part>,
     programs: Vec<Program>,
     wanted: Wanted,
     /// What the user knows of kernels' own BTF, the last one first.

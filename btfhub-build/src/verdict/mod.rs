@@ -20,6 +20,7 @@
 //! whole      objects with all their programs
 //! judge      objects × kernels → verdicts
 //! columns    lists of verdicts, of which few differ
+//! left_out   which programs to leave out, so that the others load
 //! ```
 //!
 //! A verdict is about one program that is loaded by itself by libbpf 1.7, with the
@@ -35,6 +36,7 @@ mod facts;
 mod found;
 mod judge;
 mod kernel;
+mod left_out;
 mod module;
 mod outcome;
 mod patched;

@@ -42,6 +42,16 @@ pub struct Reason {
     pub text: String,
 }
 
+impl Reason {
+    /// What it says of the kernel, without the place in the source and what to do about it.
+    pub fn fact(&self) -> &str {
+        let ends = [": ", "; ", " (in "].map(|mark| self.text.find(mark));
+        let end = ends.into_iter().flatten().min();
+        end.and_then(|end| self.text.get(..end))
+            .unwrap_or(&self.text)
+    }
+}
+
 impl Outcome {
     /// `runs`, `unknown` or `fails`.
     pub fn name(self) -> &'static str {

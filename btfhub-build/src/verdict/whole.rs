@@ -28,10 +28,16 @@ impl Part {
             }
         }
         if self.shares_candidates(at) {
-            for reason in self.at_odds(at) {
+            let left_out: BTreeSet<usize> = (self.code.programs.iter())
+                .filter(|program| !program.is_loaded)
+                .map(|program| program.function)
+                .collect();
+            for (function, reason) in self.at_odds(at, |owner| !left_out.contains(&owner)) {
                 let outcome = Outcome::Fails(Certainty::Proven);
                 worst = worst.max(outcome);
-                reasons.push((outcome, reason));
+                let name = (self.code.functions.get(function)).map_or("", |f| &f.name);
+                let text = format!("{name}: {}", reason.text);
+                reasons.push((outcome, Reason { text, ..reason }));
             }
         }
         let mut reasons: Vec<Reason> = (reasons.into_iter())
@@ -51,24 +57,26 @@ impl Part {
         }
     }
 
-    /// Relocations that fail because of the programs before them.
-    fn at_odds(&self, at: &At<'_>) -> Vec<Reason> {
-        let left_out: BTreeSet<usize> = (self.code.programs.iter())
-            .filter(|program| !program.is_loaded)
-            .map(|program| program.function)
-            .collect();
-        let loaded = (0..self.code.functions.len()).filter(|function| !left_out.contains(function));
+    /// Relocations that fail because of the programs before them, where these functions are
+    /// loaded; each with its own.
+    pub(super) fn at_odds(
+        &self,
+        at: &At<'_>,
+        is_loaded: impl Fn(usize) -> bool,
+    ) -> Vec<(usize, Reason)> {
+        let loaded = (0..self.code.functions.len()).filter(|function| is_loaded(*function));
         let mut records: Vec<usize> = loaded
             .flat_map(|function| self.shared_records(at, function))
             .collect();
         records.sort_unstable();
-        let mut reasons: Vec<Reason> = Vec::new();
+        let mut reasons: Vec<(usize, Reason)> = Vec::new();
         for (record, resolution) in self.in_order(at, &records) {
             if self.alone(at, record).as_ref() == Some(&resolution) {
                 continue;
             }
             let owner = self.owners.get(record).copied().flatten();
-            let Some(function) = owner.and_then(|owner| self.code.functions.get(owner)) else {
+            let function = owner.and_then(|owner| Some((owner, self.code.functions.get(owner)?)));
+            let Some((owner, function)) = function else {
                 continue;
             };
             let insn = (function.records).binary_search_by_key(&record, |(_, record)| *record);
@@ -81,9 +89,8 @@ impl Part {
             });
             if fails && reasons.len() < MAX_REASONS {
                 let text = format!(
-                    "{}: {} finds its type only when {} is loaded without the programs before \
-                     it: libbpf drops candidates that those do not fit; give the types two flavors",
-                    function.name,
+                    "{} finds its type only when {} is loaded without the programs before it: \
+                     libbpf drops candidates that those do not fit; give the types two flavors",
                     self.asked(at.relocations, record),
                     function.name
                 );
@@ -91,8 +98,8 @@ impl Part {
                     rule: "relocation",
                     text,
                 };
-                if !reasons.contains(&reason) {
-                    reasons.push(reason);
+                if !reasons.contains(&(owner, reason.clone())) {
+                    reasons.push((owner, reason));
                 }
             }
         }

@@ -75,6 +75,16 @@ impl<'a> Cursor<'a> {
         None
     }
 
+    /// A number that is no larger.
+    pub(super) fn varint_up_to(&mut self, max: u32) -> Option<u32> {
+        self.varint().filter(|number| *number <= max)
+    }
+
+    /// Text that is no longer.
+    pub(super) fn text_up_to(&mut self, max: usize) -> Option<&'a str> {
+        self.text().filter(|text| text.len() <= max)
+    }
+
     /// A value by its difference to another, modulo 2³².
     pub(super) fn after(&mut self, before: u32) -> Option<u32> {
         let zigzag = self.varint()?;

@@ -41,6 +41,7 @@ pub(super) enum Part {
     Provenance,
     Kernels,
     Types,
+    Programs,
     Header,
 }
 
@@ -50,6 +51,7 @@ impl fmt::Display for Part {
             Self::Provenance => "words on its origin",
             Self::Kernels => "kernels",
             Self::Types => "types",
+            Self::Programs => "programs that fail",
             Self::Header => "header's fields",
         })
     }

@@ -19,6 +19,8 @@ pub(super) const SHARD_MAGIC: [u8; 8] = *b"BTFHUB\x1aS";
 pub(super) const VERSION: u16 = 2;
 /// Flag: a development build's bundle with only part of the kernels.
 const FLAG_PARTIAL: u16 = 1;
+/// Flag: there is a section of the programs that fail.
+const FLAG_PROGRAMS: u16 = 2;
 const FLAGS_AT: usize = 10;
 
 /// Where the digest lies; it covers everything before and after it.
@@ -32,13 +34,16 @@ const HEADER_MIN: usize = DIGEST_END + 4 + 4;
 /// file can make a reader allocate.
 pub(super) const SECTION_MAX: usize = 4 << 20;
 
-/// The sections, in the order of the file.
-pub(super) const SECTIONS: [Part; 3] = [Part::Provenance, Part::Kernels, Part::Types];
+/// The sections, in the order of the file. The last one may be absent.
+pub(super) const SECTIONS: [Part; 4] =
+    [Part::Provenance, Part::Kernels, Part::Types, Part::Programs];
 
 /// The header's fields.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Header<'a> {
     pub(super) partial: bool,
+    /// Whether it has the last section.
+    pub(super) has_programs: bool,
     pub(super) kernels: u32,
     pub(super) classes: u32,
     pub(super) strings: Strings<'a>,
@@ -108,8 +113,9 @@ impl<'a> Header<'a> {
         let before = from;
         let flags = u16::from_le_bytes(*start.get(FLAGS_AT..)?.first_chunk()?);
         let (kernels, classes) = (from.varint()?, from.varint()?);
+        let has_programs = flags & FLAG_PROGRAMS != 0;
         let mut lengths = [(0, 0); SECTIONS.len()];
-        for length in &mut lengths {
+        for length in (lengths.iter_mut()).take(SECTIONS.len() - usize::from(!has_programs)) {
             *length = (from.length()?, from.length()?);
         }
         let strings = Strings::read(&mut from)?;
@@ -127,17 +133,18 @@ impl<'a> Header<'a> {
             Some(section)
         });
         from.end()?;
-        let [provenance, of_kernels, types] = sections;
+        let [provenance, of_kernels, types, programs] = sections;
         let header = Self {
             partial: flags & FLAG_PARTIAL != 0,
+            has_programs,
             kernels,
             classes,
             strings,
-            sections: [provenance?, of_kernels?, types?],
+            sections: [provenance?, of_kernels?, types?, programs?],
             #[cfg(feature = "write")]
             len,
         };
-        (flags & !FLAG_PARTIAL == 0 || !fits).then_some((header, fits))
+        (flags & !(FLAG_PARTIAL | FLAG_PROGRAMS) == 0 || !fits).then_some((header, fits))
     }
 
     /// The content of a section, checked by its own checksum.
@@ -240,8 +247,8 @@ pub(super) struct Contents<'w> {
     pub(super) kernels: u32,
     pub(super) classes: u32,
     pub(super) strings: &'w [&'w str],
-    /// In the order of [`SECTIONS`].
-    pub(super) sections: [Vec<u8>; SECTIONS.len()],
+    /// In the order of [`SECTIONS`], all or all but the last.
+    pub(super) sections: Vec<Vec<u8>>,
 }
 
 /// The whole file. Nothing when it is larger than the format can say.
@@ -271,7 +278,9 @@ pub(super) fn assemble(contents: &Contents<'_>) -> Option<Vec<u8>> {
     let total = DIGEST_END + rest.len() + 4 + deflated.len();
     let mut start = MAGIC.to_vec();
     start.extend(VERSION.to_le_bytes());
-    let flags = if contents.partial { FLAG_PARTIAL } else { 0 };
+    let has_programs = contents.sections.len() == SECTIONS.len();
+    let flags = (if contents.partial { FLAG_PARTIAL } else { 0 })
+        | (if has_programs { FLAG_PROGRAMS } else { 0 });
     start.extend(flags.to_le_bytes());
     start.extend(u32::try_from(total).ok()?.to_le_bytes());
     rest.extend(adler32(&start, &rest).to_le_bytes());

@@ -65,6 +65,7 @@ mod format;
 mod image;
 mod kernels;
 mod object;
+mod programs;
 mod provenance;
 mod read;
 mod types;
@@ -76,9 +77,10 @@ pub mod write;
 pub use error::BundleError;
 pub use kernels::{Arches, ClassId, Entry, Kernels, Lookup, RELEASE_MAX};
 pub use object::ObjectError;
+pub use programs::{Failure, When};
 #[cfg(feature = "write")]
 pub use provenance::objects_sha256;
 pub use provenance::{ObjectDigest, Provenance};
 pub use read::Bundle;
 #[cfg(feature = "write")]
-pub use whole::PartSize;
+pub use whole::{FailureSets, PartSize};

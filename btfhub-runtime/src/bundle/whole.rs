@@ -4,6 +4,7 @@ use super::classes::Class;
 use super::error::{BundleError, Kind, Part};
 use super::image;
 use super::kernels::ClassId;
+use super::programs::{Failure, Programs};
 use super::read::Bundle;
 use super::types::{Columns, Library};
 
@@ -15,6 +16,18 @@ pub struct PartSize {
     pub name: &'static str,
     /// Its length in the file.
     pub bytes: usize,
+}
+
+/// The programs that fail on the kernels of a bundle. With feature `write`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct FailureSets {
+    /// Each failure once.
+    pub failures: Vec<Failure>,
+    /// Each distinct set once: indices into `failures`, ascending.
+    pub sets: Vec<Vec<usize>>,
+    /// For each kernel, in the order of [`Bundle::kernels`], an index into `sets`.
+    pub of_kernels: Vec<usize>,
 }
 
 /// More than the BTF of all classes takes: a few bytes may say a class once more.
@@ -47,6 +60,25 @@ impl Bundle<'_> {
         .ok_or(BundleError(Kind::Malformed(Part::Types)))
     }
 
+    /// The programs that fail on its kernels; none where it does not say. With feature `write`.
+    ///
+    /// # Errors
+    /// When that part is damaged.
+    pub fn failure_sets(&self) -> Result<Option<FailureSets>, BundleError> {
+        let Some(header) = self.header()?.filter(|header| header.has_programs) else {
+            return Ok(None);
+        };
+        let content = header.inflate(Part::Programs)?;
+        let provenance = self.provenance()?;
+        let objects: Vec<&str> = (provenance.objects.iter())
+            .map(|object| object.name.as_str())
+            .collect();
+        let sets =
+            Programs::read(&content, &objects).and_then(|programs| programs.all(header.kernels));
+        let malformed = BundleError(Kind::Malformed(Part::Programs));
+        sets.map(Some).ok_or(malformed)
+    }
+
     /// Where the bytes go. Nothing for [`Bundle::EMPTY`]. With feature `write`.
     ///
     /// # Errors
@@ -62,11 +94,33 @@ impl Bundle<'_> {
                 Part::Provenance => "provenance",
                 Part::Kernels => "kernels",
                 Part::Types => "types",
-                Part::Header => continue,
+                Part::Programs if header.has_programs => "programs",
+                Part::Programs | Part::Header => continue,
             };
             sizes.push(part(name, bytes));
         }
         Ok(sizes)
+    }
+}
+
+impl Programs<'_> {
+    /// All of the section, which must be about this many kernels.
+    fn all(&self, kernels: u32) -> Option<FailureSets> {
+        let failures = (0..self.failure_count()).map(|at| self.failure(at));
+        let failures: Vec<Failure> = failures.collect::<Option<_>>()?;
+        let mut sets = Vec::new();
+        self.each_set(&mut |_, set| {
+            let is_known = set.last().is_none_or(|last| *last < failures.len());
+            sets.push(set.to_vec());
+            is_known.then_some(())
+        })?;
+        let of_kernels = self.sets_of(kernels)?;
+        let is_known = of_kernels.iter().all(|set| *set < sets.len());
+        is_known.then_some(FailureSets {
+            failures,
+            sets,
+            of_kernels,
+        })
     }
 }
 

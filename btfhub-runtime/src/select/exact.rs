@@ -85,7 +85,7 @@ pub(super) fn candidates(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>
 }
 
 /// The entries of the host's release that the kernel does not contradict.
-fn left<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Vec<Entry<'a>>, BundleError> {
+pub(super) fn left<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Vec<Entry<'a>>, BundleError> {
     let (filter, mut entries) = Filter::of_release(bundle, host)?;
     entries.retain(|entry| filter.contradiction(entry).is_none());
     Ok(entries)

@@ -9,7 +9,9 @@
 //! bracket    the neighbours of a release that the bundle does not hold
 //! distros    what is known of distributions
 //! order      the order of releases
+//! failing    the programs that fail on the kernel, in words
 //! selection  the decision, and its reasons
+//! left_out   which programs fail on the kernel of a selection
 //! refusal    why there is none
 //! ```
 
@@ -17,6 +19,8 @@ mod bracket;
 mod choice;
 mod distros;
 mod exact;
+mod failing;
+mod left_out;
 mod marks;
 mod named;
 mod order;
@@ -26,6 +30,7 @@ mod ubuntu;
 
 pub(crate) use choice::Choice;
 use exact::Exact;
+pub use failing::{FailingProgram, FailingPrograms};
 pub use refusal::{Ambiguous, Holding, NotFound};
 pub use selection::Selection;
 

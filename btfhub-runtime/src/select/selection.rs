@@ -2,10 +2,12 @@
 
 use core::fmt;
 use std::path::Path;
+use std::sync::OnceLock;
 
 use super::bracket;
 use super::choice::{Choice, Reason};
 use super::exact::Filter;
+use super::failing::Told;
 use super::named::Name;
 use crate::bundle::Entry;
 use crate::{Bundle, ClassId, Host, KernelId};
@@ -19,6 +21,8 @@ pub struct Selection<'a> {
     bundle: Bundle<'a>,
     host: Host,
     choice: Choice<'a>,
+    /// The programs that fail, once they were asked for.
+    told: OnceLock<Told>,
 }
 
 impl<'a> Selection<'a> {
@@ -27,7 +31,12 @@ impl<'a> Selection<'a> {
             bundle,
             host,
             choice,
+            told: OnceLock::new(),
         }
+    }
+
+    pub(super) fn told(&self) -> &OnceLock<Told> {
+        &self.told
     }
 
     pub(crate) fn choice(&self) -> &Choice<'a> {
@@ -95,8 +104,9 @@ impl<'a> Selection<'a> {
     /// The decision as keys and values, for structured logs. Keys:
     /// `btf` (`operator`, `kernel`, `disk`, `embedded` or `inferred`),
     /// `release`, `decided_by`; and, when they apply, `arch`, `kernel`,
-    /// `class`, `os_release`, `path`, `revision`, and `unusable` for BTF of the
-    /// kernel's own that is there and can't be used.
+    /// `class`, `os_release`, `path`, `revision`, `unusable` for BTF of the kernel's own
+    /// that is there and can't be used, and `programs` once
+    /// [`failing_programs`](Self::failing_programs) was asked for.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let btf = match &self.choice {
             Choice::Operator => "operator",
@@ -126,6 +136,8 @@ impl<'a> Selection<'a> {
         }
         let unusable = self.host.unusable_btf();
         fields.extend(unusable.map(|file| ("unusable", file.to_string())));
+        let told = self.told.get();
+        fields.extend(told.map(|told| ("programs", told.to_string())));
         fields
     }
 }
@@ -145,6 +157,9 @@ impl fmt::Display for Selection<'_> {
         }
         for unusable in self.host.unusable_btf() {
             write!(f, "; {unusable}")?;
+        }
+        if let Some(told) = self.told.get() {
+            write!(f, "; {told}")?;
         }
         if f.alternate() {
             write!(f, "\n{}", About(&self.host))?;

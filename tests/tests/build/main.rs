@@ -5,6 +5,7 @@ mod archive;
 mod baseline;
 mod cache;
 mod concurrent;
+mod failing;
 mod faults;
 mod messages;
 mod missing;

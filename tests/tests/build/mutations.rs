@@ -2,6 +2,8 @@
 //! the same functions, so that every run of the tests exercises them a little.
 
 use btfhub_runtime::Bundle;
+use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::bundle::{Failure, Provenance, When};
 use btfhub_tests::hostile::{self, small_bundle};
 use btfhub_tests::hostile_atlas;
 use btfhub_tests::hostile_bundle;
@@ -129,7 +131,37 @@ fn bundles() {
         open,
         "the format changed: open and close must follow"
     );
-    mutate(6000, &[file, open], hostile::bundle);
+    let failing = {
+        let bundle = Bundle::parse(&file).expect("a bundle");
+        let kernel = bundle
+            .kernels()
+            .next()
+            .expect("a kernel")
+            .expect("an index");
+        let provenance = Provenance::default().with_objects(&[("probe.o", [1; 32])]);
+        let mut writer = Writer::new(provenance);
+        writer
+            .add_kernel(
+                kernel.kernel(),
+                bundle.btf(kernel.class()).expect("its BTF"),
+            )
+            .expect("a kernel");
+        let failure = |program: &str, when| Failure {
+            object: "probe.o".to_owned(),
+            program: program.to_owned(),
+            when,
+            reason: "the kernel has no bpf_new".to_owned(),
+        };
+        let failures = [
+            failure("a", When::Always),
+            failure("b", When::WithoutKernelBtf),
+        ];
+        writer
+            .add_failures(kernel.kernel(), failures)
+            .expect("failures");
+        hostile_bundle::open(&writer.finish().expect("a bundle"))
+    };
+    mutate(6000, &[file, open, failing], hostile::bundle);
 }
 
 #[test]

@@ -1,7 +1,7 @@
 //! A bundle that is damaged, cut off, foreign or newer gives an error or the
 //! right BTF, never another's.
 
-use crate::bundling::{kernel, series, write};
+use crate::bundling::{bundle_with_failures, failing, kernel, series, write};
 use btfhub_runtime::{Bundle, BundleError, ClassId};
 use btfhub_tests::hostile_bundle::{Parts, seal};
 
@@ -101,7 +101,12 @@ fn newer_and_foreign_files_are_named() {
 /// Sound checksums around made-up content: what is read is bounded.
 #[test]
 fn made_up_content_ends() {
-    let parts = Parts::of(&write(&sample()));
+    for parts in [write(&sample()), bundle_with_failures()].map(|file| Parts::of(&file)) {
+        made_up(&parts);
+    }
+}
+
+fn made_up(parts: &Parts) {
     for section in 0..parts.sections.len() {
         for at in 0..parts.sections[section].len() {
             for change in [1, 0x7f, 0x80, 0xff] {
@@ -117,6 +122,10 @@ fn made_up_content_ends() {
                     let _ = bundle.btf(ClassId(class));
                 }
                 let _ = (bundle.all_btf(), bundle.provenance(), Bundle::parse(&data));
+                let _ = bundle.failure_sets();
+                for (kernel, _) in failing() {
+                    let _ = bundle.failures(&kernel);
+                }
             }
         }
     }
@@ -126,9 +135,26 @@ fn made_up_content_ends() {
 #[test]
 fn what_is_left_over_is_refused() {
     let parts = Parts::of(&write(&sample()));
-    let lengths = [0, 1, 2].map(|section| parts.sections[section].len());
-    assert!(Bundle::parse(&parts.file_saying(lengths)).is_ok());
-    for section in 0..lengths.len() {
+    what_is_left_over(&parts, 3);
+    what_is_left_over(&Parts::of(&bundle_with_failures()), 4);
+    for (flags, fits) in [
+        ([0, 0], true),
+        ([1, 0], true),
+        ([2, 0], false),
+        ([0, 1], false),
+    ] {
+        let flagged = Parts {
+            flags,
+            ..parts.clone()
+        };
+        assert_eq!(reads_all(&flagged.file()).is_ok(), fits, "flags {flags:?}");
+    }
+}
+
+fn what_is_left_over(parts: &Parts, sections: usize) {
+    let lengths = [0, 1, 2, 3].map(|section| parts.sections[section].len());
+    assert!(reads_all(&parts.file_saying(lengths)).is_ok());
+    for section in 0..sections {
         for len in [lengths[section] - 1, lengths[section] + 1, 1 << 30] {
             let mut wrong = lengths;
             wrong[section] = len;
@@ -155,22 +181,6 @@ fn what_is_left_over_is_refused() {
             .starts_with("malformed bundle: its header"),
         "{error}"
     );
-    for (flags, fits) in [
-        ([0, 0], true),
-        ([1, 0], true),
-        ([2, 0], false),
-        ([0, 1], false),
-    ] {
-        let flagged = Parts {
-            flags,
-            ..parts.clone()
-        };
-        assert_eq!(
-            Bundle::parse(&flagged.file()).is_ok(),
-            fits,
-            "flags {flags:?}"
-        );
-    }
 }
 
 /// As many kernels and classes as the header says.
@@ -188,5 +198,7 @@ fn counts_are_checked() {
 }
 
 fn reads_all(data: &[u8]) -> Result<(), BundleError> {
-    Bundle::parse(data)?.all_btf().map(drop)
+    let bundle = Bundle::parse(data)?;
+    bundle.failure_sets()?;
+    bundle.all_btf().map(drop)
 }

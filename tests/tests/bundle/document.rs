@@ -4,15 +4,15 @@
 use std::fmt::Write as _;
 use std::process::Command;
 
-use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::bundle::{Failure, Provenance, When};
 use btfhub_runtime::{Arch, Bundle, KernelId};
 use btfhub_tests::btf_builder::BtfBuilder;
 use btfhub_tests::hostile::small_bundle;
 use btfhub_tests::shared::{has_tool, shared};
 use sha2::{Digest as _, Sha256};
 
-use crate::bundling::{all_kinds, kernel, series, write};
+use crate::bundling::{all_kinds, bundle_with_failures, kernel, series, write};
 
 const READER: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/bundle/reader.py");
 
@@ -26,7 +26,7 @@ fn read(data: &[u8]) -> String {
     let origin = bundle.provenance().expect("its origin");
     let mut out = format!(
         "flags {} kernels {} classes {}\nrelocations {}\ntool {}\n",
-        u8::from(origin.partial),
+        u8::from(origin.partial) + 2 * u8::from(bundle.knows_failures().expect("a header")),
         bundle.kernel_count().expect("a header"),
         bundle.class_count().expect("a header"),
         hex(&origin.relocations),
@@ -47,6 +47,28 @@ fn read(data: &[u8]) -> String {
     }
     for (number, btf) in bundle.all_btf().expect("all classes").iter().enumerate() {
         writeln!(out, "class {number} {}", hex(&Sha256::digest(btf))).expect("memory");
+    }
+    if !bundle.knows_failures().expect("a header") {
+        return out;
+    }
+    out += "programs\n";
+    for (number, entry) in bundle.kernels().enumerate() {
+        let kernel = entry.expect("a kernel");
+        let failures = bundle.failures(&kernel.kernel()).expect("failures");
+        for failure in failures.expect("a kernel of the bundle") {
+            let when = match failure.when {
+                When::Always => 0,
+                When::WithoutKernelBtf => 1,
+                When::WithKernelBtf => 2,
+            };
+            let Failure {
+                object,
+                program,
+                reason,
+                ..
+            } = failure;
+            writeln!(out, "fails {number} {object} {program} {when} {reason}").expect("memory");
+        }
     }
     out
 }
@@ -98,6 +120,15 @@ fn bundles_of_every_kind() {
         })
         .collect();
     assert_reads("every kind", &write(&kernels));
+}
+
+/// Programs that fail on some kernels, in some conditions.
+#[test]
+fn programs_that_fail() {
+    if !has_tool("python3") {
+        return;
+    }
+    assert_reads("failures", &bundle_with_failures());
 }
 
 /// All names of the real archive.

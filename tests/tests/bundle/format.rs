@@ -1,8 +1,10 @@
 //! The bundle format: what is put in comes out, and nothing else ever does.
 
-use crate::bundling::{all_kinds, kernel, provenance, series, write};
-use btfhub_runtime::bundle::Provenance;
+use crate::bundling::{
+    all_kinds, bundle_with_failures, failing, kernel, provenance, series, write,
+};
 use btfhub_runtime::bundle::write::{WriteError, Writer};
+use btfhub_runtime::bundle::{Failure, Provenance};
 use btfhub_runtime::{Arch, Bundle, KernelId};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
 
@@ -379,4 +381,68 @@ fn objects_of_the_bundle() {
         assert!(error.contains(said), "{error}");
     }
     assert!(Bundle::EMPTY.check_object(b"abc").is_err());
+}
+
+/// Failures come back as they went in, by kernel; without any the bytes are those of before.
+#[test]
+fn failures_come_back() {
+    let file = bundle_with_failures();
+    let bundle = Bundle::parse(&file).unwrap();
+    assert!(bundle.knows_failures().unwrap());
+    for (kernel, mut failures) in failing() {
+        failures.sort();
+        let mut found = bundle.failures(&kernel).unwrap().unwrap();
+        found.sort();
+        assert_eq!(found, failures, "{kernel}");
+    }
+    let absent = kernel("x86_64", "debian", "12", "5.10.0-1-amd64");
+    assert_eq!(bundle.failures(&absent).unwrap(), None);
+    let sets = bundle.failure_sets().unwrap().unwrap();
+    assert_eq!(sets.of_kernels, [0, 1, 1, 2]);
+    assert_eq!((sets.sets.len(), sets.failures.len()), (3, 4));
+
+    let kernels: Vec<_> = (failing().into_iter())
+        .map(|(kernel, _)| (kernel, series(0, 3)))
+        .collect();
+    let without = write(&kernels);
+    let bundle = Bundle::parse(&without).unwrap();
+    assert!(!bundle.knows_failures().unwrap());
+    assert_eq!(bundle.failures(&kernels[0].0).unwrap(), None);
+    assert_eq!(bundle.failure_sets().unwrap(), None);
+    assert!(
+        bundle
+            .sizes()
+            .unwrap()
+            .iter()
+            .all(|part| part.name != "programs")
+    );
+
+    let mut writer = Writer::new(provenance());
+    let mut foreign = failing().remove(0);
+    foreign.1[0].object = "another.o".to_owned();
+    let error = writer.add_failures(foreign.0, foreign.1).unwrap_err();
+    assert!(error.to_string().contains("another.o"), "{error}");
+}
+
+/// What goes beyond the bounds of the section is not written, and not read.
+#[test]
+fn failures_have_bounds() {
+    let (kernel, failures) = failing().remove(1);
+    let written = |failures: Vec<Failure>| {
+        let mut writer = Writer::new(provenance());
+        writer.add_kernel(kernel, b"one").unwrap();
+        writer.add_failures(kernel, failures).unwrap();
+        writer.finish()
+    };
+    let named = |name: String| Failure {
+        program: name,
+        ..failures[0].clone()
+    };
+    assert!(written(vec![named("x".repeat(1024))]).is_ok());
+    let many = |count: u32| (0..count).map(|number| named(number.to_string())).collect();
+    assert!(written(many(1 << 14)).is_ok());
+    for too_much in [vec![named("x".repeat(1025))], many((1 << 14) + 1)] {
+        let error = written(too_much).unwrap_err();
+        assert!(matches!(error, WriteError::TooLarge), "{error}");
+    }
 }

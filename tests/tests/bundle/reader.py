@@ -263,16 +263,40 @@ class Types:
         return header + struct.pack(f"{order}{len(words)}I", *words) + strings
 
 
+def programs(data, objects, kernel_count):
+    programs = [(objects[data.varint()], data.text()) for _ in range(data.varint())]
+    reasons = [data.text() for _ in range(data.varint())]
+    failures, number = [], 0
+    for _ in range(data.varint()):
+        number += data.varint()
+        program, condition = divmod(number, 3)
+        failures.append((*programs[program], condition, reasons[data.varint()]))
+    column = data.column()
+    of_kernels = [column.varint() for _ in range(kernel_count)]
+    column.end()
+    sets = []
+    for _ in range(data.varint()):
+        failure, this = -1, []
+        for _ in range(data.varint()):
+            failure += 1 + data.varint()
+            this.append(failures[failure])
+        sets.append(this)
+    data.end()
+    for kernel, number in enumerate(of_kernels):
+        for name, program, condition, reason in sets[number]:
+            yield f"fails {kernel} {name} {program} {condition} {reason}"
+
+
 def bundle(file):
     assert file[:8] == b"BTFHUB\x1a\n", "the magic"
     version, flags, length = struct.unpack("<HHI", file[8:16])
     assert version == 2 and length == len(file), "version and length"
-    assert flags in (0, 1), "an unknown flag"
+    assert flags in (0, 1, 2, 3), "an unknown flag"
     assert hashlib.sha256(file[:16] + file[48:]).digest() == file[16:48], "the digest"
     data = Bytes(file)
     data.at = 48
     kernel_count, class_count = data.varint(), data.varint()
-    lengths = [(data.varint(), data.varint()) for _ in range(3)]
+    lengths = [(data.varint(), data.varint()) for _ in range(4 if flags & 2 else 3)]
     strings = [data.text() for _ in range(data.varint())]
     checked = file[:16] + file[48 : data.at]
     assert data.u32() == zlib.adler32(checked), "the header's checksum"
@@ -283,10 +307,15 @@ def bundle(file):
         sections.append(Bytes(content))
     data.end()
     yield f"flags {flags} kernels {kernel_count} classes {class_count}"
-    yield from provenance(sections[0])
+    origin = list(provenance(sections[0]))
+    yield from origin
     yield from kernels(sections[1], strings)
     for number, btf in enumerate(Types(sections[2]).classes(class_count)):
         yield f"class {number} {hashlib.sha256(btf).hexdigest()}"
+    if flags & 2:
+        yield "programs"
+        objects = [line.split(" ", 2)[2] for line in origin if line.startswith("object ")]
+        yield from programs(sections[3], objects, kernel_count)
 
 
 for path in sys.argv[1:]:

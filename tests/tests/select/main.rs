@@ -3,6 +3,7 @@
 mod alloc;
 mod archive_names;
 mod explain;
+mod failing;
 mod handoff;
 mod host;
 mod kernel_btf;

@@ -249,6 +249,12 @@ pub(crate) struct Bundle {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
+    #[command(flatten)]
+    pub(crate) known: KnownArgs,
+    /// Keep which programs fail on which kernel, for Selection::failing_programs: those of
+    /// which that is proven, or also those of which it is likely
+    #[arg(long, value_enum, value_name = "HOW SURE")]
+    pub(crate) failing_programs: Option<Certainty>,
     /// The file to write
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
@@ -341,6 +347,15 @@ pub(crate) struct Select {
     /// Write the BTF that the host would get to this file
     #[arg(long, value_name = "BTF")]
     pub(crate) out: Option<PathBuf>,
+}
+
+/// How sure it is that a program fails.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Certainty {
+    /// libbpf or the kernel decides by what is known of the kernel
+    Proven,
+    /// Strong hints count as well
+    Likely,
 }
 
 /// The output of `report`.

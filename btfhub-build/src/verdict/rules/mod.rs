@@ -12,6 +12,7 @@ mod relocation;
 mod sleepable;
 mod trampoline;
 
+use std::cmp::Reverse;
 use std::collections::BTreeMap;
 
 use super::age::Age;
@@ -66,7 +67,9 @@ pub(super) fn verdict(mut case: Case<'_>, of_object: &Findings) -> Verdict {
     attach::check(&mut case);
     trampoline::check(&mut case);
     arguments::check(&mut case);
-    let findings = case.findings.0;
+    let mut findings = case.findings.0;
+    // The surest first.
+    findings.sort_by_key(|(outcome, _)| Reverse(*outcome));
     let outcome = (findings.iter().map(|(outcome, _)| *outcome))
         .max()
         .unwrap_or(Outcome::Runs);

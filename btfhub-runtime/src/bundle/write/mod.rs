@@ -1,16 +1,17 @@
 //! Writing a bundle.
 
 mod parse;
+mod programs;
 mod types;
 
 use core::fmt;
 use std::borrow::Cow;
-use std::collections::BTreeMap;
-use std::collections::btree_map;
+use std::collections::{BTreeMap, BTreeSet, btree_map};
 
 use super::error::BundleError;
 use super::format;
 use super::kernels::{self, ClassId, RELEASE_MAX};
+use super::programs::Failure;
 use super::provenance::Provenance;
 use super::read::Bundle;
 use crate::{Arch, KernelId};
@@ -29,7 +30,11 @@ pub struct Writer<'b> {
     /// Each distinct BTF with its number in order of arrival.
     classes: BTreeMap<Cow<'b, [u8]>, usize>,
     kernels: BTreeMap<OwnedKernel, usize>,
+    /// Where failures are kept at all, those of the kernels that have any.
+    failures: Option<BTreeMap<OwnedKernel, BTreeSet<Failure>>>,
 }
+
+static NO_FAILURES: BTreeSet<Failure> = BTreeSet::new();
 
 /// Fields in the order of [`KernelId`].
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -41,6 +46,15 @@ struct OwnedKernel {
 }
 
 impl OwnedKernel {
+    fn of(kernel: KernelId<'_>) -> Self {
+        Self {
+            arch: kernel.arch.as_str().to_owned(),
+            release: kernel.release.to_owned(),
+            distro: kernel.distro.to_owned(),
+            version: kernel.version.to_owned(),
+        }
+    }
+
     fn id(&self) -> KernelId<'_> {
         KernelId {
             arch: Arch::new(&self.arch),
@@ -66,9 +80,15 @@ pub enum WriteError {
         /// The kernel, as `distro/version/arch/release`.
         kernel: String,
     },
+    /// A failure of a program of an object that the provenance does not name.
+    NoObject {
+        /// The object's name.
+        object: String,
+    },
     /// More than the format's 32-bit numbers can hold, or a BTF of more than a
     /// reader's 2^21 steps, those of what it shares a block with among them: some
-    /// 250 KiB where it is no canonical one.
+    /// 250 KiB where it is no canonical one; or more failures of programs than 2^14, or
+    /// longer names and reasons than 1,024 bytes.
     TooLarge,
     /// The finished bundle does not read back as what was put in. A bug of
     /// btfhub; nothing was written.
@@ -94,6 +114,9 @@ impl fmt::Display for WriteError {
                 "kernel {kernel}: a release that is longer than {RELEASE_MAX} bytes or has a zero \
                  byte can't be a `uname -r`"
             ),
+            Self::NoObject { object } => {
+                write!(f, "{object} is none of the objects that the bundle is for")
+            }
             Self::TooLarge => f.write_str(
                 "too large for a bundle: more than 4 GiB, or a BTF that takes more than 2^21 \
                  steps to read beside the others, which no tailored one does",
@@ -132,7 +155,31 @@ impl<'b> Writer<'b> {
             provenance,
             classes: BTreeMap::new(),
             kernels: BTreeMap::new(),
+            failures: None,
         }
+    }
+
+    /// Says which programs fail on a kernel. A bundle of which this was said of any kernel
+    /// keeps it for all: of those that nothing was said of, that none is known to fail.
+    ///
+    /// # Errors
+    /// When the provenance does not name the object of one.
+    pub fn add_failures(
+        &mut self,
+        kernel: KernelId<'_>,
+        failures: impl IntoIterator<Item = Failure>,
+    ) -> Result<(), WriteError> {
+        let all = self.failures.get_or_insert_default();
+        let of_kernel = all.entry(OwnedKernel::of(kernel)).or_default();
+        for failure in failures {
+            let mut objects = self.provenance.objects.iter();
+            if !objects.any(|object| object.name == failure.object) {
+                let object = failure.object;
+                return Err(WriteError::NoObject { object });
+            }
+            of_kernel.insert(failure);
+        }
+        Ok(())
     }
 
     /// Adds a kernel and its canonical tailored BTF, lent or given. Adding the
@@ -153,13 +200,7 @@ impl<'b> Writer<'b> {
         }
         let next = self.classes.len();
         let class = *self.classes.entry(btf.into()).or_insert(next);
-        let owned = OwnedKernel {
-            arch: kernel.arch.as_str().to_owned(),
-            release: kernel.release.to_owned(),
-            distro: kernel.distro.to_owned(),
-            version: kernel.version.to_owned(),
-        };
-        match self.kernels.entry(owned) {
+        match self.kernels.entry(OwnedKernel::of(kernel)) {
             btree_map::Entry::Vacant(entry) => {
                 entry.insert(class);
             }
@@ -207,8 +248,16 @@ impl<'b> Writer<'b> {
             let class = u32::try_from(class).map_err(|_| WriteError::TooLarge)?;
             kernels.push((kernel, class));
         }
-        let out = assemble(&self.provenance, &kernels, &btfs).ok_or(WriteError::TooLarge)?;
+        let failures = self.failures.as_ref().map(|all| {
+            let of = |kernel: &KernelId<'_>| all.get(&OwnedKernel::of(*kernel));
+            let kernels = kernels.iter().map(|(kernel, _)| of(kernel));
+            (kernels.map(|failures| failures.unwrap_or(&NO_FAILURES))).collect::<Vec<_>>()
+        });
+        let failures = failures.as_deref();
+        let out = assemble(&self.provenance, &kernels, &btfs, failures);
+        let out = out.ok_or(WriteError::TooLarge)?;
         read_back(&out, &kernels, &btfs, show)?;
+        read_failures_back(&out, failures)?;
         Ok(out)
     }
 }
@@ -217,19 +266,51 @@ fn assemble(
     provenance: &Provenance,
     kernels: &[(KernelId<'_>, u32)],
     btfs: &[&[u8]],
+    failures: Option<&[&BTreeSet<Failure>]>,
 ) -> Option<Vec<u8>> {
     let strings = kernels::write::strings(kernels);
+    let mut sections = vec![
+        provenance.write()?,
+        kernels::write::write(kernels, &strings)?,
+        types::write(btfs)?,
+    ];
+    if let Some(failures) = failures {
+        sections.push(programs::write(provenance, failures)?);
+    }
     format::assemble(&format::Contents {
         partial: provenance.partial,
         kernels: u32::try_from(kernels.len()).ok()?,
         classes: u32::try_from(btfs.len()).ok()?,
         strings: &strings,
-        sections: [
-            provenance.write()?,
-            kernels::write::write(kernels, &strings)?,
-            types::write(btfs)?,
-        ],
+        sections,
     })
+}
+
+fn read_failures_back(
+    data: &[u8],
+    failures: Option<&[&BTreeSet<Failure>]>,
+) -> Result<(), WriteError> {
+    let refused = |source| WriteError::Readback {
+        kernel: None,
+        source,
+    };
+    let bundle = Bundle::parse(data).map_err(|error| refused(Some(error)))?;
+    let read = bundle
+        .failure_sets()
+        .map_err(|error| refused(Some(error)))?;
+    let is_same = match (&read, failures) {
+        (None, None) => true,
+        (Some(read), Some(failures)) => {
+            let sets = read.of_kernels.iter().map(|set| read.sets.get(*set));
+            let sets = sets.map(|set| {
+                let failures = set.into_iter().flatten().map(|at| read.failures.get(*at));
+                failures.flatten().collect::<BTreeSet<_>>()
+            });
+            sets.eq(failures.iter().map(|failures| failures.iter().collect()))
+        }
+        _ => false,
+    };
+    is_same.then_some(()).ok_or(refused(None))
 }
 
 fn read_back(

@@ -1,7 +1,7 @@
 //! Bundles to test with.
 
-use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::bundle::{Failure, Provenance, When};
 use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, bitfield, kind, member};
 
@@ -42,6 +42,53 @@ pub fn write(kernels: &[(KernelId<'_>, Vec<u8>)]) -> Vec<u8> {
         writer.add_kernel(*kernel, btf).expect("a sound kernel");
     }
     writer.finish().expect("a sound bundle")
+}
+
+/// Of four kernels, of which two have the same failures and one has none.
+pub fn bundle_with_failures() -> Vec<u8> {
+    let mut writer = Writer::new(provenance());
+    for (kernel, failures) in failing() {
+        writer.add_kernel(kernel, series(0, 3)).expect("a kernel");
+        writer.add_failures(kernel, failures).expect("its failures");
+    }
+    writer.finish().expect("a sound bundle")
+}
+
+/// Kernels and what fails on them, in the bundle's order.
+pub fn failing() -> Vec<(KernelId<'static>, Vec<Failure>)> {
+    let failure = |object: &str, program: &str, when, reason: &str| Failure {
+        object: object.into(),
+        program: program.into(),
+        when,
+        reason: reason.into(),
+    };
+    let old = vec![
+        failure(
+            "Other Object",
+            "new",
+            When::Always,
+            "the kernel has no bpf_x",
+        ),
+        failure("probe.bpf.o", "late", When::WithKernelBtf, "ÄÖ"),
+        failure(
+            "probe.bpf.o",
+            "new",
+            When::WithoutKernelBtf,
+            "no BTF of its own",
+        ),
+    ];
+    let mut older = old.clone();
+    older.insert(
+        1,
+        failure("probe.bpf.o", "a", When::Always, "the kernel has no bpf_x"),
+    );
+    let kernel = |release| kernel("x86_64", "debian", "11", release);
+    vec![
+        (kernel("4.14.0-1-amd64"), older),
+        (kernel("5.10.0-1-amd64"), old.clone()),
+        (kernel("5.10.0-2-amd64"), old),
+        (kernel("6.1.0-1-amd64"), Vec::new()),
+    ]
 }
 
 /// A canonical BTF of `types` structs, whose members lie the further back the

@@ -1,0 +1,87 @@
+//! Which programs fail on which of the kernels, for the bundle.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use btfhub_runtime::bundle::{Failure, When};
+
+use super::kernels::Chosen;
+use super::work::Worked;
+use crate::relo::Relocations;
+use crate::verdict::{Certainty, Judge, Kernel, KernelBtf, Reason};
+
+/// Longer names of programs are none that a bundle takes.
+const NAME_MAX: usize = 1000;
+/// As many characters as are kept of a reason.
+const REASON_MAX: usize = 250;
+
+/// The programs that fail on each kernel that was worked on, at least so surely.
+pub(super) fn failing(
+    judge: &Judge,
+    least: Certainty,
+    relocations: &Relocations,
+    chosen: &Chosen,
+    worked: &Worked,
+) -> Vec<Arc<[Failure]>> {
+    let mut known = HashMap::new();
+    let places = worked.classes.places.iter();
+    let kernels = worked.kernels.iter().zip(places).zip(&worked.facts);
+    let failing = kernels.map(|(((at, _), place), facts)| {
+        let chosen = chosen.entries.get(*at)?;
+        let outcome = worked.classes.outcomes.get(place.outcome)?;
+        let facts = facts.as_ref()?;
+        // The program that runs there knows whether the kernel has BTF of its own.
+        let kernel = |has| Kernel {
+            id: chosen.entry.kernel(),
+            own_btf: KernelBtf::Known(has),
+        };
+        let key = (
+            place.outcome,
+            Arc::clone(facts),
+            judge.key(&kernel(true), facts),
+        );
+        let failing = known.entry(key).or_insert_with(|| {
+            let left_out = |has| judge.left_out(&kernel(has), facts, relocations, outcome, least);
+            Arc::from(failures(judge, &left_out(true), &left_out(false)))
+        });
+        Some(Arc::clone(failing))
+    });
+    failing.map(Option::unwrap_or_default).collect()
+}
+
+/// What fails with and without BTF of the kernel's own. Programs that have one name in
+/// objects of one name can't be told apart: they fail where all do.
+fn failures(judge: &Judge, with: &[Option<Reason>], without: &[Option<Reason>]) -> Vec<Failure> {
+    let mut failures: BTreeMap<(&str, &str), Option<(When, &Reason)>> = BTreeMap::new();
+    for (program, reasons) in judge.programs().iter().zip(with.iter().zip(without)) {
+        let fails = match reasons {
+            (Some(reason), Some(_)) => Some((When::Always, reason)),
+            (None, Some(reason)) => Some((When::WithoutKernelBtf, reason)),
+            (Some(reason), None) => Some((When::WithKernelBtf, reason)),
+            (None, None) => None,
+        };
+        let name = (program.object.as_str(), program.name.as_str());
+        (failures.entry(name))
+            .and_modify(|known| {
+                *known = match (*known, fails) {
+                    (Some((When::Always, _)), other) => other,
+                    (other, Some((When::Always, _))) => other,
+                    (Some((a, reason)), Some((b, _))) if a == b => Some((a, reason)),
+                    _ => None,
+                }
+            })
+            .or_insert(fails);
+    }
+    let failures = failures
+        .into_iter()
+        .filter_map(|((object, program), fails)| {
+            let (when, reason) = fails?;
+            (program.len() <= NAME_MAX).then(|| Failure {
+                object: object.to_owned(),
+                program: program.to_owned(),
+                when,
+                reason: reason.fact().chars().take(REASON_MAX).collect(),
+            })
+        });
+    failures.collect()
+}
