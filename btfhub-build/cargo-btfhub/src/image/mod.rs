@@ -261,18 +261,35 @@ fn banner_release(data: &[u8]) -> Option<String> {
 /// The release in a file's name, without what kernels, their debug files and their BTF have
 /// before and behind it: `vmlinux-5.3.18-24.102-default.debug.xz`.
 pub(crate) fn release_of_name(name: &OsStr) -> Option<String> {
-    const PREFIXES: [&str; 6] = [
-        "vmlinuz-", "vmlinux-", "bzImage-", "zImage-", "Image-", "kernel-",
+    /// Before the release, with `-`, `_` or `.` between them.
+    const BEFORE: [&str; 13] = [
+        "vmlinuz",
+        "vmlinux",
+        "bzImage",
+        "zImage",
+        "uImage",
+        "Image",
+        "kernel",
+        "linux-image",
+        "unsigned",
+        "btf",
+        "gz",
+        "xz",
+        "zst",
     ];
-    const SUFFIXES: [&str; 14] = [
+    const SUFFIXES: [&str; 20] = [
         ".btf", ".tar", ".debug", ".dbg", ".vmlinux", ".vmlinuz", ".elf", ".efi", ".xz", ".gz",
-        ".zst", ".bz2", ".lz4", ".lzma",
+        ".zst", ".bz2", ".lz4", ".lzma", "-vmlinux", "_vmlinux", "-btf", "_btf", "-dbg", "-dbgsym",
     ];
+    fn shorter(name: &str) -> Option<&str> {
+        let mut before = BEFORE.iter().filter_map(|word| name.strip_prefix(word));
+        let mut suffixes = SUFFIXES.iter();
+        (before.find_map(|rest| rest.strip_prefix(['-', '_', '.'])))
+            .or_else(|| suffixes.find_map(|suffix| name.strip_suffix(suffix)))
+    }
     let mut name = name.to_str()?;
-    while let Some(shorter) = (PREFIXES.iter().find_map(|prefix| name.strip_prefix(prefix)))
-        .or_else(|| SUFFIXES.iter().find_map(|suffix| name.strip_suffix(suffix)))
-    {
-        name = shorter;
+    while let Some(rest) = shorter(name) {
+        name = rest;
     }
     (name.starts_with(|first: char| first.is_ascii_digit())).then(|| name.to_owned())
 }
@@ -311,6 +328,15 @@ mod tests {
             "Image-R.gz",
             "kernel-R.btf.zst",
             "R.debug",
+            "vmlinux.btf-R",
+            "vmlinux_R",
+            "btf-R",
+            "Image.gz-R",
+            "R-vmlinux.btf",
+            "R_vmlinux.btf",
+            "linux-image-R.btf",
+            "linux-image-unsigned-R-dbgsym",
+            "linux-image-R-dbg",
         ] {
             let name = name.replace('R', release);
             assert_eq!(
