@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use crate::archive::{Decoded, DecodedModule};
+use crate::archive::Decoded;
 use crate::btf::{Btf, BtfError, JoinError};
 use crate::relo::Relocations;
 
@@ -64,7 +64,7 @@ impl Modules {
     ) -> Result<Btf, ReadError> {
         let kernel = Btf::from_words(decoded.words, decoded.len);
         let kernel = kernel.map_err(|error| ReadError(Why::Kernel(error)))?;
-        let modules = self.of(&decoded.modules);
+        let modules = self.of(&decoded.modules, |module, name| module.name == name);
         if modules.is_empty() {
             return Ok(kernel);
         }
@@ -79,12 +79,12 @@ impl Modules {
         joined.map_err(|error| ReadError(Why::Module(error)))
     }
 
-    /// Those that count, in their order.
-    fn of<'m>(&self, modules: &'m [DecodedModule]) -> Vec<&'m DecodedModule> {
+    /// Those that count, in their order; `is` tells whether one is of a name.
+    pub(crate) fn of<'m, M>(&self, modules: &'m [M], is: impl Fn(&M, &str) -> bool) -> Vec<&'m M> {
         match self {
             Self::All => modules.iter().collect(),
             Self::Named(names) => (names.iter())
-                .filter_map(|name| modules.iter().find(|module| module.name == *name))
+                .filter_map(|name| modules.iter().find(|module| is(module, name)))
                 .collect(),
         }
     }

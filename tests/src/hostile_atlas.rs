@@ -8,6 +8,7 @@
 
 use std::io::{Read as _, Write as _};
 
+use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
 use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, Source, diff};
 use btfhub_build::btf::Btf;
@@ -31,6 +32,13 @@ pub fn atlas(asked: &Relocations, data: &[u8]) {
     }
 }
 
+/// An atlas in its open form with a section of modules.
+pub fn modules(asked: &Relocations, open: &[u8], modules: &[u8]) {
+    if let Some(file) = close_with_modules(open, Some(modules)) {
+        read(asked, &file);
+    }
+}
+
 /// Everything that can be asked of an atlas: each answer is right or an error,
 /// and none panics.
 fn read(asked: &Relocations, file: &[u8]) {
@@ -46,11 +54,12 @@ fn read(asked: &Relocations, file: &[u8]) {
         let _ = atlas.texts(Some(kernel), |_| true);
     }
     assert!(atlas.extract(kernels).is_err());
-    if let Ok(scope) = atlas.scope_of(asked) {
+    if let Ok(scope) = atlas.scope_of(asked, &Modules::All) {
         for kernel in 0..kernels.min(3) {
             if let Ok(bytes) = scope.btf(kernel) {
                 Btf::parse(&bytes).expect("what is asked for is BTF");
             }
+            let _ = scope.read(kernel);
         }
     }
     if atlas.texts(None, |_| true).is_ok() {
@@ -123,7 +132,9 @@ pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
     let atlas = Atlas::parse(file).expect("what was written can be read");
     atlas.check().expect("all of it");
     let whole = atlas.extract(0).expect("the kernel that came in");
-    let scope = atlas.scope_of(relocations).expect("all of it");
+    let scope = atlas
+        .scope_of(relocations, &Modules::All)
+        .expect("all of it");
     let part = scope.btf(0).expect("the kernel that came in");
     let Ok(right) = resolve(relocations, &kernel) else {
         return;
@@ -136,6 +147,7 @@ pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
 
 const HEADER_LEN: usize = 64;
 const CODEC_AT: usize = 10;
+const MODULES_AT: usize = 12;
 const DIGEST_AT: usize = 32;
 
 /// The open form of an atlas.
@@ -144,6 +156,15 @@ const DIGEST_AT: usize = 32;
 /// If it is none.
 #[must_use]
 pub fn open(file: &[u8]) -> Vec<u8> {
+    open_with_modules(file).0
+}
+
+/// The same, and the section of modules.
+///
+/// # Panics
+/// If it is none.
+#[must_use]
+pub fn open_with_modules(file: &[u8]) -> (Vec<u8>, Option<Vec<u8>>) {
     let number = |at: usize| {
         let bytes = file[at..at + 8].try_into().expect("eight bytes");
         usize::try_from(u64::from_le_bytes(bytes)).expect("a length")
@@ -165,6 +186,7 @@ pub fn open(file: &[u8]) -> Vec<u8> {
     let mut out = Vec::new();
     put(&mut out, varint(&mut index).expect("how many kernels"));
     put_bytes(&mut out, &section(&mut index));
+    let modules = (file[MODULES_AT] == 1).then(|| section(&mut index));
     for _ in 0..varint(&mut index).expect("how many blocks") {
         for _ in 0..4 {
             put(&mut out, varint(&mut index).expect("a number"));
@@ -174,7 +196,7 @@ pub fn open(file: &[u8]) -> Vec<u8> {
         put_bytes(&mut out, &section(&mut index));
         put_bytes(&mut out, &section(&mut index));
     }
-    out
+    (out, modules)
 }
 
 /// How a file is packed, by the number in its header.
@@ -189,7 +211,13 @@ pub enum Codec {
 /// The file of an open form. `None` where that ends too early.
 #[must_use]
 pub fn close(open: &[u8]) -> Option<Vec<u8>> {
-    close_packing(open, Codec::Deflate, |raw| {
+    close_with_modules(open, None)
+}
+
+/// The same with a section of modules.
+#[must_use]
+pub fn close_with_modules(open: &[u8], modules: Option<&[u8]>) -> Option<Vec<u8>> {
+    assemble(open, modules, Codec::Deflate, |raw| {
         (pack(Codec::Deflate, raw), raw.len() as u64)
     })
 }
@@ -198,7 +226,16 @@ pub fn close(open: &[u8]) -> Option<Vec<u8>> {
 /// the length that the index tells.
 #[must_use]
 pub fn close_packing(
+    open: &[u8],
+    codec: Codec,
+    packing: impl Fn(&[u8]) -> (Vec<u8>, u64),
+) -> Option<Vec<u8>> {
+    assemble(open, None, codec, packing)
+}
+
+fn assemble(
     mut open: &[u8],
+    modules: Option<&[u8]>,
     codec: Codec,
     packing: impl Fn(&[u8]) -> (Vec<u8>, u64),
 ) -> Option<Vec<u8>> {
@@ -215,6 +252,9 @@ pub fn close_packing(
     };
     put(&mut index, varint(open)?);
     section(&mut index, take_bytes(open)?)?;
+    if let Some(modules) = modules {
+        section(&mut index, modules)?;
+    }
     let mut blocks = Vec::new();
     let mut count = 0;
     while !open.is_empty() {
@@ -231,7 +271,8 @@ pub fn close_packing(
     let packed = pack(codec, &index);
     let mut file = Vec::new();
     file.extend(*b"BTFATL\x1a\n");
-    file.extend([1, 0, codec as u8, 0, 0, 0, 0, 0]);
+    let has_modules = u8::from(modules.is_some());
+    file.extend([1, 0, codec as u8, 0, has_modules, 0, 0, 0]);
     file.extend((packed.len() as u64).to_le_bytes());
     file.extend((index.len() as u64).to_le_bytes());
     file.extend(packed);

@@ -17,6 +17,7 @@ use crate::output::{Output, count};
 struct Checked {
     schema: &'static str,
     kernels: usize,
+    modules: usize,
     bytes: u64,
     bad: Vec<Bad>,
     remarks: Vec<Remark>,
@@ -37,6 +38,7 @@ struct Remark {
 }
 
 struct Looked {
+    modules: usize,
     bytes: u64,
     remarks: Vec<String>,
 }
@@ -53,6 +55,7 @@ pub(crate) fn run(args: &args::Check, output: Output) -> Result<(), Failure> {
     let mut checked = Checked {
         schema: "btfhub.check/1",
         kernels: entries.len(),
+        modules: 0,
         bytes: 0,
         bad: Vec::new(),
         remarks: Vec::new(),
@@ -65,6 +68,7 @@ pub(crate) fn run(args: &args::Check, output: Output) -> Result<(), Failure> {
         let path = entry.file().display().to_string();
         match looked {
             Ok(looked) => {
+                checked.modules += looked.modules;
                 checked.bytes += looked.bytes;
                 checked
                     .remarks
@@ -98,12 +102,13 @@ fn look(entry: &Entry) -> Result<Result<Looked, Failure>, Failure> {
 fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
     let mut remarks = Vec::new();
     let release = entry.kernel().release;
-    if !decoded.modules.is_empty() {
-        remarks.push(count(decoded.modules.len(), "module", "modules"));
-    } else if !decoded.member.is_empty() && decoded.member != format!("{release}.btf") {
+    let modules = decoded.modules.len();
+    let is_alone = modules == 0 && !decoded.member.is_empty();
+    if is_alone && decoded.member != format!("{release}.btf") {
         remarks.push(format!("the tar calls it {}", decoded.member));
     }
-    let bytes = decoded.len as u64;
+    let of_modules = decoded.modules.iter().map(|module| module.btf.len() as u64);
+    let bytes = decoded.len as u64 + of_modules.sum::<u64>();
     let btf = Modules::All.join(decoded, None)?;
     let count_of = |kind: Kind, name: &[u8]| {
         (btf.ids_of_kernel().filter_map(|id| btf.ty(id)))
@@ -115,7 +120,11 @@ fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
         1 => {}
         n => remarks.push(format!("{n} structs task_struct, where one is usual")),
     }
-    Ok(Looked { bytes, remarks })
+    Ok(Looked {
+        modules,
+        bytes,
+        remarks,
+    })
 }
 
 fn text(checked: &Checked) -> String {
@@ -131,8 +140,12 @@ fn text(checked: &Checked) -> String {
     }
     let _ = writeln!(
         text,
-        "{} decoded, {} bytes of BTF, {} bad",
+        "{}{} decoded, {} bytes of BTF, {} bad",
         count(checked.kernels - checked.bad.len(), "kernel", "kernels"),
+        match checked.modules {
+            0 => String::new(),
+            modules => format!(" with {}", count(modules, "module", "modules")),
+        },
         checked.bytes,
         checked.bad.len()
     );

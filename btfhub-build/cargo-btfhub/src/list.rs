@@ -3,10 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
+use btfhub_build::archive::{self, Entry};
+use btfhub_runtime::Printable;
 use serde::Serialize;
 
 use crate::args;
 use crate::failure::Failure;
+use crate::jobs::parallel;
 use crate::kernels::{Wanted, no_kernel_fits, scan};
 use crate::output::{Output, count};
 
@@ -40,6 +43,8 @@ struct Kernel {
     release: String,
     path: String,
     bytes: u64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    modules: Option<Vec<String>>,
 }
 
 #[derive(Serialize)]
@@ -51,7 +56,7 @@ struct Anomaly {
 pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
     let filter = Wanted::new(&args.filter)?;
     let archives = scan(&args.archive)?;
-    let listing = Listing {
+    let mut listing = Listing {
         schema: "btfhub.list/1",
         archives: (archives.iter())
             .map(|archive| archive.root().display().to_string())
@@ -70,6 +75,7 @@ pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
                     release: kernel.release.to_owned(),
                     path: entry.file().display().to_string(),
                     bytes: entry.size(),
+                    modules: None,
                 }
             })
             .collect(),
@@ -82,8 +88,21 @@ pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
             })
             .collect(),
     };
-    let groups = groups(&listing.kernels);
-    let listing = Listing { groups, ..listing };
+    listing.groups = groups(&listing.kernels);
+    if args.modules {
+        let entries = (archives.iter()).flat_map(|archive| archive.entries());
+        let entries: Vec<_> = entries
+            .filter(|entry| filter.takes(&entry.kernel()))
+            .collect();
+        let progress = output.progress("reading");
+        let modules = parallel(&args.jobs, entries.len(), &progress, |at| {
+            entries.get(at).map(|entry| modules_of(entry))
+        });
+        drop(progress);
+        for (kernel, modules) in listing.kernels.iter_mut().zip(modules) {
+            kernel.modules = modules.transpose()?;
+        }
+    }
     for archive in archives
         .iter()
         .filter(|archive| archive.entries().is_empty())
@@ -94,11 +113,19 @@ pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
             output.note(&format!("note: {help}"));
         }
     }
-    output.result(&listing, || text(&listing, args.kernels))?;
+    output.result(&listing, || text(&listing, args.kernels || args.modules))?;
     if listing.kernels.is_empty() && archives.iter().any(|archive| !archive.entries().is_empty()) {
         return Err(no_kernel_fits(&archives).told());
     }
     Ok(())
+}
+
+/// The names of the modules in an entry.
+fn modules_of(entry: &Entry) -> Result<Vec<String>, Failure> {
+    let decoded = entry.decode(&entry.read()?, archive::DEFAULT_LIMIT)?;
+    Ok((decoded.modules.into_iter())
+        .map(|module| module.name)
+        .collect())
 }
 
 fn groups(kernels: &[Kernel]) -> Vec<Group> {
@@ -154,6 +181,9 @@ fn text(listing: &Listing, kernels: bool) -> String {
     if kernels {
         for kernel in &listing.kernels {
             let _ = writeln!(text, "{}", kernel.kernel);
+            for module in kernel.modules.iter().flatten() {
+                let _ = writeln!(text, "  {}", Printable(module));
+            }
         }
         return text;
     }

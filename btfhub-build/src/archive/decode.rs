@@ -244,6 +244,15 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
     let kernel = kernel_of(&files)?;
     let File { name, words, len } = files.swap_remove(kernel);
     let mut modules: Vec<DecodedModule> = files.into_iter().map(File::into_module).collect();
+    if let Some(odd) = modules
+        .iter()
+        .find(|module| !Printable(&module.name).is_plain())
+    {
+        return Err(Why::Refused {
+            member: odd.name.clone(),
+            what: "a name with control characters",
+        });
+    }
     modules.sort_by(|a, b| a.name.cmp(&b.name));
     let mut pairs = modules.iter().zip(modules.iter().skip(1));
     if let Some((first, _)) = pairs.find(|(a, b)| a.name == b.name) {

@@ -3,12 +3,15 @@
 //! The hash of a definition that is read is that of a surveyed one, word by
 //! word: so both find the other.
 
+use super::chunks::List;
 use super::collect::{AtlasWriter, Kernel, TWICE};
 use super::decode::Group;
 use super::definition::{Title, body_len, elements, inline_kind, is_typed, shape, split, type_len};
 use super::error::{AtlasError, Part};
 use super::hash::{Hash, HashKey};
+use super::holdings::OfModule;
 use super::read::Atlas;
+use super::sets::Set;
 use super::survey::{kind_hash, named_hash};
 use crate::btf::{Kind, essential_name};
 
@@ -49,18 +52,18 @@ impl AtlasWriter {
     ) -> Result<(), AtlasError> {
         let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
         let number = |definition: u32| known.get(definition as usize).copied();
+        // The numbers here of the kernels there.
+        let mut kept = vec![None; base.entries().len()];
         base.each_holding(|kernel, holding| {
             if !wanted(kernel) {
                 return Ok(());
             }
+            if let Some(slot) = kept.get_mut(kernel) {
+                *slot = Some(self.kernels.len());
+            }
             let entry = base.entries().get(kernel).ok_or_else(absent)?;
             let id = entry.id();
-            let mut held = Vec::with_capacity(holding.held.len());
-            for (definition, again) in holding.in_order() {
-                let number = number(definition).ok_or_else(absent)?;
-                held.push(if again { number | TWICE } else { number });
-            }
-            let held = self.chunks.keep(&held);
+            let held = self.keep_set(&holding.set, known)?;
             self.kernels.push(Kernel {
                 arch: id.arch.as_str().to_owned(),
                 release: id.release.to_owned(),
@@ -71,9 +74,35 @@ impl AtlasWriter {
                 held,
                 pointer_int: holding.pointer_int.and_then(number),
                 index_type: holding.index_type.and_then(number),
+                modules: Vec::new(),
             });
             Ok(())
+        })?;
+        let names = base.module_names();
+        base.each_modules(Some, |kernel, modules| {
+            let Some(kernel) = kept.get(kernel).copied().flatten() else {
+                return Ok(());
+            };
+            for OfModule { name, set } in modules {
+                let name = names.get(name as usize).ok_or_else(absent)?.clone();
+                let held = self.keep_set(&set, known)?;
+                if let Some(kernel) = self.kernels.get_mut(kernel) {
+                    kernel.modules.push((name, held));
+                }
+            }
+            Ok(())
         })
+    }
+
+    /// Keeps what is held, whose numbers here are `known`.
+    fn keep_set(&mut self, set: &Set, known: &[u32]) -> Result<List, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Kernels, 0, "a definition that is not there");
+        let mut held = Vec::with_capacity(set.held.len() + set.twice.len());
+        for (definition, again) in set.in_order() {
+            let number = known.get(definition as usize).copied().ok_or_else(absent)?;
+            held.push(if again { number | TWICE } else { number });
+        }
+        Ok(self.chunks.keep(&held))
     }
 
     fn take_definition(

@@ -12,6 +12,7 @@ use super::read::Atlas;
 use crate::archive::{self, Digest, Entry};
 use crate::btf::Btf;
 use crate::error::{Error, ErrorKind};
+use crate::modules::Modules;
 use crate::queue;
 
 /// Makes atlases out of entries of archives.
@@ -46,8 +47,8 @@ pub struct Built {
     pub definitions: usize,
     /// Kernels that were decoded, not taken from the base.
     pub decoded: usize,
-    /// Of these, kernels whose entries hold modules: an atlas does not hold their types.
-    pub without_modules: usize,
+    /// Modules that were decoded, of all of these together.
+    pub modules: usize,
 }
 
 impl<'a> AtlasBuilder<'a> {
@@ -132,7 +133,7 @@ impl<'a> AtlasBuilder<'a> {
         // What a thread found is put together by one at a time.
         let shared = std::sync::Mutex::new(writer);
         let (mut done, mut decoded) = (0, 0);
-        let without_modules = AtomicUsize::new(0);
+        let modules = AtomicUsize::new(0);
         let mut kept = Vec::new();
         queue::run(
             jobs,
@@ -150,8 +151,8 @@ impl<'a> AtlasBuilder<'a> {
                 if base.is_some() {
                     return Ok(base);
                 }
-                let (btf, modules) = decode(entry, &compressed, limit)?;
-                without_modules.fetch_add(usize::from(modules > 0), Ordering::Relaxed);
+                let btf = decode(entry, &compressed, limit)?;
+                modules.fetch_add(btf.modules().count(), Ordering::Relaxed);
                 drop(compressed);
                 let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
                 let survey = surveyor.survey(&btf).map_err(|e| bad().because(e))?;
@@ -190,7 +191,7 @@ impl<'a> AtlasBuilder<'a> {
             kernels,
             definitions,
             decoded,
-            without_modules: without_modules.into_inner(),
+            modules: modules.into_inner(),
         })
     }
 }
@@ -250,9 +251,10 @@ impl Atlas {
             return Ok(Some(Difference::OtherFile));
         }
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
-        let (full, _) = decode(entry, &compressed, archive::DEFAULT_LIMIT)?;
-        let extracted = self.extract(kernel).map_err(base_failed)?;
-        let extracted = Btf::parse(&extracted).map_err(|e| bad().because(e))?;
+        let full = decode(entry, &compressed, archive::DEFAULT_LIMIT)?;
+        let extracted = self
+            .read(kernel, &Modules::All, None)
+            .map_err(base_failed)?;
         let full = surveyor.survey(&full).map_err(|e| bad().because(e))?;
         let extracted = surveyor.survey(&extracted).map_err(|e| bad().because(e))?;
         Ok((!full.is_equal(&extracted)).then_some(Difference::OtherDefinitions))
@@ -276,10 +278,11 @@ fn source(entry: &Entry, compressed: &[u8]) -> Source {
     }
 }
 
-/// The kernel's own BTF, and how many modules the entry holds.
-fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<(Btf, usize), Error> {
+/// The kernel's BTF with those of all its modules.
+fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<Btf, Error> {
     let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
     let decoded = entry.decode(compressed, limit)?;
-    let btf = Btf::from_words(decoded.words, decoded.len).map_err(|e| bad().because(e))?;
-    Ok((btf, decoded.modules.len()))
+    Modules::All
+        .join(decoded, None)
+        .map_err(|e| bad().because(e))
 }

@@ -70,6 +70,8 @@ pub(super) struct Kernel {
     pub(super) held: List,
     pub(super) pointer_int: Option<u32>,
     pub(super) index_type: Option<u32>,
+    /// Their names, ascending, and what they hold.
+    pub(super) modules: Vec<(String, List)>,
 }
 
 impl Kernel {
@@ -201,6 +203,14 @@ impl AtlasWriter {
             }
             held.push(if entry.second { number | TWICE } else { number });
         }
+        let mut modules: Vec<(String, List)> = (survey.modules())
+            .map(|(name, own)| {
+                let own = held.get(own).unwrap_or_default();
+                (name.to_owned(), self.chunks.keep(own))
+            })
+            .collect();
+        modules.sort_by(|a, b| a.0.cmp(&b.0));
+        held.truncate(survey.held_by_kernel());
         let held = self.chunks.keep(&held);
         self.kernels.push(Kernel {
             arch: kernel.arch.as_str().to_owned(),
@@ -212,6 +222,7 @@ impl AtlasWriter {
             held,
             pointer_int,
             index_type,
+            modules,
         });
         Ok(())
     }

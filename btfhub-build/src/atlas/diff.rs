@@ -1,6 +1,6 @@
 //! What came, went and changed between two atlases, or two kernels.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::error::AtlasError;
 use super::read::Atlas;
@@ -25,6 +25,8 @@ pub struct Change {
     pub before: Vec<Vec<String>>,
     /// Only on the second side; with none of these it went.
     pub after: Vec<Vec<String>>,
+    /// The modules that have any of these, where the kernel itself does not.
+    pub modules: Vec<String>,
 }
 
 /// Compares the definitions whose essential name is wanted, by title.
@@ -36,24 +38,28 @@ pub fn diff(
     after: Side<'_>,
     wanted: impl Fn(&str) -> bool,
 ) -> Result<Vec<Change>, AtlasError> {
-    let mut titles: BTreeMap<String, [Vec<Vec<String>>; 2]> = BTreeMap::new();
+    let mut titles: BTreeMap<String, [Vec<DefinitionText>; 2]> = BTreeMap::new();
     for (index, side) in [before, after].into_iter().enumerate() {
-        for DefinitionText { title, lines } in side.atlas.texts(side.kernel, &wanted)? {
-            if let Some(list) = titles.entry(title).or_default().get_mut(index) {
-                list.push(lines);
+        for text in side.atlas.texts(side.kernel, &wanted)? {
+            let list = titles.entry(text.title.clone()).or_default();
+            if let Some(list) = list.get_mut(index) {
+                list.push(text);
             }
         }
     }
     let changes = titles.into_iter().filter_map(|(title, [before, after])| {
-        let only = |here: &[Vec<String>], there: &[Vec<String>]| -> Vec<Vec<String>> {
-            let there: HashSet<&Vec<String>> = there.iter().collect();
-            let alone = |lines: &&Vec<String>| !there.contains(lines);
-            here.iter().filter(alone).cloned().collect()
+        let mut modules = BTreeSet::new();
+        let mut only = |here: &[DefinitionText], there: &[DefinitionText]| {
+            let there: HashSet<&Vec<String>> = there.iter().map(|text| &text.lines).collect();
+            let alone = here.iter().filter(|text| !there.contains(&text.lines));
+            let alone = alone.inspect(|text| modules.extend(text.modules.iter().cloned()));
+            alone.map(|text| text.lines.clone()).collect::<Vec<_>>()
         };
         let change = Change {
             title,
             before: only(&before, &after),
             after: only(&after, &before),
+            modules: modules.into_iter().collect(),
         };
         (!change.before.is_empty() || !change.after.is_empty()).then_some(change)
     });

@@ -37,6 +37,7 @@ pub(super) enum Part {
     Header,
     Index,
     Kernels,
+    Modules,
     Definitions(usize),
     Strings(usize),
 }
@@ -47,6 +48,7 @@ impl fmt::Display for Part {
             Self::Header => f.write_str("the header"),
             Self::Index => f.write_str("the index"),
             Self::Kernels => f.write_str("the list of kernels"),
+            Self::Modules => f.write_str("the list of modules"),
             Self::Definitions(block) => write!(f, "the definitions of block {block}"),
             Self::Strings(block) => write!(f, "the strings of block {block}"),
         }

@@ -40,6 +40,8 @@ pub(super) struct Index {
     pub(super) functions: bool,
     pub(super) kernels: Section,
     pub(super) kernel_count: u32,
+    /// Where any kernel has modules.
+    pub(super) modules: Option<Section>,
     pub(super) blocks: Vec<BlockEntry>,
 }
 
@@ -53,6 +55,9 @@ impl Index {
         let mut raw = Vec::new();
         put(&mut raw, u64::from(self.kernel_count));
         put_section(&mut raw, &self.kernels);
+        if let Some(modules) = &self.modules {
+            put_section(&mut raw, modules);
+        }
         put_len(&mut raw, self.blocks.len());
         for block in &mut self.blocks {
             for count in [block.groups, block.definitions, block.strings] {
@@ -73,7 +78,10 @@ impl Index {
         let mut out = Vec::new();
         out.extend(MAGIC);
         out.extend(VERSION.to_le_bytes());
-        out.extend([codec, u8::from(self.functions), 0, 0, 0, 0]);
+        let flags = [self.functions, self.modules.is_some()].map(u8::from);
+        out.push(codec);
+        out.extend(flags);
+        out.extend([0; 3]);
         out.extend((index.len() as u64).to_le_bytes());
         out.extend((raw.len() as u64).to_le_bytes());
         out.extend([0; 32]);
@@ -109,14 +117,14 @@ impl Index {
                 known: VERSION,
             }));
         }
-        let [codec, functions, zeros @ ..] = cursor.array::<6>()?;
+        let [codec, functions, has_modules, zeros @ ..] = cursor.array::<6>()?;
         if !matches!(codec, STORED | XZ | DEFLATE) {
             return Err(AtlasError(Why::Codec {
                 found: codec,
                 known: STORED..=DEFLATE,
             }));
         }
-        if functions > 1 || zeros != [0; 4] {
+        if functions > 1 || has_modules > 1 || zeros != [0; 3] {
             return Err(cursor.error("an unknown flag is set"));
         }
         let packed = u64::from_le_bytes(cursor.array()?);
@@ -145,6 +153,10 @@ impl Index {
         let mut start = end as u64;
         let kernel_count = cursor.u32()?;
         let kernels = take_section(&mut cursor, &mut start)?;
+        let modules = match has_modules {
+            0 => None,
+            _ => Some(take_section(&mut cursor, &mut start)?),
+        };
         let count = cursor.len()?;
         let mut blocks = Vec::new();
         for _ in 0..count {
@@ -170,17 +182,16 @@ impl Index {
         if !cursor.is_at_end() {
             return Err(cursor.error("something follows its end"));
         }
-        let sections = blocks
-            .iter()
-            .flat_map(|block| [&block.columns, &block.text]);
-        let raw = sections.fold(kernels.raw, |raw, section| raw.saturating_add(section.raw));
+        let sections = || {
+            let blocks = blocks.iter();
+            let blocks = blocks.flat_map(|block| [&block.columns, &block.text]);
+            blocks.chain([&kernels]).chain(&modules)
+        };
+        let raw = sections().fold(0, |raw: u64, section| raw.saturating_add(section.raw));
         if raw > MAX_RAW {
             return Err(cursor.error("its parts claim to be larger than 1 GiB"));
         }
-        let sections = blocks
-            .iter()
-            .flat_map(|block| [&block.columns, &block.text]);
-        if !sections.chain([&kernels]).all(|it| it.is_possible(codec)) {
+        if !sections().all(|it| it.is_possible(codec)) {
             return Err(cursor.error("a part claims to be larger than its bytes can make"));
         }
         // Each takes some bytes. (Room is made for as many before they are read.)
@@ -203,6 +214,7 @@ impl Index {
             functions: functions != 0,
             kernels,
             kernel_count,
+            modules,
             blocks,
         };
         Ok((index, found))

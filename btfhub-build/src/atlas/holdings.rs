@@ -1,14 +1,19 @@
 //! What kernels hold, out of what changes from one to another.
 
 use std::collections::BTreeSet;
+use std::convert::Infallible;
 use std::rc::Rc;
+use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use super::error::{AtlasError, Part};
 use super::kernels::KernelEntry;
+use super::modules::Base;
 use super::read::Atlas;
+use super::sets::{Changes, Set, changes};
 use crate::btf::{Endian, Kind};
+use crate::modules::Modules;
 
 /// What a kernel holds of some definitions, or of all.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -16,97 +21,32 @@ pub(super) struct Holding {
     pub(super) endian: Endian,
     pub(super) pointer_int: Option<u32>,
     pub(super) index_type: Option<u32>,
-    /// Ascending.
-    pub(super) held: Vec<u32>,
-    /// Of those the kernel has two, ascending.
-    pub(super) twice: Vec<u32>,
-    /// Candidates of one group whose order is not the ascending one.
-    pub(super) orders: Vec<Vec<u32>>,
+    pub(super) set: Set,
+    /// In the order in which relocations look through them.
+    pub(super) modules: Vec<OfModule>,
 }
 
-impl Holding {
-    /// The definitions with numbers from `first` on, `count` of them at most,
-    /// by ordinal: the candidates of one group.
-    pub(super) fn candidates(&self, first: u32, count: usize) -> Vec<u32> {
-        let mut candidates = self.sequence(first, count);
-        let mut seen = HashSet::new();
-        candidates.retain(|&number| seen.insert(number));
-        candidates
-    }
-
-    /// The same in the order of their types, those that the kernel has twice
-    /// twice.
-    pub(super) fn sequence(&self, first: u32, count: usize) -> Vec<u32> {
-        let last = u64::from(first) + count as u64;
-        let mut usual = between(&self.held, first, last).to_vec();
-        usual.extend_from_slice(between(&self.twice, first, last));
-        if usual.len() > 1 {
-            // Orders ascend by group.
-            let before = |order: &Vec<u32>| order.first().is_none_or(|&number| number < first);
-            let order = self.orders.partition_point(before);
-            if let Some(order) = self.orders.get(order) {
-                if is_rearranged(order, &usual) {
-                    return order.clone();
-                }
-            }
-        }
-        usual
-    }
-
-    /// All of them, the candidates of each group in the order of their types;
-    /// with `true` where one comes for the second time.
-    pub(super) fn in_order(&self) -> Vec<(u32, bool)> {
-        let mut ordered: HashSet<u32> = HashSet::new();
-        let mut out = Vec::with_capacity(self.held.len() + self.twice.len());
-        for order in &self.orders {
-            for &number in order {
-                out.push((number, !ordered.insert(number)));
-            }
-        }
-        let rest = |numbers: &[u32], again: bool| -> Vec<(u32, bool)> {
-            let rest = numbers.iter().filter(|number| !ordered.contains(number));
-            rest.map(|&number| (number, again)).collect()
-        };
-        out.extend(rest(&self.held, false));
-        out.extend(rest(&self.twice, true));
-        out
-    }
-}
-
-/// Those of an ascending list from `first` to before `last`.
-fn between(numbers: &[u32], first: u32, last: u64) -> &[u32] {
-    let start = numbers.partition_point(|&number| number < first);
-    let numbers = numbers.get(start..).unwrap_or_default();
-    let len = numbers.partition_point(|&number| u64::from(number) < last);
-    numbers.get(..len).unwrap_or_default()
-}
-
-fn is_rearranged(order: &[u32], usual: &[u32]) -> bool {
-    let sorted = |numbers: &[u32]| {
-        let mut numbers = numbers.to_vec();
-        numbers.sort_unstable();
-        numbers
-    };
-    sorted(order) == sorted(usual)
+/// What a module holds.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(super) struct OfModule {
+    /// A number in [`Atlas::module_names`].
+    pub(super) name: u32,
+    pub(super) set: Arc<Set>,
 }
 
 impl Atlas {
+    /// A kernel, the one from which it goes out, and so on; nothing beyond the last kernel.
+    fn line(&self, kernel: usize) -> Vec<&KernelEntry> {
+        let of = |number: usize| self.entries().get(number);
+        let line = std::iter::successors(of(kernel), |entry| of(entry.parent?));
+        line.collect()
+    }
+
     fn holding(&self, kernel: usize) -> Option<Holding> {
-        let entries = self.entries();
-        let mut line = Vec::new();
-        let mut next = Some(kernel);
-        while let Some(number) = next {
-            let entry = entries.get(number)?;
-            line.push(entry);
-            next = entry.parent;
-        }
-        let mut holding: Option<Holding> = None;
-        for entry in line.into_iter().rev() {
-            holding = Some(follow(holding.as_ref(), entry, entry.held.clone(), |_| {
-                true
-            }));
-        }
-        holding
+        let line = self.line(kernel).into_iter().rev();
+        line.fold(None, |parent: Option<Holding>, entry| {
+            Some(follow(parent.as_ref(), entry, entry.changes.clone()))
+        })
     }
 
     /// What one kernel holds.
@@ -128,18 +68,12 @@ impl Atlas {
         mut visit: impl FnMut(usize, &Holding) -> Result<(), E>,
     ) -> Result<(), E> {
         let entries = self.entries();
-        // By kernel: the last one that goes out from it.
-        let mut last = vec![None; entries.len()];
-        for (number, entry) in entries.iter().enumerate() {
-            if let Some(last) = entry.parent.and_then(|parent| last.get_mut(parent)) {
-                *last = Some(number);
-            }
-        }
+        let last = self.last_children();
         let is_last = |parent: usize, number| last.get(parent) == Some(&Some(number));
         let mut needed: HashMap<usize, Holding> = HashMap::new();
         for (number, entry) in entries.iter().enumerate() {
             let parent = entry.parent.and_then(|parent| needed.get(&parent));
-            let holding = follow(parent, entry, entry.held.clone(), |_| true);
+            let holding = follow(parent, entry, entry.changes.clone());
             visit(number, &holding)?;
             if let Some(parent) = entry.parent.filter(|&parent| is_last(parent, number)) {
                 needed.remove(&parent);
@@ -151,12 +85,70 @@ impl Atlas {
         Ok(())
     }
 
+    /// By kernel: the last one that goes out from it.
+    fn last_children(&self) -> Vec<Option<usize>> {
+        let entries = self.entries();
+        let mut last = vec![None; entries.len()];
+        for (number, entry) in entries.iter().enumerate() {
+            if let Some(last) = entry.parent.and_then(|parent| last.get_mut(parent)) {
+                *last = Some(number);
+            }
+        }
+        last
+    }
+
+    /// Calls `visit` with the number of each kernel and what its modules hold of some
+    /// definitions, in their order. `stands` is as for [`Changes::standing`].
+    ///
+    /// # Errors
+    /// The first one that `visit` returns.
+    pub(super) fn each_modules<E>(
+        &self,
+        stands: impl Fn(u32) -> Option<u32>,
+        mut visit: impl FnMut(usize, Vec<OfModule>) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let last = self.last_children();
+        let mut needed: HashMap<usize, Vec<OfModule>> = HashMap::new();
+        for (number, entry) in self.entries().iter().enumerate() {
+            let parent = entry.parent.and_then(|parent| needed.get(&parent));
+            let parent = parent.map_or(&[][..], Vec::as_slice);
+            let modules = follow_modules(parent, entry, &stands);
+            if entry
+                .parent
+                .is_some_and(|parent| last.get(parent) == Some(&Some(number)))
+            {
+                entry.parent.map(|parent| needed.remove(&parent));
+            }
+            if last.get(number).is_some_and(Option::is_some) {
+                needed.insert(number, modules.clone());
+            }
+            visit(number, modules)?;
+        }
+        Ok(())
+    }
+
+    /// What the modules of a kernel hold; nothing beyond the last kernel.
+    pub(super) fn modules_of(&self, kernel: usize) -> Vec<OfModule> {
+        let of_line = self.line(kernel).into_iter().rev();
+        of_line.fold(Vec::new(), |parent, entry| {
+            follow_modules(&parent, entry, &Some)
+        })
+    }
+
     /// What each kernel holds of some definitions, by number: each distinct
     /// holding once, and for each kernel which it is. `standing` tells for each
     /// definition the one that stands for it, if it counts. Where several of one
-    /// group are held by a kernel, each must stand for itself.
-    pub(super) fn holdings(&self, standing: &[Option<u32>]) -> (Vec<Holding>, Vec<usize>) {
+    /// group are held by a kernel and a module, each must stand for itself. Of
+    /// modules those count that have a candidate among `roots` (the first definition
+    /// of each group, and how many it has, ascending).
+    pub(super) fn holdings(
+        &self,
+        standing: &[Option<u32>],
+        modules: &Modules,
+        roots: &[(u32, u32)],
+    ) -> (Vec<Holding>, Vec<usize>) {
         let stands = |number: u32| standing.get(number as usize).copied().flatten();
+        let mut of_modules = self.modules_of_all(stands, modules).into_iter();
         let mut distinct: Vec<Holding> = Vec::new();
         let mut numbers: HashMap<Holding, usize> = HashMap::new();
         let mut of_kernels: Vec<usize> = Vec::new();
@@ -165,28 +157,32 @@ impl Atlas {
                 .parent
                 .and_then(|parent| of_kernels.get(parent).copied());
             let parent = parent.and_then(|parent| Some((parent, distinct.get(parent)?)));
-            let held = standing_for(&entry.held, stands);
+            let changes = entry.changes.standing(stands);
+            let mut modules = of_modules.next().unwrap_or_default();
             let common = [entry.pointer_int, entry.index_type];
             let common = common.map(|number| number.map(|number| stands(number).unwrap_or(number)));
             let [pointer_int, index_type] = common;
             if let Some((number, parent)) = parent {
-                let unchanged = held.is_empty()
-                    && !entry.twice.iter().any(|&number| stands(number).is_some())
-                    && entry.orders.is_none()
+                let unchanged = changes.are_none()
                     && entry.endian == parent.endian
                     && pointer_int == parent.pointer_int
-                    && index_type == parent.index_type;
+                    && index_type == parent.index_type
+                    && modules.is_empty()
+                    && parent.modules.is_empty();
                 if unchanged {
                     of_kernels.push(number);
                     continue;
                 }
             }
-            let parent = parent.map(|(_, parent)| parent);
-            let holding = Holding {
+            let mut holding = Holding {
                 pointer_int,
                 index_type,
-                ..follow(parent, entry, held, |number| stands(number).is_some())
+                ..follow(parent.map(|(_, parent)| parent), entry, changes)
             };
+            if !modules.is_empty() {
+                retain_needed(&mut modules, &holding.set, roots);
+                holding.modules = modules;
+            }
             let number = *numbers.entry(holding).or_insert_with_key(|holding| {
                 distinct.push(holding.clone());
                 distinct.len() - 1
@@ -229,7 +225,7 @@ impl Atlas {
         let mut all = Vec::with_capacity(self.entries().len());
         self.each_holding(|_, holding| {
             let mut held = vec![false; lists.len()];
-            for &definition in &holding.held {
+            for &definition in &holding.set.held {
                 let list = of_definitions.get(definition as usize);
                 if let Some(slot) = list.and_then(|&list| held.get_mut(list)) {
                     *slot = true;
@@ -243,36 +239,67 @@ impl Atlas {
         Ok(all)
     }
 
+    /// Those of a kernel's modules that count, in their order.
+    pub(super) fn chosen(&self, all: &[OfModule], modules: &Modules) -> Vec<OfModule> {
+        let names = self.module_names();
+        let is = |module: &OfModule, name: &str| {
+            let own = names.get(module.name as usize);
+            own.is_some_and(|own| own == name)
+        };
+        modules.of(all, is).into_iter().cloned().collect()
+    }
+
+    /// What the modules that count hold, by kernel; nothing where no kernel has any.
+    fn modules_of_all(
+        &self,
+        stands: impl Fn(u32) -> Option<u32>,
+        modules: &Modules,
+    ) -> Vec<Vec<OfModule>> {
+        let mut of_kernels = Vec::new();
+        if self.module_names().is_empty() {
+            return of_kernels;
+        }
+        let visited: Result<(), Infallible> = self.each_modules(stands, |_, all| {
+            of_kernels.push(self.chosen(&all, modules));
+            Ok(())
+        });
+        let Ok(()) = visited;
+        of_kernels
+    }
+
     /// The groups of which some kernel holds several definitions, or one twice.
     /// `groups` tells for each definition its group, if that is asked about.
     pub(super) fn crowded(&self, groups: &[Option<u32>]) -> BTreeSet<u32> {
         let group = |number: u32| groups.get(number as usize).copied().flatten();
         let mut crowded = BTreeSet::new();
         let entries = self.entries();
-        let mut last_child = vec![0; entries.len()];
-        for (number, entry) in entries.iter().enumerate() {
-            if let Some(last) = entry.parent.and_then(|parent| last_child.get_mut(parent)) {
-                *last = number;
-            }
-        }
+        let last_child = self.last_children();
+        let has_modules = !self.module_names().is_empty();
+        let mut of_kernels: Vec<Rc<Vec<u32>>> = Vec::new();
         // What kernels hold from which later ones go out.
         let mut needed: HashMap<usize, Rc<Vec<u32>>> = HashMap::new();
         for (number, entry) in entries.iter().enumerate() {
-            crowded.extend(entry.twice.iter().filter_map(|&number| group(number)));
+            crowded.extend(
+                entry
+                    .changes
+                    .twice
+                    .iter()
+                    .filter_map(|&number| group(number)),
+            );
             let parent = entry.parent.and_then(|parent| {
-                if last_child.get(parent) == Some(&number) {
+                if last_child.get(parent) == Some(&Some(number)) {
                     needed.remove(&parent)
                 } else {
                     needed.get(&parent).cloned()
                 }
             });
-            let changed = entry.held.iter().copied();
+            let changed = entry.changes.held.iter().copied();
             let changed: Vec<u32> = changed.filter(|&number| group(number).is_some()).collect();
             let parent = parent.unwrap_or_default();
             let held = if changed.is_empty() {
                 parent
             } else {
-                Rc::new(super::kernels::changes(&parent, &changed))
+                Rc::new(changes(&parent, &changed))
             };
             for &number in &changed {
                 let at = held.partition_point(|&held| held < number);
@@ -285,71 +312,110 @@ impl Atlas {
                     crowded.extend(group(number));
                 }
             }
-            if last_child.get(number).is_some_and(|&last| last > 0) {
+            if has_modules {
+                of_kernels.push(Rc::clone(&held));
+            }
+            if last_child.get(number).is_some_and(Option::is_some) {
                 needed.insert(number, held);
             }
         }
+        if has_modules {
+            self.crowded_with_modules(&of_kernels, group, &mut crowded);
+        }
         crowded
     }
-}
 
-/// The definitions that stand for these, ascending. Of two that one stands for
-/// one came and one went: no change.
-fn standing_for(numbers: &[u32], stands: impl Fn(u32) -> Option<u32>) -> Vec<u32> {
-    let mut out: Vec<u32> = numbers
-        .iter()
-        .filter_map(|&number| stands(number))
-        .collect();
-    out.sort_unstable();
-    let mut kept = 0;
-    let mut at = 0;
-    while at < out.len() {
-        let run = out[at..]
-            .iter()
-            .take_while(|&&other| other == out[at])
-            .count();
-        if run % 2 == 1 {
-            out[kept] = out[at];
-            kept += 1;
-        }
-        at += run;
+    /// Those of which a kernel and its modules have several together.
+    fn crowded_with_modules(
+        &self,
+        of_kernels: &[Rc<Vec<u32>>],
+        group: impl Fn(u32) -> Option<u32>,
+        crowded: &mut BTreeSet<u32>,
+    ) {
+        let relevant = |number| group(number).map(|_| number);
+        let visited: Result<(), Infallible> = self.each_modules(relevant, |kernel, modules| {
+            let own = of_kernels
+                .get(kernel)
+                .into_iter()
+                .flat_map(|held| held.iter());
+            let all = modules.iter().flat_map(|module| &module.set.held);
+            let mut seen = HashSet::new();
+            for &number in own.chain(all) {
+                if let Some(group) = group(number).filter(|&group| !seen.insert(group)) {
+                    crowded.insert(group);
+                }
+            }
+            let twice = modules.iter().flat_map(|module| &module.set.twice);
+            crowded.extend(twice.filter_map(|&number| group(number)));
+            Ok(())
+        });
+        let Ok(()) = visited;
     }
-    out.truncate(kept);
-    out
 }
 
-/// What a kernel holds of what is `relevant`, from what its parent does and the
-/// changes to what is held.
-fn follow(
-    parent: Option<&Holding>,
-    entry: &KernelEntry,
-    held: Vec<u32>,
-    relevant: impl Fn(u32) -> bool,
-) -> Holding {
-    let filter = |numbers: &[u32]| -> Vec<u32> {
-        let relevant = |number: &u32| relevant(*number);
-        numbers.iter().copied().filter(relevant).collect()
-    };
-    let twice = filter(&entry.twice);
-    let orders = entry.orders.as_ref().map(|orders| {
-        let is_relevant = |order: &&Vec<u32>| order.iter().any(|&number| relevant(number));
-        orders.iter().filter(is_relevant).cloned().collect()
+/// Leaves the modules that have a candidate: a definition of a root of which the kernel
+/// has none.
+pub(super) fn retain_needed(modules: &mut Vec<OfModule>, of_kernel: &Set, roots: &[(u32, u32)]) {
+    let of_kernel = roots_of(of_kernel, roots);
+    modules.retain(|module| {
+        let mut own = roots_of(&module.set, roots).into_iter();
+        own.any(|root| of_kernel.binary_search(&root).is_err())
     });
-    let changes = super::kernels::changes;
-    let (held, twice, orders) = match parent {
-        None => (held, twice, orders.unwrap_or_default()),
-        Some(parent) => (
-            changes(&parent.held, &held),
-            changes(&parent.twice, &twice),
-            orders.unwrap_or_else(|| parent.orders.clone()),
-        ),
-    };
+}
+
+/// The roots of which a set has a definition, ascending.
+fn roots_of(set: &Set, roots: &[(u32, u32)]) -> Vec<u32> {
+    let mut found: Vec<u32> = (set.held.iter())
+        .filter_map(|&number| {
+            let after = roots.partition_point(|&(first, _)| first <= number);
+            let &(first, count) = roots.get(after.checked_sub(1)?)?;
+            (number - first < count).then_some(first)
+        })
+        .collect();
+    found.dedup();
+    found
+}
+
+/// What the modules of a kernel hold, from what those of its parent do and the changes.
+fn follow_modules(
+    parent: &[OfModule],
+    entry: &KernelEntry,
+    stands: &impl Fn(u32) -> Option<u32>,
+) -> Vec<OfModule> {
+    let nothing: Arc<Set> = Arc::default();
+    let mut modules: Vec<OfModule> = Vec::with_capacity(entry.modules.len());
+    for module in &entry.modules {
+        let at = match module.base {
+            Base::None => None,
+            Base::Parent => (parent
+                .binary_search_by_key(&module.name, |other| other.name)
+                .ok())
+            .and_then(|at| parent.get(at)),
+            Base::Before(distance) => {
+                (modules.len().checked_sub(distance)).and_then(|at| modules.get(at))
+            }
+        };
+        let base = at.map_or(&nothing, |base| &base.set);
+        let changes = module.changes.standing(stands);
+        let set = if changes.are_none() {
+            Arc::clone(base)
+        } else {
+            Arc::new(changes.apply(base))
+        };
+        let name = module.name;
+        modules.push(OfModule { name, set });
+    }
+    modules
+}
+
+/// What a kernel holds by itself, from what its parent does and the changes.
+fn follow(parent: Option<&Holding>, entry: &KernelEntry, changes: Changes) -> Holding {
+    let nothing = Set::default();
     Holding {
         endian: entry.endian,
         pointer_int: entry.pointer_int,
         index_type: entry.index_type,
-        held,
-        twice,
-        orders,
+        set: changes.apply(parent.map_or(&nothing, |parent| &parent.set)),
+        modules: Vec::new(),
     }
 }

@@ -7,7 +7,9 @@ use super::bytes::{Cursor, put, put_len};
 use super::collect::Source;
 use super::columns::{put_text, take_text};
 use super::error::{AtlasError, Part};
+use super::modules::ModuleEntry;
 use super::pack::MAX_NAMES;
+use super::sets::{Changes, Set, distance};
 use crate::archive::{Digest, SUFFIX};
 use crate::btf::Endian;
 
@@ -17,13 +19,7 @@ pub(super) struct Kernel<'a> {
     pub(super) id: KernelId<'a>,
     pub(super) source: &'a Source,
     pub(super) endian: Endian,
-    /// Ascending.
-    pub(super) held: Vec<u32>,
-    /// Those of them that it has twice, ascending.
-    pub(super) twice: Vec<u32>,
-    /// Candidates of one group in the order of their types, where that is not
-    /// the usual one: ascending, then those it has twice, ascending.
-    pub(super) orders: Vec<Vec<u32>>,
+    pub(super) set: Set,
     pub(super) pointer_int: Option<u32>,
     pub(super) index_type: Option<u32>,
 }
@@ -47,22 +43,18 @@ pub(super) struct KernelsEncoder<'a> {
 }
 
 impl<'a> KernelsEncoder<'a> {
-    pub(super) fn add(&mut self, kernel: Kernel<'a>) {
+    /// Gives the number of the kernel from which this one goes out.
+    pub(super) fn add(&mut self, kernel: Kernel<'a>) -> Option<usize> {
         let mut sample = Vec::new();
         let mut at = 0;
-        while at < kernel.held.len() {
-            let number = kernel.held[at];
+        while at < kernel.set.held.len() {
+            let number = kernel.set.held[at];
             if number.wrapping_mul(0x9e37_79b1) < u32::MAX / SAMPLE {
                 sample.push(number);
             }
             at += 1;
         }
-        let empty = Kernel {
-            held: Vec::new(),
-            twice: Vec::new(),
-            orders: Vec::new(),
-            ..kernel.clone()
-        };
+        let empty = Set::default();
         let parent = self
             .past
             .iter()
@@ -70,7 +62,7 @@ impl<'a> KernelsEncoder<'a> {
             .rev()
             .min_by_key(|(_, (_, other))| distance(other, &sample));
         let (distance, base) = match parent {
-            Some((number, (base, _))) => (self.past.len() - number, base),
+            Some((number, (base, _))) => (self.past.len() - number, &base.set),
             None => (0, &empty),
         };
         let before = self.past.last().map(|(kernel, _)| kernel.id);
@@ -97,27 +89,15 @@ impl<'a> KernelsEncoder<'a> {
         for number in [kernel.pointer_int, kernel.index_type] {
             put(&mut self.records, number.map_or(0, |n| u64::from(n) + 1));
         }
-        for (old, new) in [(&base.held, &kernel.held), (&base.twice, &kernel.twice)] {
-            put_ascending(&mut self.records, &mut self.changes, &changes(old, new));
-        }
-        let same = base.orders == kernel.orders;
-        put_len(
-            &mut self.records,
-            if same { 0 } else { kernel.orders.len() + 1 },
-        );
-        if !same {
-            for order in &kernel.orders {
-                put_len(&mut self.records, order.len());
-                for &number in order {
-                    put(&mut self.changes, u64::from(number));
-                }
-            }
-        }
+        kernel.set.put(base, &mut self.records, &mut self.changes);
         if self.past.len() == NEAR {
             self.past.remove(0);
         }
         self.past.push((kernel, sample));
         self.count += 1;
+        (self.count - 1)
+            .checked_sub(distance)
+            .filter(|_| distance > 0)
     }
 
     /// How many there are, and the section.
@@ -139,44 +119,6 @@ fn usual_path(id: KernelId<'_>) -> String {
     format!("{id}{SUFFIX}")
 }
 
-/// Numbers that are in one of two ascending lists but not in both.
-pub(super) fn changes(old: &[u32], new: &[u32]) -> Vec<u32> {
-    let mut out = Vec::new();
-    let (mut a, mut b) = (0, 0);
-    while a < old.len() && b < new.len() {
-        let (x, y) = (old[a], new[b]);
-        if x != y {
-            out.push(x.min(y));
-        }
-        a += usize::from(x <= y);
-        b += usize::from(y <= x);
-    }
-    out.extend_from_slice(old.get(a..).unwrap_or_default());
-    out.extend_from_slice(new.get(b..).unwrap_or_default());
-    out
-}
-
-/// How many [`changes`] there are.
-fn distance(old: &[u32], new: &[u32]) -> usize {
-    let (mut a, mut b, mut equal) = (0, 0, 0);
-    while a < old.len() && b < new.len() {
-        let (x, y) = (old[a], new[b]);
-        equal += usize::from(x == y);
-        a += usize::from(x <= y);
-        b += usize::from(y <= x);
-    }
-    old.len() + new.len() - 2 * equal
-}
-
-fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[u32]) {
-    put_len(counts, numbers.len());
-    let mut before = 0;
-    for &number in numbers {
-        put(out, u64::from(number - before));
-        before = number;
-    }
-}
-
 /// A kernel as it is read.
 #[derive(Clone, Debug)]
 pub(super) struct KernelEntry {
@@ -188,12 +130,11 @@ pub(super) struct KernelEntry {
     pub(super) endian: Endian,
     /// The kernel from which it goes out.
     pub(super) parent: Option<usize>,
-    pub(super) held: Vec<u32>,
-    pub(super) twice: Vec<u32>,
-    /// `None` when they are the parent's.
-    pub(super) orders: Option<Vec<Vec<u32>>>,
+    pub(super) changes: Changes,
     pub(super) pointer_int: Option<u32>,
     pub(super) index_type: Option<u32>,
+    /// By name.
+    pub(super) modules: Vec<ModuleEntry>,
 }
 
 impl KernelEntry {
@@ -259,25 +200,7 @@ pub(super) fn read(
                 return Err(records.error("a definition that is not there"));
             }
         }
-        let held = take_ascending(&mut records, &mut numbers, definitions)?;
-        let twice = take_ascending(&mut records, &mut numbers, definitions)?;
-        let orders = match records.len()?.checked_sub(1) {
-            None => None,
-            Some(count) => {
-                let mut orders = Vec::new();
-                for _ in 0..count {
-                    let mut order = Vec::new();
-                    for _ in 0..records.len()? {
-                        order.push(numbers.below(definitions, "a definition that is not there")?);
-                    }
-                    orders.push(order);
-                }
-                if !orders.is_sorted_by(|a, b| a.first() < b.first()) {
-                    return Err(records.error("the orders of candidates are not in order"));
-                }
-                Some(orders)
-            }
-        };
+        let changes = Changes::take(&mut records, &mut numbers, definitions)?;
         let id = KernelId {
             arch: Arch::new(&arch),
             release: &release,
@@ -305,11 +228,10 @@ pub(super) fn read(
             source: Source { path, digest },
             endian,
             parent,
-            held,
-            twice,
-            orders,
+            changes,
             pointer_int: special[0],
             index_type: special[1],
+            modules: Vec::new(),
         });
     }
     if kernels.windows(2).any(|two| two[0].id() >= two[1].id()) {
@@ -322,26 +244,4 @@ pub(super) fn read(
         return Err(numbers.error("something follows the last kernel"));
     }
     Ok(kernels)
-}
-
-fn take_ascending(
-    counts: &mut Cursor<'_>,
-    numbers: &mut Cursor<'_>,
-    limit: u32,
-) -> Result<Vec<u32>, AtlasError> {
-    let count = counts.len()?;
-    let mut out = Vec::new();
-    let mut before = 0u32;
-    for index in 0..count {
-        let gap = numbers.u32()?;
-        let number = before.checked_add(gap).filter(|&number| number < limit);
-        match number {
-            Some(number) if index == 0 || gap > 0 => {
-                out.push(number);
-                before = number;
-            }
-            _ => return Err(numbers.error("a definition that is not there")),
-        }
-    }
-    Ok(out)
 }

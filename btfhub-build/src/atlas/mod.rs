@@ -6,10 +6,11 @@
 //! survey      a kernel → its definitions, hashed; which types are equal
 //! describe    a type → the words of its definition
 //! collect     definitions of many kernels, each once
-//! write       canonical numbers → the file (encode, delta, kernels, pack)
+//! write       canonical numbers → the file (encode, delta, sets, kernels, modules, pack)
 //! read        the file → definitions, when asked for (decode, holdings)
 //! scope       what some names reach; demand: the names that relocations look
-//!             for; narrow: what is read; project: definitions → BTF
+//!             for; narrow: what is read; project: definitions → BTF (owner);
+//!             extract: a kernel's
 //! build       archives → an atlas, and back again (base)
 //! text, diff  definitions to read, and what changed
 //! ```
@@ -35,16 +36,20 @@ mod describe;
 mod diff;
 mod encode;
 mod error;
+mod extract;
 mod format;
 mod hash;
 mod holdings;
 mod kernels;
+mod modules;
 mod names;
 mod narrow;
+mod owner;
 mod pack;
 mod project;
 mod read;
 mod scope;
+mod sets;
 mod survey;
 mod table;
 mod text;

@@ -13,6 +13,7 @@ use super::definition::GROUP_KINDS;
 use super::error::{AtlasError, Part, Why};
 use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
+use super::modules;
 use super::pack::{MAX_NAMES, expand, packed};
 use crate::archive::Digest;
 use crate::btf::{Endian, Kind};
@@ -27,6 +28,7 @@ pub struct Atlas {
     digest: Digest,
     index: Index,
     kernels: Vec<KernelEntry>,
+    module_names: Vec<String>,
     /// For each block the numbers of its first group, definition and string.
     firsts: Vec<First>,
     blocks: Vec<OnceLock<Block>>,
@@ -94,7 +96,17 @@ impl Atlas {
             };
         }
         let raw = expand(&file, &index.kernels, Part::Kernels)?;
-        let kernels = kernels::read(&raw, index.kernel_count, next.definition)?;
+        let mut kernels = kernels::read(&raw, index.kernel_count, next.definition)?;
+        let mut module_names = Vec::new();
+        if let Some(section) = &index.modules {
+            let raw = expand(&file, section, Part::Modules)?;
+            let parents: Vec<_> = kernels.iter().map(|kernel| kernel.parent).collect();
+            let (names, of_kernels) = modules::read(&raw, &parents, next.definition)?;
+            module_names = names;
+            for (kernel, modules) in kernels.iter_mut().zip(of_kernels) {
+                kernel.modules = modules;
+            }
+        }
         let blocks = index.blocks.iter().map(|_| OnceLock::new()).collect();
         let texts = index.blocks.iter().map(|_| OnceLock::new()).collect();
         Ok(Self {
@@ -102,6 +114,7 @@ impl Atlas {
             digest,
             index,
             kernels,
+            module_names,
             firsts,
             blocks,
             texts,
@@ -184,6 +197,23 @@ impl Atlas {
         Some(self.kernels.get(kernel)?.endian)
     }
 
+    /// The names of a kernel's modules, in order.
+    pub fn modules(&self, kernel: usize) -> impl ExactSizeIterator<Item = &str> {
+        let modules = self
+            .kernels
+            .get(kernel)
+            .map(|kernel| kernel.modules.as_slice());
+        modules.unwrap_or_default().iter().map(|module| {
+            let name = self.module_names.get(module.name as usize);
+            name.map_or("", String::as_str)
+        })
+    }
+
+    /// The names of the modules of all kernels, by number.
+    pub(super) fn module_names(&self) -> &[String] {
+        &self.module_names
+    }
+
     /// How many distinct definitions it has.
     pub fn definition_count(&self) -> u32 {
         self.totals.definition
@@ -195,18 +225,27 @@ impl Atlas {
     }
 
     /// What the file is made of: names of parts, and their bytes.
-    pub fn parts(&self) -> [(&'static str, u64); 4] {
+    pub fn parts(&self) -> Vec<(&'static str, u64)> {
         let sum = |section: fn(&BlockEntry) -> u64| self.index.blocks.iter().map(section).sum();
         let columns: u64 = sum(|block| block.columns.packed);
         let text: u64 = sum(|block| block.text.packed);
         let kernels = self.index.kernels.packed;
-        let rest = (self.file.len() as u64).saturating_sub(columns + text + kernels);
-        [
+        let modules = self
+            .index
+            .modules
+            .as_ref()
+            .map_or(0, |section| section.packed);
+        let rest = (self.file.len() as u64).saturating_sub(columns + text + kernels + modules);
+        let mut parts = vec![
             ("header and index", rest),
             ("kernels and what they hold", kernels),
             ("definitions", columns),
             ("names of members", text),
-        ]
+        ];
+        if modules > 0 {
+            parts.insert(2, ("modules and what they hold", modules));
+        }
+        parts
     }
 
     /// Expands everything once: what is damaged shows.

@@ -13,6 +13,7 @@ use super::holdings::Holding;
 use super::narrow::Narrow;
 use super::read::Atlas;
 use crate::btf::Kind;
+use crate::modules::Modules;
 use crate::relo::{Relocation, Relocations};
 
 /// How a definition is reached.
@@ -149,8 +150,8 @@ impl Reached {
 }
 
 impl Atlas {
-    /// What `names` (kind and essential name) reach. Kernels that are equal in
-    /// that have one BTF.
+    /// What `names` (kind and essential name) reach in the kernels' own types. Kernels that
+    /// are equal in that have one BTF.
     ///
     /// # Errors
     /// When the atlas is damaged.
@@ -162,23 +163,29 @@ impl Atlas {
         for (kind, name) in names {
             roots.extend(self.find(kind, name)?);
         }
-        self.scope_of_roots(roots, None)
+        let none = Modules::Named(Vec::new());
+        self.scope_of_roots(roots, None, &none)
     }
 
     /// What some relocations can ask for: libbpf and aya-obj look for candidates
     /// by kind and essential name, and in them for members and enumerators by
     /// name. Kernels that are equal in that have one BTF, in which these
-    /// relocations, and no others, come to the same as in the full one.
+    /// relocations, and no others, come to the same as in the full one. Of its
+    /// modules count those that are chosen and have a candidate.
     ///
     /// # Errors
     /// When the atlas is damaged.
-    pub fn scope_of(&self, relocations: &Relocations) -> Result<Scope<'_>, AtlasError> {
+    pub fn scope_of(
+        &self,
+        relocations: &Relocations,
+        modules: &Modules,
+    ) -> Result<Scope<'_>, AtlasError> {
         let mut roots = Vec::new();
         for relocation in relocations.list() {
             roots.extend(self.candidates(relocation)?.into_iter().flatten());
         }
         let demand = Demand::new(self, relocations)?;
-        self.scope_of_roots(roots, demand.map(Narrow::new))
+        self.scope_of_roots(roots, demand.map(Narrow::new), modules)
     }
 
     /// The groups of a relocation's candidates: libbpf's, and those that only
@@ -199,6 +206,7 @@ impl Atlas {
         &self,
         mut roots: Vec<u32>,
         narrow: Option<Narrow<'_>>,
+        modules: &Modules,
     ) -> Result<Scope<'_>, AtlasError> {
         roots.sort_unstable();
         roots.dedup();
@@ -211,7 +219,13 @@ impl Atlas {
                 *slot = first.checked_add(*variant);
             }
         }
-        let (holdings, of_kernels) = self.holdings(&standing);
+        let definitions = roots.iter().filter_map(|&root| {
+            let (_, reached) = groups.get(root)?;
+            let count = u32::try_from(reached.group.variants.len()).unwrap_or(u32::MAX);
+            Some((reached.first_definition, count))
+        });
+        let definitions: Vec<_> = definitions.collect();
+        let (holdings, of_kernels) = self.holdings(&standing, modules, &definitions);
         Ok(Scope {
             atlas: self,
             roots,
@@ -221,17 +235,24 @@ impl Atlas {
         })
     }
 
-    /// All definitions that a kernel has.
+    /// All definitions that a kernel and its modules have.
     pub(super) fn scope_of_all(&self, holding: &Holding) -> Result<Scope<'_>, AtlasError> {
         let roots: Vec<u32> = (0..self.group_count()).collect();
+        let mut held = vec![false; self.definition_count() as usize];
+        let of_modules = holding.modules.iter().map(|module| &*module.set);
+        for set in [&holding.set].into_iter().chain(of_modules) {
+            for &number in &set.held {
+                if let Some(held) = held.get_mut(number as usize) {
+                    *held = true;
+                }
+            }
+        }
         let mut groups = Groups::new(self);
         for &number in &roots {
             let reached = Reached::whole(self, number, true)?;
-            let count = reached.group.variants.len();
-            if !holding
-                .candidates(reached.first_definition, count)
-                .is_empty()
-            {
+            let first = reached.first_definition as usize;
+            let mut slots = held.iter().skip(first).take(reached.group.variants.len());
+            if slots.any(|held| *held) {
                 groups.insert(reached);
             }
         }

@@ -1,6 +1,7 @@
 //! Definitions as C would write them, one member on a line: to be read, and to
 //! be compared line by line.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use super::bytes::to_signed;
@@ -18,11 +19,13 @@ pub struct DefinitionText {
     pub title: String,
     /// Its lines.
     pub lines: Vec<String>,
+    /// The modules of the kernel that have it, where the kernel itself does not.
+    pub modules: Vec<String>,
 }
 
 impl Atlas {
-    /// The definitions of one kernel, or of all, by title. Several with one
-    /// title stand in the kernel's order.
+    /// The definitions of one kernel and its modules, or of all, by title. Several
+    /// with one title stand in the kernel's order, and those of modules behind them.
     ///
     /// # Errors
     /// When there is no such kernel, or the atlas is damaged.
@@ -32,6 +35,12 @@ impl Atlas {
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<DefinitionText>, AtlasError> {
         let holding = kernel.map(|kernel| self.holding_of(kernel)).transpose()?;
+        let mut of_modules: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        for module in kernel.map_or_else(Vec::new, |kernel| self.modules_of(kernel)) {
+            for &definition in &module.set.held {
+                of_modules.entry(definition).or_default().push(module.name);
+            }
+        }
         let mut texts = Vec::new();
         for number in 0..self.group_count() {
             let (kind, name) = self.title(number)?;
@@ -42,9 +51,14 @@ impl Atlas {
             let group = self.group(number)?;
             let first = self.first_definition(number)?;
             let all = || (first..).take(group.variants.len()).collect();
-            let numbers: Vec<u32> = holding.as_ref().map_or_else(all, |holding| {
-                holding.candidates(first, group.variants.len())
+            let mut numbers: Vec<u32> = holding.as_ref().map_or_else(all, |holding| {
+                holding.set.candidates(first, group.variants.len())
             });
+            let own: BTreeSet<u32> = numbers.iter().copied().collect();
+            let count = u32::try_from(group.variants.len()).unwrap_or(u32::MAX);
+            let others = of_modules.range(first..first.saturating_add(count));
+            let others = others.map(|(&definition, _)| definition);
+            numbers.extend(others.filter(|definition| !own.contains(definition)));
             for definition in numbers {
                 let index = definition.checked_sub(first).map(|index| index as usize);
                 let variant = index.and_then(|index| group.variants.get(index));
@@ -52,6 +66,10 @@ impl Atlas {
                     texts.push(DefinitionText {
                         title: format!("{} {essential}", word(kind)),
                         lines: self.lines(&group, variant, &essential)?,
+                        modules: (of_modules.get(&definition).into_iter().flatten())
+                            .filter(|_| !own.contains(&definition))
+                            .filter_map(|&name| self.module_names().get(name as usize).cloned())
+                            .collect(),
                     });
                 }
             }

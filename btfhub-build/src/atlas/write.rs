@@ -5,13 +5,18 @@
 //! named first. So the same kernels give the same bytes, whatever the order in
 //! which they came and on how many threads.
 
+use std::collections::BTreeSet;
+
+use super::chunks::List;
 use super::collect::{AtlasWriter, Kernel as Collected, TWICE};
 use super::definition::{GROUP_KINDS, change_groups};
 use super::encode::{Encoder, StringNumbers, Variant};
 use super::error::{AtlasError, Why};
 use super::format::{BlockEntry, Index};
 use super::kernels::{Kernel, KernelsEncoder};
+use super::modules::{Module, ModulesEncoder};
 use super::pack::{Effort, Section, digest, pack};
+use super::sets::Set;
 use super::table::sort;
 
 /// Bytes of columns after which a block ends: small enough to be expanded for
@@ -59,14 +64,17 @@ impl Order {
         let mut seen = vec![false; writer.definitions.len()];
         let mut seen_pieces = writer.chunks.none_seen();
         for &kernel in &kernels {
-            let held = &writer.kernels[kernel].held;
-            for number in writer.chunks.get_unseen(held, &mut seen_pieces) {
-                let number = number & !TWICE;
-                let slot = number as usize;
-                if !seen[slot] {
-                    seen[slot] = true;
-                    met.push(number);
-                    counts[writer.definitions[slot].title.group as usize] += 1;
+            let kernel = &writer.kernels[kernel];
+            let of_modules = kernel.modules.iter().map(|(_, held)| held);
+            for held in [&kernel.held].into_iter().chain(of_modules) {
+                for number in writer.chunks.get_unseen(held, &mut seen_pieces) {
+                    let number = number & !TWICE;
+                    let slot = number as usize;
+                    if !seen[slot] {
+                        seen[slot] = true;
+                        met.push(number);
+                        counts[writer.definitions[slot].title.group as usize] += 1;
+                    }
                 }
             }
         }
@@ -130,11 +138,43 @@ impl Order {
         counts: &mut [u8],
     ) -> Kernel<'a> {
         let place = |definition: u32| self.places[definition as usize];
+        Kernel {
+            id: kernel.id(),
+            source: &kernel.source,
+            endian: kernel.endian,
+            set: self.set(writer, &kernel.held, counts),
+            pointer_int: kernel
+                .pointer_int
+                .map(|definition| place(definition).number),
+            index_type: kernel.index_type.map(|definition| place(definition).number),
+        }
+    }
+
+    /// The modules of a kernel; `names` has all names, ascending.
+    fn modules(
+        &self,
+        writer: &AtlasWriter,
+        kernel: usize,
+        names: &[&str],
+        counts: &mut [u8],
+    ) -> Vec<Module> {
+        let modules = writer.kernels[kernel].modules.iter();
+        let modules = modules.map(|(name, held)| Module {
+            name: u32::try_from(names.partition_point(|other| *other < name.as_str()))
+                .unwrap_or(NONE),
+            set: self.set(writer, held, counts),
+        });
+        modules.collect()
+    }
+
+    /// What is held, in canonical numbers; `counts` has a zero for each group.
+    fn set(&self, writer: &AtlasWriter, list: &List, counts: &mut [u8]) -> Set {
+        let place = |definition: u32| self.places[definition as usize];
         let mut held = Vec::new();
         let mut twice = Vec::new();
         // Each with its group, and whether it is the second of two equal ones.
         let mut all = Vec::new();
-        for marked in writer.chunks.get(&kernel.held) {
+        for marked in writer.chunks.get(list) {
             let definition = marked & !TWICE;
             let Place { number, group } = place(definition);
             let again = marked != definition;
@@ -162,17 +202,10 @@ impl Order {
             .filter(|group| !group.is_sorted())
             .map(|group| group.iter().map(|&(.., number)| number).collect())
             .collect();
-        Kernel {
-            id: kernel.id(),
-            source: &kernel.source,
-            endian: kernel.endian,
+        Set {
             held,
             twice,
             orders,
-            pointer_int: kernel
-                .pointer_int
-                .map(|definition| place(definition).number),
-            index_type: kernel.index_type.map(|definition| place(definition).number),
         }
     }
 }
@@ -203,12 +236,16 @@ impl AtlasWriter {
         let blocks = self.blocks(&order);
         let mut kernels = KernelsEncoder::default();
         let mut counts = vec![0; order.groups.len()];
+        let mut parents = Vec::with_capacity(order.kernels.len());
         for &kernel in &order.kernels {
-            kernels.add(order.kernel(&self, &self.kernels[kernel], &mut counts));
+            parents.push(kernels.add(order.kernel(&self, &self.kernels[kernel], &mut counts)));
         }
         let (kernel_count, kernels) = kernels.finish();
+        let modules = self.modules(&order, &parents, &mut counts);
 
         let mut raws: Vec<&[u8]> = vec![&kernels];
+        raws.extend(modules.as_deref());
+        let first_block = raws.len();
         for block in &blocks {
             raws.extend([&block.columns[..], &block.text[..]]);
         }
@@ -223,17 +260,49 @@ impl AtlasWriter {
             functions: self.functions,
             kernels: section(0),
             kernel_count: u32::try_from(kernel_count).unwrap_or(u32::MAX),
+            modules: modules.is_some().then(|| section(1)),
             blocks: blocks
                 .iter()
                 .enumerate()
                 .map(|(number, block)| BlockEntry {
-                    columns: section(1 + 2 * number),
-                    text: section(2 + 2 * number),
+                    columns: section(first_block + 2 * number),
+                    text: section(first_block + 1 + 2 * number),
                     ..block.entry.clone()
                 })
                 .collect(),
         };
         Ok((order.definitions.len(), index.assemble(&packed, effort)?))
+    }
+
+    /// The section of modules, where any kernel has some; `parents` are the kernels from
+    /// which the kernels go out, by number.
+    fn modules(
+        &self,
+        order: &Order,
+        parents: &[Option<usize>],
+        counts: &mut [u8],
+    ) -> Option<Vec<u8>> {
+        let all = self.kernels.iter().flat_map(|kernel| &kernel.modules);
+        let names: BTreeSet<&str> = all.map(|(name, _)| name.as_str()).collect();
+        if names.is_empty() {
+            return None;
+        }
+        let names: Vec<&str> = names.into_iter().collect();
+        let mut encoder = ModulesEncoder::new(&names);
+        // Those of the last parent, which mostly is the next one as well.
+        let mut last: (Option<usize>, Vec<Module>) = (None, Vec::new());
+        for (number, (&kernel, &parent)) in order.kernels.iter().zip(parents).enumerate() {
+            if last.0 != parent {
+                let of_parent = parent.and_then(|parent| order.kernels.get(parent));
+                let of_parent =
+                    of_parent.map(|&kernel| order.modules(self, kernel, &names, counts));
+                last = (parent, of_parent.unwrap_or_default());
+            }
+            let modules = order.modules(self, kernel, &names, counts);
+            encoder.add(&modules, &last.1);
+            last = (Some(number), modules);
+        }
+        Some(encoder.finish())
     }
 
     fn blocks(&self, order: &Order) -> Vec<Block> {

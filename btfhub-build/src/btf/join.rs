@@ -120,6 +120,23 @@ impl Btf {
         Some(&module.name)
     }
 
+    /// The first type of each module, in their order.
+    pub(crate) fn firsts_of_modules(&self) -> impl Iterator<Item = TypeId> {
+        self.modules.iter().map(|module| TypeId(module.first))
+    }
+
+    /// The same BTF, of which the types from these on are of modules.
+    pub(crate) fn divided(mut self, modules: impl IntoIterator<Item = (String, TypeId)>) -> Btf {
+        let modules = modules.into_iter();
+        self.modules = modules
+            .map(|(name, first)| Module {
+                name,
+                first: first.0,
+            })
+            .collect();
+        self
+    }
+
     /// The names of the modules, in their order.
     pub fn modules(&self) -> impl Iterator<Item = &str> {
         self.modules.iter().map(|module| module.name.as_str())

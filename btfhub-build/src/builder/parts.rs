@@ -6,10 +6,10 @@ use std::collections::BTreeMap;
 use super::kernels::InAtlas;
 use crate::archive::Digest;
 use crate::atlas::{Atlas, Scope};
-use crate::btf::Btf;
 use crate::cache::Known;
 use crate::error::{Error, ErrorKind};
-use crate::tailor::Tailor;
+use crate::modules::Modules;
+use crate::tailor::{Tailor, TailorError};
 
 /// The kernels of an atlas that have one BTF, as far as the relocations see.
 #[derive(Debug)]
@@ -33,9 +33,11 @@ impl<'a> Parts<'a> {
     pub(super) fn new(
         atlas: &'a Atlas,
         tailor: &Tailor<'_>,
+        modules: &Modules,
         kernels: &[(usize, InAtlas)],
     ) -> Result<Self, Error> {
-        let scope = atlas.scope_of(tailor.relocations()).map_err(unusable)?;
+        let scope = atlas.scope_of(tailor.relocations(), modules);
+        let scope = scope.map_err(unusable)?;
         let mut parts: BTreeMap<usize, Vec<(usize, Digest)>> = BTreeMap::new();
         for &(at, InAtlas { kernel, digest, .. }) in kernels {
             if let Some(&btf) = scope.of_kernels().get(kernel) {
@@ -52,14 +54,19 @@ impl<'a> Parts<'a> {
     }
 
     /// What the relocations come to in the kernels of a part.
-    pub(super) fn work(&self, part: &Part, tailor: &Tailor<'_>) -> Result<Known, Error> {
-        let btf = self.scope.btf(part.btf).map_err(unusable)?;
-        let btf = Btf::parse(&btf).map_err(unusable)?;
-        let tailored = tailor.tailor(&btf).map_err(unusable)?;
-        Ok(Known {
+    ///
+    /// # Errors
+    /// When the atlas can't be used; inside, when these kernels can't.
+    pub(super) fn work(
+        &self,
+        part: &Part,
+        tailor: &Tailor<'_>,
+    ) -> Result<Result<Known, TailorError>, Error> {
+        let btf = self.scope.read(part.btf).map_err(unusable)?;
+        Ok(tailor.tailor(&btf).map(|tailored| Known {
             btf: tailored.btf,
             outcome: tailored.outcome,
-        })
+        }))
     }
 }
 

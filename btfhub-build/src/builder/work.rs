@@ -232,7 +232,7 @@ impl Work<'_> {
         kernels: &[(usize, InAtlas)],
         came: &mut Collected<'_>,
     ) -> Result<(), Error> {
-        let parts = Parts::new(atlas, self.tailor, kernels)?;
+        let parts = Parts::new(atlas, self.tailor, &self.builder.modules, kernels)?;
         queue::run(
             self.threads(),
             parts.list.len(),
@@ -244,10 +244,24 @@ impl Work<'_> {
                 let Some((part, known)) = worked else {
                     return Ok(());
                 };
-                came.fresh(&part.kernels, &known?);
+                match known? {
+                    Ok(known) => came.fresh(&part.kernels, &known),
+                    Err(why) => {
+                        for &(at, _) in &part.kernels {
+                            came.put(at, Err(self.bad(at).because(why.clone())));
+                        }
+                    }
+                }
                 Ok(())
             },
         )
+    }
+
+    /// An error of an entry.
+    fn bad(&self, at: usize) -> Error {
+        let entry = self.chosen.entries.get(at).map(|chosen| &chosen.entry);
+        let path = entry.map(|entry| entry.path().display().to_string());
+        Error::new(ErrorKind::Entry, path.unwrap_or_default())
     }
 
     /// Takes what is known of entries of archives, and decodes the others; but
@@ -325,7 +339,7 @@ impl Work<'_> {
         };
         let decoded = entry.decode(&compressed, self.builder.entry_limit)?;
         drop(compressed);
-        // An atlas holds no types of modules.
+        // Of modules only those were joined that these relocations need.
         let fits_atlas = decoded.modules.is_empty();
         let joined = (self.builder.modules).join(decoded, Some(self.tailor.relocations()));
         let btf = joined.map_err(|error| bad().because(error))?;

@@ -211,6 +211,11 @@ pub struct Asked {
     pub root: String,
     /// The modules whose type that is, on some of the kernels.
     pub modules: Vec<String>,
+    /// Whether no kernel has a type of its name: it may be one of a module whose BTF the
+    /// entries do not hold.
+    pub in_no_kernel: bool,
+    /// The module that mostly has it.
+    pub usual_module: Option<&'static str>,
     /// Relocations, by index, that ask whether this exists or a part of it on the way
     /// does: the checks that can guard it.
     pub guards: Vec<usize>,

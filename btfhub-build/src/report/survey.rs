@@ -10,7 +10,7 @@ use super::effect::{Body, ReachedPoison, Use, effects};
 use super::order::by_name;
 use super::rows::tell_apart;
 use super::why::Named;
-use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict};
+use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict, module};
 use crate::archive::Filter;
 use crate::btf::Btf;
 use crate::object::{Object, ProgramSection, Record};
@@ -52,6 +52,8 @@ impl Survey {
                     kind: relocation.kind.to_string(),
                     root: text(&relocation.root.name),
                     modules: Vec::new(),
+                    in_no_kernel: false,
+                    usual_module: module::of_type(&text(&relocation.root.name)),
                     guards: guards(list, relocation),
                     sites: Vec::new(),
                 })
@@ -130,6 +132,8 @@ impl Survey {
                             ),
                             root: String::new(),
                             modules: Vec::new(),
+                            in_no_kernel: false,
+                            usual_module: None,
                             guards: Vec::new(),
                             sites: Vec::new(),
                         });
@@ -258,6 +262,7 @@ impl Survey {
         let mut known: HashMap<(*const Answer, ReachedPoison), usize> = HashMap::new();
         let mut rows = Vec::new();
         let mut of_modules: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
+        let mut in_no_kernel = vec![!kernels.is_empty(); self.asked.len()];
         let (mut judged, mut judged_already) = (Vec::new(), HashMap::new());
         for (kernel, answered) in &kernels {
             let KernelAnswer {
@@ -283,6 +288,9 @@ impl Survey {
             let reached = judged.get(its).map(|judged| judged.reached.clone());
             let key = (Arc::as_ptr(answer), reached.unwrap_or_default());
             let column = *known.entry(key).or_insert_with_key(|(_, reached)| {
+                for (slot, (_, why)) in in_no_kernel.iter_mut().zip(&answer.relocations) {
+                    *slot &= why.as_ref().is_some_and(|why| why.is_nameless);
+                }
                 columns.push(self.column(answer, reached, &order));
                 columns.len() - 1
             });
@@ -320,6 +328,8 @@ impl Survey {
                     modules: (of_modules.remove(&at).unwrap_or_default())
                         .into_iter()
                         .collect(),
+                    in_no_kernel: at < self.relocations.list().len()
+                        && in_no_kernel.get(at) == Some(&true),
                     guards: (asked.guards.iter())
                         .filter_map(|&at| places.get(at).copied())
                         .collect(),

@@ -15,6 +15,8 @@ use crate::relo::{Accessor, FieldShape, ReloKind, Relocation, Root, Spec, path, 
 pub(super) struct Why {
     /// What is asked for is there, but of another kind; else it is not there.
     pub(super) is_incompatible: bool,
+    /// No type of the name is there at all.
+    pub(super) is_nameless: bool,
     /// The reason, a clause about the kernel.
     pub(super) reason: String,
 }
@@ -103,14 +105,17 @@ impl<'a> Named<'a> {
         let name = text(&root.name);
         let other = named.iter().find_map(|id| self.btf.ty(*id)).map(Type::kind);
         match other {
-            None => absent(match module::of_type(&name) {
-                Some(module) => format!(
-                    "the kernel has no {} {name}, which is a type of module {module} where that is \
+            None => Why {
+                is_nameless: true,
+                ..absent(match module::of_type(&name) {
+                    Some(module) => format!(
+                        "the kernel has no {} {name}, which is a type of module {module} where that is \
                      not built in",
-                    word(wanted)
-                ),
-                None => format!("the kernel has no {} {name}", word(wanted)),
-            }),
+                        word(wanted)
+                    ),
+                    None => format!("the kernel has no {} {name}", word(wanted)),
+                })
+            },
             Some(Kind::Fwd) => absent(format!(
                 "the kernel's BTF only declares {name}, without its members"
             )),
@@ -250,6 +255,7 @@ const MAX_NESTING: u32 = 32;
 fn absent(reason: String) -> Why {
     Why {
         is_incompatible: false,
+        is_nameless: false,
         reason,
     }
 }
@@ -257,6 +263,7 @@ fn absent(reason: String) -> Why {
 fn incompatible(reason: String) -> Why {
     Why {
         is_incompatible: true,
+        is_nameless: false,
         reason,
     }
 }

@@ -2,6 +2,7 @@
 //! each ends, within bounds of memory and processor time that are enforced from
 //! outside (see `limits`).
 
+use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
 use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
 use btfhub_build::btf::Btf;
@@ -42,7 +43,10 @@ fn kept(types: &BtfBuilder) -> Result<[Btf; 2], String> {
     atlas.check().expect("all of it");
     let texts = atlas.texts(None, |name| name == "task");
     assert!(!texts.expect("all of it").is_empty());
-    let part = atlas.scope_of(&asks_for_task()).expect("all of it").btf(0);
+    let part = atlas
+        .scope_of(&asks_for_task(), &Modules::All)
+        .expect("all of it")
+        .btf(0);
     let whole = atlas.extract(0);
     Ok([whole, part].map(|bytes| Btf::parse(&bytes.expect("all of it")).expect("BTF")))
 }

@@ -1,6 +1,7 @@
 //! Kernels made by hand: each is tailored from an atlas as from its full BTF, and
 //! cut down.
 
+use btfhub_build::Modules;
 use btfhub_build::atlas::AtlasWriter;
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
@@ -40,7 +41,7 @@ fn both(relocations: &Relocations, kernels: &[&BtfBuilder]) -> Vec<[Tailored; 2]
         .zip(images.iter().map(Vec::as_slice))
         .collect();
     let atlas = atlas_of(&all);
-    let scope = atlas.scope_of(relocations).expect("whole");
+    let scope = atlas.scope_of(relocations, &Modules::All).expect("whole");
     names
         .iter()
         .zip(&images)

@@ -2,6 +2,7 @@
 
 mod adversarial;
 mod handmade;
+mod modules;
 mod properties;
 mod scope;
 mod whole;

@@ -2,6 +2,7 @@
 //! tailored to does not depend on whether it comes from its full BTF or from an
 //! atlas, nor on which other kernels are in there.
 
+use btfhub_build::Modules;
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
@@ -94,7 +95,9 @@ fn compare(
         .zip(kernels.iter().map(Vec::as_slice))
         .collect();
     let atlas = atlas_of_sane(&all);
-    let scope = atlas.scope_of(relocations).expect("a whole atlas");
+    let scope = atlas
+        .scope_of(relocations, &Modules::All)
+        .expect("a whole atlas");
     sum.parts += scope.len();
     for (release, bytes) in all {
         let Ok(kernel) = atlas.kernel(id(release)) else {

@@ -1,6 +1,7 @@
 //! Kernels that differ in little, in one atlas: each is tailored as from its full
 //! BTF, and those that differ in nothing that is read are one.
 
+use btfhub_build::Modules;
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
@@ -126,7 +127,9 @@ fn firsts(kernels: &[Kernel]) -> Vec<usize> {
     let atlas = atlas_of(&all);
 
     let relocations = relocations();
-    let scope = atlas.scope_of(&relocations).expect("a whole atlas");
+    let scope = atlas
+        .scope_of(&relocations, &Modules::All)
+        .expect("a whole atlas");
     let mut parts = Vec::new();
     for (release, bytes) in releases.iter().zip(&kernels) {
         let kernel = atlas.kernel(id(release)).expect("it is in there");

@@ -9,6 +9,7 @@ use std::path::Path;
 use std::sync::Mutex;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
 use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Scope, Source};
 use btfhub_build::btf::Btf;
@@ -126,11 +127,18 @@ fn extracted_equals_full() {
     let all = Relocations::from_objects(subjects.iter().map(|s| &s.ours));
     let kernels = all_kernels(selftests.targets);
     let atlas = atlas_of(&kernels);
-    let scope = atlas.scope_of(&all).expect("a whole atlas");
-    let plain_scope = atlas.scope_of(&plain).expect("a whole atlas");
+    let scope = atlas.scope_of(&all, &Modules::All).expect("a whole atlas");
+    let plain_scope = atlas
+        .scope_of(&plain, &Modules::All)
+        .expect("a whole atlas");
     // The less an object asks for, the less of a definition counts.
     let alone: Vec<(&Relocations, Scope<'_>)> = (subjects.iter().map(|s| &s.relocations))
-        .map(|of| (of, atlas.scope_of(of).expect("a whole atlas")))
+        .map(|of| {
+            (
+                of,
+                atlas.scope_of(of, &Modules::All).expect("a whole atlas"),
+            )
+        })
         .collect();
 
     let table = Mutex::new(Table::default());

@@ -1,10 +1,17 @@
 //! Types of modules: vmlinux first, and only for what it has none of the modules,
 //! as libbpf does with all of them loaded.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use btfhub_build::Modules;
+use btfhub_build::archive::Digest;
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
 use btfhub_build::btf::{Btf, Kind, TypeId};
+use btfhub_build::object::Object;
+use btfhub_build::relo::Relocations;
+use btfhub_build::tailor::tailor;
+use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::contract::{self, Report, Subject, check};
 use btfhub_tests::derive::Random;
@@ -260,4 +267,136 @@ fn types_of_a_module_beside_the_kernels() {
     assert_eq!(report.differences, Vec::<String>::new());
     // Of the two modules' structs the sizes differ.
     assert_eq!((report.found, report.refused), (7, 1), "{report:?}");
+}
+
+/// An atlas gives the types of modules that their entries give, whatever is asked of them.
+#[test]
+fn types_of_modules_from_an_atlas() {
+    let kernels = kernels(&KERNELS[..2]);
+    let mut random = Random::new(24);
+    let targets: Vec<Btf> = (kernels.iter())
+        .map(|kernel| {
+            let mut modules = kernel.named(&NAMED);
+            modules.extend(kernel.modules().into_iter().step_by(50));
+            modules.sort();
+            modules.dedup();
+            open(kernel, &modules).ours
+        })
+        .collect();
+    let mut writer = AtlasWriter::new();
+    let id = |kernel| KernelId {
+        arch: Arch::new("x86_64"),
+        release: kernel,
+        distro: "debian",
+        version: "12",
+    };
+    for (kernel, btf) in kernels.iter().zip(&targets) {
+        let survey = writer.surveyor().survey(btf).expect("sane types");
+        let source = Source {
+            path: kernel.release.clone(),
+            digest: Digest::of(kernel.release.as_bytes()),
+        };
+        let inserted = writer.insert(id(&kernel.release), source, &survey);
+        inserted.expect("sane types");
+    }
+    let (_, file) = writer.finish(Effort::Fast, 2).expect("an atlas");
+    let atlas = Atlas::parse(file).expect("what was written can be read");
+    let mut found = 0;
+    for local in &targets {
+        let first = local.first_of_modules().expect("modules");
+        let roots: Vec<TypeId> = (first.0..local.type_count())
+            .map(TypeId)
+            .filter(|id| {
+                local.ty(*id).is_some_and(|ty| {
+                    ty.kind().is_composite() && !local.string(ty.name()).is_empty()
+                })
+            })
+            .collect();
+        for _ in 0..12 {
+            let relos = draw_from(local, &roots, 12, &mut random);
+            let elf = object_of_kernel(&local.to_bytes(), &relos);
+            let object = Object::parse("drawn", &elf).expect("an object");
+            let relocations = Relocations::from_objects([&object]);
+            let scope = atlas.scope_of(&relocations, &Modules::All).expect("whole");
+            for (kernel, full) in kernels.iter().zip(&targets) {
+                let number = atlas.kernel(id(&kernel.release)).expect("there");
+                let part = scope.read(scope.of_kernels()[number]).expect("whole");
+                let [full, part] = [full, &part].map(|btf| tailor(&relocations, btf));
+                match (full, part) {
+                    (Ok(full), Ok(part)) => {
+                        assert_eq!(full.outcome, part.outcome, "{}", kernel.release);
+                        assert!(full.btf == part.btf, "{}: other bytes", kernel.release);
+                        found += 1;
+                    }
+                    (full, part) => assert_eq!(full.err(), part.err(), "{}", kernel.release),
+                }
+            }
+        }
+    }
+    println!("{found} tailored alike");
+    assert!(kernels.is_empty() || found > 30, "{found}");
+}
+
+/// Types of one name that two modules of a kernel define differently, and the kernel not at
+/// all: with all modules loaded, libbpf's answers hang on each of them.
+#[test]
+fn types_that_modules_define_differently() {
+    let mut random = Random::new(25);
+    for kernel in kernels(&KERNELS).iter().skip(1) {
+        let all = kernel.modules();
+        let target = open(kernel, &all);
+        let full = &target.ours;
+        let key = |btf: &Btf, id: TypeId| {
+            let ty = btf.ty(id)?;
+            let is_asked = ty.kind().is_composite() || ty.kind().is_any_enum();
+            let name = btf.string(ty.name());
+            (is_asked && !name.is_empty()).then(|| (ty.kind(), name.to_owned()))
+        };
+        let of_kernel: BTreeSet<_> = full
+            .ids_of_kernel()
+            .filter_map(|id| key(full, id))
+            .collect();
+        let first = full.first_of_modules().expect("modules");
+        let mut defined: BTreeMap<_, BTreeMap<(u32, usize), String>> = BTreeMap::new();
+        for id in (first.0..full.type_count()).map(TypeId) {
+            let Some(key) = key(full, id).filter(|key| !of_kernel.contains(key)) else {
+                continue;
+            };
+            let (ty, module) = (full.ty(id).expect("there"), full.module_of(id));
+            let module = module.expect("a module's").to_owned();
+            let shape = (ty.size(), ty.vlen() as usize);
+            defined
+                .entry(key)
+                .or_default()
+                .entry(shape)
+                .or_insert(module);
+        }
+        defined.retain(|_, shapes| shapes.len() > 1);
+        let modules = defined.values().flat_map(BTreeMap::values).step_by(7);
+        let modules: BTreeSet<_> = modules.take(80).collect();
+        let some: Vec<_> = (all.iter())
+            .filter(|(name, _)| modules.contains(&name.replace('-', "_")))
+            .cloned()
+            .collect();
+        let local = open(kernel, &some).ours;
+        let first = local.first_of_modules().expect("modules");
+        let roots: Vec<TypeId> = (first.0..local.type_count())
+            .map(TypeId)
+            .filter(|&id| key(&local, id).is_some_and(|key| defined.contains_key(&key)))
+            .collect();
+        let relos = draw_from(&local, &roots, 3 * crate::cross::cases(), &mut random);
+        let subject = Subject::open(
+            &kernel.release,
+            &object_of_kernel(&local.to_bytes(), &relos),
+        );
+        let subject = subject.expect("read").expect("relocations");
+        let report = check(&subject, &target);
+        let what = format!("{}: {} such names", kernel.release, defined.len());
+        print(&what, &report);
+        assert_eq!(report.differences, Vec::<String>::new());
+        assert!(
+            defined.len() > 100 && report.refused > 10 && report.found > 50,
+            "{report:?}"
+        );
+    }
 }

@@ -67,8 +67,9 @@ pub(crate) struct AtlasInspect {
     /// Show the definitions with this name (task_struct), as C
     #[arg(long = "type", value_name = "NAME")]
     pub(crate) types: Vec<String>,
-    /// Only the definitions of this kernel, DISTRO/VERSION/ARCH/RELEASE
-    #[arg(long, value_name = "KERNEL", requires = "types")]
+    /// Only the definitions of this kernel, DISTRO/VERSION/ARCH/RELEASE; without --type, its
+    /// modules
+    #[arg(long, value_name = "KERNEL")]
     pub(crate) kernel: Option<String>,
 }
 

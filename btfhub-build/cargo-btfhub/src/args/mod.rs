@@ -197,7 +197,7 @@ pub(crate) struct JobArgs {
 
 /// Show what an archive holds: distributions, versions, architectures, kernels, anomalies
 ///
-/// Reads only names and decodes nothing; `check` looks inside.
+/// Reads only names and, without --modules, decodes nothing; `check` looks inside.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::LIST)]
 pub(crate) struct List {
@@ -208,6 +208,11 @@ pub(crate) struct List {
     /// List every kernel on its own line, DISTRO/VERSION/ARCH/RELEASE
     #[arg(long)]
     pub(crate) kernels: bool,
+    /// List the modules that each kernel's entry holds BTF of; decodes the entries
+    #[arg(long)]
+    pub(crate) modules: bool,
+    #[command(flatten)]
+    pub(crate) jobs: JobArgs,
 }
 
 /// Write one tailored BTF per kernel, OUT/DISTRO/VERSION/ARCH/RELEASE.btf

@@ -22,6 +22,7 @@ struct Made {
     kernels: usize,
     definitions: usize,
     decoded: usize,
+    modules: usize,
     /// Of the entries, compressed as the archive has them.
     archive_bytes: u64,
     seconds: f64,
@@ -54,12 +55,6 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
     let built = built?;
     let seconds = start.elapsed().as_secs_f64();
     files::write(&args.out, &built.file)?;
-    if built.without_modules > 0 {
-        output.note(&format!(
-            "note: {} with modules, whose types an atlas does not hold",
-            count(built.without_modules, "entry", "entries")
-        ));
-    }
     let made = Made {
         schema: "btfhub.atlas.build/1",
         file: args.out.display().to_string(),
@@ -67,16 +62,21 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
         kernels: built.kernels,
         definitions: built.definitions,
         decoded: built.decoded,
+        modules: built.modules,
         archive_bytes: entries.iter().map(Entry::size).sum(),
         seconds,
         digest: Atlas::parse(built.file)?.digest().to_string(),
     };
     output.result(&made, || {
         format!(
-            "{}: {} ({} decoded), {}, {} bytes, 1/{:.1} of the entries\ndigest {}\n",
+            "{}: {} ({} decoded{}), {}, {} bytes, 1/{:.1} of the entries\ndigest {}\n",
             made.file,
             count(made.kernels, "kernel", "kernels"),
             made.decoded,
+            match made.modules {
+                0 => String::new(),
+                modules => format!(" with {}", count(modules, "module", "modules")),
+            },
             count(made.definitions, "definition", "definitions"),
             made.bytes,
             ratio(made.archive_bytes, made.bytes),

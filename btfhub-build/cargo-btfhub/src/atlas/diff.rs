@@ -73,7 +73,10 @@ pub(crate) fn run(args: &args::AtlasDiff, output: Output) -> Result<(), Failure>
             (_, true) => &mut definitions.went,
             _ => &mut definitions.changed,
         };
-        list.push(change.title.clone());
+        list.push(match super::in_modules(&change.modules) {
+            Some(of_module) => format!("{}, {of_module}", change.title),
+            None => change.title.clone(),
+        });
         if !args.types.is_empty() {
             lines.extend(
                 change

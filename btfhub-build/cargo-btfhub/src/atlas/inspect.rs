@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::open;
 use crate::args::atlas as args;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Output, count};
 
 #[derive(Serialize)]
 struct Inspected {
@@ -19,6 +19,7 @@ struct Inspected {
     functions: bool,
     parts: Vec<Part>,
     list: Vec<String>,
+    modules: Vec<String>,
     text: Vec<String>,
 }
 
@@ -39,12 +40,26 @@ pub(crate) fn run(args: &args::AtlasInspect, output: Output) -> Result<(), Failu
         let texts = atlas.texts(kernel, |name| {
             args.types.iter().any(|wanted| wanted == name)
         })?;
-        texts.into_iter().flat_map(|text| text.lines).collect()
+        let lines = texts.into_iter().flat_map(|text| {
+            let of_module = super::in_modules(&text.modules);
+            let comment = of_module.map(|of_module| format!("/* {of_module} */"));
+            comment.into_iter().chain(text.lines)
+        });
+        lines.collect()
     };
     let list = if args.kernels {
-        atlas.kernels().map(|kernel| kernel.to_string()).collect()
+        (atlas.kernels().enumerate())
+            .map(|(number, kernel)| match atlas.modules(number).len() {
+                0 => kernel.to_string(),
+                modules => format!("{kernel}, {}", count(modules, "module", "modules")),
+            })
+            .collect()
     } else {
         Vec::new()
+    };
+    let modules = match kernel {
+        Some(kernel) if args.types.is_empty() => atlas.modules(kernel).map(str::to_owned).collect(),
+        _ => Vec::new(),
     };
     let inspected = Inspected {
         schema: "btfhub.atlas.inspect/1",
@@ -59,11 +74,15 @@ pub(crate) fn run(args: &args::AtlasInspect, output: Output) -> Result<(), Failu
             .map(|(name, bytes)| Part { name, bytes })
             .collect(),
         list,
+        modules,
         text,
     };
     output.result(&inspected, || {
         let mut out = String::new();
-        if inspected.text.is_empty() && inspected.list.is_empty() {
+        if [&inspected.text, &inspected.list, &inspected.modules]
+            .iter()
+            .all(|lines| lines.is_empty())
+        {
             out = format!(
                 "digest      {}\nkernels     {}\ndefinitions {}, of {} names\nbytes       {}\n",
                 inspected.digest,
@@ -76,7 +95,8 @@ pub(crate) fn run(args: &args::AtlasInspect, output: Output) -> Result<(), Failu
                 out += &format!("  {:<28}{:>10}\n", part.name, part.bytes);
             }
         }
-        for line in inspected.list.iter().chain(&inspected.text) {
+        let (list, modules) = (&inspected.list, &inspected.modules);
+        for line in list.iter().chain(modules).chain(&inspected.text) {
             out += line;
             out.push('\n');
         }

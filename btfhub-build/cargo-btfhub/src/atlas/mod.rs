@@ -47,3 +47,13 @@ fn kernel(atlas: &Atlas, name: &str) -> Result<usize, Failure> {
             .with_exit(Exit::NotFound)
         })
 }
+
+/// Which modules have a type that the kernel itself has not.
+fn in_modules(modules: &[String]) -> Option<String> {
+    match modules {
+        [] => None,
+        [module] => Some(format!("in module {module}")),
+        [first, second] => Some(format!("in modules {first} and {second}")),
+        [first, rest @ ..] => Some(format!("in modules {first} and {} others", rest.len())),
+    }
+}

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use btfhub_build::btf::{Btf, Endian};
+use btfhub_runtime::Printable;
 use object::{Object as _, ObjectSection as _};
 use walkdir::WalkDir;
 
@@ -54,6 +55,11 @@ impl Modules {
         for path in &paths {
             let Some(name) = name_of(path) else { continue };
             let failed = |what: String| Failure::new(format!("{}: {what}", path.display()));
+            if !Printable(&name).is_plain() {
+                return Err(failed(
+                    "no module has control characters in its name".to_owned(),
+                ));
+            }
             let data = files::read(path, LONGEST_MODULE)?;
             let btf = if BTF_MAGICS.iter().any(|magic| data.starts_with(magic)) {
                 Some(data)

@@ -67,9 +67,17 @@ struct Relocation<'r> {
     root: &'r str,
     #[serde(skip_serializing_if = "<[String]>::is_empty")]
     modules: &'r [String],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    in_no_kernel: Option<Absent>,
     guards: &'r [usize],
     site_count: usize,
     sites: Vec<Site<'r>>,
+}
+
+/// A type that no kernel has.
+#[derive(Serialize)]
+struct Absent {
+    usual_module: Option<&'static str>,
 }
 
 #[derive(Serialize)]
@@ -316,6 +324,9 @@ pub(super) fn document<'r>(
                 kind: &asked.kind,
                 root: &asked.root,
                 modules: &asked.modules,
+                in_no_kernel: asked.in_no_kernel.then_some(Absent {
+                    usual_module: asked.usual_module,
+                }),
                 guards: &asked.guards,
                 site_count: asked.sites.len(),
                 sites: shown(report, number, sites)

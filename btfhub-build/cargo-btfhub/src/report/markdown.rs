@@ -5,9 +5,9 @@ use std::fmt::Write as _;
 use btfhub_build::report::{Kernel, Report, in_groups};
 use btfhub_build::support::Changes;
 
-use super::changes;
 use super::support::headline;
 use super::wording::{code, escape, named, place, program, reasons, shortened};
+use super::{changes, modules};
 use crate::output::count;
 
 /// Rows of the table of findings; a comment on a pull request has a limit.
@@ -100,6 +100,13 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>) -> String {
         }
         if findings.len() > FINDINGS {
             let _ = writeln!(text, "\nAnd {} more.", findings.len() - FINDINGS);
+        }
+    }
+    let of_modules = modules::sentences(report);
+    if !of_modules.is_empty() {
+        text.push_str("\nTypes of modules:\n\n");
+        for sentence in of_modules.iter().take(FINDINGS) {
+            let _ = writeln!(text, "- {}", escape(sentence));
         }
     }
     for bad in &report.unreadable {

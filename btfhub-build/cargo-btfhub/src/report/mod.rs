@@ -5,6 +5,7 @@ mod complaint;
 mod html;
 mod json;
 mod markdown;
+mod modules;
 mod support;
 mod text;
 mod wording;
@@ -14,8 +15,6 @@ use std::path::{Path, PathBuf};
 
 use btfhub_build::Modules;
 use btfhub_build::archive;
-use btfhub_build::atlas::Atlas;
-use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::report::{Deny, KernelAnswer, Report, Survey};
 use btfhub_build::support::{Changes, Support};
@@ -242,11 +241,10 @@ fn ask(
     let btf = match kernel {
         Source::Entry(entry) => decoded(entry, limit)?
             .and_then(|decoded| Ok(modules.join(decoded, Some(survey.relocations()))?)),
-        Source::Atlas(atlas, number, _) => extracted(atlas, number),
+        Source::Atlas(atlas, number, _) => {
+            let read = atlas.read(number, modules, Some(survey.relocations()));
+            read.map_err(Failure::from)
+        }
     };
     Ok(btf.and_then(|btf| Ok(survey.ask(&btf)?)))
-}
-
-fn extracted(atlas: &Atlas, kernel: usize) -> Result<Btf, Failure> {
-    Ok(Btf::parse(&atlas.extract(kernel)?)?)
 }

@@ -1,54 +1,24 @@
 //! The summary an engineer needs in some twenty lines.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use btfhub_build::report::{Effect, Report, in_groups};
 use btfhub_build::support::Changes;
 use btfhub_build::verdict::Outcome;
-use btfhub_runtime::Printable;
 
-use super::changes;
 use super::wording::{
     WIDTH, and_more, clusters, cut, named, place, program, program_clusters, reasons, shortened,
     wrap,
 };
+use super::{changes, modules};
 use crate::output::{Colour, Paint, count};
 
 /// Findings shown in full.
 const SHOWN: usize = 2;
 /// Verdicts on programs shown.
 const PROGRAMS: usize = 2;
-/// Types of modules shown, and modules named for one.
+/// Sentences on types of modules shown.
 const TYPES: usize = 3;
-
-/// The types that some of the kernels have in a module.
-fn of_modules(report: &Report, text: &mut String) {
-    let mut types: BTreeMap<&str, BTreeSet<&str>> = BTreeMap::new();
-    for asked in &report.relocations {
-        if !asked.modules.is_empty() {
-            let modules = asked.modules.iter().map(String::as_str);
-            types.entry(&asked.root).or_default().extend(modules);
-        }
-    }
-    for (ty, modules) in types.iter().take(TYPES) {
-        let named: Vec<&str> = modules.iter().take(TYPES).copied().collect();
-        let more = match modules.len().saturating_sub(TYPES) {
-            0 => String::new(),
-            more => format!(" and {more} more"),
-        };
-        let named = named.join(", ");
-        let named = Printable(&named);
-        let line = match modules.len() {
-            1 => format!("{ty}: in module {named}, where it is loaded"),
-            _ => format!("{ty}: in modules {named}{more}, where they are loaded"),
-        };
-        let _ = writeln!(text, "{}", cut(&line, WIDTH));
-    }
-    if let Some(more @ 1..) = types.len().checked_sub(TYPES) {
-        let _ = writeln!(text, "and {more} more in modules; --format json names them");
-    }
-}
 
 pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -> String {
     let mut text = String::new();
@@ -78,7 +48,16 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
         }
     }
     programs(report, paint, &mut text);
-    of_modules(report, &mut text);
+    let of_modules = modules::sentences(report);
+    for sentence in of_modules.iter().take(TYPES) {
+        let _ = writeln!(text, "{}", cut(sentence, WIDTH));
+    }
+    if let Some(more @ 1..) = of_modules.len().checked_sub(TYPES) {
+        let _ = writeln!(
+            text,
+            "and {more} more on types of modules; --format html shows all"
+        );
+    }
     let findings = report.findings();
     let clusters = clusters(&findings);
     for (finding, alike) in clusters.iter().take(SHOWN) {

@@ -3,6 +3,10 @@
 
 mod look;
 
+use std::ops::Range;
+
+use btfhub_runtime::Printable;
+
 use self::look::{Look, MAX_CHAIN, is_qualifier, skip};
 use super::error::SurveyError;
 use super::hash::HashKey;
@@ -62,6 +66,8 @@ pub struct Survey<'a> {
     places: Vec<u32>,
     listed: Vec<Listed>,
     group_count: usize,
+    /// Where what each module holds begins in `held`, behind what the kernel holds.
+    modules: Vec<(String, usize)>,
 }
 
 impl Survey<'_> {
@@ -69,18 +75,49 @@ impl Survey<'_> {
     /// surveyed for the same writer: the same definitions, the candidates for
     /// each name in the same order.
     pub fn is_equal(&self, other: &Survey<'_>) -> bool {
-        let in_groups = |survey: &Survey<'_>| {
-            let mut held: Vec<(u64, u128, bool)> = survey
-                .held
-                .iter()
+        let in_groups = |held: &[Held]| {
+            let mut held: Vec<(u64, u128, bool)> = (held.iter())
                 .map(|held| (held.group, held.hash(), held.second))
                 .collect();
             held.sort_by_key(|&(group, ..)| group);
             held
         };
+        let of_kernel = |survey: &Survey<'_>| {
+            in_groups(
+                survey
+                    .held
+                    .get(..survey.held_by_kernel())
+                    .unwrap_or_default(),
+            )
+        };
+        let of_modules = |survey: &Survey<'_>| -> Vec<_> {
+            let held = |own| in_groups(survey.held.get(own).unwrap_or_default());
+            let modules = survey.modules();
+            modules
+                .map(|(name, own)| (name.to_owned(), held(own)))
+                .collect()
+        };
         self.btf.endian() == other.btf.endian()
             && self.btf.pointer_size() == other.btf.pointer_size()
-            && in_groups(self) == in_groups(other)
+            && of_kernel(self) == of_kernel(other)
+            && of_modules(self) == of_modules(other)
+    }
+
+    /// How many of the first definitions that are held are the kernel's own.
+    pub(super) fn held_by_kernel(&self) -> usize {
+        let first = self.modules.first();
+        first.map_or(self.held.len(), |&(_, start)| start)
+    }
+
+    /// The modules, and where what each holds is among what is held.
+    pub(super) fn modules(&self) -> impl ExactSizeIterator<Item = (&str, Range<usize>)> {
+        self.modules.iter().enumerate().map(|(at, (name, start))| {
+            let next = self.modules.get(at + 1);
+            (
+                name.as_str(),
+                *start..next.map_or(self.held.len(), |&(_, end)| end),
+            )
+        })
     }
 
     /// The type by which the definition that a type is was [held](Held::id); none
@@ -157,6 +194,18 @@ pub(super) fn survey(btf: &Btf, key: HashKey, functions: bool) -> Result<Survey<
         let what = "is a module's: an atlas holds kernels";
         return Err(SurveyError::new(base.type_count(), what));
     }
+    let mut names: Vec<&str> = btf.modules().collect();
+    names.sort_unstable();
+    if names.windows(2).any(|two| two[0] == two[1]) {
+        return Err(SurveyError::new(
+            0,
+            "is of a kernel that has a module twice",
+        ));
+    }
+    if !names.iter().all(|name| Printable(name).is_plain()) {
+        let what = "is of a kernel that has a module with control characters in its name";
+        return Err(SurveyError::new(0, what));
+    }
     let mut surveyor = Surveyor::new(btf, key);
     if functions {
         surveyor.find_groups(&with_functions(btf));
@@ -167,8 +216,11 @@ pub(super) fn survey(btf: &Btf, key: HashKey, functions: bool) -> Result<Survey<
     surveyor.tell_apart()?;
     surveyor.name_all();
     surveyor.hash_all()?;
+    surveyor.start_modules(u32::MAX);
+    let modules = (btf.modules().map(str::to_owned)).zip(std::mem::take(&mut surveyor.starts));
     Ok(Survey {
         btf,
+        modules: modules.collect(),
         index_type: TypeId(surveyor.index_type),
         pointer_int: btf.long(),
         held: surveyor.held,
@@ -181,12 +233,14 @@ pub(super) fn survey(btf: &Btf, key: HashKey, functions: bool) -> Result<Survey<
 /// The records of definitions, those of functions and variables among them.
 fn with_functions(btf: &Btf) -> Vec<u32> {
     let (words, index) = btf.records();
+    // Of those of modules nobody knows whether they are loaded.
+    let of_kernel = btf.ids_of_kernel().count();
     let is_function = |&(_, at): &(u32, &u32)| {
         let at = *at as usize;
         let kind = words.get(at + 1).map_or(0, |info| (info >> 24) & 0x7f);
         matches!(kind, FUNC | VAR) && words.get(at) != Some(&0)
     };
-    let functions = (0..).zip(index).filter(is_function);
+    let functions = (0..).zip(index).take(of_kernel).filter(is_function);
     let mut records: Vec<u32> = functions.map(|(record, _)| record).collect();
     records.extend(btf.listed());
     records.sort_unstable();
@@ -203,6 +257,10 @@ struct Surveyor<'a> {
     places: Vec<u32>,
     listed: Vec<Listed>,
     groups: Vec<Group>,
+    /// The first type of each module.
+    modules: Vec<u32>,
+    /// Where what each of them holds begins in `held`.
+    starts: Vec<usize>,
     /// By type id: what has been hashed, 0 where not yet. By value as long as types
     /// are told apart, then by name.
     known: Vec<u64>,
@@ -225,6 +283,8 @@ impl<'a> Surveyor<'a> {
             places: vec![0; types],
             listed: Vec::with_capacity(btf.listed().len()),
             groups: Vec::with_capacity(btf.listed().len()),
+            modules: btf.firsts_of_modules().map(|first| first.0).collect(),
+            starts: Vec::new(),
             known: vec![0; types],
             behind_pointer: Vec::new(),
             by_value: Vec::new(),
@@ -298,13 +358,15 @@ impl<'a> Surveyor<'a> {
 
     /// Gives the types of one group their ordinals. Types whose candidacy
     /// comes to the same in every relocation get the same one; the first two
-    /// of them are kept.
+    /// of them are kept. Those of a module go on where the kernel's end, in each
+    /// module anew: what it holds then does not depend on the others.
     fn tell_apart(&mut self) -> Result<(), SurveyError> {
         // By group and what a type comes to: its ordinal, the first such type,
         // and whether there was a second. One table for all groups: nothing
         // stops a kernel from having a million different types of one name.
         let mut table: Table<u128> = Table::with_room(0);
         let mut seen: Vec<(u32, u32, bool)> = Vec::new();
+        let first_of_modules = self.modules.first().copied().unwrap_or(u32::MAX);
         let mut number = 0;
         while number < self.groups.len() {
             let group = self.groups[number];
@@ -312,6 +374,7 @@ impl<'a> Surveyor<'a> {
             if group.first == group.last {
                 continue;
             }
+            let (mut owner, mut of_kernel) = (0, 0);
             if self.behind_pointer.is_empty() {
                 self.behind_pointer = vec![0; self.known.len()];
             }
@@ -319,9 +382,19 @@ impl<'a> Surveyor<'a> {
             let mut next = 0;
             while place != 0 {
                 let id = self.listed[place - 1].id;
+                if id >= first_of_modules {
+                    let found = self.modules.partition_point(|&first| first <= id);
+                    if owner == 0 {
+                        of_kernel = next;
+                    }
+                    if found != owner {
+                        (owner, next) = (found, of_kernel);
+                    }
+                }
                 let hash = self.candidate(id)?;
                 // Short hashes are odd.
                 let key = u128::from(group.first) << 64 | u128::from(hash >> 1);
+                let key = (owner as u128) << 96 | key;
                 let known = table.number(key) as usize;
                 if known == seen.len() {
                     seen.push((next, id, false));
@@ -384,6 +457,13 @@ impl<'a> Surveyor<'a> {
         while place < self.listed.len() {
             let listed = self.listed[place];
             place += 1;
+            if self
+                .modules
+                .get(self.starts.len())
+                .is_some_and(|&first| first <= listed.id)
+            {
+                self.start_modules(listed.id);
+            }
             if listed.spare {
                 continue;
             }
@@ -405,6 +485,12 @@ impl<'a> Surveyor<'a> {
             });
         }
         Ok(())
+    }
+
+    /// Notes that what is held from here on is of the module of a type.
+    fn start_modules(&mut self, id: u32) {
+        let begun = self.modules.partition_point(|&first| first <= id);
+        self.starts.resize(begun, self.held.len());
     }
 
     /// What relocations can see of a candidate.

@@ -90,6 +90,7 @@ function showRelocation(index, kernels, title) {
     back(),
     element("h2", {}, relocation.term),
     element("p", { class: "soft" }, `${relocation.kind} · ${title}`),
+    ...modulesPart(relocation),
     ...verdicts.map(([verdict, its]) => {
       const value = verdict.value !== null && verdict.status === "resolved" ? `, value ${verdict.value}` : "";
       const kind = EFFECT_KINDS[LEVELS.relocations.kindOf(verdict)];
@@ -100,6 +101,18 @@ function showRelocation(index, kernels, title) {
     ...guardsPart(relocation, kernels),
     ...sitesPart(relocation, new Set(verdicts.flatMap(([verdict]) => verdict.failing))),
   );
+}
+
+/** Which modules have the type, where the kernel itself does not. */
+function modulesPart(relocation) {
+  const { modules, in_no_kernel: absent } = relocation;
+  if (modules) {
+    const word = modules.length === 1 ? "module" : "modules";
+    return [element("p", {}, `${relocation.root} is in ${word} ${modules.join(", ")} on some kernels.`)];
+  }
+  if (!absent) return [];
+  const of = absent.usual_module ? `mostly a type of module ${absent.usual_module}` : "it may be a type of a module";
+  return [element("p", {}, `${relocation.root} is in no kernel's BTF; ${of}.`)];
 }
 
 function verdictPart(kind, reasons, kernels) {

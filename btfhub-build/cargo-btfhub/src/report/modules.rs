@@ -1,0 +1,52 @@
+//! What a report says of types of modules.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use btfhub_build::report::{Asked, Report};
+use btfhub_runtime::Printable;
+
+/// Modules named for one type.
+const NAMED: usize = 3;
+
+/// One sentence for each type that some of the kernels have in a module, and one for each that
+/// none of them has.
+pub(super) fn sentences(report: &Report) -> Vec<String> {
+    let mut types: BTreeMap<&str, Vec<&Asked>> = BTreeMap::new();
+    for asked in &report.relocations {
+        if asked.in_no_kernel || !asked.modules.is_empty() {
+            types.entry(&asked.root).or_default().push(asked);
+        }
+    }
+    (types.into_iter())
+        .map(|(root, asked)| {
+            let modules = asked.iter().flat_map(|asked| &asked.modules);
+            let modules: BTreeSet<&str> = modules.map(String::as_str).collect();
+            let root = Printable(root);
+            if !modules.is_empty() {
+                return format!("{root}: {}", within(&modules));
+            }
+            match asked.first().and_then(|asked| asked.usual_module) {
+                Some(module) => format!(
+                    "{root}: in no kernel's BTF; mostly a type of module {module} (`add --modules`)"
+                ),
+                None => format!(
+                    "{root}: in no kernel's BTF; it may be a type of a module (`add --modules`)"
+                ),
+            }
+        })
+        .collect()
+}
+
+fn within(modules: &BTreeSet<&str>) -> String {
+    let named: Vec<&str> = modules.iter().take(NAMED).copied().collect();
+    let named = named.join(", ");
+    let named = Printable(&named);
+    match modules.len() {
+        1 => format!("in module {named}, where it is loaded"),
+        count if count > NAMED => format!(
+            "in modules {named} and {} more, where they are loaded",
+            count - NAMED
+        ),
+        _ => format!("in modules {named}, where they are loaded"),
+    }
+}

@@ -1,0 +1,102 @@
+//! A kernel's BTF out of an atlas, whole or as far as some relocations see.
+
+use super::error::{AtlasError, Part};
+use super::holdings::{Holding, retain_needed};
+use super::project::{absent, project};
+use super::read::Atlas;
+use super::scope::Scope;
+use crate::btf::Btf;
+use crate::modules::Modules;
+use crate::relo::Relocations;
+
+impl Atlas {
+    /// A complete BTF of one kernel's types: what any relocation can ask for, and
+    /// functions and variables where the atlas [has](Self::has_functions) them.
+    /// Sections, qualifiers and tags are not in it, nor are types of modules.
+    ///
+    /// # Errors
+    /// When there is no such kernel, or the atlas is damaged.
+    pub fn extract(&self, kernel: usize) -> Result<Vec<u8>, AtlasError> {
+        let holding = self.holding_of(kernel)?;
+        Ok(project(&self.scope_of_all(&holding)?, &holding)?.0)
+    }
+
+    /// The same, read, with the types of those of its modules that are chosen and have a
+    /// candidate for any of the relocations; without any, of all that are chosen. As
+    /// [`Modules::join`] gives them from the kernel's entry.
+    ///
+    /// # Errors
+    /// As [`extract`](Self::extract).
+    pub fn read(
+        &self,
+        kernel: usize,
+        modules: &Modules,
+        relocations: Option<&Relocations>,
+    ) -> Result<Btf, AtlasError> {
+        let holding = self.holding_with_modules(kernel, modules, relocations)?;
+        read(&self.scope_of_all(&holding)?, &holding)
+    }
+
+    /// A kernel with those of its modules that are chosen and have a candidate for any of
+    /// the relocations; without any, with all that are chosen.
+    ///
+    /// # Errors
+    /// When there is no such kernel, or the atlas is damaged.
+    fn holding_with_modules(
+        &self,
+        kernel: usize,
+        modules: &Modules,
+        relocations: Option<&Relocations>,
+    ) -> Result<Holding, AtlasError> {
+        let mut holding = self.holding_of(kernel)?;
+        holding.modules = self.chosen(&self.modules_of(kernel), modules);
+        let Some(relocations) = relocations.filter(|_| !holding.modules.is_empty()) else {
+            return Ok(holding);
+        };
+        let mut roots = Vec::new();
+        for relocation in relocations.list() {
+            for group in self.candidates(relocation)?.into_iter().flatten() {
+                let count = self.group(group)?.variants.len();
+                let count = u32::try_from(count).unwrap_or(u32::MAX);
+                roots.push((self.first_definition(group)?, count));
+            }
+        }
+        roots.sort_unstable();
+        roots.dedup();
+        retain_needed(&mut holding.modules, &holding.set, &roots);
+        Ok(holding)
+    }
+}
+
+impl Scope<'_> {
+    /// BTF `number`: for what was asked, relocations come to the same in it as
+    /// in the full BTF of its kernels.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub fn btf(&self, number: usize) -> Result<Vec<u8>, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        Ok(project(self, self.holding(number).ok_or_else(absent)?)?.0)
+    }
+
+    /// The same, read, with what is of modules as such.
+    ///
+    /// # Errors
+    /// When the atlas is damaged.
+    pub fn read(&self, number: usize) -> Result<Btf, AtlasError> {
+        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        read(self, self.holding(number).ok_or_else(absent)?)
+    }
+}
+
+/// What [`project`] gives, read, with what is of modules as such.
+fn read(scope: &Scope<'_>, holding: &Holding) -> Result<Btf, AtlasError> {
+    let (btf, firsts) = project(scope, holding)?;
+    let btf = Btf::parse(&btf).map_err(|_| absent())?;
+    let modules = holding.modules.iter().zip(firsts);
+    let modules = modules.map(|(module, first)| {
+        let name = scope.atlas.module_names().get(module.name as usize);
+        (name.cloned().unwrap_or_default(), first)
+    });
+    Ok(btf.divided(modules))
+}

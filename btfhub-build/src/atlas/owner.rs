@@ -1,0 +1,95 @@
+//! What a kernel or a module has of a scope, and what becomes of it in a BTF.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+
+use super::error::AtlasError;
+use super::scope::{Reach, Scope};
+use super::sets::Set;
+use crate::btf::TypeId;
+
+/// How much of a definition is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Extent {
+    /// Kind and name.
+    Stub,
+    /// All of it; for typedefs and function types, whose own references may be
+    /// behind a pointer.
+    Full(Reach),
+}
+
+/// What becomes of a definition.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
+pub(super) struct Fate {
+    pub(super) extent: Option<Extent>,
+    pub(super) id: Option<TypeId>,
+}
+
+/// What a kernel or a module has of the scope.
+pub(super) struct Owner<'a> {
+    pub(super) set: &'a Set,
+    /// For each group of the scope, by its place there, what is held of it: by
+    /// ordinal, but for those whose order is another.
+    pub(super) ranges: Vec<Range<usize>>,
+    /// The numbers of the definitions of these by ordinal.
+    rearranged: BTreeMap<usize, Vec<u32>>,
+    /// By place in `held`: where a group's begin, and the ordinal.
+    pub(super) fates: Vec<Fate>,
+}
+
+impl<'a> Owner<'a> {
+    pub(super) fn new(scope: &Scope<'_>, set: &'a Set) -> Result<Self, AtlasError> {
+        let mut rearranged = BTreeMap::new();
+        // Candidates in another order than the ascending one.
+        for order in &set.orders {
+            let Some(&first) = order.first() else {
+                continue;
+            };
+            let group = scope.atlas.group_of(first)?;
+            if let Some((place, reached)) = scope.groups.get(group) {
+                let count = reached.group.variants.len();
+                rearranged.insert(place, set.candidates(reached.first_definition, count));
+            }
+        }
+        Ok(Self {
+            set,
+            ranges: ranges(scope, &set.held),
+            rearranged,
+            fates: vec![Fate::default(); set.held.len()],
+        })
+    }
+
+    /// The definitions of the group at `place`, by ordinal.
+    pub(super) fn candidates(&self, place: usize) -> &[u32] {
+        if let Some(candidates) = self.rearranged.get(&place) {
+            return candidates;
+        }
+        let range = self.ranges.get(place).cloned().unwrap_or_default();
+        self.set.held.get(range).unwrap_or_default()
+    }
+
+    /// What becomes of a definition of the group at `place`.
+    pub(super) fn fate(&mut self, place: usize, ordinal: u32) -> Option<&mut Fate> {
+        let range = self.ranges.get(place)?.clone();
+        self.fates.get_mut(range)?.get_mut(ordinal as usize)
+    }
+}
+
+/// Where what is held of each of the scope's groups stands in `held`.
+fn ranges(scope: &Scope<'_>, held: &[u32]) -> Vec<Range<usize>> {
+    let mut ranges = Vec::with_capacity(scope.groups.len());
+    let mut at = 0;
+    for reached in scope.groups.list() {
+        let first = reached.first_definition;
+        let last = u64::from(first) + reached.group.variants.len() as u64;
+        while at < held.len() && held[at] < first {
+            at += 1;
+        }
+        let start = at;
+        while at < held.len() && u64::from(held[at]) < last {
+            at += 1;
+        }
+        ranges.push(start..at);
+    }
+    ranges
+}

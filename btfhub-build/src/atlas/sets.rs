@@ -1,0 +1,264 @@
+//! The definitions that a kernel or one of its modules holds, and how they are written:
+//! as what changes from another one's.
+
+use foldhash::{HashSet, HashSetExt as _};
+
+use super::bytes::{Cursor, put, put_len};
+use super::error::AtlasError;
+
+/// Definitions, by canonical numbers.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
+pub(super) struct Set {
+    /// Ascending.
+    pub(super) held: Vec<u32>,
+    /// Those of them that are there twice, ascending.
+    pub(super) twice: Vec<u32>,
+    /// Candidates of one group in the order of their types, where that is not
+    /// the usual one: ascending, then those that are there twice, ascending.
+    pub(super) orders: Vec<Vec<u32>>,
+}
+
+impl Set {
+    /// The definitions with numbers from `first` on, `count` of them at most,
+    /// by ordinal: the candidates of one group.
+    pub(super) fn candidates(&self, first: u32, count: usize) -> Vec<u32> {
+        let mut candidates = self.sequence(first, count);
+        let mut seen = HashSet::new();
+        candidates.retain(|&number| seen.insert(number));
+        candidates
+    }
+
+    /// The same in the order of their types, those that are there twice twice.
+    pub(super) fn sequence(&self, first: u32, count: usize) -> Vec<u32> {
+        let last = u64::from(first) + count as u64;
+        let mut usual = between(&self.held, first, last).to_vec();
+        usual.extend_from_slice(between(&self.twice, first, last));
+        if usual.len() > 1 {
+            // Orders ascend by group.
+            let before = |order: &Vec<u32>| order.first().is_none_or(|&number| number < first);
+            let order = self.orders.partition_point(before);
+            if let Some(order) = self.orders.get(order) {
+                if is_rearranged(order, &usual) {
+                    return order.clone();
+                }
+            }
+        }
+        usual
+    }
+
+    /// All of them, the candidates of each group in the order of their types;
+    /// with `true` where one comes for the second time.
+    pub(super) fn in_order(&self) -> Vec<(u32, bool)> {
+        let mut ordered: HashSet<u32> = HashSet::new();
+        let mut out = Vec::with_capacity(self.held.len() + self.twice.len());
+        for order in &self.orders {
+            for &number in order {
+                out.push((number, !ordered.insert(number)));
+            }
+        }
+        let rest = |numbers: &[u32], again: bool| -> Vec<(u32, bool)> {
+            let rest = numbers.iter().filter(|number| !ordered.contains(number));
+            rest.map(|&number| (number, again)).collect()
+        };
+        out.extend(rest(&self.held, false));
+        out.extend(rest(&self.twice, true));
+        out
+    }
+
+    /// Writes how this one differs from another.
+    pub(super) fn put(&self, base: &Self, records: &mut Vec<u8>, numbers: &mut Vec<u8>) {
+        for (old, new) in [(&base.held, &self.held), (&base.twice, &self.twice)] {
+            put_ascending(records, numbers, &changes(old, new));
+        }
+        if base.orders == self.orders {
+            put_len(records, 0);
+            return;
+        }
+        put_len(records, self.orders.len() + 1);
+        for order in &self.orders {
+            put_len(records, order.len());
+            for &number in order {
+                put(numbers, u64::from(number));
+            }
+        }
+    }
+}
+
+/// How one set differs from another.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Changes {
+    /// What came or went, ascending.
+    pub(super) held: Vec<u32>,
+    /// The same of what is there twice.
+    pub(super) twice: Vec<u32>,
+    /// `None` when they are the other's.
+    pub(super) orders: Option<Vec<Vec<u32>>>,
+}
+
+impl Changes {
+    /// Reads what [`Set::put`] wrote; `definitions` is how many there are.
+    pub(super) fn take(
+        records: &mut Cursor<'_>,
+        numbers: &mut Cursor<'_>,
+        definitions: u32,
+    ) -> Result<Self, AtlasError> {
+        let absent = "a definition that is not there";
+        let held = take_ascending(records, numbers, definitions, absent)?;
+        let twice = take_ascending(records, numbers, definitions, absent)?;
+        let orders = match records.len()?.checked_sub(1) {
+            None => None,
+            Some(count) => {
+                let mut orders = Vec::new();
+                for _ in 0..count {
+                    let mut order = Vec::new();
+                    for _ in 0..records.len()? {
+                        order.push(numbers.below(definitions, absent)?);
+                    }
+                    orders.push(order);
+                }
+                if !orders.is_sorted_by(|a, b| a.first() < b.first()) {
+                    return Err(records.error("the orders of candidates are not in order"));
+                }
+                Some(orders)
+            }
+        };
+        Ok(Self {
+            held,
+            twice,
+            orders,
+        })
+    }
+
+    /// Whether nothing changes.
+    pub(super) fn are_none(&self) -> bool {
+        self.held.is_empty() && self.twice.is_empty() && self.orders.is_none()
+    }
+
+    /// The same among the definitions that others stand for, or they for
+    /// themselves. Where several of one group are held, each must stand for itself.
+    pub(super) fn standing(&self, stands: impl Fn(u32) -> Option<u32>) -> Self {
+        let relevant = |number: &u32| stands(*number).is_some();
+        Self {
+            held: standing_for(&self.held, &stands),
+            twice: self.twice.iter().copied().filter(relevant).collect(),
+            orders: self.orders.as_ref().map(|orders| {
+                let orders = orders.iter().filter(|order| order.iter().any(relevant));
+                orders.cloned().collect()
+            }),
+        }
+    }
+
+    /// What is held after the changes.
+    pub(super) fn apply(self, base: &Set) -> Set {
+        Set {
+            held: changes(&base.held, &self.held),
+            twice: changes(&base.twice, &self.twice),
+            orders: self.orders.unwrap_or_else(|| base.orders.clone()),
+        }
+    }
+}
+
+/// Those of an ascending list from `first` to before `last`.
+fn between(numbers: &[u32], first: u32, last: u64) -> &[u32] {
+    let start = numbers.partition_point(|&number| number < first);
+    let numbers = numbers.get(start..).unwrap_or_default();
+    let len = numbers.partition_point(|&number| u64::from(number) < last);
+    numbers.get(..len).unwrap_or_default()
+}
+
+fn is_rearranged(order: &[u32], usual: &[u32]) -> bool {
+    let sorted = |numbers: &[u32]| {
+        let mut numbers = numbers.to_vec();
+        numbers.sort_unstable();
+        numbers
+    };
+    sorted(order) == sorted(usual)
+}
+
+/// The definitions that stand for these, ascending. Of two that one stands for
+/// one came and one went: no change.
+fn standing_for(numbers: &[u32], stands: impl Fn(u32) -> Option<u32>) -> Vec<u32> {
+    let mut out: Vec<u32> = numbers
+        .iter()
+        .filter_map(|&number| stands(number))
+        .collect();
+    out.sort_unstable();
+    let mut kept = 0;
+    let mut at = 0;
+    while at < out.len() {
+        let run = out[at..]
+            .iter()
+            .take_while(|&&other| other == out[at])
+            .count();
+        if run % 2 == 1 {
+            out[kept] = out[at];
+            kept += 1;
+        }
+        at += run;
+    }
+    out.truncate(kept);
+    out
+}
+
+/// Numbers that are in one of two ascending lists but not in both.
+pub(super) fn changes(old: &[u32], new: &[u32]) -> Vec<u32> {
+    let mut out = Vec::new();
+    let (mut a, mut b) = (0, 0);
+    while a < old.len() && b < new.len() {
+        let (x, y) = (old[a], new[b]);
+        if x != y {
+            out.push(x.min(y));
+        }
+        a += usize::from(x <= y);
+        b += usize::from(y <= x);
+    }
+    out.extend_from_slice(old.get(a..).unwrap_or_default());
+    out.extend_from_slice(new.get(b..).unwrap_or_default());
+    out
+}
+
+/// How many [`changes`] there are.
+pub(super) fn distance(old: &[u32], new: &[u32]) -> usize {
+    let (mut a, mut b, mut equal) = (0, 0, 0);
+    while a < old.len() && b < new.len() {
+        let (x, y) = (old[a], new[b]);
+        equal += usize::from(x == y);
+        a += usize::from(x <= y);
+        b += usize::from(y <= x);
+    }
+    old.len() + new.len() - 2 * equal
+}
+
+/// Writes ascending numbers, as gaps.
+pub(super) fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[u32]) {
+    put_len(counts, numbers.len());
+    let mut before = 0;
+    for &number in numbers {
+        put(out, u64::from(number - before));
+        before = number;
+    }
+}
+
+/// Reads what [`put_ascending`] wrote; all numbers are below `limit`.
+pub(super) fn take_ascending(
+    counts: &mut Cursor<'_>,
+    numbers: &mut Cursor<'_>,
+    limit: u32,
+    absent: &'static str,
+) -> Result<Vec<u32>, AtlasError> {
+    let count = counts.len()?;
+    let mut out = Vec::new();
+    let mut before = 0u32;
+    for index in 0..count {
+        let gap = numbers.u32()?;
+        let number = before.checked_add(gap).filter(|&number| number < limit);
+        match number {
+            Some(number) if index == 0 || gap > 0 => {
+                out.push(number);
+                before = number;
+            }
+            _ => return Err(numbers.error(absent)),
+        }
+    }
+    Ok(out)
+}
