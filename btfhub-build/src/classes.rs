@@ -134,7 +134,7 @@ fn write(
     for ((first, a), (second, b)) in kernels().zip(kernels().skip(1)) {
         if first.kernel() == second.kernel() && a.class != b.class {
             let message = format!(
-                "{} and {} name one kernel, and their BTF differs where your objects look",
+                "{} and {} name the same kernel, but their BTF differs where your objects look",
                 first.path().display(),
                 second.path().display()
             );
@@ -253,9 +253,9 @@ fn difference(full: Option<&Outcome>, again: &Outcome, relocations: &Relocations
     let relocation = differs.and_then(|(full, _)| relocations.list().get(full.relocations.start));
     match relocation {
         Some(relocation) => format!(
-            "relocations of `{}` come out differently",
+            "relocations of `{}` resolve differently",
             shown(&relocation.root.name)
         ),
-        None => "relocations come out differently".to_owned(),
+        None => "relocations resolve differently".to_owned(),
     }
 }

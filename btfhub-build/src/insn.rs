@@ -164,9 +164,9 @@ impl fmt::Display for Refusal {
             Self::NoLoadOf(size) => write!(f, "no load or store takes {size} bytes"),
             Self::Ldimm64Form => f.write_str("the 64-bit immediate has an unexpected form"),
             Self::Unrecognised(code) => {
-                write!(f, "instruction {code:#04x} is none that can be relocated")
+                write!(f, "instruction {code:#04x} cannot be relocated")
             }
-            Self::Outside => f.write_str("the record points at no instruction"),
+            Self::Outside => f.write_str("the record does not point at an instruction"),
         }
     }
 }

@@ -113,7 +113,7 @@ impl Object {
     fn read(name: &str, data: &[u8]) -> Result<Self, ObjectErrorKind> {
         let not_elf = |error: object::read::Error| ObjectErrorKind::NotElf(error.to_string());
         if !data.starts_with(b"\x7fELF") {
-            let what = "it does not begin like one".to_owned();
+            let what = "it lacks the magic number".to_owned();
             return Err(ObjectErrorKind::NotElf(what));
         }
         let elf = ElfFile64::<Endianness>::parse(data).map_err(not_elf)?;

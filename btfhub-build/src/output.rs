@@ -44,7 +44,7 @@ fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
     if path.file_name().is_none() {
         return Err(io::Error::new(
             io::ErrorKind::InvalidInput,
-            "no name of a file",
+            "not a file name",
         ));
     }
     let Ok(there) = fs::metadata(path) else {
@@ -145,7 +145,7 @@ impl Tree {
         if path.file_name().is_none() || !path.components().all(plain) {
             return Err(io::Error::new(
                 io::ErrorKind::InvalidInput,
-                "no path of a file below the tree's root",
+                "not the path of a file below the tree's root",
             ));
         }
         // Before anything has been moved.

@@ -38,7 +38,7 @@ fn check_bytes(data: &[u8]) -> Result<Checked, String> {
     }
     let rest = data
         .strip_prefix(MAGIC)
-        .ok_or("is not a btfhub bundle: it does not begin like one")?;
+        .ok_or("is not a btfhub bundle: it lacks the magic number")?;
     let short = || {
         format!(
             "is cut off after {} bytes: build the bundle again",
@@ -58,7 +58,7 @@ fn check_bytes(data: &[u8]) -> Result<Checked, String> {
     let length = u32::from_le_bytes(*length);
     if u64::from(length) != u64::try_from(data.len()).unwrap_or(u64::MAX) {
         return Err(format!(
-            "is damaged: {} bytes where its header says {length}. Build the bundle again",
+            "is damaged: {} bytes, but its header says {length}. Build the bundle again",
             data.len()
         ));
     }
@@ -68,7 +68,7 @@ fn check_bytes(data: &[u8]) -> Result<Checked, String> {
     computed.update(&data[..start]);
     computed.update(rest);
     if computed.finalize() != *digest {
-        return Err("is damaged: its SHA-256 digest does not fit. Build the bundle again".into());
+        return Err("is damaged: its SHA-256 digest does not match. Build the bundle again".into());
     }
     Ok(Checked {
         is_partial: flags & FLAG_PARTIAL != 0,

@@ -86,7 +86,7 @@ impl Source {
 fn in_out_dir(name: &str, out_dir: Option<PathBuf>) -> Result<PathBuf, String> {
     if name.is_empty() || name.contains(['/', '\\']) {
         return Err(format!(
-            "{name:?} is no name of a bundle: it is the name given to `Builder::build` in \
+            "{name:?} is not the name of a bundle: it is the name given to `Builder::build` in \
              build.rs. A file of this crate is embedded with `include_bundle!(path = \"…\")`"
         ));
     }

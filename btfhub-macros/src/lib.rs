@@ -31,7 +31,7 @@ fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
     let checked = file::check(&path).map_err(at_input)?;
     let path = path.to_str().ok_or_else(|| {
         at_input(format!(
-            "the path of the bundle is not UTF-8, and `include_bytes!` takes no other: {}",
+            "the path of the bundle is not UTF-8, but `include_bytes!` accepts only that: {}",
             path.display()
         ))
     })?;
@@ -46,7 +46,7 @@ fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
     // Only the compiler knows which profile the user's crate is built with.
     let message = format!(
         "{path} is partial (BTFHUB_PARTIAL was set when it was made), and this build has no debug \
-         assertions, as what is shipped has none: make the whole bundle"
+         assertions, like a release: make the whole bundle"
     );
     Ok(quote_spanned! {span=> {
         #[cfg(not(debug_assertions))]

@@ -71,7 +71,7 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
     let file = args.archive.join(&path);
     let Some(entry) = Entry::at(&args.archive, &path) else {
         return Err(Failure::usage(format!(
-            "{}: no path of an entry",
+            "{}: not the path of an entry",
             path.display()
         )));
     };
@@ -129,7 +129,7 @@ fn modules(
     Btf::join(kernel, split, |_| false).context(|| format!("{}", directory.display()))?;
     if found.without_btf > 0 {
         output.note(&format!(
-            "note: {} without BTF: nothing is known of their types",
+            "note: {} without BTF: nothing is known about their types",
             count(found.without_btf, "module", "modules")
         ));
     }
@@ -170,7 +170,7 @@ fn release(args: &args::Add, image: &KernelImage, output: Output) -> Result<Stri
         (None, Some(own), named) => {
             if let Some(named) = named.filter(|named| *named != own) {
                 output.note(&format!(
-                    "note: the kernel calls itself {own}, whatever its file's name says ({named})"
+                    "note: the kernel calls itself {own}, although its file's name says {named}"
                 ));
             }
             Ok(own)
@@ -229,7 +229,7 @@ fn arch(
             .map(str::to_owned)
             .ok_or_else(|| {
                 Failure::usage(format!(
-                    "{}: nothing says for which architecture this kernel is; give --arch",
+                    "{}: cannot tell which architecture this kernel is for; give --arch",
                     args.file.display()
                 ))
             })?,
@@ -361,7 +361,7 @@ fn state(file: &Path, btf: &[u8], modules: &[Module], replace: bool) -> Result<S
         Ok(State::Replaced)
     } else {
         Err(Failure::new(format!(
-            "{}: is there with other contents; --replace overwrites it",
+            "{}: already exists with different contents; --replace overwrites it",
             file.display()
         )))
     }

@@ -35,7 +35,7 @@ pub(crate) fn builder(
         },
         _ => {
             return Err(Failure::usage(
-                "--pin speaks of one archive or atlas; give one --archive or --atlas",
+                "--pin is for one archive or atlas; give one --archive or --atlas",
             ));
         }
     };

@@ -88,7 +88,7 @@ fn commit_id(pin: &str) -> Result<String, Failure> {
     }
     Err(Failure::usage(format!(
         "--pin {pin}: not a full commit id (40 hexadecimal digits); `git ls-remote URL` shows \
-         what a branch or tag stands at"
+         what a branch or tag points at"
     )))
 }
 
@@ -100,7 +100,7 @@ fn open(out: &Path, pin: &str, url: &str, output: Output) -> Result<Git, Failure
     }
     git.settle(|| {
         output.note(&format!(
-            "waiting for the git that still works in {}",
+            "waiting for a git process that is still running in {}",
             out.display()
         ));
     });
@@ -110,7 +110,7 @@ fn open(out: &Path, pin: &str, url: &str, output: Output) -> Result<Git, Failure
 
 fn not_ours(out: &Path) -> Failure {
     Failure::usage(format!(
-        "--out {}: holds files, but is no checkout that `fetch` made; name a new directory",
+        "--out {}: holds files, but is not a checkout that `fetch` made; name a new directory",
         out.display()
     ))
 }
@@ -204,7 +204,7 @@ fn fetch_blobs(
         ];
         git.run_with_input(&request, input.as_bytes()).context(|| {
             format!(
-                "stopped after {done} of {} files; call again to go on",
+                "stopped after {done} of {} files; run it again to continue",
                 needed.len()
             )
         })?;

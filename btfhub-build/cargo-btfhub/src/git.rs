@@ -236,7 +236,7 @@ impl Git {
             scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input)));
             child.wait_with_output()
         })
-        .context(|| "cannot read what git says".into())?;
+        .context(|| "cannot read git's output".into())?;
         if output.status.success() {
             return Ok(output.stdout);
         }

@@ -55,7 +55,7 @@ pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
             count(locked.entries, "entry", "entries"),
             locked.fingerprint,
             match (args.check, changed) {
-                (true, true) => "; the file says otherwise",
+                (true, true) => "; the file differs",
                 (false, false) => "; unchanged",
                 _ => "",
             },
@@ -65,7 +65,7 @@ pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
         // Says why, where the file is missing or is no lock.
         Lock::read(file).map_err(|error| failure(error).told())?;
         return Err(Failure::new(format!(
-            "{}: not what the archive gives; `cargo btfhub lock` renews it",
+            "{}: does not match the archive; `cargo btfhub lock` updates it",
             file.display()
         ))
         .told());

@@ -25,7 +25,7 @@ pub(crate) fn run(args: &args::Remove, output: Output) -> Result<(), Failure> {
         );
         if doomed.len() == before {
             return Err(Failure::new(format!(
-                "{}: no kernel {kernel}; `cargo btfhub list --kernels` shows what is there",
+                "{}: no kernel {kernel}; `cargo btfhub list --kernels` lists what is there",
                 args.archive.display()
             ))
             .with_exit(Exit::NotFound));

@@ -45,8 +45,8 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
     let provenance = bundle.provenance().context(name)?;
     if provenance.relocations != relocations.fingerprint() {
         return Err(Failure::new(format!(
-            "{}: made for other relocations than these objects have (bundle {}, objects {}); \
-             `cargo btfhub bundle` renews it",
+            "{}: made for different relocations than these objects have (bundle {}, objects {}); \
+             `cargo btfhub bundle` makes it again",
             name(),
             hex(&provenance.relocations),
             hex(&relocations.fingerprint()),
@@ -154,7 +154,7 @@ fn compare(
             Ok(outcome) if outcome == *tailored => return None,
             Ok(outcome) => {
                 let at = first_difference(relocations, &outcome, tailored);
-                first.get_or_insert(format!("relocation {at} comes out otherwise"));
+                first.get_or_insert(format!("relocation {at} resolves differently"));
             }
             Err(failure) => {
                 first.get_or_insert(failure.chain.join(": "));

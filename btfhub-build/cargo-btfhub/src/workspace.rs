@@ -250,7 +250,7 @@ fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
         .no_deps()
         .other_options(vec!["--offline".to_owned()])
         .exec()
-        .context(|| "cannot read the Cargo.toml at hand".into())?;
+        .context(|| "cannot read Cargo.toml".into())?;
     let innermost = (metadata.packages.iter())
         .filter_map(|package| package.manifest_path.as_std_path().parent())
         .filter(|package| here.starts_with(package))

@@ -88,20 +88,20 @@ impl fmt::Display for Anomaly {
                 "a file instead of a link to {}, counted once",
                 Printable(target)
             ),
-            Oddity::BadLink => f.write_str("link that leads nowhere in the archive, left out"),
+            Oddity::BadLink => f.write_str("link to nothing in the archive, left out"),
             Oddity::LeadsOut(target) => {
                 write!(f, "link out of the archive, to {}, left out", shown(target))
             }
-            Oddity::Stray => {
-                f.write_str("not under <distro>/<version>/<arch>/, so of no known kernel; left out")
-            }
+            Oddity::Stray => f.write_str(
+                "not under <distro>/<version>/<arch>/, so its kernel is unknown; left out",
+            ),
             Oddity::SideFile => f.write_str("not an entry, left out"),
             Oddity::Empty => f.write_str("empty file, left out"),
             Oddity::LfsPointer => f.write_str("Git LFS pointer; its content was not fetched"),
             Oddity::NotUtf8 => f.write_str("name is not UTF-8, left out"),
             Oddity::ImpossibleName => write!(
                 f,
-                "no name of a kernel, which has at most {LONGEST_NAME} bytes and no control \
+                "not a kernel's name, which has at most {LONGEST_NAME} bytes and no control \
                  characters; left out"
             ),
             Oddity::Unreadable(why) => write!(f, "cannot be read: {why}"),

@@ -118,7 +118,7 @@ impl Contents {
             some(wrong.iter())
         );
         Err(Error::new(ErrorKind::Pin, message)
-            .help("kernels of your own belong into a second archive, which needs no pin"))
+            .help("put kernels of your own into a second archive, which needs no pin"))
     }
 
     /// What `wanted` accepts and is not among the used entries of a checkout.

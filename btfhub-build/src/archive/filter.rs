@@ -84,7 +84,7 @@ impl Filter {
             let comparisons = filter.split(',').map(|part| {
                 comparison(part.trim()).ok_or_else(|| {
                     wrong(format!(
-                        "`{}` is no comparison like `>=4.18` or `<5.10.2`",
+                        "`{}` is not a comparison like `>=4.18` or `<5.10.2`",
                         part.trim()
                     ))
                 })
@@ -258,11 +258,11 @@ mod tests {
             ("", "kernel filter ``: it is empty"),
             (
                 ">=4.x",
-                "kernel filter `>=4.x`: `>=4.x` is no comparison like `>=4.18` or `<5.10.2`",
+                "kernel filter `>=4.x`: `>=4.x` is not a comparison like `>=4.18` or `<5.10.2`",
             ),
             (
                 ">=4,5",
-                "kernel filter `>=4,5`: `5` is no comparison like `>=4.18` or `<5.10.2`",
+                "kernel filter `>=4,5`: `5` is not a comparison like `>=4.18` or `<5.10.2`",
             ),
         ] {
             let error = Filter::new(filter)

@@ -75,7 +75,7 @@ impl Lock {
         })?;
         Self::parse(&text).map_err(|line| {
             let message = format!("{}, line {line}: not `<BLAKE3>  <path>`", path.display());
-            Error::new(ErrorKind::Pin, message).help("`cargo btfhub lock` writes it anew")
+            Error::new(ErrorKind::Pin, message).help("`cargo btfhub lock` rewrites it")
         })
     }
 

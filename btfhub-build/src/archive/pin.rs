@@ -141,7 +141,7 @@ impl Pin {
             Self::Commit(id) => tree_of(&store, full_id(id, "commit")?)?,
             Self::Tree(hash) => full_id(hash, "tree")?,
             Self::Lock(_) => {
-                let message = "a lock file is of no repository";
+                let message = "a lock file does not belong to a repository";
                 return Err(Error::new(ErrorKind::Config, message));
             }
         };
@@ -311,13 +311,13 @@ fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
 /// An entry that is another than it must be.
 fn other(entry: &Entry, found: impl fmt::Display, how: &str, must_be: impl fmt::Display) -> Error {
     let path = entry.path().display();
-    let message = format!("{path} is {found}, and {how} is {must_be}");
+    let message = format!("{path} is {found}, but {how} is {must_be}");
     Error::new(ErrorKind::Pin, message)
 }
 
 fn repository(root: &Path) -> Result<(Repository, Store), Error> {
     let repository = Repository::of(root).ok_or_else(|| {
-        let message = format!("the archive {} is in no git checkout", root.display());
+        let message = format!("the archive {} is not in a git checkout", root.display());
         Error::new(ErrorKind::Pin, message).help(
             "only a git checkout has a commit; pin a plain folder with a lock file \
              (`cargo btfhub lock`)",
@@ -333,8 +333,7 @@ fn is_there(store: &Store, id: ObjectId) -> bool {
 
 fn not_whole(archive: &Archive, repository: &Repository, store: &Store) -> Error {
     let message = format!(
-        "the archive {} is a folder of another git checkout, so no commit of its own says what \
-         it is",
+        "the archive {} is a folder of another git checkout, so it has no commit of its own",
         archive.root().display()
     );
     let error = Error::new(ErrorKind::Pin, message);
@@ -392,7 +391,7 @@ impl State {
 /// A name that means one thing for ever: nothing shorter, no branch.
 fn full_id(id: &str, what: &str) -> Result<ObjectId, Error> {
     ObjectId::from_hex(id).ok_or_else(|| {
-        let message = format!("the pin `{id}` is no full {what} id");
+        let message = format!("the pin `{id}` is not a full {what} id");
         Error::new(ErrorKind::Config, message).help(format!(
             "a full id has 40 hexadecimal digits; a branch, a tag or a shorter id could mean \
              something else tomorrow. `git -C ARCHIVE rev-parse {}` prints it",
@@ -403,7 +402,7 @@ fn full_id(id: &str, what: &str) -> Result<ObjectId, Error> {
 
 fn differs(archive: &Archive, what: &str, pinned: ObjectId, found: ObjectId) -> Error {
     let root = archive.root().display();
-    let message = format!("the archive {root} is at {what} {found}, and pinned is {pinned}");
+    let message = format!("the archive {root} is at {what} {found}, but the pin is {pinned}");
     Error::new(ErrorKind::Pin, message).help(if what == "commit" {
         format!(
             "`git -C {} checkout {pinned}` goes there; or pin {found}",
@@ -458,7 +457,7 @@ fn locked(
         ));
     }
     let message = format!(
-        "the archive {} is not what {} says: {}",
+        "the archive {} does not match {}: {}",
         archive.root().display(),
         path.display(),
         differences.join("; ")
@@ -472,7 +471,7 @@ fn locked(
 /// What writes a lock of an archive.
 fn renewal(archive: &Archive, lock: &Path) -> String {
     format!(
-        "`cargo btfhub lock --archive {} --out {}` writes the lock anew",
+        "`cargo btfhub lock --archive {} --out {}` rewrites the lock",
         shell_word(archive.root().display()),
         shell_word(lock.display())
     )

@@ -153,18 +153,16 @@ impl Archive {
             None if (self.anomalies.iter())
                 .any(|anomaly| matches!(anomaly.oddity(), Oddity::LeadsOut(_))) =>
             {
-                "links in it lead out of it; they are followed only with \
+                "it has links that lead out of it; they are followed only with \
                  `Builder::follow_links` or `--follow-links`"
                     .to_owned()
             }
-            None if is_empty(&self.root) => {
-                "the directory is empty; where it is a submodule, `git \
+            None if is_empty(&self.root) => "the directory is empty; if it is a submodule, `git \
                                              submodule update --init` fetches it"
-                    .to_owned()
-            }
+                .to_owned(),
             None => format!(
                 "entries are <distro>/<version>/<arch>/<release>{SUFFIX}; in a sparse checkout \
-                 `git sparse-checkout list` shows what is there"
+                 `git sparse-checkout list` lists what is there"
             ),
         };
         Error::new(ErrorKind::Archive, message).help(help)

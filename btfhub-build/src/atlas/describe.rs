@@ -58,7 +58,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
         *self.steps = left.ok_or_else(|| {
             SurveyError::new(
                 id.0,
-                "makes more than 2^24 types of what has no name, written out where it stands",
+                "makes more than 2^24 types when types without a name are written out inline",
             )
         })?;
         Ok(())

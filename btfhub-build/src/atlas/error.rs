@@ -19,7 +19,7 @@ impl SurveyError {
 
     /// A VAR, FUNC, DATASEC, tag or unknown kind where a type belongs.
     pub(super) fn no_value(id: u32) -> Self {
-        Self::new(id, "is no type of a value, but is used as one")
+        Self::new(id, "is not the type of a value, but is used as one")
     }
 }
 
@@ -103,11 +103,11 @@ impl AtlasError {
 impl fmt::Display for AtlasError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::Foreign => f.write_str("not an atlas: it does not begin as one"),
+            Why::Foreign => f.write_str("not an atlas: it lacks the magic number"),
             Why::Version { found, known } => write!(
                 f,
-                "atlas format {found}, this btfhub reads format {known}: take a btfhub that is as \
-                 new as the one that wrote it"
+                "atlas format {found}, but this btfhub reads format {known}: use a btfhub at \
+                 least as new as the one that wrote it"
             ),
             Why::Codec { found, known } => write!(
                 f,
@@ -117,13 +117,12 @@ impl fmt::Display for AtlasError {
             ),
             Why::Short { need, have } => write!(
                 f,
-                "atlas of {have} bytes where its index tells of {need}: truncated or mixed up"
+                "atlas of {have} bytes, but its index describes {need}: truncated or mixed up"
             ),
-            Why::Digest(part) => write!(f, "damaged atlas: {part} does not have its digest"),
-            Why::Pin { wanted, found } => write!(
-                f,
-                "another atlas than the pinned one: pinned {wanted}, found {found}"
-            ),
+            Why::Digest(part) => write!(f, "damaged atlas: the digest of {part} does not match"),
+            Why::Pin { wanted, found } => {
+                write!(f, "not the pinned atlas: pinned {wanted}, found {found}")
+            }
             Why::Malformed { part, offset, what } => {
                 write!(f, "malformed atlas: {part}, byte {offset}: {what}")
             }

@@ -41,7 +41,7 @@ impl fmt::Display for DistilledError {
             Why::Split(error) => write!(f, ".BTF on top of .BTF.base: {error}"),
             Why::Kind(id) => write!(
                 f,
-                ".BTF.base: type [{id}] is none that a distilled base holds (integers, floats, \
+                ".BTF.base: type [{id}] is of a kind that no distilled base holds (integers, floats, \
                  enums, structs, unions and forward declarations with a name)"
             ),
             Why::Missing(name, size) => write!(
@@ -56,7 +56,7 @@ impl fmt::Display for DistilledError {
             ),
             Why::Name(offset) => write!(
                 f,
-                "its BTF uses the string at byte {offset} of .BTF.base, which is no type's name"
+                "its BTF uses the string at byte {offset} of .BTF.base, which is not a type's name"
             ),
             Why::UnknownKind(id) => {
                 write!(f, ".BTF: type [{id}] is of a kind that is unknown here")

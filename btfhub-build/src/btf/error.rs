@@ -82,10 +82,10 @@ impl fmt::Display for BtfError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.kind {
             BtfErrorKind::Truncated { need, have } => {
-                write!(f, "truncated: {need} bytes are needed, {have} are there")
+                write!(f, "truncated: {need} bytes are needed, but it has {have}")
             }
             BtfErrorKind::Magic(magic) => {
-                write!(f, "not BTF: it begins with {magic:#06x}, BTF with 0xeb9f")
+                write!(f, "not BTF: it begins with {magic:#06x} instead of 0xeb9f")
             }
             BtfErrorKind::Header(what) => write!(f, "invalid BTF header: {what}"),
             BtfErrorKind::Strings(what) => write!(f, "invalid BTF string section: {what}"),

@@ -80,7 +80,7 @@ impl BtfExt {
             return Err(ext_error(2, "its version is not 1"));
         }
         if data.get(3) != Some(&0) {
-            return Err(ext_error(3, "its flags are none that are known"));
+            return Err(ext_error(3, "its flags are unknown"));
         }
         let core_relos = if header_len >= CORE_RELO_HEADER {
             reader.section(header_len, 24)?

@@ -57,7 +57,7 @@ impl fmt::Display for JoinError {
                  byte {name}, where no name begins (the kernel's own names take {kernel} bytes)"
             ),
             Why::NotSplit => f.write_str(
-                "its BTF is complete in itself, as a kernel's is; a module's goes on where its \
+                "its BTF is self-contained, like a kernel's; a module's BTF continues where its \
                  kernel's ends",
             ),
             Why::UnknownKind(id) => {

@@ -167,8 +167,8 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
             all().filter(of_archs).count()
         );
         return Err(Error::new(ErrorKind::Config, message).help(format!(
-            "included is what matches {}; excluded: {}; `cargo btfhub list --kernels` names what \
-             the archive holds",
+            "included: {}; excluded: {}; `cargo btfhub list --kernels` lists what the archive \
+             holds",
             listed(&builder.include, "anything"),
             listed(&builder.exclude, "nothing"),
         )));
@@ -284,7 +284,7 @@ fn none_for_arch(archives: &[Archive], archs: &[Arch<'_>]) -> Error {
         "it holds no entry at all".to_owned()
     } else {
         format!(
-            "it holds {}; in a sparse checkout `git sparse-checkout list` shows what is there",
+            "it holds {}; in a sparse checkout `git sparse-checkout list` lists what is there",
             counts.join(", ")
         )
     })
@@ -294,12 +294,9 @@ fn none_for_arch(archives: &[Archive], archs: &[Arch<'_>]) -> Error {
 fn one_archive(builder: &Builder) -> Result<(), Error> {
     let message = match (&builder.pin, builder.archives.as_slice()) {
         (None, _) | (Some(_), [(_, None)]) => return Ok(()),
-        (Some(pin), []) => format!("{pin} is the pin of an archive, and none is named"),
-        (Some(pin), [_]) => format!("{pin} is a second pin of the archive"),
-        (Some(pin), all) => format!(
-            "{pin} is the pin of one archive, and {} are named",
-            all.len()
-        ),
+        (Some(pin), []) => format!("{pin} pins an archive, but none is named"),
+        (Some(pin), [_]) => format!("{pin} pins the archive a second time"),
+        (Some(pin), all) => format!("{pin} pins one archive, but {} are named", all.len()),
     };
     Err(Error::new(ErrorKind::Config, message).help(
         "name each archive with its pin (Builder::pinned_archive), and an atlas with its digest \

@@ -51,8 +51,11 @@ pub(super) fn load(sources: &[Source]) -> Result<Vec<Loaded>, Error> {
 /// The files that are named, each once, ordered.
 pub(super) fn files(sources: &[Source]) -> Result<Vec<PathBuf>, Error> {
     if sources.is_empty() {
-        return Err(Error::new(ErrorKind::Config, "no eBPF object was named")
-            .help("name what clang compiled, with Builder::object or Builder::objects_in"));
+        return Err(
+            Error::new(ErrorKind::Config, "no eBPF object was named").help(
+                "name an object that clang compiled, with Builder::object or Builder::objects_in",
+            ),
+        );
     }
     let mut files = Vec::new();
     for source in sources {
@@ -118,9 +121,9 @@ fn matching(path: &Path) -> Result<Vec<PathBuf>, Error> {
     };
     let bad = |message: String| Error::new(ErrorKind::Config, message);
     let files = glob::glob(pattern)
-        .map_err(|error| bad(format!("`{pattern}` is no pattern of files")).because(error))?
+        .map_err(|error| bad(format!("`{pattern}` is not a file pattern")).because(error))?
         .collect::<Result<Vec<_>, _>>()
-        .map_err(|error| bad(format!("`{pattern}` cannot be looked for")).because(error))?;
+        .map_err(|error| bad(format!("cannot search for `{pattern}`")).because(error))?;
     if files.is_empty() {
         let message = format!("no eBPF object matches {pattern}");
         return Err(Error::new(ErrorKind::Object, message)
@@ -155,11 +158,11 @@ fn objects_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
         let error = Error::new(ErrorKind::Object, message);
         return Err(match others.as_slice() {
             [] => error.help(
-                "it holds no file at all, and directories below it are not looked into; compile \
+                "it holds no files, and directories below it are not searched; compile \
                  the objects before btfhub_build runs",
             ),
             [.., _] => error.help(format!(
-                "name the directory that clang writes them to; what is here is something else: {}{}",
+                "name the directory that clang writes them to; this one holds something else: {}{}",
                 others
                     .iter()
                     .take(5)

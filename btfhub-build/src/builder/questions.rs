@@ -41,7 +41,8 @@ impl Builder {
         let mut judge = Judge::new(&objects, relocations);
         for (program, target) in &self.targets {
             if !judge.set_target(program, target) {
-                let message = format!("no object has a program `{program}`, of which a target is");
+                let message =
+                    format!("a target is set for the program `{program}`, but no object has it");
                 let names = judge.programs().iter().map(|program| program.name.as_str());
                 return Err(Error::new(ErrorKind::Config, message).help(format!(
                     "there are {}",

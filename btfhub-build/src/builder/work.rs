@@ -299,7 +299,7 @@ impl Work<'_> {
                     }
                     Some((_, Err(error))) if error.kind() == ErrorKind::Io => {
                         return Err(error.help(
-                            "the fault is this machine's, not the entry's, so no policy leaves it out",
+                            "the fault is this machine's, not the entry's, so no setting can skip it",
                         ));
                     }
                     Some((at, Err(error))) => came.put(at, Err(error)),

@@ -69,7 +69,7 @@ pub(super) fn lost(
         parts.push(format!("{gone} not in the objects, first {first}"));
     }
     let message = format!(
-        "support lost on {} of {} against {}: {}; if that is meant, write the baseline anew with \
+        "support lost on {} of {} against {}: {}; if that is intended, update the baseline with \
          `cargo btfhub report --format support --json --out {2}`",
         changes.lost().len(),
         count(changes.kernels_before(), "kernel", "kernels"),

@@ -209,12 +209,12 @@ impl Table {
             (Some(pin), None, None) => builder.pin(pin),
             (None, Some(hash), None) => builder.pin_tree(hash),
             (None, None, Some(lock)) => builder.lock(directory.join(lock)),
-            _ => return Err("only one of `pin`, `pin-tree` and `lock` can be".to_owned()),
+            _ => return Err("only one of `pin`, `pin-tree` and `lock` can be set".to_owned()),
         };
         let pinned = self.pin.is_some() || self.pin_tree.is_some() || self.lock.is_some();
         if pinned && self.archive.as_slice().len() + self.atlas.as_slice().len() > 1 {
             return Err(
-                "a pin is of one archive or atlas, and several are named; pin them in the build \
+                "a pin is for one archive or atlas, but several are named; pin them in the build \
                  script with Builder::pinned_archive and Builder::pinned_atlas"
                     .to_owned(),
             );
@@ -287,9 +287,9 @@ impl Table {
         for (lint, level) in &self.lints {
             let names = Lint::ALL.map(Lint::name).join(", ");
             let lint = Lint::from_name(lint)
-                .ok_or_else(|| format!("there is no lint `{lint}`; there are {names}"))?;
+                .ok_or_else(|| format!("there is no lint `{lint}`; the lints are {names}"))?;
             let level = Level::from_name(level)
-                .ok_or_else(|| format!("`{level}` is none of allow, warn and deny"))?;
+                .ok_or_else(|| format!("`{level}` is not allow, warn or deny"))?;
             builder = builder.lint(lint, level);
         }
         Ok(builder)

@@ -219,7 +219,7 @@ impl<'a> Script<'a> {
         let mut denied = of(Level::Deny).map(ToString::to_string);
         if let Some(first) = denied.next() {
             return Err(Error::new(ErrorKind::Denied, first).lines(denied).help(
-                "the build denies these lints by name: mend what they say, or `allow` them in \
+                "the build denies these lints by name: fix what they report, or `allow` them in \
                      Builder::lint or [package.metadata.btfhub.lints]",
             ));
         }

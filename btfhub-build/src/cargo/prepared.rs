@@ -22,7 +22,7 @@ pub(super) fn read(
     let refused = |why: &str| {
         let message = format!("the prepared bundle {} {why}", path.display());
         Error::new(ErrorKind::Prepared, message).help(format!(
-            "where the archive is, a build with {}=1 makes it anew; so does, in {}:\n  {}",
+            "on a machine with the archive, a build with {}=1 makes it again; so does, in {}:\n  {}",
             environment::UPDATE,
             environment.package.display(),
             renewal(builder, path, objects)
@@ -31,12 +31,12 @@ pub(super) fn read(
     let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
     let data = input::read(path, input::FILE_LIMIT)
         .map_err(|error| refused("cannot be read").because(error))?;
-    let damaged = |error| refused("is of no use").because(error);
+    let damaged = |error| refused("cannot be used").because(error);
     let bundle = Bundle::parse(&data).map_err(damaged)?;
     let provenance = bundle.provenance().map_err(damaged)?;
     if provenance.relocations != relocations.fingerprint() {
         return Err(refused(
-            "is stale: it was made for other relocations than your objects have now",
+            "is stale: it was made for different relocations than your objects have now",
         ));
     }
     let arch = Arch::new(&environment.target_arch);

@@ -36,7 +36,7 @@ pub(crate) fn of_objects(objects: &[&Object], loader: Option<Loader>) -> Vec<Dia
             Lint::TypeIdTarget,
             format!(
                 "bpf_core_type_id_kernel() in {names}: with an embedded BTF it gives that BTF's \
-                 ids, which mean nothing to the kernel; don't hand them to it there \
+                 ids, which mean nothing to the kernel; don't pass them to it there \
                  (bpf_snprintf_btf and the like)"
             ),
         );
@@ -71,8 +71,8 @@ fn without_relocations(objects: &[&Object]) -> Vec<Diagnostic> {
                 Reason::NoPrograms => (Lint::NoRelocations, "it holds no program"),
                 Reason::Rust => (
                     Lint::NoRelocations,
-                    "the Rust compiler writes none today; where a program reads kernel structs, \
-                     it reads them as they were when its bindings were made",
+                    "the Rust compiler writes none today; a program that reads kernel structs \
+                     reads them as they were when its bindings were generated",
                 ),
                 Reason::NoBtf => (
                     Lint::NoRelocations,
@@ -158,8 +158,8 @@ fn kernel_btf(objects: &[&Object], loader: Option<Loader>) -> Option<Diagnostic>
     (!needs.is_empty()).then(|| Diagnostic {
         lint: Lint::NeedsKernelBtf,
         message: format!(
-            "the running kernel's own BTF is needed, whatever is embedded, by {}; on kernels \
-             without it don't load these{how}, or take kprobes and raw tracepoints there",
+            "the running kernel's own BTF is needed, regardless of what is embedded, by {}; on kernels \
+             without it don't load these{how}, or use kprobes and raw tracepoints there",
             listed(groups, 4)
         ),
     })

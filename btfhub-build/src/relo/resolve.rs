@@ -90,8 +90,8 @@ pub struct TooComplex;
 impl fmt::Display for TooComplex {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(
-            "its types are nested so that relocation takes more than 2^26 steps; no kernel's are, \
-             so this BTF is damaged or made to do harm",
+            "its types are nested such that relocation takes more than 2^26 steps; no kernel's \
+             are, so this BTF is damaged or malicious",
         )
     }
 }

@@ -47,8 +47,9 @@ impl fmt::Display for DenyError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "`{}` is no threshold: write one of unloadable, unguarded, absent, incompatible, \
-             truncated, ambiguous, refused or lost, and after it nothing, >N (kernels) or >N% (of the kernels)",
+            "`{}` is not a threshold: write one of unloadable, unguarded, absent, incompatible, \
+             truncated, ambiguous, refused or lost, optionally followed by >N (kernels) or >N% \
+             (of the kernels)",
             self.0
         )
     }

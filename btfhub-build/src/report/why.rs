@@ -140,7 +140,7 @@ impl<'a> Named<'a> {
                 let reason = if relocation.kind == ReloKind::TypeMatches {
                     format!("{name} has another layout than the program's")
                 } else {
-                    format!("{name} is there, but is another type than the program's")
+                    format!("{name} is there, but is a different type than the program's")
                 };
                 (0, incompatible(reason))
             }

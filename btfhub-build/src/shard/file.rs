@@ -196,27 +196,27 @@ impl ShardFile {
         let wrong = |what: &str| Error::new(ErrorKind::Shard, format!("{name} {what}"));
         let again = "make this shard again";
         let Some(rest) = data.strip_prefix(&SHARD_MAGIC) else {
-            return Err(wrong("is no shard of a bundle")
+            return Err(wrong("is not a shard of a bundle")
                 .help("`cargo btfhub bundle --shard K/N` writes shards"));
         };
         let (content, digest) = data
             .split_last_chunk::<DIGEST_LEN>()
             .ok_or_else(|| wrong("is cut off").help(again))?;
         if Digest::of(content).as_bytes() != digest {
-            return Err(wrong("is damaged: its digest does not fit").help(again));
+            return Err(wrong("is damaged: its digest does not match").help(again));
         }
         let rest = rest.get(..rest.len().saturating_sub(DIGEST_LEN));
         let mut reader = Reader(rest.unwrap_or_default());
         let writer = reader.text().unwrap_or_default();
         if writer != WRITER {
             return Err(
-                wrong(&format!("was written by {writer}, and this is {WRITER}"))
+                wrong(&format!("was written by {writer}, but this is {WRITER}"))
                     .help("make all shards, and join them, with one release of cargo-btfhub"),
             );
         }
         reader
             .shard(name)
-            .ok_or_else(|| wrong("breaks a rule of its form").help(again))
+            .ok_or_else(|| wrong("breaks a rule of the shard format").help(again))
     }
 }
 

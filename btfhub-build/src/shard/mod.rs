@@ -94,7 +94,7 @@ impl FromStr for Shard {
             Self::new(number.parse().ok()?, of.parse().ok()?).filter(|_| whole)
         });
         shard.ok_or_else(|| {
-            let message = format!("`{text}` is no shard: expected K/N with K from 1 to N");
+            let message = format!("`{text}` is not a shard: expected K/N with K from 1 to N");
             Error::new(ErrorKind::Config, message)
         })
     }

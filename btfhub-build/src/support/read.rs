@@ -95,7 +95,7 @@ impl Support {
         let schema = head.schema.as_deref().unwrap_or("none");
         if !SCHEMAS.contains(&schema) {
             return Err(BaselineError(format!(
-                "its schema is {schema}, not one of {}: write it anew with `cargo btfhub report \
+                "its schema is {schema}, not one of {}: regenerate it with `cargo btfhub report \
                  --format support --json`",
                 SCHEMAS.join(", ")
             )));
@@ -129,7 +129,7 @@ impl Document {
         match self.kernels.iter().find(is_wild) {
             None => Ok(()),
             Some(kernel) => Err(BaselineError(format!(
-                "kernel {}/{}/{}/{} refers to a column that is not there",
+                "kernel {}/{}/{}/{} refers to a column that does not exist",
                 kernel.distro, kernel.version, kernel.arch, kernel.release
             ))),
         }
@@ -180,7 +180,7 @@ fn check_columns(
         }
         if let Some(verdict) = column.iter().find(|at| **at >= verdicts) {
             return Err(BaselineError(format!(
-                "{of}_columns[{number}] refers to verdict {verdict}, which is not there"
+                "{of}_columns[{number}] refers to verdict {verdict}, which does not exist"
             )));
         }
     }

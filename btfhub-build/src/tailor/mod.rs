@@ -118,9 +118,9 @@ impl fmt::Display for TailorError {
             Self::TooComplex(error) => error.fmt(f),
             Self::Shadowed { name, module } => write!(
                 f,
-                "module {} has a type `{}` of its own beside the kernel's, and your relocations \
-                 ask for both in a way that no single BTF can answer; leave the module out \
-                 (`modules` names those to take)",
+                "module {} has its own type `{}` besides the kernel's, and your relocations use \
+                 both in a way that no single BTF can satisfy; leave the module out \
+                 (`modules` lists those to use)",
                 module.escape_debug(),
                 name.escape_debug()
             ),
@@ -129,8 +129,8 @@ impl fmt::Display for TailorError {
                 modules: [one, other],
             } => write!(
                 f,
-                "modules {} and {} each have a type `{}`, and what your relocations come to \
-                 depends on which was loaded first; say with `modules` which are loaded, in their \
+                "modules {} and {} each have a type `{}`, and how your relocations resolve \
+                 depends on which was loaded first; list the loaded ones with `modules`, in that \
                  order",
                 one.escape_debug(),
                 other.escape_debug(),

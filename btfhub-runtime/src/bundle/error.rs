@@ -83,26 +83,25 @@ impl fmt::Display for BundleError {
             ),
             Kind::Version { found, known } => write!(
                 f,
-                "bundle of format version {found}, this btfhub-runtime reads version {known}: \
+                "bundle of format version {found}, but this btfhub-runtime reads version {known}: \
                  build bundle and program with the same btfhub version"
             ),
             Kind::Length { header, data } => write!(
                 f,
-                "damaged bundle: {data} bytes where its header says {header}"
+                "damaged bundle: {data} bytes, but its header says {header}"
             ),
-            Kind::Header => f.write_str("damaged bundle: the checksum of its header does not fit"),
+            Kind::Header => {
+                f.write_str("damaged bundle: the checksum of its header does not match")
+            }
             Kind::Section { part, offset } => {
                 write!(
                     f,
                     "damaged bundle: its {part} (at byte {offset}) can't be inflated"
                 )
             }
-            Kind::Digest => f.write_str("damaged bundle: its SHA-256 digest does not fit"),
+            Kind::Digest => f.write_str("damaged bundle: its SHA-256 digest does not match"),
             Kind::Malformed(part) => {
-                write!(
-                    f,
-                    "malformed bundle: its {part} are not as the format has them"
-                )
+                write!(f, "malformed bundle: its {part} break a rule of the format")
             }
             Kind::NoClass { class, count } => {
                 write!(f, "the bundle has no class {class}, only {count} classes")

@@ -55,7 +55,7 @@ impl fmt::Display for ObjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
             Cause::Foreign(names) if names.is_empty() => {
-                f.write_str("the bundle was made for no eBPF object")
+                f.write_str("the bundle was not made for any eBPF object")
             }
             Cause::Foreign(names) => write!(
                 f,

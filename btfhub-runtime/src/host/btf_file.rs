@@ -32,7 +32,7 @@ fn open(path: &Path) -> io::Result<(File, Range<u64>)> {
     let len = file.metadata()?.len();
     let start: [u8; 4] = match read_at(&mut file, 0) {
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
-            return Err(damaged(format!("{len} bytes are no BTF")));
+            return Err(damaged(format!("{len} bytes are not BTF")));
         }
         start => start?,
     };
@@ -49,7 +49,7 @@ fn check_header(file: &mut File, place: &Range<u64>) -> io::Result<()> {
     const HEADER_LEN: u64 = 24;
     let len = place.end - place.start;
     if len < HEADER_LEN {
-        return Err(damaged(format!("{len} bytes are no BTF")));
+        return Err(damaged(format!("{len} bytes are not BTF")));
     }
     let header: [u8; 24] = read_at(file, place.start)?;
     let is_big_endian = match header {
@@ -76,7 +76,7 @@ fn check_header(file: &mut File, place: &Range<u64>) -> io::Result<()> {
     let told = header_len + (types.0 + types.1).max(strings.0 + strings.1);
     if told > len {
         return Err(damaged(format!(
-            "truncated: it has {len} bytes of BTF, and its header tells of {told}"
+            "truncated: it has {len} bytes of BTF, but its header says {told}"
         )));
     }
     let is_sound = header_len >= HEADER_LEN
@@ -204,7 +204,7 @@ fn read_at<const N: usize>(file: &mut File, at: u64) -> io::Result<[u8; N]> {
 fn read_range(file: &mut File, place: Range<u64>, limit: u64) -> io::Result<Vec<u8>> {
     let len = place.end - place.start;
     if len > limit {
-        return Err(damaged(format!("{len} bytes where {limit} are the limit")));
+        return Err(damaged(format!("{len} bytes, but the limit is {limit}")));
     }
     file.seek(SeekFrom::Start(place.start))?;
     let mut bytes = Vec::new();

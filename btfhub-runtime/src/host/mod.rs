@@ -538,7 +538,7 @@ impl fmt::Display for OsReleaseFile {
             Origin::Given => ", given as the host's",
             Origin::HostMount => ", the host's",
             Origin::Init => ", the host's init's",
-            Origin::Own => ", perhaps a container image's: breaks no tie",
+            Origin::Own => ", perhaps a container image's: does not break ties",
         })
     }
 }

@@ -128,10 +128,10 @@ impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no BTF in the bundle for {}", self.host)?;
         for (kernel, why) in &self.ruled_out {
-            write!(f, "; {kernel} is another kernel ({why})")?;
+            write!(f, "; {kernel} is a different kernel ({why})")?;
         }
         if !self.nearest.is_empty() {
-            f.write_str("; nearest, but other kernels: ")?;
+            f.write_str("; nearest, but different kernels: ")?;
             write_list(f, &self.nearest)?;
         }
         f.write_str("; the bundle serves ")?;
@@ -193,7 +193,7 @@ impl fmt::Display for Ambiguous {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "several distributions built {}, each with other types, and nothing says which of \
+            "several distributions built {}, each with different types, and nothing says which of \
              them runs here: ",
             self.host
         )?;

@@ -176,7 +176,7 @@ impl fmt::Display for Decided<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0.choice {
             Choice::Operator => f.write_str("given by the operator"),
-            Choice::Kernel => f.write_str("the kernel has BTF of its own"),
+            Choice::Kernel => f.write_str("the kernel has its own BTF"),
             Choice::Disk => f.write_str("neither the kernel nor the bundle has any"),
             Choice::Embedded { reason, .. } => match reason {
                 Reason::Only => f.write_str("the only candidate"),
@@ -194,7 +194,7 @@ impl fmt::Display for Decided<'_, '_> {
             },
             Choice::Inferred { below, above } => write!(
                 f,
-                "inferred, {} lies between {} and {} of one class",
+                "inferred: {} lies between {} and {}, which share a class",
                 self.0.host.release(),
                 below.kernel().release,
                 above.kernel().release
@@ -265,8 +265,8 @@ impl fmt::Display for About<'_> {
         for name in host.ignored_variables() {
             write!(
                 f,
-                "\n  {name}: set, but ignored: this process gained rights as it was started, or \
-                 can't read /proc/self/auxv to tell"
+                "\n  {name}: set, but ignored: this process gained privileges when it started, or \
+                 can't read /proc/self/auxv to find out"
             )?;
         }
         Ok(())

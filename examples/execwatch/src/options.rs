@@ -72,7 +72,7 @@ impl Options {
         Ok(options)
     }
 
-    /// What to prefer where the kernel has BTF of its own.
+    /// What to prefer where the kernel has its own BTF.
     pub fn policy(&self) -> Policy {
         if self.embedded {
             Policy::EMBEDDED_ONLY

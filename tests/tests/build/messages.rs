@@ -233,9 +233,9 @@ fn pins(table: &mut Table) {
     table.section("Pins");
     let never = "0123456789012345678901234567890123456789";
     let pinned = |pin: &str| format!("{USUAL}{pin}\n");
-    table.fails("A pin is no commit id.", &pinned("pin = \"main\""));
+    table.fails("A pin is not a commit id.", &pinned("pin = \"main\""));
     table.fails(
-        "The archive is no git checkout.",
+        "The archive is not in a git checkout.",
         &pinned(&format!("pin = \"{never}\"")),
     );
     table.fails(

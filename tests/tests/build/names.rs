@@ -41,7 +41,7 @@ fn a_directive_is_one_line() {
          .lint(btfhub_build::Lint::OddEntries, btfhub_build::Level::Warn).build(\"probe\") }\n",
     );
     let warnings = app.warnings(&[], &[]);
-    assert!(warnings.contains("no name of a kernel"), "{warnings}");
+    assert!(warnings.contains("not a kernel's name"), "{warnings}");
     let bundles = app.bundles();
     let out = bundles[0].parent().and_then(|out| out.parent());
     let printed = fs::read_to_string(out.expect("a directory").join("output")).unwrap();

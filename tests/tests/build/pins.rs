@@ -244,7 +244,7 @@ fn used_files_are_the_commits_and_others_do_not_matter() {
     let refused = refusal(repository.pinned("origin"));
     let blob = git(&origin, &["rev-parse", &format!("HEAD:{FIRST}.btf.tar.xz")]);
     let now = git(&origin, &["hash-object", file.to_str().unwrap()]);
-    let both = format!("{FIRST}.btf.tar.xz is {now}, and pinned is {blob}: it was modified");
+    let both = format!("{FIRST}.btf.tar.xz is {now}, but the pin is {blob}: it was modified");
     assert!(refused.contains(&both), "{refused}");
     let excluded = repository
         .builder("origin")
@@ -408,7 +408,7 @@ fn several_archives_have_a_pin_each() {
     ] {
         let refused = misconfigured(&named);
         assert!(
-            refused.contains("is the pin of one archive, and 2 are named"),
+            refused.contains("pins one archive, but 2 are named"),
             "{refused}"
         );
     }
@@ -421,7 +421,7 @@ fn several_archives_have_a_pin_each() {
     let refused = refusal(pin_of(
         &builder().archive(&one).pinned_archive(&other, commit()),
     ));
-    assert!(refused.contains("is in no git checkout"), "{refused}");
+    assert!(refused.contains("is not in a git checkout"), "{refused}");
     let twice = builder().pinned_archive(&one, commit()).pin(&head);
-    assert!(misconfigured(&twice).contains("a second pin"));
+    assert!(misconfigured(&twice).contains("a second time"));
 }

@@ -254,14 +254,17 @@ fn damaged_and_foreign_files_are_named() {
     for at in (8..whole.len()).step_by(7) {
         let mut damaged = whole.clone();
         damaged[at] ^= 1 << (at % 8);
-        assert_eq!(refused(&damaged), "it is damaged: its digest does not fit");
+        assert_eq!(
+            refused(&damaged),
+            "it is damaged: its digest does not match"
+        );
     }
     for len in 0..whole.len() {
         let said = refused(&whole[..len]);
         assert!(said.starts_with("it is "), "{said}");
     }
     let bundle = bench.builder().generate().unwrap();
-    assert_eq!(refused(bundle.bundle()), "it is no shard of a bundle");
+    assert_eq!(refused(bundle.bundle()), "it is not a shard of a bundle");
 
     // What the digest does not tell: written so, by another release or on purpose.
     let sealed = |content: &[u8]| [content, blake3::hash(content).as_bytes()].concat();

@@ -256,7 +256,7 @@ fn what_the_user_knows_counts() {
     for (wrong, complaint) in [
         (
             builder().target("absent", "x"),
-            "no object has a program `absent`",
+            "a target is set for the program `absent`",
         ),
         (builder().own_btf("[", true), "`[`"),
     ] {

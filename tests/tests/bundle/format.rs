@@ -370,7 +370,7 @@ fn objects_of_the_bundle() {
         (&[abc][..], [true, false], "(a.bpf.o)"),
         (&[nothing], [false, true], "(b.bpf.o)"),
         (&[abc, nothing], [true, true], "(a.bpf.o, b.bpf.o)"),
-        (&[], [false, false], "made for no eBPF object"),
+        (&[], [false, false], "not made for any eBPF object"),
     ] {
         let provenance = Provenance::default().with_objects(objects);
         let data = Writer::new(provenance).finish().unwrap();

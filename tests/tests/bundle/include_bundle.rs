@@ -169,10 +169,13 @@ fn says_what_is_wrong_with_the_file() {
         (truncated.clone(), "is damaged: "),
         (whole[..DIGEST_AT].to_vec(), "is damaged: "),
         (whole[..LENGTH_AT].to_vec(), "is cut off after 12 bytes"),
-        (with(last, !whole[last]), "its SHA-256 digest does not fit"),
+        (
+            with(last, !whole[last]),
+            "its SHA-256 digest does not match",
+        ),
         (
             with(DIGEST_AT, !whole[DIGEST_AT]),
-            "its SHA-256 digest does not fit",
+            "its SHA-256 digest does not match",
         ),
     ] {
         project.file("btf/probe.btfhub", bytes);
@@ -215,10 +218,10 @@ fn says_how_it_is_used() {
         ),
         (
             "\"btf/probe.btfhub\"",
-            "is no name of a bundle",
+            "is not the name of a bundle",
             "\"btf/probe.btfhub\"",
         ),
-        ("\"\"", "is no name of a bundle", "\"\""),
+        ("\"\"", "is not the name of a bundle", "\"\""),
         (
             "\"a\" \"b\"",
             "expected the name given to `Builder::build`",

@@ -245,14 +245,14 @@ cli_test!(pahole_is_quoted, |dir| {
     );
     let complaint = encode("exit 0");
     assert!(
-        complaint.contains("wrote no BTF, and said nothing"),
+        complaint.contains("wrote no BTF, and printed nothing"),
         "{complaint}"
     );
     let complaint = encode("echo broken; exit 3");
     assert!(complaint.contains("exit status: 3: broken"), "{complaint}");
     let complaint = encode("echo junk > /dev/stdin");
     assert!(
-        complaint.contains("what pahole v1.99 made of it"),
+        complaint.contains("the output of pahole v1.99"),
         "{complaint}"
     );
 });

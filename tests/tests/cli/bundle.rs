@@ -372,7 +372,7 @@ cli_test!(verifies_what_is_and_refuses_what_is_not, |dir| {
     );
     let complaint = verify(EXECWATCH).fails(1);
     assert!(
-        complaint.contains("made for other relocations"),
+        complaint.contains("made for different relocations"),
         "{complaint}"
     );
 

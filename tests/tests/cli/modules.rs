@@ -324,7 +324,7 @@ cli_test!(modules_that_do_not_belong, |dir| {
     dir.write("twice/x/m", module(&kernel, 16, 4));
     dir.write("twice/y/m", module(&kernel, 16, 4));
     let text = dir.btfhub(add(&["--modules", "twice"])).fails(1);
-    assert!(text.contains("module m is there twice"), "{text}");
+    assert!(text.contains("module m appears twice"), "{text}");
 });
 
 cli_test!(entries_of_others_with_modules, |dir| {

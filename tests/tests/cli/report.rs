@@ -260,7 +260,7 @@ cli_test!(a_threshold_names_what_exceeds_it, |dir| {
     for expected in [
         "--deny absent>0: 8 of 8 kernels",
         "task_struct.__state is absent on 3 kernels",
-        "it asks first, and loads",
+        "it checks first, and loads",
     ] {
         assert!(complaint.contains(expected), "{expected}: {complaint}");
     }
@@ -529,7 +529,7 @@ cli_test!(what_a_change_loses_is_told_in_every_format, |dir| {
         "--deny lost>0: support lost on 2 of 4 kernels: debian/11/x86_64 (2)",
         "finds nothing here",
         "no longer in the archive: debian/11/x86_64/6.6.0",
-        "write the baseline anew",
+        "update the baseline",
     ] {
         assert!(complaint.contains(expected), "{expected}: {complaint}");
     }
@@ -641,7 +641,7 @@ cli_test!(a_table_for_the_readme, |dir| {
     kernel(&dir, "6.1.0", false);
     let complaint = on_four(&dir, &["--format", "support", "--check", "README.md"]).fails(1);
     assert!(
-        complaint.contains("--into README.md writes it anew"),
+        complaint.contains("--into README.md rewrites it"),
         "{complaint}"
     );
     dir.write("README.md", "nothing");

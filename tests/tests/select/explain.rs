@@ -137,8 +137,7 @@ fn a_selection_explains_itself() {
     assert_eq!(
         lines,
         [
-            "BTF of ubuntu/20.04/x86_64/5.4.0-77-generic: inferred, 5.4.0-80-generic lies \
-             between 5.4.0-77-generic and 5.4.0-81-generic of one class",
+            "BTF of ubuntu/20.04/x86_64/5.4.0-77-generic: inferred: 5.4.0-80-generic lies between 5.4.0-77-generic and 5.4.0-81-generic, which share a class",
             "  host: kernel 5.4.0-80-generic x86_64 on ubuntu 18.04",
             "  uname -v: #90-Ubuntu SMP Fri Jul 9 22:49:44 UTC 2021",
             "  the kernel's own BTF: none",
@@ -205,8 +204,8 @@ fn not_found_says_what_there_is() {
     assert_eq!(
         error.to_string(),
         "no BTF in the bundle for kernel 5.4.0-80-generic x86_64; \
-         ubuntu/18.04/x86_64/5.4.0-80-generic is another kernel (uname -v has `#90-Ubuntu`); \
-         nearest, but other kernels: ubuntu/20.04/x86_64/5.4.0-77-generic, \
+         ubuntu/18.04/x86_64/5.4.0-80-generic is a different kernel (uname -v has `#90-Ubuntu`); \
+         nearest, but different kernels: ubuntu/20.04/x86_64/5.4.0-77-generic, \
          ubuntu/20.04/x86_64/5.4.0-81-generic; the bundle serves ubuntu/18.04 (3), \
          ubuntu/20.04 (7); update the bundle, or name a BTF file of this kernel in BTFHUB_BTF"
     );
@@ -269,8 +268,8 @@ fn ambiguous_names_the_candidates() {
     let error = select(&bundle, &host, Policy::default()).expect_err("two");
     assert_eq!(
         error.to_string(),
-        "several distributions built kernel 4.18.0-147.0.3.el8_1.x86_64 x86_64, each with other \
-         types, and nothing says which of them runs here: \
+        "several distributions built kernel 4.18.0-147.0.3.el8_1.x86_64 x86_64, each with \
+         different types, and nothing says which of them runs here: \
          centos/8/x86_64/4.18.0-147.0.3.el8_1.x86_64, ol/8/x86_64/4.18.0-147.0.3.el8_1.x86_64; \
          in a container, mount the host's /etc/os-release as /host/etc/os-release or name it in \
          BTFHUB_OS_RELEASE; or name a BTF file of this kernel in BTFHUB_BTF"

@@ -109,7 +109,7 @@ fn damaged_kernel_btf() {
         (header([u32::MAX; 4], 20), "truncated"),
         (no_nul, "NUL"),
         (modules, "NUL"),
-        (b"\x9f\xeb".to_vec(), "2 bytes are no BTF"),
+        (b"\x9f\xeb".to_vec(), "2 bytes are not BTF"),
         (b"neither ELF nor BTF at all".to_vec(), "the BTF magic"),
         (vec![0; 100], "the BTF magic"),
     ]);
@@ -323,7 +323,7 @@ fn unusable_on_disk() {
             elf(&btf(3)[..30], X86, ".BTF"),
             "truncated: it has 30 bytes",
         ),
-        (elf(b"", X86, ".BTF"), "0 bytes are no BTF"),
+        (elf(b"", X86, ".BTF"), "0 bytes are not BTF"),
         (with_section(0, true), "empty, compressed or cut off"),
         (with_section(0x800, false), "empty, compressed or cut off"),
         (b"\x7fELF".to_vec(), ""),

@@ -207,7 +207,7 @@ impl Search {
         Failure::new(format!(
             "{file}: no BTF found: it is not BTF, not ELF, and nothing in it unpacks ({}) to a kernel \
              with BTF; was the kernel built with CONFIG_DEBUG_INFO_BTF? A vmlinux with DWARF \
-             (package linux-image-*-dbg, kernel-debuginfo) does as well",
+             (package linux-image-*-dbg, kernel-debuginfo) works too",
             named.join(", ")
         ))
     }

@@ -91,7 +91,7 @@ impl Modules {
         let mut pairs = (modules.with_btf.iter()).zip(modules.with_btf.iter().skip(1));
         if let Some((module, _)) = pairs.find(|(a, b)| a.name == b.name) {
             return Err(Failure::new(format!(
-                "{}: module {} is there twice",
+                "{}: module {} appears twice",
                 directory.display(),
                 module.name
             )));
@@ -134,7 +134,7 @@ fn unpacked(data: Vec<u8>) -> Vec<u8> {
 
 /// The split BTF of a module; `None` if it has none.
 fn from_elf(data: &[u8], kernel: &Arc<Btf>, release: &str) -> Result<Option<Vec<u8>>, String> {
-    let elf = object::File::parse(data).map_err(|error| format!("no kernel module: {error}"))?;
+    let elf = object::File::parse(data).map_err(|error| format!("not a kernel module: {error}"))?;
     let section = |name: &str| -> Result<Option<Vec<u8>>, String> {
         let Some(section) = elf.section_by_name(name) else {
             return Ok(None);

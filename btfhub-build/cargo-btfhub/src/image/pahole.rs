@@ -22,7 +22,7 @@ pub(super) fn encode(vmlinux: &Path) -> Result<(Vec<u8>, String), Failure> {
         })?;
     let version = String::from_utf8_lossy(&version.stdout).trim().to_owned();
     let btf = run(vmlinux).context(|| format!("pahole {version}"))?;
-    Btf::parse(&btf).context(|| format!("what pahole {version} made of it"))?;
+    Btf::parse(&btf).context(|| format!("the output of pahole {version}"))?;
     Ok((btf, version))
 }
 
@@ -51,7 +51,7 @@ fn run(vmlinux: &Path) -> Result<Vec<u8>, Failure> {
     let said = [run.stderr, run.stdout].concat();
     let said = String::from_utf8_lossy(&said);
     Err(Failure::new(match said.trim() {
-        "" => format!("{ended}, and said nothing"),
+        "" => format!("{ended}, and printed nothing"),
         said => format!("{ended}: {said}"),
     }))
 }

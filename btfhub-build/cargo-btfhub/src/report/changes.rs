@@ -185,8 +185,6 @@ pub(super) fn complaint(changes: &Changes, deny: Deny) -> String {
             shortened(names.collect())
         );
     }
-    text.push_str(
-        "  if that is meant, write the baseline anew: --format support --json --out FILE",
-    );
+    text.push_str("  if that is intended, update the baseline: --format support --json --out FILE");
     text
 }

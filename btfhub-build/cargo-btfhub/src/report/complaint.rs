@@ -81,8 +81,8 @@ fn programs(report: &Report, text: &mut String) {
 fn way_out(finding: &Finding<'_>) -> &'static str {
     match (finding.verdict.effect, finding.verdict.status) {
         (Effect::Fine | Effect::AnswersNo | Effect::Guarded, _) => {
-            "nothing, if the way the program takes there is good enough: it asks first, and \
-             loads; --deny unloadable lets that pass"
+            "nothing, if the program's fallback there is good enough: it checks first, and loads; \
+             --deny unloadable accepts that"
         }
         (Effect::ProgramFails, Status::Incompatible) => {
             "declare the kernel's other type as a flavor (struct NAME___old) and choose between \
@@ -90,7 +90,7 @@ fn way_out(finding: &Finding<'_>) -> &'static str {
         }
         (Effect::ProgramFails, _) => {
             "guard the access with bpf_core_field_exists() (or bpf_core_type_exists(), \
-             bpf_core_enum_value_exists()) and give those kernels another way"
+             bpf_core_enum_value_exists()) and handle those kernels differently"
         }
         (Effect::WrongValue, _) => {
             "use the constant itself in place of bpf_core_enum_value() if it never changed, or \
@@ -98,10 +98,10 @@ fn way_out(finding: &Finding<'_>) -> &'static str {
         }
         (_, Status::Refused) => {
             "read the field with bpf_core_read() or BPF_CORE_READ(), which take any offset and \
-             size, where the program loads it directly"
+             size, if the program loads it directly"
         }
         _ => {
-            "put the access into a program of its own and don't load that there \
+            "move the access to a separate program and don't load that there \
              (bpf_program__set_autoload()): libbpf refuses the whole object"
         }
     }

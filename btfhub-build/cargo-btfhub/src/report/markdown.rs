@@ -80,7 +80,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>) -> String {
     }
     let findings = report.findings();
     if findings.is_empty() {
-        text.push_str("\nNo relocation comes out badly on any of them.\n");
+        text.push_str("\nNo relocation has a problem on any of them.\n");
     } else {
         let _ = writeln!(
             text,

@@ -154,7 +154,7 @@ fn in_page(args: &args::Report, table: &str, output: Output) -> Result<Option<St
     let differs = support::check(&page(file)?, table).map_err(|failure| failure.at(file))?;
     Ok(differs.map(|differs| {
         format!(
-            "--check: the table in {} is not what the archive gives; --into {0} writes it anew\n  {differs}",
+            "--check: the table in {} does not match the archive; --into {0} rewrites it\n  {differs}",
             file.display()
         )
     }))

@@ -203,7 +203,7 @@ fn place(page: &str) -> Result<(usize, usize), Failure> {
     let to = from.and_then(|from| Some(page.get(from..)?.find(END)? + from + END.len()));
     from.zip(to).ok_or_else(|| {
         Failure::new(format!(
-            "there is no place for the table: write these two lines where it is to stand\n  {BEGIN}\n  {END}"
+            "there is no place for the table: write these two lines where it should be\n  {BEGIN}\n  {END}"
         ))
     })
 }

@@ -134,7 +134,7 @@ pub(in crate::archive) fn tree_of(store: &Store, commit: ObjectId) -> Result<Obj
     id.ok_or_else(|| {
         Error::new(
             ErrorKind::Pin,
-            format!("git's object {commit} is no commit"),
+            format!("git's object {commit} is not a commit"),
         )
     })
 }

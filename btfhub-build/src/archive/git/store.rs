@@ -81,8 +81,8 @@ impl Store {
     pub(in crate::archive) fn read(&self, id: ObjectId) -> Result<Object, Error> {
         self.find(id)?.ok_or_else(|| {
             Error::new(ErrorKind::Pin, format!("the repository has no object {id}")).help(
-                "a build fetches nothing; `git fetch` gets a commit that is not there yet, and \
-                 `git checkout HEAD` what a partial clone lacks",
+                "a build fetches nothing; `git fetch` gets a missing commit, and `git checkout \
+                 HEAD` gets what a partial clone lacks",
             )
         })
     }
@@ -123,7 +123,7 @@ impl Store {
                     path.display()
                 ),
             )
-            .help("the repository is damaged, or somebody forged the object; clone it anew")),
+            .help("the repository is damaged, or somebody forged the object; clone it again")),
             None => Ok(None),
         }
     }

@@ -98,7 +98,7 @@ pub(in crate::archive) fn files(
 /// The items of one tree: `<mode> <name>\0<id>`, one behind the other.
 fn read(store: &Store, id: ObjectId) -> Result<HashMap<Vec<u8>, Item>, Error> {
     let object = store.read(id)?;
-    let malformed = || Error::new(ErrorKind::Pin, format!("git's object {id} is no tree"));
+    let malformed = || Error::new(ErrorKind::Pin, format!("git's object {id} is not a tree"));
     if object.kind != Kind::Tree {
         return Err(malformed());
     }

@@ -126,7 +126,7 @@ impl fmt::Display for WriteError {
                 ..
             } => write!(
                 f,
-                "the finished bundle gives other BTF for {kernel} than was put in: \
+                "the finished bundle returns different BTF for {kernel} than was put in: \
                  please report this bug of btfhub"
             ),
             Self::Readback { kernel: None, .. } => f.write_str(

@@ -150,7 +150,7 @@ function advice(verdicts) {
   const says = (text) => [element("p", { class: "advice" }, element("b", {}, "What to do: "), text)];
   const of = (effect, status) => verdicts.some((verdict) => verdict.effect === effect && (!status || verdict.status === status));
   if (of("object-fails", "refused")) {
-    return says("read the field with bpf_core_read() or BPF_CORE_READ(), which take any offset and size, where the program loads it directly; or leave these kernels out.");
+    return says("read the field with bpf_core_read() or BPF_CORE_READ(), which take any offset and size, if the program loads it directly; or leave these kernels out.");
   }
   if (of("object-fails")) {
     return says("put the access into a program of its own and don't load that on these kernels (bpf_program__set_autoload), or leave them out.");
