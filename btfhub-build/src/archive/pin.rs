@@ -224,8 +224,8 @@ impl Pinned {
         };
         match lock.digest(entry) {
             Some(locked) if locked == found => Ok(()),
-            Some(locked) => Err(other(entry, found, "locked", locked)),
-            None => Err(other(entry, found, "locked", "nothing")),
+            Some(locked) => Err(other(entry, found, "the lock", locked)),
+            None => Err(other(entry, found, "the lock", "nothing")),
         }
     }
 
@@ -238,13 +238,13 @@ impl Pinned {
             return self.check_digest(entry, digest);
         };
         let Some(pinned) = blobs.get(entry.path()).copied() else {
-            return Err(other(entry, digest, "pinned", "nothing"));
+            return Err(other(entry, digest, "the pin", "nothing"));
         };
         let Some(found) = pinned.of_blob_like(bytes) else {
             return Err(other(
                 entry,
                 "crafted to collide with another file",
-                "pinned",
+                "the pin",
                 pinned,
             ));
         };
@@ -261,7 +261,7 @@ impl Pinned {
         }
         let unix = || pinned.of_blob_like(&without_carriage_returns(bytes));
         Err(
-            other(entry, found, "pinned", pinned).because(if pointer.is_some() {
+            other(entry, found, "the pin", pinned).because(if pointer.is_some() {
                 "not the file that its Git LFS pointer names"
             } else if is_lfs_pointer(bytes) {
                 "a Git LFS pointer is there instead of the file"
@@ -311,7 +311,7 @@ fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
 /// An entry that is another than it must be.
 fn other(entry: &Entry, found: impl fmt::Display, how: &str, must_be: impl fmt::Display) -> Error {
     let path = entry.path().display();
-    let message = format!("{path} is {found}, but {how} is {must_be}");
+    let message = format!("{path} is {found}, but {how} says {must_be}");
     Error::new(ErrorKind::Pin, message)
 }
 

@@ -244,7 +244,7 @@ fn used_files_are_the_commits_and_others_do_not_matter() {
     let refused = refusal(repository.pinned("origin"));
     let blob = git(&origin, &["rev-parse", &format!("HEAD:{FIRST}.btf.tar.xz")]);
     let now = git(&origin, &["hash-object", file.to_str().unwrap()]);
-    let both = format!("{FIRST}.btf.tar.xz is {now}, but the pin is {blob}: it was modified");
+    let both = format!("{FIRST}.btf.tar.xz is {now}, but the pin says {blob}: it was modified");
     assert!(refused.contains(&both), "{refused}");
     let excluded = repository
         .builder("origin")
@@ -359,7 +359,7 @@ fn a_lock_knows_every_entry() {
     pack::entry(&origin, FIRST, &app::kernel(9));
     let refused = refusal(locked(builder()));
     assert!(
-        refused.contains(FIRST) && refused.contains("and locked is"),
+        refused.contains(FIRST) && refused.contains("but the lock says"),
         "{refused}"
     );
     // A policy for broken entries is none for foreign ones.

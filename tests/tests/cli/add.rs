@@ -136,7 +136,7 @@ cli_test!(btf_that_cannot_be_read_is_explained, |dir| {
         (
             "truncated",
             &whole[..100],
-            "are needed, 100 are there (at byte 0x64)",
+            "are needed, but it has 100 (at byte 0x64)",
         ),
         ("unknown", &unknown, "type [1] has kind 31"),
         ("module", &split, "is this a module's BTF without its base?"),

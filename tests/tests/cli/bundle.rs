@@ -385,7 +385,7 @@ cli_test!(verifies_what_is_and_refuses_what_is_not, |dir| {
     assert!(
         run.stdout
             .contains("debian/11/x86_64/5.10.0-9-amd64: relocation ")
-            && run.stdout.contains("comes out otherwise"),
+            && run.stdout.contains("resolves differently"),
         "{}",
         run.stdout
     );

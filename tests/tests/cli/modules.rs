@@ -287,7 +287,7 @@ cli_test!(modules_that_do_not_belong, |dir| {
     refused(module(&more, 16, 4), "does not exist");
     refused(vec![0x9f, 0xeb, 1, 0, 24, 0], "truncated");
     // A kernel's own BTF is no module's.
-    refused(self::kernel("stack").finish(), "complete in itself");
+    refused(self::kernel("stack").finish(), "is self-contained");
     // Types that lead from one to the other and back.
     let mut cycle = BtfBuilder::split(&kernel);
     let next = cycle.next_id() + 1;

@@ -230,7 +230,7 @@ cli_test!(thresholds, |dir| {
     let _ = report(&["ambiguous", "incompatible", "refused"]).ok();
     let _ = report(&["ambiguous", "absent"]).fails(1);
     let complaint = report(&["unloadible"]).fails(2);
-    assert!(complaint.contains("is no threshold"), "{complaint}");
+    assert!(complaint.contains("is not a threshold"), "{complaint}");
 });
 
 // A field that is read, measured and shifted is missing once.

@@ -213,7 +213,10 @@ fn versions_to_come() {
         let bundle = Bundle::parse(&data).expect("a sound bundle");
         let host = Host::new(release, "x86_64").with_version(uname_v);
         let error = select(&bundle, &host, Policy::default()).expect_err(directory);
-        assert!(error.to_string().contains("is another kernel"), "{error}");
+        assert!(
+            error.to_string().contains("is a different kernel"),
+            "{error}"
+        );
     }
 }
 
