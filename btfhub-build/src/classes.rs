@@ -16,17 +16,17 @@ use crate::error::{Error, ErrorKind, shown};
 use crate::relo::{self, Outcome, Relocations};
 use crate::tailor::Tailor;
 
-/// Distinct tailored BTFs and distinct outcomes, numbered as they come in.
+/// Distinct tailored BTFs and distinct outcomes, numbered as they arrive.
 ///
-/// Kernels come in whatever order the threads finish them, so these numbers
-/// are only good within one run; [`Classes::in_order`] renumbers.
+/// Kernels arrive in the order in which the threads finish them, so these numbers are only
+/// valid within one run; [`Classes::in_order`] renumbers.
 #[derive(Debug, Default)]
 pub(crate) struct Classes {
     btfs: HashMap<Arc<[u8]>, usize>,
     outcomes: HashMap<Arc<Outcome>, usize>,
 }
 
-/// Where a kernel belongs.
+/// The class and the outcome of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct Place {
     pub(crate) class: usize,
@@ -45,7 +45,7 @@ pub(crate) struct Ordered {
 }
 
 impl Classes {
-    /// Takes in what came of one kernel; equal ones are kept once.
+    /// Adds the result for one kernel; equal results are kept once.
     pub(crate) fn add(&mut self, known: &Known) -> Place {
         let next = self.btfs.len();
         let btf = Arc::clone(&known.btf);
@@ -93,10 +93,10 @@ impl Classes {
     }
 }
 
-/// The bundle of these kernels, and the proof of it.
+/// Makes the bundle of these kernels, and proves it.
 ///
 /// # Errors
-/// As [`bundle`], and where the proof fails.
+/// As [`bundle`], and if the proof fails.
 pub(crate) fn proven(
     entries: &[Entry],
     classes: &Ordered,
@@ -156,16 +156,16 @@ fn write(
     writer.finish_with(show).map_err(failed)
 }
 
-/// The proof that a finished bundle gives every kernel what its full BTF gives:
-/// resolves the relocations again on what the runtime crate reads of each class,
-/// and compares, for every kernel that it finds there, with what came before.
+/// Proves that a finished bundle gives the same results for every kernel as its full BTF.
+/// Resolves the relocations again on what the runtime crate reads for each class, and compares
+/// the outcome for every kernel that it finds there.
 #[derive(Debug)]
 struct Proof<'a> {
     classes: &'a Ordered,
     tailor: &'a Tailor<'a>,
-    /// Those of the full BTFs, for what is equal to be held once.
+    /// The outcomes of the full BTFs, so that equal ones are held once.
     outcomes: OnceCell<HashSet<Arc<Outcome>>>,
-    /// What the relocations come to with the bundle's classes.
+    /// How the relocations resolve with the bundle's classes.
     again: HashMap<ClassId, Result<Arc<Outcome>, String>>,
 }
 
@@ -180,7 +180,7 @@ impl<'a> Proof<'a> {
         }
     }
 
-    /// Takes in what the bundle gives for a class.
+    /// Adds what the bundle returns for a class.
     fn class(&mut self, class: ClassId, btf: &[u8]) {
         // The same bytes may have been resolved in this run already.
         let again = match self.tailor.resolved(btf) {
@@ -199,11 +199,11 @@ impl<'a> Proof<'a> {
         Ok(same.unwrap_or_else(|| outcome.into()))
     }
 
-    /// Looks every kernel up in the bundle, all of whose classes were taken in.
-    /// Kernels that share class and outcome are proven together.
+    /// Looks up every kernel in the bundle, all of whose classes were added. Kernels that share
+    /// class and outcome are proven together.
     ///
     /// # Errors
-    /// A difference: a bug, and nothing that may be shipped.
+    /// A difference, which is a bug; the bundle must not be shipped.
     fn finish(&self, bundle: &[u8], entries: &[Entry]) -> Result<(), Error> {
         let wrong = |kernel: KernelId<'_>, why: &str| {
             Error::new(

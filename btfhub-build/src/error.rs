@@ -5,9 +5,9 @@ use std::fmt;
 
 use btfhub_runtime::Printable;
 
-/// What went wrong, in the words of the person who has to act: the message
-/// names the file, the archive entry or the kernel; [`source`](StdError::source)
-/// leads to the cause; the help says what to do about it.
+/// What went wrong, in terms that the user can act on. The message names the file, the archive
+/// entry or the kernel; [`source`](StdError::source) leads to the cause; the help says what to
+/// do about it.
 ///
 /// `Debug` prints the whole chain readably, so that a build script may be
 ///
@@ -18,7 +18,7 @@ use btfhub_runtime::Printable;
 /// }
 /// ```
 ///
-/// and its failure reads as prose, without a panic or a backtrace.
+/// and its failure is readable text, without a panic or a backtrace.
 pub struct Error(Box<Inner>);
 
 struct Inner {
@@ -42,13 +42,14 @@ pub enum ErrorKind {
     Object,
     /// The archive is not the one that was pinned.
     Pin,
-    /// What the caller configured makes no sense.
+    /// The configuration makes no sense.
     Config,
     /// A diagnostic that the caller denied.
     Denied,
     /// A prepared bundle is stale or unusable.
     Prepared,
-    /// The proof failed: the bundle does not give what the full BTF gives.
+    /// The proof failed: relocations resolve differently with the bundle than with the full
+    /// BTF.
     Proof,
     /// A shard cannot be used, or shards cannot be joined.
     Shard,
@@ -57,7 +58,7 @@ pub enum ErrorKind {
 }
 
 impl Error {
-    /// An error with a message and nothing else.
+    /// An error with only a message.
     pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -91,7 +92,7 @@ impl Error {
         self.0.kind
     }
 
-    /// What the user can do about it, where there is something to say.
+    /// What the user can do about it, if known.
     pub fn help_text(&self) -> Option<&str> {
         self.0.help.as_deref()
     }
@@ -135,7 +136,7 @@ pub(crate) fn shell_word(word: impl fmt::Display) -> String {
     }
 }
 
-/// Where an archive comes from.
+/// Where to get an archive.
 pub(crate) const GET_AN_ARCHIVE: &str = "get one with `cargo btfhub fetch` or `git clone \
      https://github.com/aquasecurity/btfhub-archive`, and name its directory in Builder::archive or \
      in the variable BTFHUB_ARCHIVE; Builder::prepared and Builder::optional do without";

@@ -1,9 +1,9 @@
-//! Files that somebody else may have put there: an archive's entries, objects,
-//! locks, atlases, bundles, git's objects.
+//! Reads untrusted files: an archive's entries, objects, locks, atlases, bundles, git's
+//! objects.
 //!
-//! Only regular files are opened, so that no pipe or device is waited for; a
-//! file is read only if its length is within a limit, so that a sparse one
-//! takes no memory; and exactly that length is read.
+//! Only regular files are opened, so that a pipe or device can't block. A file is read only if
+//! its length is within a limit, so that a sparse file takes no memory. Exactly that length is
+//! read.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -32,14 +32,13 @@ enum Why {
 }
 
 impl ReadError {
-    /// Whether the file itself is to blame: it is no regular file, or too long.
-    /// Otherwise the machine is, or whoever changes files while they are read;
-    /// trying again may help.
+    /// Whether the file itself is at fault: it is not a regular file, or too long. Otherwise
+    /// the machine is, or something changed the file while it was read; trying again may help.
     pub fn is_of_the_file(&self) -> bool {
         matches!(self.0, Why::NotRegular | Why::TooLong { .. })
     }
 
-    /// The error of the operating system, if that is what it was.
+    /// The error of the operating system, if it was one.
     pub fn io(&self) -> Option<&io::Error> {
         match &self.0 {
             Why::Io(error) => Some(error),
@@ -72,15 +71,15 @@ impl From<io::Error> for ReadError {
 /// Reads a regular file of at most `limit` bytes. Links are followed.
 ///
 /// # Errors
-/// When it is anything else, longer, or cannot be read.
+/// If it is anything else, longer, or cannot be read.
 pub fn read(path: &Path, limit: u64) -> Result<Vec<u8>, ReadError> {
     RegularFile::open(path, Links::Follow)?.read(limit)
 }
 
-/// As [`read`], for text.
+/// Like [`read`], for text.
 ///
 /// # Errors
-/// As for [`read`], and when it is not UTF-8.
+/// Like [`read`], and if it is not UTF-8.
 pub fn read_to_string(path: &Path, limit: u64) -> Result<String, ReadError> {
     let bytes = read(path, limit)?;
     String::from_utf8(bytes)
@@ -103,8 +102,8 @@ pub(crate) struct RegularFile {
 
 impl RegularFile {
     pub(crate) fn open(path: &Path, links: Links) -> Result<Self, ReadError> {
-        // Looked at first, because opening a device may set it in motion; and
-        // again when it is open, because it may be another file by then.
+        // Checked before opening, because opening a device may have effects; and again
+        // afterwards, because it may be a different file by then.
         let metadata = match links {
             Links::Follow => fs::metadata(path)?,
             Links::Refuse => fs::symlink_metadata(path)?,
@@ -139,7 +138,7 @@ impl RegularFile {
             .try_reserve_exact(capacity)
             .map_err(|_| io::Error::from(io::ErrorKind::OutOfMemory))?;
         (&self.file).take(len).read_to_end(&mut bytes)?;
-        // What grows has no end to wait for; what shrinks is torn.
+        // A growing file may have no end; a shrinking one is torn.
         let mut more = [0];
         if bytes.len() != capacity || (&self.file).read(&mut more)? != 0 {
             return Err(ReadError(Why::Changed));

@@ -1,7 +1,6 @@
-//! One eBPF instruction, and what libbpf does to that of a relocation
-//! (`bpf_core_patch_insn`).
+//! One eBPF instruction, and how libbpf patches it for a relocation (`bpf_core_patch_insn`).
 //!
-//! A relocation that resolves can still be refused here, when its value does not fit the
+//! A relocation that resolves can still be refused here, if its value does not fit the
 //! instruction that the compiler chose.
 
 use std::fmt;
@@ -100,12 +99,13 @@ impl Insn {
     }
 }
 
-/// What becomes of the instruction.
+/// What happens to the instruction.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Patched {
     /// It takes the value.
     Value(u64),
-    /// It becomes a call of no function: the verifier refuses the program that reaches it.
+    /// It becomes a call of a function that does not exist: the verifier refuses a program that
+    /// reaches it.
     Poisoned,
     /// `bpf_object__load` fails.
     Refused(Refusal),
@@ -115,7 +115,7 @@ pub enum Patched {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// Arithmetic on two registers has no place for a value.
+    /// Arithmetic on two registers has no operand for a value.
     NoImmediate,
     /// The instruction does not hold what the compiler should have put there.
     Unexpected {
@@ -272,7 +272,7 @@ pub(crate) fn wide_immediate(first: Insn, second: Insn) -> u64 {
     low | sign_extend(second.imm.into()) << 32
 }
 
-/// As C converts to an unsigned type.
+/// Like the conversion to an unsigned type in C.
 pub(crate) fn sign_extend(value: i64) -> u64 {
     u64::from_ne_bytes(value.to_ne_bytes())
 }

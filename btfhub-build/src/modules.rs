@@ -6,19 +6,18 @@ use crate::archive::Decoded;
 use crate::btf::{Btf, BtfError, JoinError};
 use crate::relo::Relocations;
 
-/// Whose types count beside the kernel's own, where an entry holds modules.
+/// For entries that hold modules: the modules whose types are used in addition to the kernel's
+/// own.
 ///
-/// libbpf looks through the modules that are loaded, in the order in which they
-/// were, and only for a type of which the kernel itself has none
-/// (`bpf_core_find_cands`).
+/// libbpf searches the loaded modules in the order in which they were loaded, and only for a
+/// type that the kernel itself lacks (`bpf_core_find_cands`).
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub enum Modules {
-    /// All that the entry has. Where it matters which of two was loaded first,
-    /// the kernel can't be used.
+    /// All modules of the entry. If it matters which of two was loaded first, the kernel can't
+    /// be used.
     #[default]
     All,
-    /// Those of these names that the entry has, in the order in which they are
-    /// loaded.
+    /// Those of these modules that the entry has, in the order in which they are loaded.
     Named(Vec<String>),
 }
 
@@ -44,19 +43,19 @@ impl fmt::Display for ReadError {
 impl std::error::Error for ReadError {}
 
 impl Modules {
-    /// These modules, in the order in which they are loaded. `-` and `_` are one,
-    /// as in the kernel.
+    /// These modules, in the order in which they are loaded. `-` and `_` are the same, as in
+    /// the kernel.
     pub fn named<M: AsRef<str>>(names: impl IntoIterator<Item = M>) -> Self {
         let names = names.into_iter();
         Self::Named(names.map(|name| name.as_ref().replace('-', "_")).collect())
     }
 
-    /// The BTF of an entry with those of its modules that count. Of modules that
-    /// have no candidate for any of `relocations` nothing is kept.
+    /// The BTF of an entry, joined with its modules that are used. Modules without a candidate
+    /// for any of `relocations` are left out.
     ///
     /// # Errors
-    /// When a BTF is damaged, or a module's was made for another build of the
-    /// kernel; that of a module that does not count is not looked at.
+    /// If a BTF is damaged, or if a module's was made for another build of the kernel. The BTF
+    /// of an unused module is not checked.
     pub fn join(
         &self,
         decoded: Decoded,

@@ -1,9 +1,8 @@
 //! eBPF ELF → local BTF + CO-RE relocations.
 //!
-//! The ELF file is read by the `object` crate; what is kept of it is what
-//! relocation and reporting look at: the local BTF, the relocation records in
-//! the order in which libbpf takes them, the program sections with their
-//! functions and instructions, and line info.
+//! The `object` crate reads the ELF file. What relocation and reporting use is kept: the local
+//! BTF, the relocation records in the order in which libbpf processes them, the program
+//! sections with their functions and instructions, and line info.
 
 mod links;
 
@@ -72,7 +71,7 @@ pub struct Record {
     pub relo: CoreRelo,
 }
 
-/// Why a file is no eBPF object that can be tailored for. It names the file.
+/// Why a file is not an eBPF object that BTF can be tailored for. It names the file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ObjectError {
     name: String,
@@ -97,12 +96,12 @@ pub enum ObjectErrorKind {
 }
 
 impl Object {
-    /// Reads an object; `name` stands in messages and reports.
+    /// Reads an object; `name` appears in messages and reports.
     ///
     /// # Errors
-    /// When `data` is not a 64-bit ELF file for eBPF, or its `.BTF` or `.BTF.ext` is damaged.
-    /// Without these sections it is an object that asks nothing of a kernel's types: one of
-    /// maps alone, one written in Rust, one compiled without `-g`.
+    /// If `data` is not a 64-bit ELF file for eBPF, or its `.BTF` or `.BTF.ext` is damaged. An
+    /// object without these sections uses none of the kernel's types: it has only maps, was
+    /// written in Rust, or was compiled without `-g`.
     pub fn parse(name: &str, data: &[u8]) -> Result<Self, ObjectError> {
         Self::read(name, data).map_err(|kind| ObjectError {
             name: name.to_owned(),
@@ -228,7 +227,7 @@ impl Object {
         self.has_btf
     }
 
-    /// The object's own types; none where it has no `.BTF`.
+    /// The object's own types; none if it has no `.BTF`.
     pub fn btf(&self) -> &Btf {
         &self.btf
     }
@@ -258,7 +257,7 @@ impl Object {
         &self.data
     }
 
-    /// What is left to the loader to find.
+    /// What the loader has to find.
     pub fn externs(&self) -> &[Extern] {
         &self.externs
     }

@@ -1,10 +1,9 @@
-//! Files and trees that appear whole or not at all.
+//! Writes files and trees that appear whole or not at all.
 //!
-//! What is being written has a random name (`.btfhub-<random>.part`) in the directory where
-//! it will stand, and is renamed when it is complete. Nothing that is there under such a name
-//! is ever opened for writing, whoever put it there. While it is written it is locked
-//! (`flock`): what nobody holds was left by a killed run, and the next run that writes into
-//! the directory removes it.
+//! A file is written under a random name (`.btfhub-<random>.part`) in its final directory, and
+//! renamed when it is complete. An existing file under such a name is never opened for writing.
+//! While a file is written, it is locked (`flock`). A file that nobody has locked was left by a
+//! killed run, and the next run that writes into the directory removes it.
 
 use std::ffi::OsStr;
 use std::fs::{self, File, Metadata};
@@ -19,22 +18,22 @@ use crate::platform;
 
 const PREFIX: &str = ".btfhub-";
 const SUFFIX: &str = ".part";
-/// How many letters and digits stand between them.
+/// The number of letters and digits between them.
 const RANDOM: usize = 12;
 
-/// Where files cannot be locked (some network file systems), what is older than this was left
-/// behind: no run takes longer to write what it has computed.
+/// If files cannot be locked (on some network file systems), files older than this are
+/// leftovers: no run takes longer to write what it has computed.
 const ABANDONED: Duration = Duration::from_secs(3600);
 
-/// Makes `path` hold `bytes`, wholly or not at all, and waits until the disk has them.
+/// Writes `bytes` to `path`, whole or not at all, and waits until the disk has them.
 ///
-/// Directories above it are made. A file that holds these very bytes already is left alone,
-/// so that what depends on its time stays fresh; any other is replaced, and the new one has
-/// its permissions. A link stays one: what it leads to is replaced. A device or a pipe is
+/// Creates missing parent directories. A file that already has exactly these bytes is left
+/// alone, so that what depends on its time stays fresh; any other file is replaced, and the new
+/// one gets its permissions. A link stays a link: its target is replaced. A device or a pipe is
 /// written to.
 ///
 /// # Errors
-/// When a directory or the file cannot be written; nothing is left behind.
+/// If a directory or the file cannot be written; nothing is left behind.
 pub fn write(path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
     let path = path.as_ref();
     store(path, bytes).map_err(|error| cannot_write(path, error))
@@ -63,8 +62,8 @@ fn store(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(&fs::canonicalize(path)?, bytes, Some(&there), true)
 }
 
-/// As [`write`] for what can be made again: nothing is compared, and the disk may take its
-/// time.
+/// Like [`write`], for files that can be regenerated: does not compare, and does not wait for
+/// the disk.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     put(path, bytes, None, false)
 }
@@ -73,7 +72,8 @@ fn put(path: &Path, bytes: &[u8], like: Option<&Metadata>, durable: bool) -> io:
     let directory = parent(path);
     let made = Made::directories(directory)?;
     let file = new_file(directory, like)?;
-    // Not by the file's own writer, whose errors name what nobody has asked for.
+    // Not with the temporary file's own writer, whose errors name a path that the user doesn't
+    // know.
     file.as_file().write_all(bytes)?;
     if let Some(there) = like {
         file.as_file()
@@ -90,10 +90,10 @@ fn put(path: &Path, bytes: &[u8], like: Option<&Metadata>, durable: bool) -> io:
     Ok(())
 }
 
-/// A tree of files below a directory, of which either all appear or none.
+/// A tree of files below a directory, all of which appear or none.
 ///
-/// A root that is not there yet appears by one renaming; so does, in a root that is there,
-/// each directory that is new. Only files that are there already are replaced one by one.
+/// A new root appears with one rename. In an existing root, each new directory does. Only
+/// existing files are replaced one by one.
 #[derive(Debug)]
 pub struct Tree {
     root: PathBuf,
@@ -133,8 +133,8 @@ impl Tree {
     /// Adds a file, by its path below the root.
     ///
     /// # Errors
-    /// When the path leads out of the tree, when something else is in its place, or when
-    /// the file cannot be written.
+    /// If the path leads out of the tree, if something else is in its place, or if the file
+    /// cannot be written.
     pub fn add(&mut self, path: impl AsRef<Path>, bytes: &[u8]) -> Result<(), Error> {
         let path = path.as_ref();
         (self.stage(path, bytes)).map_err(|error| cannot_write(&self.root.join(path), error))
@@ -163,10 +163,10 @@ impl Tree {
         file.sync_all()
     }
 
-    /// Puts every file in its place.
+    /// Moves every file to its place.
     ///
     /// # Errors
-    /// When one cannot be put there.
+    /// If one cannot be moved.
     pub fn finish(self) -> Result<(), Error> {
         settle(self.staging.path(), &self.root)?;
         self.made.keep();
@@ -176,8 +176,8 @@ impl Tree {
     }
 }
 
-/// Moves a file or a directory to its place; of a directory that is there already, what is
-/// in it.
+/// Moves a file or a directory to its place; if the directory exists already, moves its
+/// content.
 fn settle(from: &Path, to: &Path) -> Result<(), Error> {
     let failed = |error| cannot_write(to, error);
     let both_there = || is_directory(from) && is_directory(to);
@@ -195,7 +195,8 @@ fn settle(from: &Path, to: &Path) -> Result<(), Error> {
     Ok(())
 }
 
-/// A new file in a directory, locked. One that is to replace another is as readable as that.
+/// A new, locked file in a directory. If it replaces another file, it gets the same
+/// permissions.
 fn new_file(directory: &Path, like: Option<&Metadata>) -> io::Result<NamedTempFile> {
     remove_abandoned(directory);
     let mut options = File::options();
@@ -237,7 +238,7 @@ fn without_path(error: io::Error) -> io::Error {
     }
 }
 
-/// Locks what was made. `false` when another run took it for abandoned before it was locked.
+/// Locks a new file. `false` if another run took it for abandoned before it was locked.
 fn hold(file: &File, path: &Path) -> bool {
     platform::try_lock(file) != Some(false) && path.exists()
 }
@@ -248,7 +249,7 @@ fn remove_abandoned(directory: &Path) {
         let path = item.path();
         if is_ours(&item.file_name()) && platform::open(&path).is_ok_and(|file| is_abandoned(&file))
         {
-            // Where it can't be removed, it is in nobody's way.
+            // If it can't be removed, it does no harm.
             let _ = if is_directory(&path) {
                 fs::remove_dir_all(&path)
             } else {
@@ -272,7 +273,7 @@ fn is_abandoned(file: &File) -> bool {
     })
 }
 
-/// Makes a renaming last. A file system that cannot do it has done what it can.
+/// Makes a rename durable, if the file system supports that.
 fn sync_directory(directory: &Path) {
     if let Ok(directory) = File::open(directory) {
         let _ = directory.sync_all();
@@ -299,7 +300,7 @@ fn cannot_write(path: &Path, error: io::Error) -> Error {
     Error::new(kind, format!("cannot write {}", path.display())).because(error)
 }
 
-/// Directories that were made on the way; gone again, where they are empty, unless kept.
+/// Parent directories that were created. Unless kept, they are removed again if empty.
 #[derive(Debug)]
 struct Made(Vec<PathBuf>);
 

@@ -5,13 +5,12 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::mpsc;
 use std::thread;
 
-/// Calls `work` for every number below `count` on `jobs` threads, and
-/// `collect` on the calling thread with each result as it comes. What a piece
-/// of work holds is let go before its thread takes the next, so that memory is
-/// bounded by `jobs`.
+/// Calls `work` for every number below `count` on `jobs` threads, and `collect` on the calling
+/// thread with each result as it comes. A piece of work is dropped before its thread takes the
+/// next one, so `jobs` bounds the memory.
 ///
 /// # Errors
-/// The first one that `collect` returns; the work not yet begun is left.
+/// The first error that `collect` returns; work that has not begun is skipped.
 pub(crate) fn run<T: Send, E>(
     jobs: NonZeroUsize,
     count: usize,
@@ -21,7 +20,7 @@ pub(crate) fn run<T: Send, E>(
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
     thread::scope(|scope| {
-        // As many results as threads may wait to be collected.
+        // As many results as there are threads may wait for collection.
         let (sender, results) = mpsc::sync_channel(jobs.get());
         for _ in 0..jobs.get().min(count) {
             let (sender, next, stop, work) = (sender.clone(), &next, &stop, &work);

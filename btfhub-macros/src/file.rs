@@ -1,23 +1,23 @@
-//! Whether a file is a whole bundle of the version that this release reads.
+//! Checks that a file is a complete bundle, in the version that this release reads.
 //!
-//! The runtime crate reads the format; what its constant check cannot do, for
-//! hashing ends at some 600 KB of constant evaluation, is done here natively.
+//! The runtime crate reads the format. Its constant check cannot hash the file, because
+//! constant evaluation ends at about 600 KB; that is done here natively.
 
 use std::fs;
 use std::path::Path;
 
 use hmac_sha256::Hash;
 
-/// The start of the format, documented beside its reader in btfhub-runtime.
+/// The start of the format, which is documented with its reader in btfhub-runtime.
 const MAGIC: &[u8; 8] = b"BTFHUB\x1a\n";
-/// What a shard of a bundle begins with.
+/// The start of a shard of a bundle.
 const SHARD_MAGIC: &[u8; 8] = b"BTFHUB\x1aS";
 const VERSION: u16 = 2;
 const DIGEST_LEN: usize = 32;
 /// The flag of a bundle that holds a part of its kernels.
 const FLAG_PARTIAL: u8 = 1;
 
-/// What a good file says of itself.
+/// What a valid file says about itself.
 #[derive(Debug)]
 pub(crate) struct Checked {
     /// It holds a few kernels only, for development.

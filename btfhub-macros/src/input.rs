@@ -1,4 +1,4 @@
-//! What stands between the macro's parentheses, and the file it means.
+//! The macro's arguments, and the file that they name.
 
 use std::env;
 use std::path::{Path, PathBuf};
@@ -22,7 +22,7 @@ pub(crate) struct Input {
 
 /// Which file to embed.
 pub(crate) enum Source {
-    /// `"name"`: what this crate's build.rs made.
+    /// `"name"`: the bundle that this crate's build.rs made.
     BuildScript(String),
     /// `path = "…"`: a file of this crate, relative to its Cargo.toml.
     Checked(String),
@@ -59,7 +59,7 @@ impl Parse for Input {
 }
 
 impl Source {
-    /// The absolute path, or what the user has to do to have one.
+    /// The absolute path, or what the user has to do to get one.
     pub(crate) fn path(&self) -> Result<PathBuf, String> {
         match self {
             Self::BuildScript(name) => in_out_dir(name, env::var_os("OUT_DIR").map(PathBuf::from)),
@@ -82,7 +82,7 @@ impl Source {
     }
 }
 
-/// The bundle `name` among what the build script left in `out_dir`.
+/// The bundle `name` among the files that the build script left in `out_dir`.
 fn in_out_dir(name: &str, out_dir: Option<PathBuf>) -> Result<PathBuf, String> {
     if name.is_empty() || name.contains(['/', '\\']) {
         return Err(format!(

@@ -1,9 +1,8 @@
 //! The procedural half of `btfhub_runtime::include_bundle!`.
 //!
-//! Use it through `btfhub-runtime`: the macro there hands its own `$crate` to
-//! this one, so that it also works where btfhub-runtime was renamed or
-//! re-exported. What it does is find the file, check it, and leave
-//! `include_bytes!` of it, of which cargo knows when to compile again.
+//! Use it through `btfhub-runtime`: the macro there passes its own `$crate` to this one, so
+//! that it also works if btfhub-runtime was renamed or re-exported. It finds the file, checks
+//! it, and expands to `include_bytes!`, so that cargo knows when to recompile.
 
 mod file;
 mod input;
@@ -35,8 +34,8 @@ fn expand(tokens: TokenStream) -> syn::Result<TokenStream> {
             path.display()
         ))
     })?;
-    // A constant, wherever the macro is used: what the runtime crate's own check
-    // has to say is then said by the compiler, at the user's line.
+    // Always a constant, so that the compiler reports the errors of the runtime crate's own
+    // check at the user's line.
     let bundle = quote_spanned! {span=>
         const { #runtime::Bundle::from_embedded(::core::include_bytes!(#path)) }
     };

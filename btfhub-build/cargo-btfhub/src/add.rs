@@ -115,7 +115,7 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
     })
 }
 
-/// The modules below a directory, each of which fits the kernel.
+/// The modules below a directory; each is checked against the kernel.
 fn modules(
     directory: &Path,
     kernel: Btf,
@@ -149,8 +149,8 @@ fn component(option: &str, value: &str) -> Result<(), Failure> {
     )))
 }
 
-/// The release: as given; as the image says, or this machine of its own BTF; as the file is
-/// called.
+/// The release: the given one, or the one that the image states (for its own BTF, this
+/// machine's), or the one in the file's name.
 fn release(args: &args::Add, image: &KernelImage, output: Output) -> Result<String, Failure> {
     let named = release_of_path(&args.file);
     let own = match &image.release {
@@ -184,8 +184,8 @@ fn release(args: &args::Add, image: &KernelImage, output: Output) -> Result<Stri
     }
 }
 
-/// What the file is called, or what it is a link to; or a directory of one kernel that it is
-/// in (`/lib/modules/<release>/build/vmlinux`).
+/// The file's name, or that of a link's target, or a kernel's directory that it is in
+/// (`/lib/modules/<release>/build/vmlinux`).
 fn release_of_path(file: &Path) -> Option<String> {
     let linked = std::fs::canonicalize(file).ok();
     let paths = || [Some(file), linked.as_deref()].into_iter().flatten();
@@ -245,7 +245,7 @@ fn arch(
     }
 }
 
-/// The byte order of an architecture's kernels, where there is only one.
+/// The byte order of an architecture's kernels, if there is only one.
 fn endian_of(arch: &str) -> Option<Endian> {
     match arch {
         "x86_64" | "i386" | "arm64" | "arm" | "riscv64" | "loongarch64" | "ppc64el" => {
@@ -263,7 +263,7 @@ fn words(endian: Endian) -> &'static str {
     }
 }
 
-/// The suffix that distributions put on releases.
+/// The suffix that distributions add to releases.
 fn arch_of_release(release: &str) -> Option<&'static str> {
     const SUFFIXES: [(&str, &str); 12] = [
         ("x86_64", "x86_64"),
@@ -286,7 +286,7 @@ fn arch_of_release(release: &str) -> Option<&'static str> {
         .map(|(_, arch)| *arch)
 }
 
-/// Each architecture saves its registers under names of its own: `struct pt_regs`.
+/// Each architecture has different register names in `struct pt_regs`.
 fn arch_of_types(btf: &Btf) -> Option<&'static str> {
     let pt_regs = btf.ids().filter_map(|id| btf.ty(id)).find(|ty| {
         ty.kind() == Kind::Struct && btf.string(ty.name()) == b"pt_regs" && ty.vlen() > 0
@@ -314,7 +314,7 @@ fn arch_of_types(btf: &Btf) -> Option<&'static str> {
     })
 }
 
-/// The names of the members, those of anonymous members included, `depth` levels down.
+/// The names of the members, including those of anonymous members, `depth` levels down.
 fn member_names<'a>(btf: &'a Btf, ty: Type<'a>, depth: u32, names: &mut BTreeSet<&'a [u8]>) {
     for member in ty.members() {
         let name = btf.string(member.name);
@@ -326,8 +326,8 @@ fn member_names<'a>(btf: &'a Btf, ty: Type<'a>, depth: u32, names: &mut BTreeSet
     }
 }
 
-/// Where the entry belongs below the archive's root. A fork of the archive that spells the
-/// directory `aarch64` keeps its spelling.
+/// The entry's path below the archive's root. A fork of the archive that spells the directory
+/// `aarch64` keeps its spelling.
 fn entry_path(args: &args::Add, arch: &str, release: &str) -> PathBuf {
     let version = Path::new(&args.distro).join(&args.version);
     let directory = std::fs::read_dir(args.archive.join(&version))
@@ -367,8 +367,7 @@ fn state(file: &Path, btf: &[u8], modules: &[Module], replace: bool) -> Result<S
     }
 }
 
-/// A tar in xz of the kernel's BTF and those of its modules, the same bytes on every
-/// machine.
+/// A tar in xz with the BTF of the kernel and of its modules; the same bytes on every machine.
 fn pack(release: &str, btf: &[u8], modules: &[Module]) -> Result<Vec<u8>, Failure> {
     let xz = xz2::write::XzEncoder::new(Vec::new(), 6);
     let mut tar = tar::Builder::new(xz);

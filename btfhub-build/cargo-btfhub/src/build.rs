@@ -69,8 +69,8 @@ pub(crate) fn builder(
     Ok(builder)
 }
 
-/// Runs the stages, with progress on a terminal, and tells what was left out and what the
-/// lints say.
+/// Runs the stages, with progress on a terminal, and reports what was left out and what the
+/// lints found.
 pub(crate) fn generate(
     builder: &Builder,
     output: Output,

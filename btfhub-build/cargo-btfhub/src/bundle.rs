@@ -1,4 +1,4 @@
-//! `bundle`: the file that programs embed, or read from beside them; or a shard of it.
+//! `bundle`: the file that programs embed or read at run time; or a shard of it.
 
 use btfhub_build::Builder;
 use btfhub_build::shard::Shard;

@@ -35,14 +35,14 @@ impl From<Exit> for ExitCode {
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     pub(crate) chain: Vec<String>,
-    /// The command's own JSON document is on stdout already and tells of the failure.
+    /// The command's own JSON document is on stdout already and describes the failure.
     pub(crate) is_told: bool,
     /// What the user can do.
     pub(crate) help: Option<String>,
 }
 
 impl Failure {
-    /// A failure that is no more than its message.
+    /// A failure with only a message.
     pub(crate) fn new(message: impl Into<String>) -> Self {
         Self {
             exit: Exit::Failed,
@@ -113,7 +113,7 @@ impl fmt::Display for Failure {
     }
 }
 
-/// Says what was being done when an error came.
+/// Adds what was being done when an error occurred.
 pub(crate) trait Context<T> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T, Failure>;
 }
@@ -128,7 +128,7 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
     }
 }
 
-/// An error of the library, with what can be done about it.
+/// An error of the library, with its help.
 pub(crate) fn failure(error: btfhub_build::Error) -> Failure {
     let exit = match error.kind() {
         btfhub_build::ErrorKind::Config => Exit::Usage,

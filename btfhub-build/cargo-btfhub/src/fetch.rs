@@ -16,7 +16,7 @@ use crate::git::Git;
 use crate::kernels::Wanted;
 use crate::output::{Output, count};
 
-/// Files asked for at once: what an interruption loses at most.
+/// Files requested at once; an interruption loses at most these.
 const FILES_PER_REQUEST: usize = 64;
 
 #[derive(Serialize)]
@@ -36,7 +36,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     let (is_new, is_new_directory) = (!args.out.join(".git").exists(), !args.out.exists());
     let git = open(&args.out, &pin, &args.url, output)?;
     if let Err(failure) = fetch_commit(&git, &pin, &args.url, output) {
-        // Nothing was got that the next call could go on with.
+        // Nothing was fetched that the next call could continue with.
         if is_new {
             let _ = std::fs::remove_dir_all(args.out.join(".git"));
         }
@@ -79,7 +79,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     })
 }
 
-/// A pin is a full commit id: anything shorter or any name could mean another commit
+/// A pin is a full commit id: anything shorter, or a name, could mean a different commit
 /// tomorrow.
 fn commit_id(pin: &str) -> Result<String, Failure> {
     let is_id = matches!(pin.len(), 40 | 64) && pin.bytes().all(|byte| byte.is_ascii_hexdigit());
@@ -169,7 +169,7 @@ fn choose(files: Vec<PinnedFile>, wanted: &Wanted) -> (Vec<PinnedFile>, bool) {
     (chosen, others)
 }
 
-/// Fetches the wanted blobs that are not here yet, a few at a time, and says how many.
+/// Fetches the wanted blobs that are missing, a few at a time, and returns how many.
 fn fetch_blobs(
     git: &Git,
     pin: &str,
@@ -214,12 +214,12 @@ fn fetch_blobs(
 }
 
 fn check_out(git: &Git, pin: &str, blobs: &[PinnedFile], others: bool) -> Result<(), Failure> {
-    // What a run that was killed had written may be half a file, and is none that git knows.
+    // A killed run may have left half a file, which git does not know.
     let is_unfinished = git.is_unfinished();
     git.set_unfinished(true)?;
     if others {
-        // Whole directories by one pattern each would be shorter, but would bring in
-        // what the next state of the directory adds.
+        // One pattern per directory would be shorter, but would include whatever is added to
+        // the directory later.
         let patterns = blobs.iter().fold(String::new(), |mut patterns, blob| {
             let path = blob.path.to_string_lossy().replace(MAIN_SEPARATOR, "/");
             let _ = writeln!(patterns, "/{}", escape(&path));
@@ -252,8 +252,8 @@ fn escape(path: &str) -> String {
     escaped
 }
 
-/// Checks that the checkout holds each wanted file, and that its bytes are those of the pin;
-/// says how many they are.
+/// Checks that the checkout holds each wanted file with the bytes of the pin; returns how many
+/// bytes.
 fn verify(pin: &Pin, out: &Path, wanted: &Wanted) -> Result<u64, Failure> {
     let archive = Archive::scan(out).map_err(failure)?;
     let jobs = std::thread::available_parallelism().unwrap_or(NonZeroUsize::MIN);

@@ -1,11 +1,11 @@
-//! The git binary, kept away from prompts, from the caller's repository, and from whatever
-//! somebody else left in ours.
+//! Runs the git binary, isolated from prompts, from the caller's repository, and from anything
+//! that somebody else left in ours.
 //!
-//! git believes a repository: its configuration and hooks say what to run. A directory that
-//! `fetch` made may have been in a cache or an image since, where others can write. So before
-//! git is called, everything in `.git` but objects, HEAD and index goes, and the
-//! configuration is written anew; and what git says of objects and files is not believed but
-//! hashed ([`Pin::files`](btfhub_build::archive::Pin::files),
+//! git trusts a repository: its configuration and hooks say what to run. A directory that
+//! `fetch` made may have been in a cache or an image since then, where others can write. So
+//! before git is called, everything in `.git` except objects, HEAD and index is removed, and
+//! the configuration is rewritten. What git says about objects and files is not trusted, but
+//! checked by hash ([`Pin::files`](btfhub_build::archive::Pin::files),
 //! [`Pin::verify`](btfhub_build::archive::Pin::verify)).
 
 use std::ffi::OsStr;
@@ -20,8 +20,7 @@ use btfhub_build::input;
 use crate::failure::{Context, Failure};
 use crate::files;
 
-/// Variables that would point git at another repository than the one asked for
-/// (`git rev-parse --local-env-vars`).
+/// Variables that would point git at a different repository (`git rev-parse --local-env-vars`).
 const REPOSITORY_VARIABLES: [&str; 14] = [
     "GIT_ATTR_SOURCE",
     "GIT_ALTERNATE_OBJECT_DIRECTORIES",
@@ -39,9 +38,8 @@ const REPOSITORY_VARIABLES: [&str; 14] = [
     "GIT_WORK_TREE",
 ];
 
-/// What no call may do, whoever configured it: run a hook or a monitor of files, go into
-/// submodules, repack in the background; nor believe an index of objects beside the packs'
-/// own.
+/// What no call may do, whatever the configuration: run a hook or a file monitor, enter
+/// submodules, repack in the background, or trust an object index other than the packs' own.
 const SETTINGS: [&str; 10] = [
     "core.hooksPath=/dev/null",
     "core.fsmonitor=false",
@@ -55,8 +53,8 @@ const SETTINGS: [&str; 10] = [
     "maintenance.auto=false",
 ];
 
-/// The files that are kept of a repository that was made earlier, beside its objects. Not its
-/// references and their logs: git would write to what a link among them leads to.
+/// The files of an existing repository that are kept, besides its objects. Its references and
+/// their logs are not kept: if one were a link, git would write to its target.
 const KEPT: [&str; 5] = ["HEAD", "config", "index", "shallow", UNFINISHED];
 
 /// Marks a repository as one that `fetch` may change: what git writes for `btfhub.fetch`.
@@ -102,8 +100,8 @@ impl Git {
         for variable in REPOSITORY_VARIABLES {
             command.env_remove(variable);
         }
-        // This repository and work tree, whatever its configuration says and whatever is above
-        // it; and no attributes, which would have files converted or filtered.
+        // This repository and work tree, regardless of its configuration and of directories
+        // above it; and no attributes, which could convert or filter files.
         command.env("GIT_DIR", ".git").env("GIT_WORK_TREE", ".");
         command.env("GIT_ATTR_SOURCE", self.empty_tree);
         command.env("GIT_NO_REPLACE_OBJECTS", "1");
@@ -111,12 +109,12 @@ impl Git {
         command
     }
 
-    /// Makes the repository, or makes one that was made earlier fit to be used: nothing in it
-    /// but objects, HEAD and index is what it was, and these are plain files.
+    /// Creates the repository, or cleans an existing one for use: only objects, HEAD and index
+    /// are kept, and these are plain files.
     pub(crate) fn renew(&self, url: &str) -> Result<(), Failure> {
         let git = self.directory.join(".git");
         fs::create_dir_all(&git).context(|| format!("cannot make {}", git.display()))?;
-        // First, because a repository without it is taken for somebody else's.
+        // First, because without it the repository looks like somebody else's.
         let cannot = || format!("cannot clean {}", git.display());
         let (config, text) = (git.join("config"), configuration(url, self.is_sha256)?);
         if config.is_symlink() {
@@ -146,7 +144,7 @@ impl Git {
         Ok(())
     }
 
-    /// Whether `fetch` may change what is here: it made it, or nothing is there.
+    /// Whether `fetch` may change this directory: it created it, or it is empty.
     pub(crate) fn is_ours(&self) -> bool {
         let git = self.directory.join(".git");
         let is_directory = |path: &Path| path.symlink_metadata().is_ok_and(|found| found.is_dir());
@@ -158,7 +156,7 @@ impl Git {
             && (is_empty(&git) || config.is_ok_and(|config| config.contains(MADE_HERE)))
     }
 
-    /// Whether a run ended while it wrote the work tree: what is there may be half a file.
+    /// Whether a run ended while it wrote the work tree, so that there may be half a file.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.directory.join(".git").join(UNFINISHED).exists()
     }
@@ -172,8 +170,8 @@ impl Git {
         remove(&mark).context(|| format!("cannot remove {}", mark.display()))
     }
 
-    /// Waits for a git that outlived a run that was killed: it stands in this directory, where
-    /// the system shows that.
+    /// Waits for a git that outlived a killed run. It is recognized by its working directory,
+    /// if the system shows that.
     pub(crate) fn settle(&self, waiting: impl FnOnce()) {
         let Some(mut is_busy) = self.is_busy() else {
             return;
@@ -187,7 +185,7 @@ impl Git {
         }
     }
 
-    /// Whether some git stands in this directory; `None` where there is no /proc to tell.
+    /// Whether some git has this working directory; `None` if there is no /proc to tell.
     fn is_busy(&self) -> Option<bool> {
         let here = fs::canonicalize(&self.directory).ok()?;
         let processes = fs::read_dir("/proc").ok()?;
@@ -199,7 +197,7 @@ impl Git {
         }))
     }
 
-    /// Whether the command succeeds; what it says does not matter.
+    /// Whether the command succeeds; its output is ignored.
     pub(crate) fn succeeds<S: AsRef<OsStr>>(&self, arguments: &[S]) -> Result<bool, Failure> {
         let status = self
             .command(arguments)
@@ -216,7 +214,7 @@ impl Git {
         self.run_with_input(arguments, &[])
     }
 
-    /// As [`run`](Self::run), with `input` on stdin.
+    /// Like [`run`](Self::run), with `input` on stdin.
     pub(crate) fn run_with_input<S: AsRef<OsStr>>(
         &self,
         arguments: &[S],
@@ -231,8 +229,8 @@ impl Git {
             .context(|| "cannot start git; it must be installed".into())?;
         let stdin = child.stdin.take();
         let output = std::thread::scope(|scope| {
-            // A thread of its own, so that a child that writes while it reads can't block both.
-            // A child that ends early closes the pipe; its status says why.
+            // In a separate thread, so that a child that writes while it reads can't block
+            // both. A child that ends early closes the pipe; its status says why.
             scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input)));
             child.wait_with_output()
         })
@@ -273,8 +271,8 @@ fn configuration(url: &str, is_sha256: bool) -> Result<String, Failure> {
     } else {
         (0, "")
     };
-    // The archive's files are compressed already; line endings are nobody's business here.
-    // A connection that stands still for a minute ends, and the next call goes on.
+    // The archive's files are already compressed, and line endings must not be converted. A
+    // connection that stalls for a minute is closed, and the next call continues.
     Ok(format!(
         "[core]\n\trepositoryFormatVersion = {version}\n\tbare = false\n\tfileMode = false\n\
          \tlogAllRefUpdates = true\n\tautocrlf = false\n{extensions}\

@@ -44,7 +44,7 @@ impl Wanted {
         })
     }
 
-    /// Whether the options ask for this kernel.
+    /// Whether the options select this kernel.
     pub(crate) fn takes(&self, kernel: &KernelId<'_>) -> bool {
         let matched = |filters: &[Filter]| filters.iter().any(|filter| filter.matches(kernel));
         (self.archs.as_ref()).is_none_or(|archs| archs.iter().any(|a| a == kernel.arch.as_str()))
@@ -103,14 +103,14 @@ pub(crate) fn objects(args: &ObjectArgs) -> Result<Vec<Object>, Failure> {
         .collect()
 }
 
-/// Reads and decodes an entry: the failure inside is the entry's, which a
-/// command may tell of and go on; the one outside is the machine's.
+/// Reads and decodes an entry. The inner failure is the entry's, which a command may report and
+/// then continue; the outer one is the machine's.
 pub(crate) fn decoded(entry: &Entry, limit: u64) -> Result<Result<Decoded, Failure>, Failure> {
     let decoded = (entry.read()).and_then(|packed| entry.decode(&packed, limit));
     match decoded {
         Err(error) if error.kind() == ErrorKind::Entry => {
             let mut failure = Failure::from(error);
-            // Those who tell of it name the entry.
+            // Callers that report it name the entry.
             failure.chain.remove(0);
             Ok(Err(failure))
         }
@@ -118,7 +118,7 @@ pub(crate) fn decoded(entry: &Entry, limit: u64) -> Result<Result<Decoded, Failu
     }
 }
 
-/// Where a command takes kernels from.
+/// The sources of a command's kernels.
 #[derive(Debug)]
 pub(crate) struct Sources {
     archives: Vec<Archive>,

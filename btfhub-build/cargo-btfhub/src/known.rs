@@ -11,7 +11,7 @@ impl KnownArgs {
             .collect()
     }
 
-    /// Filters, and whether the kernels that they match have BTF of their own.
+    /// Filters, and whether the kernels that they match have their own BTF.
     pub(crate) fn own_btf(&self) -> Result<Vec<(&str, bool)>, Failure> {
         (self.own_btf.iter())
             .map(|said| {

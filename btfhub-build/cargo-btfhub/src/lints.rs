@@ -1,4 +1,4 @@
-//! What a build script would say, at the levels of the Cargo.toml at hand.
+//! What a build script would report, at the levels in the Cargo.toml.
 
 use btfhub_build::{Builder, Diagnostic, Level, Lint};
 use serde::Serialize;
@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::failure::Failure;
 use crate::output::Output;
 
-/// What a manifest says of lints; without one, what a builder begins with.
+/// The lint levels of a manifest; without one, the defaults of a builder.
 pub(crate) fn configure(builder: Builder, configured: Option<&Builder>) -> Builder {
     let Some(configured) = configured else {
         return builder;
@@ -20,21 +20,21 @@ pub(crate) fn configure(builder: Builder, configured: Option<&Builder>) -> Build
     }
 }
 
-/// A warning, as documents hold it.
+/// A warning, as in the JSON documents.
 #[derive(Serialize)]
 pub(crate) struct Warning {
     lint: &'static str,
     message: String,
 }
 
-/// Prints warnings and returns them, or fails where a lint is denied.
+/// Prints warnings and returns them, or fails if a lint is denied.
 pub(crate) fn tell(
     builder: &Builder,
     found: &[Diagnostic],
     output: Output,
 ) -> Result<Vec<Warning>, Failure> {
-    // Entries that are left out are told one by one, and how this program is compiled
-    // is not the user's doing.
+    // Entries that are left out are reported one by one, and the user can't change how this
+    // program is compiled.
     let told = [Lint::SkippedEntries, Lint::Unoptimised];
     let (mut warnings, mut denied) = (Vec::new(), Vec::new());
     for said in found.iter().filter(|said| !told.contains(&said.lint())) {

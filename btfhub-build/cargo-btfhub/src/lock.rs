@@ -1,4 +1,4 @@
-//! `lock`: what each entry of an archive must be.
+//! `lock`: the digest of each entry of an archive.
 
 use std::path::Path;
 
@@ -62,7 +62,7 @@ pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
         )
     })?;
     if args.check && changed {
-        // Says why, where the file is missing or is no lock.
+        // Gives the reason if the file is missing or is not a lock.
         Lock::read(file).map_err(|error| failure(error).told())?;
         return Err(Failure::new(format!(
             "{}: does not match the archive; `cargo btfhub lock` updates it",

@@ -74,7 +74,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// `configured` is what the Cargo.toml at hand says, where it was read.
+/// `configured` holds the settings of the Cargo.toml, if it was read.
 fn run(command: Command, configured: Option<&Builder>, output: Output) -> Result<(), Failure> {
     match command {
         Command::List(args) => list::run(&args, output),
@@ -96,10 +96,10 @@ fn run(command: Command, configured: Option<&Builder>, output: Output) -> Result
     }
 }
 
-/// Ends with what clap says: wrong usage, or the help that was asked for.
+/// Ends with clap's output: wrong usage, or the requested help.
 fn misused(mut error: clap::Error, json: bool) -> ExitCode {
     if let Some(tip) = tip(&error) {
-        // In the place of clap's, which takes any word for a misspelt one.
+        // Replaces clap's tip, which takes any word for a misspelling.
         let tips = ContextValue::StyledStrs(vec![tip.into()]);
         let _ = error.insert(ContextKind::Suggested, tips);
     }
@@ -164,7 +164,7 @@ fn fail(failure: &Failure, output: Output) {
     }
 }
 
-/// The document that stands for a result that there is none of.
+/// The document that is printed instead of a result.
 fn document(exit: Exit, error: &[String]) {
     #[derive(serde::Serialize)]
     struct Document<'a> {
@@ -178,7 +178,7 @@ fn document(exit: Exit, error: &[String]) {
         error,
     };
     if let Ok(json) = output::json(&document) {
-        // Stdout being gone is no reason to fail twice.
+        // If stdout is gone, don't fail a second time.
         let _ = output::stdout(json.as_bytes());
     }
 }

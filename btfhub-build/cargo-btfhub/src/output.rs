@@ -44,7 +44,7 @@ impl Output {
         }
     }
 
-    /// A counter on the terminal, where there is one.
+    /// A counter on the terminal, if there is one.
     pub(crate) fn progress(self, what: &'static str) -> Progress {
         Progress {
             what,
@@ -63,10 +63,10 @@ fn is_dumb() -> bool {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Paint(bool);
 
-/// What a terminal is told: red and bold, green, cyan, and as before.
+/// The codes for a terminal: red and bold, green, cyan, and reset.
 const COLOURS: [&str; 4] = ["\x1b[1;31m", "\x1b[32m", "\x1b[36m", "\x1b[0m"];
 
-/// What a colour is to say.
+/// The meaning of a colour.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Colour {
     Bad,
@@ -107,7 +107,7 @@ impl Paint {
     }
 }
 
-/// A line on the terminal that is rewritten as work goes on.
+/// A line on the terminal that is rewritten as work progresses.
 #[derive(Debug)]
 pub(crate) struct Progress {
     what: &'static str,
@@ -130,7 +130,7 @@ impl Drop for Progress {
     }
 }
 
-/// Writes all of `bytes` to stdout. A reader that went away (`| head`) is no failure.
+/// Writes all of `bytes` to stdout. A reader that went away (`| head`) is not a failure.
 pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -148,12 +148,12 @@ fn raw_stderr(text: &str) {
     let _ = io::stderr().lock().write_all(text.as_bytes());
 }
 
-/// A document, with a line end behind it.
+/// A document, followed by a line end.
 pub(crate) fn json(document: &impl Serialize) -> Result<String, Failure> {
     Ok(shown_json(&serde_json::to_string_pretty(document)?) + "\n")
 }
 
-/// JSON in which whatever a terminal could take for more than text is an escape.
+/// JSON in which everything that a terminal could interpret is escaped.
 pub(crate) fn shown_json(json: &str) -> String {
     use std::fmt::Write as _;
     let mut shown = String::with_capacity(json.len());
@@ -169,8 +169,8 @@ pub(crate) fn shown_json(json: &str) -> String {
     shown
 }
 
-/// Text of several lines as it may go to a stream: of what could steer a terminal, only our
-/// own colours are left.
+/// Text of several lines that is safe for a stream: of everything that could control a
+/// terminal, only our own colours remain.
 pub(crate) fn shown(text: &str, paint: Paint) -> String {
     let mut shown = String::new();
     let mut rest = text;

@@ -15,7 +15,7 @@ use crate::output::{Output, json, stderr, stdout};
 #[derive(Serialize)]
 struct Selected {
     schema: &'static str,
-    /// None when the BTF is not the bundle's.
+    /// `None` if the BTF is not from the bundle.
     kernel: Option<String>,
     distro: Option<String>,
     version: Option<String>,
@@ -81,7 +81,7 @@ fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
     };
     if let Some(release) = &args.release {
         if host.release() != release {
-            // What the directory shows is another kernel's.
+            // The directory shows a different kernel's.
             host = host.with_kernel_btf(None);
         }
         host = host.with_release(release);
@@ -98,7 +98,7 @@ fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
     }
 }
 
-/// As much as a host's own is read of.
+/// The limit that also applies to a host's own file.
 const LONGEST_OS_RELEASE: u64 = 64 << 10;
 
 fn with_os_release(host: Host, file: &Path, output: Output) -> Result<Host, Failure> {
@@ -153,7 +153,7 @@ fn tell(bundle: &Bundle<'_>, selection: &Selection<'_>, output: Output) -> Resul
     })
 }
 
-/// Ends a selection that came to nothing: exit status, candidates, reasoning.
+/// Ends a selection without a result: exit status, candidates, reasoning.
 fn explain(error: Error, output: Output) -> Result<Failure, Failure> {
     let exit = match &error {
         Error::NotFound(_) => Exit::NotFound,

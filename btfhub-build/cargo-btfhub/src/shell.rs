@@ -1,4 +1,4 @@
-//! `completions` and `man`: what packagers install beside the binary.
+//! `completions` and `man`: files that packagers install with the binary.
 
 use std::collections::BTreeSet;
 
@@ -17,9 +17,9 @@ struct Pages {
     files: Vec<String>,
 }
 
-/// Completes `cargo btfhub …` as `cargo-btfhub …`, and all else of cargo's as before. What
-/// bash-completion has for cargo, it loads only where there is no other, and in the place of
-/// any other.
+/// Completes `cargo btfhub …` like `cargo-btfhub …`, and other cargo commands as before.
+/// bash-completion loads its own completion for cargo only if there is no other, and would
+/// replace any other.
 const BASH_BEHIND_CARGO: &str = r#"
 _cargo_btfhub_of_cargo() {
     if [[ ${COMP_WORDS[1]-} == btfhub && $COMP_CWORD -gt 1 ]]; then
@@ -64,8 +64,8 @@ pub(crate) fn completions(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
     // Shells complete the program by the name that is typed first on the line.
     clap_complete::generate(args.shell, &mut Cli::command(), "cargo-btfhub", &mut script);
-    // `cargo btfhub` is completed by cargo's own script. That of zsh calls the function of
-    // this name; the others know no subcommands of others.
+    // cargo's own script completes `cargo btfhub`. In zsh it calls the function with this name;
+    // in other shells it knows no external subcommands.
     match args.shell {
         Shell::Bash => {
             // It names commands after `cargo btfhub` and looks for them as `cargo-btfhub`.
@@ -83,7 +83,7 @@ pub(crate) fn completions(args: &Completions) -> Result<(), Failure> {
 
 pub(crate) fn man(args: &Man, output: Output) -> Result<(), Failure> {
     let mut command = without_help(Cli::command()).bin_name("cargo-btfhub");
-    // Options that every command takes go into every page.
+    // Global options go on every page.
     command.build();
     let Some(directory) = &args.out else {
         return stdout(&page("cargo-btfhub", command)?);
@@ -153,7 +153,7 @@ fn page(name: &str, command: clap::Command) -> Result<Vec<u8>, Failure> {
     Ok(whole.into_bytes())
 }
 
-/// What stands behind the options of a help text, as sections whose lines stay lines.
+/// The text after the options in a help text, as sections that keep their line breaks.
 fn sections(text: &str) -> String {
     let mut roff = String::new();
     for paragraph in text.split("\n\n").filter(|text| !text.is_empty()) {

@@ -48,7 +48,7 @@ pub(crate) fn run(
         configured,
     )?;
     let (generated, lints) = generate(&builder, output)?;
-    // What is written is read back through the crate that programs read it with.
+    // The output is read back through the crate that programs use to read it.
     let bundle = Bundle::parse(generated.bundle())?;
     let mut tree = Tree::new(&args.out).map_err(failure)?;
     let mut files = Vec::new();
@@ -99,7 +99,7 @@ pub(crate) fn run(
     })
 }
 
-/// Files of BTF below `out` beside the `ours` that were written.
+/// BTF files below `out` other than `ours`, which were written.
 fn others(out: &Path, ours: usize) -> usize {
     let is_btf = |path: &Path| path.extension().is_some_and(|extension| extension == "btf");
     let files = walkdir::WalkDir::new(out).into_iter().flatten();

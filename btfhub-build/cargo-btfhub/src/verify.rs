@@ -1,4 +1,4 @@
-//! `verify`: whether a bundle gives what the archive gives.
+//! `verify`: compares a bundle with the archive.
 
 use std::collections::BTreeMap;
 
@@ -26,7 +26,7 @@ struct Verified {
     relocations: usize,
     verified: bool,
     differences: Vec<Difference>,
-    /// Of the bundle's architectures, but not in it.
+    /// Kernels of the bundle's architectures that are not in it.
     not_in_bundle: usize,
 }
 
@@ -117,7 +117,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
     }
 }
 
-/// What each class's BTF comes to.
+/// The outcome for each class's BTF.
 fn outcomes(bundle: &Bundle<'_>, relocations: &Relocations) -> Result<Vec<Outcome>, Failure> {
     (0..bundle.class_count()?)
         .map(|class| {
@@ -140,8 +140,8 @@ fn by_kernel(archives: &[Archive]) -> BTreeMap<String, Vec<&Entry>> {
     entries
 }
 
-/// How the kernel differs from what the bundle holds for it; `None` when some entry of the
-/// kernel gives the same.
+/// How the kernel differs from what the bundle holds for it; `None` if some entry of the kernel
+/// has the same outcome.
 fn compare(
     entries: &[&Entry],
     relocations: &Relocations,
@@ -173,7 +173,7 @@ fn full(entry: &Entry, relocations: &Relocations, modules: &Modules) -> Result<O
     Ok(resolve(relocations, &btf)?)
 }
 
-/// In the source's words where resolutions differ; else one whose candidates do.
+/// Named as in the source, if resolutions differ; otherwise one whose candidates differ.
 fn first_difference(relocations: &Relocations, a: &Outcome, b: &Outcome) -> String {
     (0..relocations.list().len())
         .find(|&at| a.resolution(relocations, at) != b.resolution(relocations, at))
@@ -184,7 +184,7 @@ fn first_difference(relocations: &Relocations, a: &Outcome, b: &Outcome) -> Stri
         )
 }
 
-/// So many kernels are named for each difference.
+/// How many kernels are named for each difference.
 const NAMED: usize = 5;
 
 fn text(verified: &Verified) -> String {

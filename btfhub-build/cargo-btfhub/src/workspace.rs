@@ -12,7 +12,7 @@ use crate::args::{ArchiveArgs, Certainty, Command, FilterArgs, KnownArgs, Object
 use crate::failure::failure;
 use crate::failure::{Context, Failure};
 
-/// The arguments of a command that a manifest can stand for.
+/// The arguments of a command that a manifest can supply.
 struct Open<'a> {
     archive: &'a mut ArchiveArgs,
     objects: Option<&'a mut ObjectArgs>,
@@ -23,8 +23,8 @@ struct Open<'a> {
     failing: Option<&'a mut Option<Certainty>>,
 }
 
-/// Fills in what the command lacks, from where a build script takes it; and what the
-/// Cargo.toml says, where it was read.
+/// Fills in missing arguments from the same table as a build script. Also returns the settings
+/// of the Cargo.toml, if it was read.
 pub(crate) fn complete(
     command: &mut Command,
     manifest: Option<&Path>,
@@ -220,7 +220,7 @@ fn objects(builder: &Builder, objects: &mut ObjectArgs) -> Result<(), Failure> {
     Ok(())
 }
 
-/// What was given here counts more than what the manifest says. Targets are of its objects.
+/// Arguments override the manifest. Targets belong to its objects.
 fn known(builder: &Builder, known: &mut KnownArgs, are_its_objects: bool) {
     let targets = builder.targets().iter().filter(|_| are_its_objects);
     let targets = targets.map(|(program, target)| format!("{program}={target}"));
@@ -233,8 +233,8 @@ fn known(builder: &Builder, known: &mut KnownArgs, are_its_objects: bool) {
     known.own_btf.splice(0..0, own_btf);
 }
 
-/// The Cargo.toml whose table counts: the one that is named, that of the package one
-/// stands in, or outside of any package the only one of the workspace that has a table.
+/// The Cargo.toml whose table is used: the one that is named, or that of the package of the
+/// current directory, or outside of any package the only one in the workspace that has a table.
 fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     if let Some(named) = named {
         return Ok(Some(named.to_owned()));
@@ -262,7 +262,7 @@ fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     let stood_in = (with_table.iter()).find(|manifest| manifest.parent() == innermost);
     match (stood_in, with_table.as_slice()) {
         (Some(manifest), _) => Ok(Some((*manifest).to_owned())),
-        // What another member says is not meant for the one that one stands in.
+        // The table of another member is not for the current package.
         _ if innermost.is_some() => Ok(None),
         (None, [manifest]) => Ok(Some((*manifest).to_owned())),
         (None, []) => Ok(None),

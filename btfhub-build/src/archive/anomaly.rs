@@ -1,4 +1,4 @@
-//! What a scan met that is not an entry, or not quite one.
+//! What a scan found that is not an entry, or not quite one.
 
 use std::fmt;
 use std::path::{MAIN_SEPARATOR, Path, PathBuf};
@@ -8,8 +8,8 @@ use btfhub_runtime::Printable;
 use super::entry::LONGEST_NAME;
 use crate::error::shown;
 
-/// Something odd in an archive. None of these stops a scan; what they mean for
-/// a build is the caller's policy.
+/// Something odd in an archive. It never stops a scan; the caller decides what it means for a
+/// build.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Anomaly {
     pub(super) path: PathBuf,
@@ -23,24 +23,24 @@ pub enum Oddity {
     /// A link to a directory of the same archive (`ubuntu/bionic` → `18.04`):
     /// its kernels are counted once, under the directory itself.
     Alias(PathBuf),
-    /// A small regular file that holds the name of the directory beside it: a
-    /// link that was checked out without links. Its kernels are counted once.
+    /// A small regular file that holds the name of a sibling directory: a link that was checked
+    /// out without link support. Its kernels are counted once.
     LinkFile(String),
     /// A link that leads nowhere (git-annex content that was not fetched) or
     /// to a directory around the archive.
     BadLink,
-    /// A link that leads out of the archive to here. What is there counts only
-    /// for [`Archive::scan_following_links`](super::Archive::scan_following_links).
+    /// A link that leads out of the archive, to this path. Only
+    /// [`Archive::scan_following_links`](super::Archive::scan_following_links) uses what is
+    /// there.
     LeadsOut(PathBuf),
-    /// An entry's name at another depth than `<distro>/<version>/<arch>/`:
-    /// nothing says which kernel it is, so it is none.
+    /// An entry's name at a depth other than `<distro>/<version>/<arch>/`. Nothing says which
+    /// kernel it is, so it is left out.
     Stray,
-    /// A file beside the entries that is none (`.failed`, `.hasbtf`).
+    /// A file next to the entries that is not an entry (`.failed`, `.hasbtf`).
     SideFile,
     /// An entry of zero bytes: a placeholder, no kernel.
     Empty,
-    /// A Git LFS pointer where an entry should be. The entry is listed, and
-    /// cannot be decoded.
+    /// A Git LFS pointer instead of an entry. The entry is listed, but cannot be decoded.
     LfsPointer,
     /// The name is not UTF-8; `uname -r` is.
     NotUtf8,
@@ -50,11 +50,11 @@ pub enum Oddity {
     /// A directory or file that cannot be looked at, and why. A build fails on
     /// it, for it may hide kernels.
     Unreadable(String),
-    /// The package's build counter is in the file name, which `uname -r` does
-    /// not show; the entry counts as this release.
+    /// The file name has the package's build counter, which `uname -r` does not show; the entry
+    /// is taken as this release.
     BuildCounter(String),
-    /// As [`BuildCounter`](Self::BuildCounter), but several entries name that
-    /// release, so this one is left out.
+    /// Like [`BuildCounter`](Self::BuildCounter), but several entries name that release, so
+    /// this one is left out.
     SecondBuild(String),
     /// Another entry of the archive names the same kernel (`arm64` and
     /// `aarch64` directories, for instance). Both are listed.

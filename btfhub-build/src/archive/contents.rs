@@ -41,8 +41,8 @@ impl Contents {
     /// Reads the tree of an archive.
     ///
     /// # Errors
-    /// When the repository lacks an object, unless the checkout is sparse, or
-    /// holds something else in its name.
+    /// If the repository lacks an object (unless the checkout is sparse), or has something else
+    /// under its id.
     pub(super) fn read(store: &Store, root: ObjectId, is_sparse: bool) -> Result<Self, Error> {
         let (lacking, files): (Vec<_>, Vec<_>) = files(store, root, DEEPEST_FILE, is_sparse)?
             .into_iter()
@@ -137,9 +137,8 @@ fn is_hidden(path: &Path) -> bool {
         .any(|name| name.as_encoded_bytes().starts_with(b"."))
 }
 
-/// The links beside version directories that lead to one of these, and the
-/// files that stand for such links. Known by their hash: a partial clone need
-/// not have their blobs.
+/// The links next to version directories that lead to one of these, and the files that replace
+/// such links. They are identified by their hash, because a partial clone may lack their blobs.
 fn aliases(files: &BTreeMap<PathBuf, (Mode, ObjectId)>, entries: &[Entry]) -> Vec<Anomaly> {
     let directories: BTreeSet<&Path> = (entries.iter())
         .filter_map(|entry| entry.path().ancestors().nth(2))

@@ -1,8 +1,7 @@
 //! From the bytes of a `.btf.tar.xz` to raw BTF.
 //!
-//! The member is decompressed straight into words, so that BTF is indexed
-//! without another copy. What little Rust runs per byte here matters: build
-//! scripts are compiled unoptimised.
+//! The member is decompressed directly into words, so that BTF is indexed without another copy.
+//! Little Rust code may run per byte here: build scripts are compiled unoptimised.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -29,9 +28,9 @@ pub struct Decoded {
     pub words: Vec<u32>,
     /// How many bytes the member has.
     pub len: usize,
-    /// The member's name; empty where the file is BTF itself.
+    /// The member's name; empty if the file is BTF itself.
     pub member: String,
-    /// The split BTFs of modules beside it, sorted by name.
+    /// The split BTFs of its modules, sorted by name.
     pub modules: Vec<DecodedModule>,
 }
 
@@ -39,7 +38,7 @@ pub struct Decoded {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct DecodedModule {
-    /// As `lsmod` and `/sys/kernel/btf` have it, without `-`.
+    /// As in `lsmod` and `/sys/kernel/btf`, without `-`.
     pub name: String,
     /// The bytes of the member.
     pub btf: Vec<u8>,
@@ -77,8 +76,7 @@ enum Why {
 }
 
 impl DecodeError {
-    /// Whether this machine had too little memory. Nothing is known to be wrong
-    /// with the entry then.
+    /// Whether this machine had too little memory. The entry may then be fine.
     pub fn is_out_of_memory(&self) -> bool {
         matches!(self.0, Why::OutOfMemory)
     }
@@ -146,13 +144,13 @@ impl StdError for DecodeError {
     }
 }
 
-/// Takes the kernel's BTF out of the bytes of a `.btf.tar.xz`; a file that is BTF
-/// itself is taken as it is.
+/// Extracts the kernel's BTF from the bytes of a `.btf.tar.xz`; a file that is BTF itself is
+/// used unchanged.
 ///
-/// The tar must hold one regular file, whatever its name; where it holds
-/// several, the one called `vmlinux` or `<release>.btf` is the kernel's, and the
-/// others are split BTFs of modules, named like them. Directories and the `._`
-/// files of macOS are passed over. Nothing is unpacked to disk.
+/// The tar must hold one regular file, with any name. If it holds several, the one named
+/// `vmlinux` or `<release>.btf` is the kernel's, and the others are split BTFs of modules,
+/// named after them. Directories and the `._` files of macOS are skipped. Nothing is unpacked
+/// to disk.
 ///
 /// # Errors
 /// When the xz or the tar is damaged, decompresses to more than `limit`
@@ -174,7 +172,7 @@ pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
         failure: None,
     };
     let found = members(&mut stream, limit);
-    // What the tar reader makes of a failed read is no use to anybody.
+    // The tar reader's own error for a failed read helps nobody.
     match stream.failure.take() {
         Some(Failure::TooBig) => Err(DecodeError(Why::TooBig(limit))),
         Some(Failure::Read(error)) => Err(DecodeError::xz(error)),
@@ -187,7 +185,7 @@ fn is_btf(start: &[u8]) -> bool {
     start.starts_with(&[0x9f, 0xeb]) || start.starts_with(&[0xeb, 0x9f])
 }
 
-/// As [`decode`], for a file that must be BTF itself.
+/// Like [`decode`], for a file that must be BTF itself.
 pub(super) fn plain(btf: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
     if !is_btf(btf) {
         let lfs = is_lfs_pointer(btf);
@@ -238,7 +236,7 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
         }
         files.push(File { name, words, len });
     }
-    // The integrity check stands at the very end of the stream.
+    // The integrity check is at the very end of the stream.
     let mut rest = [0u8; 4096];
     while stream.read(&mut rest).map_err(Why::Tar)? > 0 {}
     let kernel = kernel_of(&files)?;
@@ -287,8 +285,8 @@ impl File {
     }
 }
 
-/// Which member is the kernel's: the only one, else the only `vmlinux`, else the
-/// only `<release>.btf`. A release has a dot, which no module's name has.
+/// The kernel's member: the only one, or else the only `vmlinux`, or else the only
+/// `<release>.btf`. A release contains a dot; a module's name never does.
 fn kernel_of(files: &[File]) -> Result<usize, Why> {
     let only = |is_kernel: &dyn Fn(&str) -> bool| {
         let mut found = (0..)
@@ -320,7 +318,7 @@ fn kernel_of(files: &[File]) -> Result<usize, Why> {
     })
 }
 
-/// What a member is, if it is nothing that belongs into an entry.
+/// The kind of a member, if it does not belong in an entry.
 fn refused(
     member: &mut tar::Entry<'_, impl Read>,
     name: &str,

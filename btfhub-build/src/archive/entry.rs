@@ -27,9 +27,9 @@ pub(super) const LONGEST_NAME: usize = 64;
 pub struct Entry {
     path: PathBuf,
     file: PathBuf,
-    /// What the file leads to, where it is a link.
+    /// The target, if the file is a link.
     target: Option<PathBuf>,
-    /// The link whose name the version is, where the directory has another.
+    /// The link that gave the version its name, if the directory has a different one.
     named_by: Option<PathBuf>,
     size: u64,
     distro: String,
@@ -66,7 +66,7 @@ impl Entry {
             return None;
         }
         Some(Self {
-            // With `/` on every system: bundles, locks and messages hold it.
+            // With `/` on every system, because bundles, locks and messages contain it.
             path: [distro, version, arch, name].join("/").into(),
             file: root.as_ref().join(path),
             target: None,
@@ -106,7 +106,7 @@ impl Entry {
         }
     }
 
-    /// Where it is below the archive's root: how messages name it.
+    /// Its path below the archive's root, which messages use.
     pub fn path(&self) -> &Path {
         &self.path
     }
@@ -119,8 +119,8 @@ impl Entry {
     /// The bytes of the file: a regular one, of at most [`ENTRY_FILE_LIMIT`].
     ///
     /// # Errors
-    /// When it is anything else ([`ErrorKind::Entry`]), or cannot be read for a
-    /// reason that is not the entry's ([`ErrorKind::Io`]).
+    /// If it is anything else ([`ErrorKind::Entry`]), or cannot be read for a reason unrelated
+    /// to the entry ([`ErrorKind::Io`]).
     pub fn read(&self) -> Result<Vec<u8>, Error> {
         self.open()?
             .read(ENTRY_FILE_LIMIT)
@@ -177,8 +177,8 @@ impl Entry {
         self.target = Some(file);
     }
 
-    /// Files the kernel under another version directory: the link beside this
-    /// entry's directory, which bears a codename.
+    /// Files the kernel under another version: the name of a link next to this entry's
+    /// directory, which has a codename.
     pub(super) fn set_version(&mut self, version: &str, link: &Path) {
         version.clone_into(&mut self.version);
         self.named_by = Some(link.to_owned());
@@ -193,9 +193,8 @@ impl Entry {
         self.release = release;
     }
 
-    /// `uname -r` of a SLES release whose file name carries the build counter
-    /// of the package: `4.4.103-6.33.1-default` is the kernel
-    /// `4.4.103-6.33-default`.
+    /// `uname -r` for a SLES release whose file name contains the build counter of the package:
+    /// `4.4.103-6.33.1-default` is the kernel `4.4.103-6.33-default`.
     ///
     /// From 15.3 on the counter follows a fourth number, because the first one
     /// names the service pack (`5.3.18-150300.59.106-default` has none).

@@ -8,13 +8,12 @@ use glob::Pattern;
 /// A condition on kernels, by path or by kernel version.
 ///
 /// * A glob over `<distro>/<version>/<arch>/<release>`, where `*` also matches
-///   `/`: `ubuntu/20.04/*`, `*/x86_64/*`, `*-generic`. One that matches a
-///   directory matches what is in it: `ubuntu/20.04`, `debian/1?`. `arm64` and
-///   `aarch64` are one architecture here too.
+///   `/`: `ubuntu/20.04/*`, `*/x86_64/*`, `*-generic`. A glob that matches a directory matches
+///   everything in it: `ubuntu/20.04`, `debian/1?`. `arm64` and `aarch64` are the same
+///   architecture here too.
 /// * Comparisons of the release's leading numbers, all of which must hold:
-///   `>=4.18`, `>=5.4, <5.11`, `=5.10`. Numbers left out on the right side are
-///   not compared, so that `=5.10` is every 5.10 kernel and `<=5.10` too
-///   includes them.
+///   `>=4.18`, `>=5.4, <5.11`, `=5.10`. Numbers missing on the right side are not compared, so
+///   `=5.10` means every 5.10 kernel, and `<=5.10` includes them too.
 ///
 /// ```
 /// use btfhub_build::archive::Filter;

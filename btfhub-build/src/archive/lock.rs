@@ -1,13 +1,13 @@
-//! A lock file: the digest of every entry that a build may see, for archives
-//! that no git tells the state of.
+//! A lock file: the digest of every entry that a build may see. For archives that are not in
+//! git.
 //!
 //! ```text
 //! # What each entry of the BTF archive must be, as BLAKE3; …
 //! <64 hexadecimal digits>  <distro>/<version>/<arch>/<release>.btf.tar.xz
 //! ```
 //!
-//! Lines as `b3sum` writes and checks them, ordered by path, so that a
-//! difference between two locks reads well in a review.
+//! Lines as `b3sum` writes and checks them, ordered by path, so that differences between locks
+//! are easy to review.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -36,7 +36,7 @@ impl Lock {
     /// `jobs` at a time.
     ///
     /// # Errors
-    /// When an entry cannot be read.
+    /// If an entry cannot be read.
     pub fn of(
         archive: &Archive,
         jobs: NonZeroUsize,
@@ -64,7 +64,7 @@ impl Lock {
     /// Reads a lock file.
     ///
     /// # Errors
-    /// When it is missing, or a line is none of a lock.
+    /// If it is missing, or a line is not a lock line.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let text = input::read_to_string(path, input::FILE_LIMIT).map_err(|error| {
@@ -113,7 +113,7 @@ impl Lock {
         output::write(path.as_ref(), self.to_text().as_bytes())
     }
 
-    /// Says what an entry must be.
+    /// Locks an entry to a digest.
     pub(crate) fn insert(&mut self, entry: &Entry, digest: Digest) {
         if let Some(path) = key(entry) {
             self.entries.insert(path, digest);
@@ -130,7 +130,7 @@ impl Lock {
         self.entries.is_empty()
     }
 
-    /// What an entry must be, if it is locked.
+    /// The digest that an entry must have, if it is locked.
     pub fn digest(&self, entry: &Entry) -> Option<Digest> {
         self.entries.get(&key(entry)?).copied()
     }

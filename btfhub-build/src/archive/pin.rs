@@ -15,7 +15,7 @@ use super::{Archive, Digest, Entry, Lock};
 use crate::error::{Error, ErrorKind, count, shell_word, some};
 use crate::queue;
 
-/// What tells the state of an archive.
+/// What identifies the state of an archive.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Pin {
     /// The full id of the commit that the archive, a git checkout of its own,
@@ -39,12 +39,12 @@ impl fmt::Display for Pin {
     }
 }
 
-/// An archive at its pin, and so what each entry of it must be.
+/// An archive that matches its pin, and so what each of its entries must be.
 #[derive(Debug)]
 pub(crate) struct Pinned {
     /// How the bundle's provenance names the state.
     pub(crate) line: String,
-    /// What a build would take and was pinned, but is not in a sparse checkout.
+    /// What the build wants and the pin has, but a sparse checkout lacks.
     pub(crate) missing: Vec<PathBuf>,
     proof: Proof,
 }
@@ -58,13 +58,13 @@ enum Proof {
 }
 
 impl Pin {
-    /// Compares an archive with the pin. `used` are the entries that a build
-    /// takes, `wanted` which kernels it would take. Only names are compared:
-    /// what comes of it tells of each entry what it must be.
+    /// Compares an archive with the pin. `used` are the entries that a build takes, `wanted`
+    /// tells which kernels it would take. Only names are compared here; the result says what
+    /// each entry must be.
     ///
     /// # Errors
-    /// When they differ, saying both values; when something is missing, unless
-    /// the archive is a sparse checkout.
+    /// If they differ; the error has both values. If something is missing, unless the archive
+    /// is a sparse checkout.
     pub(crate) fn check(
         &self,
         archive: &Archive,
@@ -129,12 +129,12 @@ impl Pin {
         })
     }
 
-    /// The files and links that the pinned commit or tree has where an archive
-    /// may have entries, whatever the checkout at `root` holds of them.
+    /// The files and links that the pinned commit or tree has where an archive may have
+    /// entries, even if the checkout at `root` lacks them.
     ///
     /// # Errors
-    /// When the repository lacks an object or holds something else in its name,
-    /// and for a lock file.
+    /// If the repository lacks an object or has something else under its id, and for a lock
+    /// file.
     pub fn files(&self, root: impl AsRef<Path>) -> Result<Vec<PinnedFile>, Error> {
         let (_, store) = repository(root.as_ref())?;
         let tree = match self {
@@ -167,12 +167,12 @@ impl Pin {
         )))
     }
 
-    /// Reads every entry of an archive that `wanted` accepts and compares it
-    /// with the pin, `jobs` at a time. Says how many bytes they have.
+    /// Reads every entry of an archive that `wanted` accepts and compares it with the pin,
+    /// `jobs` at a time. Returns their total size in bytes.
     ///
     /// # Errors
-    /// When one differs, is missing or can't be read, and when the archive as a
-    /// whole is not at the pin.
+    /// If one differs, is missing or can't be read, and if the archive as a whole is not at the
+    /// pin.
     pub fn verify(
         &self,
         archive: &Archive,
@@ -205,7 +205,7 @@ impl Pin {
 }
 
 impl Pinned {
-    /// The blob that an entry is in git: who knows it need not read the file.
+    /// The blob of an entry in git; it saves reading the file.
     pub(crate) fn blob(&self, entry: &Entry) -> Option<ObjectId> {
         match &self.proof {
             Proof::Lock(_) => None,
@@ -213,8 +213,7 @@ impl Pinned {
         }
     }
 
-    /// Compares the digest of an entry with what it must be, where digests were
-    /// pinned.
+    /// Compares the digest of an entry with the pinned one, if digests were pinned.
     ///
     /// # Errors
     /// When it is another one.
@@ -229,7 +228,7 @@ impl Pinned {
         }
     }
 
-    /// Compares the bytes of an entry, and their digest, with what they must be.
+    /// Compares the bytes of an entry, and their digest, with the pinned ones.
     ///
     /// # Errors
     /// When they are others.
@@ -308,7 +307,7 @@ fn without_carriage_returns(bytes: &[u8]) -> Vec<u8> {
     unix
 }
 
-/// An entry that is another than it must be.
+/// The error for an entry that does not match the pin.
 fn other(entry: &Entry, found: impl fmt::Display, how: &str, must_be: impl fmt::Display) -> Error {
     let path = entry.path().display();
     let message = format!("{path} is {found}, but {how} says {must_be}");
@@ -343,9 +342,8 @@ fn not_whole(archive: &Archive, repository: &Repository, store: &Store) -> Error
     }
 }
 
-/// One line for each archive that tells its state: its pin or, where it has
-/// none, a digest of what was used of it. Entries come with the number of their
-/// archive.
+/// One line per archive that identifies its state: its pin, or, if it has none, a digest of
+/// what was used from it. Entries come with the number of their archive.
 pub(crate) fn lines<'a>(
     pins: &[Option<String>],
     used: impl IntoIterator<Item = (usize, &'a Entry, Digest)>,
@@ -368,8 +366,8 @@ pub(crate) fn lines<'a>(
 pub(crate) struct State {
     /// Files that change whenever the commit does; none without git.
     pub(crate) files: Vec<PathBuf>,
-    /// Whether the commit is the archive's own. Otherwise it is that of a
-    /// repository around the archive, and changes more often than the archive.
+    /// Whether the commit is the archive's own. Otherwise it belongs to a repository around the
+    /// archive, and changes more often than the archive.
     pub(crate) is_own: bool,
 }
 
@@ -413,7 +411,7 @@ fn differs(archive: &Archive, what: &str, pinned: ObjectId, found: ObjectId) -> 
     })
 }
 
-/// Says how to pin what is no commit.
+/// Says how to pin something that is not a commit.
 fn wrong_kind(error: Error, store: &Store, id: ObjectId) -> Error {
     match store.read(id).map(|object| object.kind) {
         Ok(Kind::Tree) => {

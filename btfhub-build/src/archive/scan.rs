@@ -1,4 +1,4 @@
-//! Walks an archive and lists what is in it.
+//! Walks an archive and lists its content.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -15,7 +15,7 @@ use crate::input;
 /// more level each way shows a root that was named one directory off.
 const DEEPEST: usize = 6;
 
-/// A regular file no longer than this may stand for a link.
+/// A regular file no longer than this may replace a link.
 const LONGEST_LINK_FILE: u64 = 64;
 
 /// Longer than any Git LFS pointer, shorter than any xz of a kernel's BTF.
@@ -36,15 +36,14 @@ impl Archive {
     /// out of the archive are left out.
     ///
     /// # Errors
-    /// Only when the root is no readable directory. An archive without a
-    /// single entry is a valid one; [`Archive::no_entries`] words the
-    /// complaint for those who need some.
+    /// Only if the root is not a readable directory. An archive without entries is valid;
+    /// [`Archive::no_entries`] makes the error for callers that need some.
     pub fn scan(root: impl AsRef<Path>) -> Result<Self, Error> {
         Self::walk(root.as_ref(), false)
     }
 
-    /// As [`scan`](Self::scan), with the entries behind links that lead out of
-    /// the archive, for an archive that is put together of links.
+    /// Like [`scan`](Self::scan), but includes the entries behind links that lead out of the
+    /// archive. For an archive that is assembled from links.
     ///
     /// # Errors
     /// As [`scan`](Self::scan).
@@ -118,7 +117,7 @@ impl Archive {
         &self.anomalies
     }
 
-    /// Adds what a pin says is missing.
+    /// Adds what is missing according to a pin.
     pub(crate) fn add_missing(&mut self, paths: Vec<PathBuf>) {
         let missing = paths.into_iter().map(|path| Anomaly {
             path,
@@ -223,7 +222,7 @@ impl Walk {
         }
     }
 
-    /// A link to a directory: an alias inside the archive, else one more
+    /// A link to a directory: an alias if the target is inside the archive, otherwise another
     /// directory to walk.
     fn link(&mut self, path: &Path, below: &Path) {
         let target = match fs::canonicalize(path) {
@@ -293,8 +292,8 @@ fn is_empty(directory: &Path) -> bool {
     fs::read_dir(directory).is_ok_and(|mut listing| listing.next().is_none())
 }
 
-/// A link that leads nowhere is the archive's business; anything else that
-/// keeps a file from being looked at may hide a kernel.
+/// A broken link is the archive's business. Anything else that prevents reading a file may hide
+/// a kernel.
 fn leads_nowhere(error: &std::io::Error) -> Oddity {
     match error.kind() {
         std::io::ErrorKind::NotFound => Oddity::BadLink,
@@ -302,8 +301,8 @@ fn leads_nowhere(error: &std::io::Error) -> Oddity {
     }
 }
 
-/// What a link that was checked out as a regular file points to: the name of
-/// a directory beside it.
+/// The target of a link that was checked out as a regular file: the name of a sibling
+/// directory.
 fn link_file(path: &Path, depth: usize, size: u64) -> Option<String> {
     if depth != 2 || size > LONGEST_LINK_FILE {
         return None;
@@ -318,15 +317,14 @@ fn is_lfs_pointer(entry: &Entry) -> bool {
     (entry.read()).is_ok_and(|bytes| super::decode::is_lfs_pointer(&bytes))
 }
 
-/// Gives entries the names that hosts give their kernels, where the paths have
-/// others.
+/// Gives entries the names that hosts use for their kernels, if the paths have others.
 pub(super) fn name_kernels(entries: &mut Vec<Entry>, anomalies: &mut Vec<Anomaly>) {
     name_versions_by_number(entries, anomalies);
     drop_build_counters(entries, anomalies);
 }
 
-/// Where the archive's directory bears the codename and the *link* the number
-/// (`18.04` → `bionic`), the number is the version: os-release's `VERSION_ID`.
+/// If the archive's directory has the codename and the *link* has the number (`18.04` →
+/// `bionic`), the version is the number, as in os-release's `VERSION_ID`.
 fn name_versions_by_number(entries: &mut [Entry], anomalies: &[Anomaly]) {
     let links = anomalies.iter().filter_map(numbered_alias);
     let links: BTreeMap<PathBuf, (&str, &Path)> = links.collect();
@@ -338,8 +336,7 @@ fn name_versions_by_number(entries: &mut [Entry], anomalies: &[Anomaly]) {
     }
 }
 
-/// A version directory that a link beside it gives a number, with the number
-/// and the link.
+/// A version directory whose number comes from a link next to it, with the number and the link.
 fn numbered_alias(anomaly: &Anomaly) -> Option<(PathBuf, (&str, &Path))> {
     let target = match anomaly.oddity() {
         Oddity::Alias(target) => target.clone(),

@@ -3,7 +3,7 @@
 
 use std::io::{self, Read};
 
-/// What a decoder may allocate: `xz -9` needs 65 MiB, the format allows 4 GiB.
+/// The most a decoder may allocate: `xz -9` needs 65 MiB, the format allows 4 GiB.
 const MEMORY_LIMIT: u32 = 256 << 20;
 
 /// Decodes the xz streams in `compressed`, checking their integrity.

@@ -1,9 +1,8 @@
-//! Whether every reference of a BTF leads somewhere (libbpf's
-//! `btf_sanity_check`).
+//! Checks that every reference in a BTF is valid (libbpf's `btf_sanity_check`).
 //!
-//! While a file is indexed, [`Highest`] takes in what each record refers to;
-//! that tells of nearly every file that it is sound. [`Btf::check`] goes through
-//! the others type by type, and says which is wrong.
+//! While a file is indexed, [`Highest`] collects what each record refers to; that suffices to
+//! accept nearly every file. [`Btf::check`] goes through the others type by type, and says
+//! which one is wrong.
 
 use super::error::{BtfError, BtfErrorKind};
 use super::kind::{BASE_WORDS, KIND_MASK, VLEN_MASK};
@@ -12,8 +11,8 @@ use super::{Btf, Kind, Type, TypeId};
 /// Bit *n* for kind number *n*: the kinds whose third word is a type.
 const REFERRING_KINDS: u32 = 1 << 2 | 0b1111 << 8 | 0b11 << 13 | 0b11 << 17;
 
-/// The highest numbers that records refer to. Where these lead somewhere, all
-/// do; where not, [`Btf::check`] finds out.
+/// The highest numbers that records refer to. If these are valid, all are; otherwise
+/// [`Btf::check`] finds out.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Highest {
     string: u32,
@@ -28,8 +27,8 @@ impl Highest {
         self.string < strings && self.ty < btf.type_count() && !self.in_doubt
     }
 
-    /// Takes in a record; of a function, its name alone. Kinds are numbers, and
-    /// lists taken apart by patterns: this is hot.
+    /// Adds a record; for a function, only its name. This is hot, so kinds are numbers and
+    /// lists are matched with patterns.
     #[inline(always)]
     pub(super) fn look_at(&mut self, kind: usize, record: &[u32]) {
         let [name, _, referenced, elements @ ..] = record else {
@@ -38,8 +37,8 @@ impl Highest {
         if *name > self.string {
             self.string = *name;
         }
-        // A mask instead of a branch, which would be taken by chance. (Kinds above
-        // 31 may count as one of these: then `Btf::check` tells.)
+        // A mask instead of an unpredictable branch. (Kinds above 31 may look like one of
+        // these; `Btf::check` then decides.)
         let refers = (REFERRING_KINDS >> (kind & 31) & 1).wrapping_neg();
         if *referenced & refers > self.ty {
             self.ty = *referenced;
@@ -113,8 +112,8 @@ impl Highest {
 }
 
 impl Btf {
-    /// libbpf's `btf_sanity_check`: every reference leads somewhere. Goes through
-    /// all types once more, to say which does not.
+    /// libbpf's `btf_sanity_check`: every reference is valid. Goes through all types once more,
+    /// to say which one is not.
     pub(super) fn check(&self, file_offset: u64, start: usize) -> Result<(), BtfError> {
         let (words, index) = self.records();
         let types = self.type_count();
@@ -125,9 +124,9 @@ impl Btf {
             let info = words[pos + 1];
             let mut good = words[pos] < strings;
             let mut at = pos + BASE_WORDS;
-            // The numbers of `Kind`, without its conversion: this is hot. Each
-            // arm goes through the elements of a record: how many words they
-            // have, and which are strings and types.
+            // The numbers of `Kind`, without the conversion, because this is hot. Each arm goes
+            // through the elements of a record: how many words they have, and which of them are
+            // strings and types.
             match (info >> 24) & KIND_MASK {
                 2 | 8..=11 | 14 | 17 | 18 => good &= words[pos + 2] < types,
                 12 => {
@@ -214,7 +213,7 @@ impl Btf {
                 references.extend(ty.params().map(|param| param.ty));
             }
             Kind::Array => references.extend([ty.array().element, ty.array().index]),
-            // A variable of a section has its type where a member has its name.
+            // A variable of a section has its type in the position where a member has its name.
             Kind::DataSec => {
                 references.extend((0..ty.vlen()).map(|index| TypeId(ty.member_name(index).0)));
             }

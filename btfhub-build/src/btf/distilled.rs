@@ -1,9 +1,8 @@
-//! A module's BTF that was split from a distilled base (`.BTF.base`): the few
-//! types of the kernel that it refers to, by name and size, so that the module
-//! fits kernels other than the one it was built for.
+//! A module's BTF that was split from a distilled base (`.BTF.base`). The base has the few
+//! kernel types that the module refers to, by name and size, so that the module fits kernels
+//! other than the one it was built for.
 //!
-//! Resolved as libbpf 1.7.0 and the kernel do it (`btf_relocate.c`, which they
-//! share).
+//! Resolved like libbpf 1.7.0 and the kernel (`btf_relocate.c`, which they share).
 
 use std::fmt;
 use std::sync::Arc;
@@ -23,12 +22,12 @@ pub struct DistilledError(Why);
 enum Why {
     Base(BtfError),
     Split(BtfError),
-    /// Not what a distilled base holds.
+    /// Something that a distilled base never holds.
     Kind(u32),
     /// Name and size.
     Missing(String, u32),
     Several(String, u32),
-    /// A string of a distilled base that is no type's name.
+    /// A string of a distilled base that is not a type's name.
     Name(u32),
     UnknownKind(u32),
     TooBig,
@@ -206,30 +205,30 @@ impl Map {
     }
 }
 
-/// Whether a type of the kernel may be what one of a distilled base stands for.
+/// Whether a type of the kernel can be the one that a type in a distilled base means.
 fn fits(wanted: Type<'_>, ty: Type<'_>, is_embedded: bool) -> bool {
     match (wanted.kind(), ty.kind()) {
         (Kind::Fwd, Kind::Fwd) => wanted.kind_flag() == ty.kind_flag(),
-        // As the kernel has it: the flag of a struct says whether it has bitfields.
+        // As in the kernel: the flag of a struct says whether it has bitfields.
         (Kind::Fwd, Kind::Struct) => !ty.kind_flag(),
         (Kind::Fwd, Kind::Union) => ty.kind_flag(),
         (Kind::Int, Kind::Int) => wanted.int().encoding() == ty.int().encoding(),
         (Kind::Float, Kind::Float) => true,
         // Both kinds of enum are written as ENUM.
         (Kind::Enum, Kind::Enum | Kind::Enum64) => true,
-        // Of any kind: a distilled struct may be met by whatever has its name.
+        // Of any kind: anything with its name may match a distilled struct.
         (Kind::Struct | Kind::Union, _) => !is_embedded || ty.size() == wanted.size(),
         _ => false,
     }
 }
 
-/// What libbpf compares as a size: 31 bits of the third word, whatever it is.
+/// What libbpf compares as a size: 31 bits of the third word, even if that is not a size.
 fn size(ty: Type<'_>) -> u32 {
     ty.size() & 0x7fff_ffff
 }
 
-/// By id in the distilled base: the structs and unions that stand in a struct or
-/// union of the module by value (`btf_mark_embedded_composite_type_ids`).
+/// By id in the distilled base: the structs and unions that a struct or union of the module
+/// contains by value (`btf_mark_embedded_composite_type_ids`).
 fn embedded(module: &Btf, base: &Btf) -> Vec<bool> {
     let mut embedded = vec![false; base.type_count() as usize];
     for id in module.first_id..module.type_count() {

@@ -13,7 +13,7 @@ pub struct BtfError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum BtfErrorKind {
-    /// Shorter than the header, or than what the header announces.
+    /// Shorter than the header, or than the header says.
     Truncated {
         /// Bytes that are needed.
         need: u64,
@@ -67,7 +67,7 @@ impl BtfError {
         Self { offset, kind }
     }
 
-    /// The byte of the file (or of the `.BTF.ext` section) where it shows.
+    /// The byte of the file (or of the `.BTF.ext` section) where the error is.
     pub fn offset(&self) -> u64 {
         self.offset
     }

@@ -1,5 +1,5 @@
-//! `.BTF.ext`: what an object says of its instructions. CO-RE relocations and
-//! line info are read; function info plays no part in relocation.
+//! `.BTF.ext`: what an object says about its instructions. CO-RE relocations and line info are
+//! read; function info does not matter for relocation.
 
 use super::error::{BtfError, BtfErrorKind};
 use super::header::{Endian, MAGIC};
@@ -18,7 +18,7 @@ pub struct CoreRelo {
     pub kind: u32,
 }
 
-/// `struct bpf_line_info`, where an instruction comes from.
+/// `struct bpf_line_info`: where an instruction comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LineInfo {
     /// Byte offset of the first instruction of the line in its section.
@@ -60,7 +60,7 @@ impl BtfExt {
     /// Reads a `.BTF.ext` section as libbpf's `btf_ext__new` does.
     ///
     /// # Errors
-    /// With the offset in the section, where the section contradicts itself.
+    /// If the section contradicts itself; the error has the offset in the section.
     pub fn parse(data: &[u8]) -> Result<Self, BtfError> {
         let magic = data.first_chunk::<2>().ok_or_else(|| truncated(8, data))?;
         let endian = if Endian::Little.u16(*magic) == MAGIC {
@@ -137,9 +137,8 @@ impl Reader<'_> {
             .ok_or_else(|| truncated(offset.saturating_add(4), self.data))
     }
 
-    /// libbpf's `btf_ext_parse_sec_info`: a record size, then blocks of
-    /// (section name, count, records). `field` is where the header has the
-    /// section's offset and length.
+    /// libbpf's `btf_ext_parse_sec_info`: a record size, then blocks of (section name, count,
+    /// records). `field` is the position in the header of the section's offset and length.
     fn section(
         &self,
         header_len: u32,

@@ -1,9 +1,9 @@
 //! A kernel's BTF and the split BTFs of its modules, as one BTF.
 //!
-//! Each module's ids and strings go on where the kernel's end, so those of two
-//! modules overlap. Here they stand one behind the other: the kernel's types
-//! keep their ids, the modules' follow in the order of the modules, which is the
-//! order in which libbpf looks through them (`bpf_core_find_cands`).
+//! Each module's ids and strings continue where the kernel's end, so those of two modules
+//! overlap. Here they are placed one after another: the kernel's types keep their ids, and the
+//! modules' types follow in the order in which libbpf searches the modules
+//! (`bpf_core_find_cands`).
 
 use std::fmt;
 use std::sync::Arc;
@@ -71,14 +71,13 @@ impl fmt::Display for JoinError {
 impl std::error::Error for JoinError {}
 
 impl Btf {
-    /// Puts the types of modules behind the kernel's. `modules` are names and
-    /// split BTFs, in the order in which libbpf is to look through them; those
-    /// that `wanted` refuses are checked and left out.
+    /// Appends the types of modules to the kernel's. `modules` are names and split BTFs, in the
+    /// order in which libbpf would search them; those that `wanted` rejects are checked and
+    /// left out.
     ///
     /// # Errors
-    /// When a module's BTF is damaged, or was made for another build of the
-    /// kernel: it refers to types or names that are not there, or to the middle of
-    /// a name.
+    /// If a module's BTF is damaged, or was made for another build of the kernel: it refers to
+    /// types or names that don't exist, or to the middle of a name.
     pub fn join<'a>(
         kernel: Btf,
         modules: impl IntoIterator<Item = (&'a str, &'a [u8])>,
@@ -142,7 +141,7 @@ impl Btf {
         self.modules.iter().map(|module| module.name.as_str())
     }
 
-    /// The same types, of which these have other names.
+    /// The same types, with these names changed.
     pub(crate) fn renamed(&self, names: impl IntoIterator<Item = (TypeId, Vec<u8>)>) -> Btf {
         let mut renamed = self.clone();
         let mut strings = self.strings().to_vec();
@@ -166,7 +165,7 @@ impl Btf {
         renamed
     }
 
-    /// Puts the strings behind the types, which end the words.
+    /// Appends the strings to the types, which fill whole words.
     fn put_strings(&mut self, strings: &[u8]) {
         self.types_end = self.words.len();
         let start = 4 * self.types_end;
@@ -185,7 +184,7 @@ impl Btf {
     }
 }
 
-/// What is to stand behind the kernel's types and strings.
+/// What is appended to the kernel's types and strings.
 #[derive(Default)]
 struct Joined {
     types: Vec<u32>,
@@ -197,8 +196,8 @@ struct Joined {
 }
 
 impl Joined {
-    /// Each name must begin where a string does: in one made for other strings,
-    /// most begin somewhere else.
+    /// Each name must begin where a string does. In a BTF made for other strings, most names
+    /// begin elsewhere.
     fn check(&self, module: &Btf, kernel: &Btf) -> Result<(), Why> {
         if module.endian() != kernel.endian() {
             return Err(Why::Endian {
@@ -206,7 +205,7 @@ impl Joined {
                 kernel: kernel.endian(),
             });
         }
-        // The empty string comes first in what is split from nothing.
+        // In BTF without a base, the empty string comes first.
         if module.strings().first() == Some(&0) {
             return Err(Why::NotSplit);
         }
@@ -267,7 +266,7 @@ impl Joined {
         }
         let start = module.index.first().map_or(end, |&pos| pos as usize);
         let at = number(self.types.len())?;
-        // Also so that every place in the whole is less than 2^32.
+        // This also ensures that every offset in the result is less than 2^32.
         number(at as usize + kernel.types_end + (end - start))?;
         let moved = number(start)?;
         self.types

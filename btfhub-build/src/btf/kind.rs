@@ -95,7 +95,7 @@ impl Kind {
         matches!(self, Self::Enum | Self::Enum64)
     }
 
-    /// What libbpf's `skip_mods_and_typedefs` steps over.
+    /// Kinds that libbpf's `skip_mods_and_typedefs` skips.
     pub fn is_modifier_or_typedef(self) -> bool {
         matches!(
             self,
@@ -122,7 +122,7 @@ impl Kind {
 pub(super) const VLEN_MASK: u32 = 0x00ff_ffff;
 /// Bits 24–30 of `info`, shifted down.
 pub(super) const KIND_MASK: u32 = 0x7f;
-/// Words of a record before what its kind adds: name, info, size or type.
+/// Words of a record before those that its kind adds: name, info, size or type.
 pub(super) const BASE_WORDS: usize = 3;
 
 /// Words that follow the base of a record, by kind: a fixed part …

@@ -40,11 +40,11 @@ pub struct Btf {
     pub(super) first_id: u32,
     pub(super) first_string: u32,
     pub(super) pointer_size: OnceLock<Option<u32>>,
-    /// Whose types the last ones are, in their order.
+    /// The modules that own the last types, in their order.
     pub(super) modules: Vec<Module>,
 }
 
-/// What one walk over the type section finds.
+/// The result of one walk over the type section.
 struct Indexed {
     index: Vec<u32>,
     listed: Vec<u32>,
@@ -55,9 +55,9 @@ impl Btf {
     /// Reads a BTF file of either byte order.
     ///
     /// # Errors
-    /// Whatever libbpf 1.7.0 refuses, plus what a layout section contradicts;
-    /// unlike libbpf 1.7.0 a kind that the layout section describes is skipped
-    /// (as libbpf 1.8 does).
+    /// Everything that libbpf 1.7.0 refuses, and anything that contradicts a layout section.
+    /// Unlike libbpf 1.7.0, a kind that the layout section describes is skipped (as in libbpf
+    /// 1.8).
     pub fn parse(data: &[u8]) -> Result<Self, BtfError> {
         Self::from_words(to_words(data), data.len())
     }
@@ -90,7 +90,7 @@ impl Btf {
         Self::read(words, len, None)
     }
 
-    /// Reads a module's BTF, whose ids and strings go on where `base` ends.
+    /// Reads a module's BTF, whose ids and strings continue where `base` ends.
     ///
     /// # Errors
     /// As [`Btf::parse`].
@@ -123,7 +123,7 @@ impl Btf {
         let mut start = types.start / 4;
         let mut end = types.end / 4;
         if types.start % 4 != 0 {
-            // A header length that is no multiple of 4: move both sections.
+            // The header length is not a multiple of 4: move both sections.
             let moved = data.get(types.start..strings.end).unwrap_or_default();
             words = to_words(moved);
             strings = strings.start - types.start..strings.end - types.start;
@@ -162,8 +162,8 @@ impl Btf {
         Ok(btf)
     }
 
-    /// libbpf's `btf_parse_type_sec`: where each record begins. What they refer
-    /// to is looked at on the way, as each word is fetched from memory once then.
+    /// libbpf's `btf_parse_type_sec`: where each record begins. What the records refer to is
+    /// examined in the same pass, so that each word is fetched from memory only once.
     fn index_types(
         &self,
         start: usize,
@@ -212,8 +212,7 @@ impl Btf {
                 return Err(error(pos, BtfErrorKind::TypeOverrun { id: id() }));
             }
             let record = &words[pos..next];
-            // The numbers of `Kind`: a function, and its prototype, which mostly
-            // stands before it.
+            // The numbers of `Kind`: a function, and its prototype, which usually precedes it.
             if kind == 12 {
                 let proto = record[2].wrapping_sub(self.first_id) as usize;
                 highest.in_doubt |=
@@ -254,7 +253,7 @@ impl Btf {
             return self.base.as_ref().and_then(|base| base.ty(id));
         }
         let own = (id.0 - self.first_id) as usize;
-        // As plain as in `Type`: this is asked millions of times.
+        // As simple as in `Type`: this is called millions of times.
         let index: &[u32] = &self.index;
         if own >= index.len() {
             return None;
@@ -263,8 +262,8 @@ impl Btf {
         record.map(Type::new)
     }
 
-    /// Which of [`Btf::records`] may be meant by name: the types with a name that
-    /// are INT, FLOAT, TYPEDEF, STRUCT, UNION, ENUM, ENUM64 or FWD.
+    /// Which of [`Btf::records`] can be found by name: the named types that are INT, FLOAT,
+    /// TYPEDEF, STRUCT, UNION, ENUM, ENUM64 or FWD.
     pub(crate) fn listed(&self) -> &[u32] {
         &self.listed
     }
@@ -302,7 +301,7 @@ impl Btf {
         self.find_own(kinds, names, found);
     }
 
-    /// The same without those of the base.
+    /// The same, without those of the base.
     pub(crate) fn find_own(&self, kinds: u32, names: &NameFilter, found: &mut Vec<TypeId>) {
         let words: &[u32] = self.words.get(..self.types_end).unwrap_or_default();
         let index: &[u32] = &self.index;
@@ -351,9 +350,8 @@ impl Btf {
         self.base.as_ref()
     }
 
-    /// The whole BTF as a file with a header of 24 bytes, or of 32 where kinds
-    /// unknown here need the layout section. What is split from a base goes on
-    /// referring to it.
+    /// The whole BTF as a file, with a header of 24 bytes, or of 32 if kinds unknown here need
+    /// the layout section. Split BTF still refers to its base.
     pub fn to_bytes(&self) -> Vec<u8> {
         let first = self
             .index
@@ -383,8 +381,7 @@ impl Btf {
     }
 }
 
-/// Tells most names that are none of a set from those that may be, by their
-/// first bytes.
+/// Rules out most names that are not in a set, by their first bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct NameFilter {
     /// By the first two bytes (the NUL counts): names of less than four.
@@ -445,8 +442,8 @@ impl Btf {
         until_nul(self.string_tail(offset)).unwrap_or_default()
     }
 
-    /// The string at `offset` if it is shorter than 32 bytes, else its
-    /// beginning: for comparing with short ones, however long it is.
+    /// The string at `offset` if it is shorter than 32 bytes, or else its beginning. For
+    /// comparisons with short strings, at a bounded cost.
     pub(super) fn short_string(&self, offset: StrOffset) -> &[u8] {
         let tail = self.string_tail(offset);
         let tail = tail.get(..32).unwrap_or(tail);

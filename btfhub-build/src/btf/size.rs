@@ -19,9 +19,9 @@ pub enum SizeError {
 const MAX_RESOLVE_DEPTH: usize = 32;
 
 impl Btf {
-    /// The type behind typedefs and qualifiers, and its id (libbpf's
-    /// `skip_mods_and_typedefs`). `None` for an id beyond the last type, and
-    /// for a cycle of typedefs, on which libbpf would not come back.
+    /// The type behind typedefs and qualifiers, and its id (libbpf's `skip_mods_and_typedefs`).
+    /// `None` for an id beyond the last type, and for a cycle of typedefs, in which libbpf
+    /// would loop forever.
     pub fn skip_modifiers(&self, id: TypeId) -> Option<(TypeId, Type<'_>)> {
         self.skip_counting(id).0
     }
@@ -43,12 +43,12 @@ impl Btf {
         (None, steps)
     }
 
-    /// Bytes of a type (libbpf's `btf__resolve_size`). With no `long` to tell
-    /// the pointer size, pointers have 8 bytes: every kernel this library
-    /// tailors for is loaded by a 64-bit process, or has a `long`.
+    /// Bytes of a type (libbpf's `btf__resolve_size`). Without a `long` to give the pointer
+    /// size, pointers have 8 bytes: every kernel this library tailors for is loaded by a 64-bit
+    /// process, or has a `long`.
     ///
     /// # Errors
-    /// [`SizeError`], where libbpf gives one.
+    /// [`SizeError`], if libbpf returns an error.
     pub fn resolve_size(&self, id: TypeId) -> Result<u32, SizeError> {
         let mut ty = self.ty(id);
         let mut nelems: u32 = 1;

@@ -1,9 +1,9 @@
-//! The string section and what libbpf makes of names.
+//! The string section, and how libbpf interprets names.
 
 use super::error::{BtfError, BtfErrorKind};
 
-/// What is before the first NUL: eight bytes at a time as long as there are.
-/// Plain indexing, as in [`essential_name`].
+/// The bytes before the first NUL. Scans eight bytes at a time while there are that many. Plain
+/// indexing, as in [`essential_name`].
 pub(super) fn until_nul(bytes: &[u8]) -> Option<&[u8]> {
     let mut end = 0;
     let mut rest = bytes;
@@ -23,12 +23,12 @@ pub(super) fn until_nul(bytes: &[u8]) -> Option<&[u8]> {
     None
 }
 
-/// Which of eight bytes, of which the first is the lowest, is the first NUL.
+/// The index of the first NUL among eight bytes; the first byte is the lowest.
 #[inline(always)]
 pub(crate) fn first_nul(bytes: u64) -> Option<usize> {
     const LOWEST: u64 = 0x0101_0101_0101_0101;
-    // A byte borrows from its highest bit where it is 0, or where a lower one
-    // did so: the lowest that did is right.
+    // A byte borrows from its highest bit if it is 0, or if a lower byte borrowed. The lowest
+    // one that did is the NUL.
     let nuls = bytes.wrapping_sub(LOWEST) & !bytes & LOWEST << 7;
     (nuls != 0).then_some(nuls.trailing_zeros() as usize / 8)
 }
@@ -50,9 +50,8 @@ pub(super) fn check_strings(strings: &[u8], at: usize, has_base: bool) -> Result
     Err(BtfError::new(at as u64, BtfErrorKind::Strings(what)))
 }
 
-/// A name without its flavor: what is before the last `___` that has a
-/// character other than `_` on both sides (libbpf's
-/// `bpf_core_essential_name_len`).
+/// A name without its flavor: the part before the last `___` that has a character other than
+/// `_` on both sides (libbpf's `bpf_core_essential_name_len`).
 ///
 /// ```
 /// use btfhub_build::btf::essential_name;

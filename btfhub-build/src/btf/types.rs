@@ -31,17 +31,17 @@ pub struct Member {
 pub struct Enumerator {
     /// Its name.
     pub name: StrOffset,
-    /// Its value as libbpf takes it: those of an ENUM are sign-extended from
-    /// 32 bits, whatever its signedness.
+    /// Its value as libbpf reads it: for an ENUM, sign-extended from 32 bits regardless of
+    /// signedness.
     pub value: u64,
 }
 
 /// A parameter of a FUNC_PROTO.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Param {
-    /// Empty where it has none.
+    /// Empty if it has none.
     pub name: StrOffset,
-    /// Its type; `void` without a name stands for `...`.
+    /// Its type; `void` without a name means `...`.
     pub ty: TypeId,
 }
 
@@ -89,8 +89,8 @@ impl<'a> Type<'a> {
         Self { words: VOID }
     }
 
-    /// Not by `get` and what an `Option` can do: calls, where unoptimised, and this is
-    /// what most of resolution comes down to.
+    /// Without `get` and the methods of `Option`: these are calls in unoptimised code, and most
+    /// of the time in resolution is spent here.
     fn word(self, index: usize) -> u32 {
         if index < self.words.len() {
             self.words[index]
@@ -139,7 +139,7 @@ impl<'a> Type<'a> {
         IntEncoding(self.word(BASE_WORDS))
     }
 
-    /// The word behind a VAR (`linkage`) or DECL_TAG (`component_idx`).
+    /// The word after a VAR (`linkage`) or DECL_TAG (`component_idx`).
     pub fn extra(self) -> u32 {
         self.word(BASE_WORDS)
     }
@@ -173,8 +173,7 @@ impl<'a> Type<'a> {
         })
     }
 
-    /// The name of member `index`, without the rest: what a search by name
-    /// looks at most.
+    /// The name of member `index`, without the rest, for searches by name.
     pub fn member_name(self, index: u32) -> StrOffset {
         StrOffset(self.word(BASE_WORDS + index as usize * 3))
     }

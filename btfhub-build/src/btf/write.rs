@@ -26,7 +26,7 @@ pub struct BtfWriter {
     words: Vec<u32>,
     types: u32,
     strings: Vec<u8>,
-    /// By hash; where another string has it, by the next number that is free.
+    /// By hash; if another string has that hash, by the next free number.
     offsets: HashMap<u64, StrOffset>,
     hasher: RandomState,
 }
@@ -109,7 +109,7 @@ impl BtfWriter {
         }
     }
 
-    /// The offset of a string, which is added where it is new.
+    /// The offset of a string, which is added if it is new.
     pub fn string(&mut self, string: &[u8]) -> StrOffset {
         if string.is_empty() {
             return StrOffset(0);
@@ -131,8 +131,8 @@ impl BtfWriter {
         tail.strip_prefix(string).and_then(<[u8]>::first) == Some(&0)
     }
 
-    /// The offset of a string that is added even where it is there already: for
-    /// those who know what they added.
+    /// The offset of a string that is added even if it exists already. For callers that track
+    /// their own strings.
     pub(crate) fn new_string(&mut self, string: &[u8]) -> StrOffset {
         let offset = StrOffset(u32::try_from(self.strings.len()).unwrap_or(u32::MAX));
         self.strings.extend_from_slice(string);
@@ -140,7 +140,7 @@ impl BtfWriter {
         offset
     }
 
-    /// Adds a type and gives its id; ids count from 1 in order.
+    /// Adds a type and returns its id; ids count from 1 in order.
     pub fn push(&mut self, record: &TypeRecord) -> TypeId {
         let kind = usize::from(record.kind.number());
         let (fixed, element) = if kind < KNOWN_KINDS {
@@ -165,7 +165,7 @@ impl BtfWriter {
     /// The file.
     ///
     /// # Errors
-    /// When a section would be longer than its 32-bit length can say.
+    /// If a section would be longer than its 32-bit length can express.
     pub fn finish(self) -> Result<Vec<u8>, WriteError> {
         u32::try_from(self.words.len().saturating_mul(4))
             .map_err(|_| WriteError("its types take more than 4 GiB"))?;

@@ -1,5 +1,5 @@
-//! What a builder was told: for tools that begin with the configuration of a crate, as
-//! `cargo btfhub` does.
+//! A builder's settings, for tools that start from a crate's configuration, like `cargo
+//! btfhub`.
 
 use std::path::Path;
 
@@ -11,7 +11,7 @@ use crate::verdict::Certainty;
 
 #[doc(hidden)]
 impl Builder {
-    /// The archives that were named, in that order, each with what it must be at.
+    /// The archives that were named, in that order, each with its pin.
     pub fn archives(&self) -> impl ExactSizeIterator<Item = (&Path, Option<&Pin>)> {
         (self.archives.iter())
             .map(|(root, pin)| (root.as_path(), pin.as_ref().or(self.pin.as_ref())))
@@ -27,7 +27,7 @@ impl Builder {
         self.entry_limit
     }
 
-    /// Which [`modules`](Self::modules)' types count.
+    /// The [`modules`](Self::modules) whose types are used.
     pub fn modules_taken(&self) -> &Modules {
         &self.modules
     }
@@ -52,7 +52,7 @@ impl Builder {
         self.archs.as_deref()
     }
 
-    /// Whether [`follow_links`](Self::follow_links) was said.
+    /// Whether [`follow_links`](Self::follow_links) was called.
     pub fn follows_links(&self) -> bool {
         self.follow_links
     }
@@ -73,7 +73,7 @@ impl Builder {
         &self.targets
     }
 
-    /// What [`own_btf`](Self::own_btf) was told, in that order.
+    /// The settings of [`own_btf`](Self::own_btf), in order.
     pub fn own_btf_of(&self) -> &[(String, bool)] {
         &self.own_btf
     }
@@ -84,7 +84,7 @@ impl Builder {
         set.unwrap_or_else(|| lint.default_level(self.loader))
     }
 
-    /// The loader that the program uses, where it is known.
+    /// The loader that the program uses, if known.
     pub fn known_loader(&self) -> Option<Loader> {
         self.loader
     }

@@ -27,7 +27,7 @@ use crate::support::Support;
 use crate::tailor::Tailor;
 use crate::verdict::Judge;
 
-/// What a build came to.
+/// The result of a build.
 #[derive(Debug)]
 pub struct Generated {
     bundle: Vec<u8>,
@@ -53,19 +53,19 @@ pub struct Kernel {
 }
 
 impl Kernel {
-    /// Which kernel.
+    /// Identifies the kernel.
     pub fn id(&self) -> KernelId<'_> {
         self.entry.kernel()
     }
 
-    /// The entry of the archive that it comes from.
+    /// The archive entry that it comes from.
     #[doc(hidden)]
     pub fn entry(&self) -> &Entry {
         &self.entry
     }
 
-    /// The number of its class: kernels with equal numbers share one tailored
-    /// BTF. Counted from 0 in the order of [`Generated::kernels`].
+    /// The number of its class, counted from 0 in the order of [`Generated::kernels`]. Kernels
+    /// with equal numbers share one tailored BTF.
     pub fn class(&self) -> usize {
         self.class
     }
@@ -110,7 +110,7 @@ impl Generated {
         &self.kernels
     }
 
-    /// What the relocations come to in a kernel of [`kernels`](Self::kernels).
+    /// How the relocations resolve in one of the [`kernels`](Self::kernels).
     #[doc(hidden)]
     pub fn outcome(&self, kernel: &Kernel) -> Option<&Outcome> {
         self.outcomes.get(kernel.outcome).map(AsRef::as_ref)
@@ -126,57 +126,55 @@ impl Generated {
         &self.classes
     }
 
-    /// The entries that were left out because they cannot be used: none unless
-    /// the policy is [`OnBadEntry::Skip`](super::OnBadEntry::Skip).
+    /// The entries that were left out because they cannot be used. There are none unless the
+    /// policy is [`OnBadEntry::Skip`](super::OnBadEntry::Skip).
     pub fn bad_entries(&self) -> &[BadEntry] {
         &self.bad_entries
     }
 
-    /// How many entries were decoded: those of which the cache had neither
-    /// results for these relocations nor the definitions.
+    /// How many entries were decoded: those for which the cache had neither results for these
+    /// relocations nor the definitions.
     pub fn decoded_entries(&self) -> usize {
         self.decoded
     }
 
-    /// Which programs run on which of the kernels, where
-    /// [`Builder::verdicts`](super::Builder::verdicts) or anything else asked for it; of a
-    /// partial bundle nothing.
+    /// Which programs run on which kernels, if [`Builder::verdicts`](super::Builder::verdicts)
+    /// or something else asked for it; always `None` for a partial bundle.
     pub fn support(&self) -> Option<&Support> {
         self.support.as_ref()
     }
 
-    /// What loads the objects, where it is known.
+    /// The loader that loads the objects, if known.
     pub(super) fn loader(&self) -> Option<Loader> {
         self.loader
     }
 
-    /// Of how many kernels these are a part, in a partial bundle.
+    /// In a partial bundle: how many kernels a complete one would have.
     pub(crate) fn kernels_in_all(&self) -> usize {
         self.kernels_in_all
     }
 
-    /// Writes the bundle to a file: whole or not at all, and not when the file
-    /// holds the same already.
+    /// Writes the bundle to a file, whole or not at all. Does nothing if the file already has
+    /// the same content.
     ///
     /// # Errors
-    /// When it cannot be written.
+    /// If it cannot be written.
     pub fn write_to(&self, path: impl AsRef<Path>) -> Result<(), Error> {
         output::write(path.as_ref(), &self.bundle)
     }
 }
 
 impl Builder {
-    /// Builds the bundle in memory. The environment plays no part.
+    /// Builds the bundle in memory. Ignores the environment.
     ///
     /// # Errors
-    /// When an archive, an entry or an object cannot be used, or what was
-    /// configured makes no sense; the message names the file.
+    /// If an archive, an entry or an object cannot be used, or if the settings make no sense.
+    /// The message names the file.
     pub fn generate(&self) -> Result<Generated, Error> {
         self.generate_with(|_| ())
     }
 
-    /// As [`generate`](Self::generate), saying how far it is after every
-    /// kernel.
+    /// Like [`generate`](Self::generate), but reports progress after every kernel.
     ///
     /// # Errors
     /// As [`generate`](Self::generate).
@@ -257,7 +255,7 @@ impl Builder {
         }
     }
 
-    /// Works through the chosen entries with the cache, which is saved then.
+    /// Processes the chosen entries with the cache, then saves the cache.
     pub(super) fn work(
         &self,
         tailor: &Tailor<'_>,
@@ -317,5 +315,5 @@ impl Builder {
     }
 }
 
-/// How the bundle names its maker.
+/// The name and version of this tool, as the bundle records it.
 const TOOL: &str = concat!("btfhub-build ", env!("CARGO_PKG_VERSION"));

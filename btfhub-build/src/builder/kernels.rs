@@ -13,7 +13,7 @@ use crate::shard::Shard;
 /// How many kernels a partial bundle holds at most.
 const PARTIAL: usize = 8;
 
-/// The archives of a build and what is taken of them.
+/// The archives of a build, and the entries that it takes.
 #[derive(Debug)]
 pub(super) struct Chosen {
     archives: Vec<(Archive, Option<Pinned>)>,
@@ -22,7 +22,7 @@ pub(super) struct Chosen {
     pinned_atlases: Vec<bool>,
     /// By kernel, then by path: the order of a bundle's index.
     pub(super) entries: Vec<ChosenEntry>,
-    /// How many entries there would be in a bundle that is not partial.
+    /// How many entries a complete bundle would have.
     pub(super) in_all: usize,
 }
 
@@ -30,7 +30,7 @@ pub(super) struct Chosen {
 #[derive(Clone, Debug)]
 pub(super) struct ChosenEntry {
     pub(super) entry: Entry,
-    /// Atlases count on behind the archives.
+    /// Atlases are numbered after the archives.
     pub(super) archive: usize,
     pub(super) in_atlas: Option<InAtlas>,
 }
@@ -45,7 +45,7 @@ pub(super) struct InAtlas {
 }
 
 impl Chosen {
-    /// What the entries of an archive must be, where it is pinned.
+    /// What the entries of an archive must be, if it is pinned.
     pub(super) fn pinned(&self, archive: usize) -> Option<&Pinned> {
         self.archives.get(archive)?.1.as_ref()
     }
@@ -57,7 +57,7 @@ impl Chosen {
         self.entries = part.map(|(_, chosen)| chosen).collect();
     }
 
-    /// The pin of each archive, and then of each atlas, where it has one.
+    /// The pin of each archive, and then of each atlas, if it has one.
     pub(super) fn pins(&self) -> Vec<Option<String>> {
         let archives = self.archives.iter();
         let pinned = archives.map(|(_, pinned)| pinned.as_ref().map(|pinned| pinned.line.clone()));
@@ -195,7 +195,7 @@ pub(super) fn choose(builder: &Builder) -> Result<Chosen, Error> {
     })
 }
 
-/// What cannot be looked at may be kernels that the bundle would then lack.
+/// What cannot be read may be kernels, and the bundle would then lack them.
 fn all_readable(archives: &[Archive]) -> Result<(), Error> {
     let unreadable: Vec<String> = (archives.iter())
         .flat_map(|archive| {
@@ -237,7 +237,7 @@ fn of_atlases(atlases: &[Atlas], archives: usize) -> Vec<ChosenEntry> {
     entries
 }
 
-/// At most `count` of the entries, from all over the list, and always the same.
+/// At most `count` of the entries, spread over the list, and always the same ones.
 fn spread(entries: Vec<ChosenEntry>, count: usize) -> Vec<ChosenEntry> {
     let total = entries.len();
     let mut taken = 0;
@@ -290,7 +290,7 @@ fn none_for_arch(archives: &[Archive], archs: &[Arch<'_>]) -> Error {
     })
 }
 
-/// A pin of "the archive" means nothing where there are several, or none.
+/// A pin of "the archive" means nothing if there are several, or none.
 fn one_archive(builder: &Builder) -> Result<(), Error> {
     let message = match (&builder.pin, builder.archives.as_slice()) {
         (None, _) | (Some(_), [(_, None)]) => return Ok(()),

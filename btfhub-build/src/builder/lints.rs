@@ -1,4 +1,4 @@
-//! What a build has to say, as lints.
+//! What the lints find in a build.
 
 use std::sync::Arc;
 
@@ -14,19 +14,19 @@ use crate::object::Object;
 use crate::report::{Report, Survey};
 use crate::shard::ShardFile;
 
-/// More entries than this, decoded by unoptimised code, are worth a word.
+/// If unoptimised code decodes more entries than this, the lint reports it.
 const MANY_ENTRIES: usize = 200;
 
 /// How this crate itself is compiled.
 const OPT_LEVEL: &str = env!("BTFHUB_OPT_LEVEL");
 
 impl Generated {
-    /// What a user should act on, whatever the level of the lint.
+    /// What a user should act on, regardless of the lints' levels.
     pub fn diagnostics(&self) -> Vec<Diagnostic> {
         self.diagnostics_of(|_| true)
     }
 
-    /// What the wanted lints have to say.
+    /// What the enabled lints find.
     pub(crate) fn diagnostics_of(&self, wanted: impl Fn(Lint) -> bool) -> Vec<Diagnostic> {
         let all: Vec<Object> = self.objects().cloned().collect();
         let mut found = of_objects(&all.iter().collect::<Vec<_>>(), self.loader());
@@ -52,10 +52,10 @@ impl Generated {
 }
 
 impl Builder {
-    /// As [`Generated::diagnostics`], of the objects and the kernels of a shard.
+    /// Like [`Generated::diagnostics`], for the objects and the kernels of a shard.
     ///
     /// # Errors
-    /// When an object cannot be read.
+    /// If an object cannot be read.
     pub fn shard_diagnostics(&self, shard: &ShardFile) -> Result<Vec<Diagnostic>, Error> {
         let objects = self.load_objects()?.into_iter().map(|loaded| loaded.object);
         let objects: Vec<Object> = objects.collect();
@@ -80,7 +80,7 @@ fn report_of_shard(shard: &ShardFile, objects: &[Object]) -> Result<Report, Bund
     })))
 }
 
-/// A class answers as each of its kernels does.
+/// All kernels of a class have the same answers.
 fn report(generated: &Generated, objects: &[Object]) -> Report {
     let survey = Survey::new(objects);
     let ask = |btf: &Arc<[u8]>| survey.ask(&Btf::parse(btf).ok()?).ok();
@@ -139,8 +139,8 @@ fn of_entries(generated: &Generated) -> Vec<Diagnostic> {
     found
 }
 
-/// Whether an oddity may be a mistake. Links and side files are part of the
-/// published archive.
+/// Whether an oddity may be a mistake. Links and side files are normal in the published
+/// archive.
 fn is_suspicious(oddity: &Oddity) -> bool {
     !matches!(
         oddity,

@@ -1,10 +1,10 @@
 //! What to build, and the stages in their order.
 //!
 //! ```text
-//! configured what it was told, for tools
+//! configured the settings, for tools
 //! objects   files → eBPF objects
 //! kernels   archives and atlases → the entries to take
-//! questions what is asked of kernels where verdicts are wanted
+//! questions what verdicts need from kernels
 //! parts     atlases × relocations → kernels that share one BTF
 //! work      entries × relocations → tailored BTF, several at a time
 //! verdicts  which programs run on which of the kernels
@@ -77,23 +77,23 @@ pub struct Builder {
     pub(crate) modules: Modules,
     pub(crate) jobs: Option<NonZeroUsize>,
     pub(crate) cache_dir: Option<PathBuf>,
-    /// Take a few kernels only and say so in the bundle.
+    /// Take only a few kernels, and say so in the bundle.
     pub(crate) partial: bool,
     pub(crate) optional: bool,
     pub(crate) prepared: Option<PathBuf>,
     pub(crate) levels: Levels,
-    /// How surely a program must fail for the bundle to say it; `None`: it says nothing.
+    /// How certain a failure must be for the bundle to record it; `None` records nothing.
     failing: Option<Certainty>,
-    /// Whether verdicts are asked for, whatever else asks for them.
+    /// Whether the caller asked for verdicts.
     verdicts: bool,
     /// Programs, and what user space attaches them to.
     targets: Vec<(String, String)>,
-    /// Filters, and whether kernels that they match have BTF of their own.
+    /// Filters, and whether the kernels that they match have their own BTF.
     own_btf: Vec<(String, bool)>,
-    /// What ran where before.
+    /// The file that says what ran where before.
     pub(crate) baseline: Option<PathBuf>,
     pub(crate) loader: Option<Loader>,
-    /// The Cargo.toml that all this was read from.
+    /// The Cargo.toml that the settings were read from.
     pub(crate) manifest: Option<PathBuf>,
 }
 
@@ -353,12 +353,11 @@ impl Builder {
         self
     }
 
-    /// In [`build`](Self::build): embeds this bundle, which was made before
-    /// (`cargo btfhub bundle`) and is checked in, whether or not an archive is
-    /// on this machine. It must have been made for the very relocations that
-    /// the objects have now, and hold kernels for the target. A build with
-    /// `BTFHUB_UPDATE=1` in the environment makes it anew from the archive, for
-    /// all architectures unless [`arch`](Self::arch) names some.
+    /// In [`build`](Self::build): embeds this bundle, which was made earlier (`cargo btfhub
+    /// bundle`) and checked in, whether or not this machine has an archive. It must have been
+    /// made for exactly the relocations that the objects have now, and must hold kernels for
+    /// the target. With `BTFHUB_UPDATE=1` in the environment, the build makes it again from the
+    /// archive, for all architectures unless [`arch`](Self::arch) names some.
     ///
     /// Default: the bundle is made from the archive.
     pub fn prepared(mut self, bundle: impl AsRef<Path>) -> Self {
@@ -366,7 +365,7 @@ impl Builder {
         self
     }
 
-    /// Sets what happens when a lint has something to say.
+    /// Sets what happens when a lint finds something.
     ///
     /// Default: see each [`Lint`].
     pub fn lint(mut self, lint: Lint, level: Level) -> Self {
@@ -374,52 +373,52 @@ impl Builder {
         self
     }
 
-    /// Works out which programs run on which of the kernels: [`Generated::support`]. A partial
-    /// bundle has no verdicts.
+    /// Determines which programs run on which kernels: [`Generated::support`]. A partial bundle
+    /// has no verdicts.
     ///
-    /// What that takes is read in the pass that decodes an entry, and remembered in the
+    /// The facts for this are read when an entry is decoded, and remembered in the
     /// [`cache_dir`](Self::cache_dir).
     ///
-    /// Default: only for what needs it, as a baseline does.
+    /// Default: only if something needs it, such as a baseline.
     pub fn verdicts(mut self) -> Self {
         self.verdicts = true;
         self
     }
 
-    /// Keeps in the bundle which programs fail on which kernel, for
-    /// `Selection::failing_programs` of btfhub-runtime: those of which that is proven, or
-    /// also those of which it is likely. Proven is what libbpf or the kernel decides by what
-    /// is known of that kernel; see docs/verdicts.md. Some hundred bytes for all kernels
-    /// together.
+    /// Records in the bundle which programs fail on which kernel, for
+    /// `Selection::failing_programs` in btfhub-runtime: only proven failures, or likely ones
+    /// too. A failure is proven if libbpf or the kernel decides it by what is known about that
+    /// kernel; see docs/verdicts.md. Takes some hundred bytes for all kernels together.
     ///
-    /// Default: the bundle says nothing of programs.
+    /// Default: the bundle records nothing about programs.
     pub fn failing_programs(mut self, least: Certainty) -> Self {
         self.failing = Some(least);
         self
     }
 
-    /// What user space attaches a program to, as a section would say it: `vfs_open` for a
-    /// `SEC("kprobe")` or a stand-in. For verdicts; all programs of that name.
+    /// What user space attaches a program to, as a section would name it: `vfs_open` for a
+    /// `SEC("kprobe")` or a stand-in. Used for verdicts; applies to all programs with that
+    /// name.
     ///
-    /// Default: what the section says; where it says nothing, the verdict is unknown.
+    /// Default: what the section says; if it says nothing, the verdict is unknown.
     pub fn target(mut self, program: impl Into<String>, target: impl Into<String>) -> Self {
         self.targets.push((program.into(), target.into()));
         self
     }
 
-    /// Whether the kernels that a filter matches have BTF of their own, which some kinds of
-    /// programs need. For verdicts; the last filter that matches counts.
+    /// Whether the kernels that a filter matches have their own BTF, which some kinds of
+    /// programs need. Used for verdicts; the last filter that matches wins.
     ///
-    /// Default: told from the kernels' names and functions.
+    /// Default: decided from the kernels' names and functions.
     pub fn own_btf(mut self, kernels: impl Into<String>, has: bool) -> Self {
         self.own_btf.push((kernels.into(), has));
         self
     }
 
-    /// In [`build`](Self::build): holds what is expected to run on the kernels of the target
-    /// against this file, which `cargo btfhub report --format support --json` wrote, and fails
-    /// when support is lost ([`Lint::SupportLost`]). A [`prepared`](Self::prepared) bundle and
-    /// a partial one are not held against it.
+    /// In [`build`](Self::build): compares what is expected to run on the kernels of the target
+    /// with this file, which `cargo btfhub report --format support --json` wrote, and fails if
+    /// support is lost ([`Lint::SupportLost`]). A [`prepared`](Self::prepared) or partial
+    /// bundle is not compared.
     ///
     /// Needs the feature `manifest`. Default: none.
     #[cfg(feature = "manifest")]

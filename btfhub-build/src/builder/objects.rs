@@ -85,12 +85,12 @@ pub(super) fn directories(sources: &[Source]) -> impl Iterator<Item = &Path> {
     })
 }
 
-/// A byte that stands for other ones in a pattern.
+/// A wildcard byte in a pattern.
 fn is_wild(byte: &u8) -> bool {
     matches!(byte, b'*' | b'?' | b'[')
 }
 
-/// The path if it is a pattern: what is there under its very name is a file.
+/// The path, if it is a pattern. If a file has exactly this name, it is a file.
 fn as_pattern(path: &Path) -> Option<&str> {
     let pattern = path
         .to_str()
@@ -132,8 +132,8 @@ fn matching(path: &Path) -> Result<Vec<PathBuf>, Error> {
     Ok(files)
 }
 
-/// The eBPF objects of a directory itself: whatever is called `*.o`, and every
-/// other file that is an eBPF object (aya-build writes them without suffix).
+/// The eBPF objects directly in a directory: every file named `*.o`, and every other file that
+/// is an eBPF object (aya-build writes them without a suffix).
 fn objects_in(directory: &Path) -> Result<Vec<PathBuf>, Error> {
     let unreadable = |error| {
         let message = format!("cannot list the eBPF objects in {}", directory.display());

@@ -28,8 +28,7 @@ pub(super) struct Parts<'a> {
 }
 
 impl<'a> Parts<'a> {
-    /// Puts kernels of the atlas together: each an index into the chosen entries,
-    /// and where it is.
+    /// Groups kernels of the atlas; each is an index into the chosen entries, and its place.
     pub(super) fn new(
         atlas: &'a Atlas,
         tailor: &Tailor<'_>,
@@ -53,10 +52,10 @@ impl<'a> Parts<'a> {
         })
     }
 
-    /// What the relocations come to in the kernels of a part.
+    /// How the relocations resolve on the kernels of a part.
     ///
     /// # Errors
-    /// When the atlas can't be used; inside, when these kernels can't.
+    /// If the atlas can't be used; the inner error if these kernels can't.
     pub(super) fn work(
         &self,
         part: &Part,

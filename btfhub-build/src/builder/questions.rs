@@ -1,4 +1,4 @@
-//! What is asked of each kernel beside its relocations, where verdicts are wanted.
+//! What verdicts need from each kernel besides its relocations.
 
 use std::sync::Arc;
 
@@ -23,12 +23,12 @@ pub(super) struct Questions<'a> {
 pub(super) type Facts = Arc<verdict::Facts>;
 
 impl Builder {
-    /// Whether verdicts are asked for; of a partial bundle they would say little.
+    /// Whether verdicts are requested; for a partial bundle they would say little.
     pub(super) fn wants_support(&self) -> bool {
         !self.partial && (self.verdicts || self.baseline.is_some())
     }
 
-    /// What gives verdicts, where any are asked for.
+    /// The judge that makes verdicts, if any are requested.
     pub(super) fn judge(
         &self,
         objects: &[Loaded],

@@ -9,9 +9,9 @@ use crate::relo::Relocations;
 use crate::shard::{List, Row, Shard, ShardFile};
 
 impl Builder {
-    /// Does a part of what [`generate`](Self::generate) does, for
-    /// [`shard::merge`](crate::shard::merge) to join with the others: any number
-    /// of machines may work on one bundle.
+    /// Does one part of the work of [`generate`](Self::generate).
+    /// [`shard::merge`](crate::shard::merge) joins the parts, so any number of machines can
+    /// work on one bundle.
     ///
     /// ```no_run
     /// # fn main() -> Result<(), btfhub_build::Error> {
@@ -66,7 +66,7 @@ impl Builder {
         let mut used = kernels.into_iter().peekable();
         let mut bad = bad.iter();
         let rows = chosen.entries.iter().enumerate().map(|(at, chosen)| {
-            // What was not used is bad, and both are in order.
+            // Unused entries are the bad ones, and both lists are in order.
             let came = match used.next_if(|(used, _)| *used == at) {
                 Some((_, digest)) => Ok(digest),
                 None => Err(bad

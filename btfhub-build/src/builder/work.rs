@@ -19,7 +19,7 @@ use crate::error::{Error, ErrorKind};
 use crate::queue;
 use crate::tailor::Tailor;
 
-/// What the threads share.
+/// The state that the threads share.
 #[derive(Debug)]
 pub(super) struct Work<'a> {
     pub(super) builder: &'a Builder,
@@ -31,29 +31,29 @@ pub(super) struct Work<'a> {
     pub(super) questions: Option<&'a Questions<'a>>,
 }
 
-/// What came of it.
+/// The result.
 #[derive(Debug)]
 pub(super) struct Worked {
     /// The entries that can be used, as indices into [`Chosen::entries`].
     pub(super) kernels: Vec<(usize, Digest)>,
-    /// With a place for each of `kernels`.
+    /// One slot for each of `kernels`.
     pub(super) classes: Ordered,
     pub(super) bad: Vec<BadEntry>,
     pub(super) decoded: usize,
-    /// For each of `kernels`, where they were asked for.
+    /// For each of `kernels`, if requested.
     pub(super) facts: Vec<Option<Facts>>,
 }
 
-/// Kernels to be taken from atlases, by the atlas: each an index into
-/// [`Chosen::entries`], and where it is.
+/// Kernels to be taken from atlases, by atlas: each an index into [`Chosen::entries`], and its
+/// place.
 type ByAtlas = BTreeMap<usize, Vec<(usize, InAtlas)>>;
 
-/// What came of one entry of an archive.
+/// The result for one entry of an archive.
 #[derive(Debug)]
 enum Came {
-    /// What was known of it.
+    /// What was known about it.
     Known(Digest, Known),
-    /// What it was decoded and tailored to.
+    /// The result of decoding and tailoring.
     Fresh(Digest, Known),
     /// Its definitions are in an atlas of the cache.
     Kept(InAtlas),
@@ -65,7 +65,7 @@ struct Identified {
     bytes: Option<Vec<u8>>,
 }
 
-/// What came of all entries so far.
+/// The results of all entries so far.
 struct Collected<'p> {
     /// By entry.
     places: Vec<Option<Result<(Digest, Place), Error>>>,
@@ -108,7 +108,7 @@ impl Collected<'_> {
         self.put(at, Ok((digest, place)));
     }
 
-    /// What came of some kernels together.
+    /// The result for some kernels together.
     fn fresh(&mut self, kernels: &[(usize, Digest)], known: &Known) {
         let place = self.classes.add(known);
         for &(at, digest) in kernels {
@@ -117,7 +117,7 @@ impl Collected<'_> {
         }
     }
 
-    /// Those of some entries of which nothing came yet.
+    /// The entries that have no result yet.
     fn left(&self, entries: &[usize]) -> Vec<usize> {
         let is_left = |&at: &usize| self.places.get(at).is_some_and(Option::is_none);
         entries.iter().copied().filter(is_left).collect()
@@ -125,8 +125,8 @@ impl Collected<'_> {
 }
 
 impl Work<'_> {
-    /// Works through all entries. What cannot be used is told or left out, as
-    /// the policy says; what does not match its pin always fails.
+    /// Processes all entries. Unusable entries are reported or left out, depending on the
+    /// policy; an entry that does not match its pin always fails.
     pub(super) fn run(&self, progress: &mut dyn FnMut(Progress)) -> Result<Worked, Error> {
         let entries = &self.chosen.entries;
         let mut came = Collected {
@@ -166,7 +166,7 @@ impl Work<'_> {
         let kept = self.of_archives(&of_archives, true, &mut came)?;
         for (number, kernels) in &kept {
             if let Some(atlas) = self.atlases.atlas(*number) {
-                // A cache fails no build: what it can't give is decoded.
+                // The cache never fails a build: what it lacks is decoded.
                 let _ = self.of_atlas(atlas, kernels, &mut came);
             }
         }
@@ -264,8 +264,8 @@ impl Work<'_> {
         Error::new(ErrorKind::Entry, path.unwrap_or_default())
     }
 
-    /// Takes what is known of entries of archives, and decodes the others; but
-    /// for those that are `in_atlases` of the cache, which it gives.
+    /// Uses what is known about entries of archives, and decodes the others, except those that
+    /// are `in_atlases` of the cache, which it returns.
     fn of_archives(
         &self,
         entries: &[usize],
@@ -359,13 +359,13 @@ impl Work<'_> {
         Ok((Came::Fresh(digest, known), facts))
     }
 
-    /// The digest of an entry as its pin demands it, with its bytes where they
-    /// had to be read for it.
+    /// The digest of an entry, as its pin demands, with its bytes if they had to be read for
+    /// that.
     fn identify(&self, chosen: &ChosenEntry) -> Result<Identified, Error> {
         let pinned = self.chosen.pinned(chosen.archive);
         let blob = pinned.and_then(|pinned| pinned.blob(&chosen.entry));
         let known = match blob {
-            // What a blob holds never changes, wherever it lies.
+            // The content of a blob never changes.
             Some(blob) => self.digests.of_blob(blob),
             None => self.digests.of(&chosen.entry)?,
         };

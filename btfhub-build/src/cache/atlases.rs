@@ -1,8 +1,7 @@
-//! The definitions of the kernels that were decoded, for other relocations.
+//! The definitions of the decoded kernels, to be used with other relocations.
 //!
-//! Each file is an atlas (`cargo btfhub atlas inspect` reads it) that bears its
-//! digest as name. A kernel in it is found by the digest of its entry's file:
-//! whatever archive and path that has, now or then.
+//! Each file is an atlas (`cargo btfhub atlas inspect` reads it), named after its digest. A
+//! kernel in it is found by the digest of its entry's file, regardless of archive and path.
 
 use std::collections::{HashMap, HashSet};
 use std::fs::{self, File};
@@ -18,14 +17,14 @@ use crate::atlas::{Atlas, AtlasError, AtlasWriter, Effort, Source, Surveyor};
 use crate::btf::Btf;
 use crate::output;
 
-/// What a kernel is called in an atlas: another way, another number.
+/// The version of kernel names in an atlas; it changes if the names do.
 const HEAD: &[u8] = b"btfhub cached atlas 2\n";
 
-/// Kernels not yet written that a killed build may lose: some ten seconds' work.
+/// The number of unwritten kernels that a killed build may lose: about ten seconds of work.
 /// What they have in common is written once.
 const UNWRITTEN: usize = 200;
 
-/// With more files than this some are made one.
+/// With more files than this, some are merged.
 const MANY_FILES: usize = 4;
 
 /// A file of so many bytes is not made larger.
@@ -37,18 +36,17 @@ const KEPT_FILES: usize = 16;
 /// For how many engines atlases are kept: those used last.
 const KEPT_ENGINES: usize = 2;
 
-/// The atlases of a cache directory: those that are there, and what is added.
+/// The atlases of a cache directory, and what is added.
 #[derive(Debug)]
 pub(crate) struct Atlases {
     directory: Option<PathBuf>,
-    /// Read when the first entry is looked for: a build with known relocations
-    /// asks for none.
+    /// Read when the first entry is looked up: a build with known relocations needs none.
     there: OnceLock<There>,
     surveyor: Surveyor,
     fresh: Mutex<Fresh>,
 }
 
-/// What was there when it was looked at.
+/// The files that existed when the directory was read.
 #[derive(Debug, Default)]
 struct There {
     files: Vec<(PathBuf, Atlas)>,
@@ -65,7 +63,7 @@ pub(crate) struct Kept {
     pub(crate) kernel: usize,
 }
 
-/// Kernels that are in no file yet.
+/// Kernels that are not in a file yet.
 #[derive(Debug)]
 struct Fresh {
     writer: AtlasWriter,
@@ -74,7 +72,7 @@ struct Fresh {
 }
 
 impl Atlases {
-    /// Those of a cache directory; without one none is there, and none is made.
+    /// The atlases of a cache directory; without a directory there are none, and none are made.
     pub(crate) fn open(directory: Option<&Path>) -> Self {
         let writer = AtlasWriter::new();
         Self {
@@ -89,7 +87,7 @@ impl Atlases {
         }
     }
 
-    /// Where an entry's kernel is.
+    /// The place of an entry's kernel.
     pub(crate) fn find(&self, entry: &Digest) -> Option<Kept> {
         self.there().kernels.get(entry).copied()
     }
@@ -106,8 +104,8 @@ impl Atlases {
         })
     }
 
-    /// Keeps the definitions of a kernel. One whose types are such that an atlas
-    /// has no place for them is left out.
+    /// Stores the definitions of a kernel. A kernel whose types an atlas cannot hold is left
+    /// out.
     pub(crate) fn add(&self, kernel: KernelId<'_>, entry: Digest, btf: &Btf) {
         let Some(directory) = &self.directory else {
             return;
@@ -118,7 +116,7 @@ impl Atlases {
         let Ok(survey) = self.surveyor.survey(btf) else {
             return;
         };
-        // Two entries of one kernel may differ: each is a kernel of its own.
+        // Two entries for one kernel may differ, so each is a separate kernel.
         let digest = entry.to_string();
         let version = format!(
             "{}#{}",
@@ -145,7 +143,7 @@ impl Atlases {
         }
     }
 
-    /// Writes what is not yet written, and makes one file of many.
+    /// Writes what is not yet written, and merges files.
     pub(crate) fn save(self) {
         let Some(directory) = self.directory else {
             return;
@@ -225,7 +223,7 @@ fn files(directory: &Path) -> Vec<(u64, PathBuf)> {
     files
 }
 
-/// An atlas that is whole and what its name says. Any other is removed.
+/// An atlas that is complete and matches its name. Any other file is removed.
 fn read(path: &Path) -> Option<Atlas> {
     let bytes = fs::read(path).ok()?;
     let whole = Atlas::parse(bytes).ok().filter(|atlas| {
@@ -233,7 +231,7 @@ fn read(path: &Path) -> Option<Atlas> {
         name == Some(&name_of(atlas.digest())) && atlas.is_whole()
     });
     if whole.is_none() {
-        // Left there, it would be read and refused again and again.
+        // If it stayed, it would be read and refused every time.
         let _ = fs::remove_file(path);
     }
     whole
@@ -251,9 +249,9 @@ fn write(directory: &Path, writer: AtlasWriter) -> Result<Option<PathBuf>, Atlas
     Ok(output::replace(&path, &file).is_ok().then_some(path))
 }
 
-/// Those of some files that are worth making one: beginning with the smallest,
-/// as long as the next is not much larger than all before it. So a kernel is
-/// written anew a few times, however many come one by one.
+/// The files that are worth merging: starting with the smallest, as long as the next is not
+/// much larger than all previous ones together. So a kernel is rewritten only a few times,
+/// however many are added one by one.
 fn similar(files: Vec<(u64, PathBuf)>) -> Vec<PathBuf> {
     let mut bytes = 0u64;
     let similar = files.into_iter().take_while(|(len, _)| {
@@ -272,7 +270,7 @@ fn join(directory: &Path, files: &[PathBuf]) -> Result<(), AtlasError> {
     let mut writer = AtlasWriter::new();
     let mut known = HashSet::new();
     for file in files {
-        // Another build may have made one of it already.
+        // Another build may have merged it already.
         let Some(atlas) = read(file) else { continue };
         let definitions = writer.take_in(&atlas)?;
         writer.keep(&atlas, &definitions, |kernel| {

@@ -14,20 +14,20 @@ use crate::platform;
 
 const HEAD: &[u8] = b"btfhub digests 2\n";
 
-/// A file changed less than this before it was read may change again without
-/// its times telling; its digest is not remembered. The coarsest file systems
-/// count in steps of two seconds.
+/// A file that changed less than this before it was read may change again without its times
+/// showing it, so its digest is not remembered. The coarsest file systems count in steps of two
+/// seconds.
 const UNSETTLED_SECONDS: i64 = 3;
 
-/// With more blobs than any archive has, only those of this build are kept.
+/// If there are more blobs than any archive has, only those of this build are kept.
 const MANY_BLOBS: usize = 100_000;
 
-/// What tells that a file is the same, see [`platform::identity`].
+/// What identifies an unchanged file, see [`platform::identity`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Stat([i64; 6]);
 
 impl Stat {
-    /// `None` where nothing tells it.
+    /// `None` if nothing identifies it.
     fn of(metadata: &Metadata) -> Option<Self> {
         platform::identity(metadata).map(Self)
     }
@@ -55,7 +55,7 @@ struct All {
 }
 
 impl Digests {
-    /// Those of a cache directory; without one none is known.
+    /// The digests of a cache directory; without a directory none are known.
     pub(crate) fn open(directory: Option<&Path>) -> Self {
         let file = directory.map(|directory| directory.join("digests"));
         let known = (file.as_deref().and_then(file::read))
@@ -90,7 +90,7 @@ impl Digests {
         Ok((Stat::of(&metadata) == Some(*stat)).then_some(*digest))
     }
 
-    /// Reads an entry's file, whatever is known of it.
+    /// Reads an entry's file, even if its digest is known.
     pub(crate) fn read(&self, entry: &Entry) -> Result<(Digest, Vec<u8>), Error> {
         let now = SystemTime::now();
         let file = entry.open()?;
@@ -119,7 +119,7 @@ impl Digests {
             mut blobs,
         } = self.known;
         files.extend(fresh.files);
-        // Of files that are gone nothing is to be known.
+        // Forget files that are gone.
         files.retain(|path, _| platform::path(path).exists());
         if blobs.len() > MANY_BLOBS {
             blobs.clear();

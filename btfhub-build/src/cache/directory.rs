@@ -5,8 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
-/// A name for what this crate's engine makes of these bytes: another engine's
-/// results are found under no name of this one's.
+/// A name for what this crate's engine makes from these bytes. Results of another engine never
+/// have the same name.
 pub(super) fn key(parts: &[&[u8]]) -> String {
     let mut hasher = blake3::Hasher::new();
     hasher.update(env!("BTFHUB_ENGINE").as_bytes());
@@ -17,8 +17,8 @@ pub(super) fn key(parts: &[&[u8]]) -> String {
     name.as_str().get(..32).unwrap_or_default().to_owned()
 }
 
-/// Removes files and directories in one directory, but for the `kept` that were
-/// modified last.
+/// Removes files and directories in one directory, except the `kept` most recently modified
+/// ones.
 pub(super) fn forget_old(directory: &Path, kept: usize) {
     let Ok(listing) = fs::read_dir(directory) else {
         return;

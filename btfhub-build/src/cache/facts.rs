@@ -32,7 +32,7 @@ struct Known {
 }
 
 impl Facts {
-    /// Those of a cache directory that `judge` asks for; without one none is known.
+    /// The facts in a cache directory that `judge` needs; without a directory none are known.
     pub(crate) fn open(directory: Option<&Path>, judge: &verdict::Judge) -> Self {
         let key = directory::key(&[HEAD, &judge.facts_key()]);
         let file = directory.map(|directory| directory.join("facts").join(key));
@@ -48,13 +48,13 @@ impl Facts {
         }
     }
 
-    /// Those of an entry, if they are known.
+    /// The facts about an entry, if known.
     pub(crate) fn get(&self, entry: &Digest) -> Option<Arc<verdict::Facts>> {
         let known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.entries.get(entry).cloned()
     }
 
-    /// Remembers those of an entry.
+    /// Remembers the facts about an entry.
     pub(crate) fn put(&self, entry: Digest, facts: Arc<verdict::Facts>) {
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         known.entries.insert(entry, facts);
@@ -72,7 +72,7 @@ impl Facts {
         }
     }
 
-    /// Two builds at once may each write what the other has not: that is asked again.
+    /// Two builds at once may each write what the other lacks; that is read again later.
     fn write(&self, known: &mut Known) {
         known.unwritten = 0;
         if let Some(file) = &self.file {

@@ -7,8 +7,8 @@ use crate::output;
 
 const DIGEST_LEN: usize = blake3::OUT_LEN;
 
-/// Writes `content` so that [`read`] can tell whether it is whole. `false`
-/// when it can't be written, which a cache may ignore.
+/// Writes `content` so that [`read`] can tell whether it is complete. `false` if it can't be
+/// written, which a cache may ignore.
 pub(super) fn write(path: &Path, mut content: Vec<u8>) -> bool {
     let digest = blake3::hash(&content);
     content.extend(digest.as_bytes());
@@ -28,7 +28,7 @@ pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
             Some(content)
         }
         None => {
-            // Left there, it would be read and refused again and again.
+            // If it stayed, it would be read and refused every time.
             let _ = fs::remove_file(path);
             None
         }

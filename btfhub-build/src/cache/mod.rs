@@ -1,19 +1,19 @@
-//! What need not be done again.
+//! Results of earlier builds.
 //!
 //! ```text
 //! <directory>/digests           which files have which digest, by their times
-//! <directory>/tailored/<key>/   what entries came to, for one set of relocations
+//! <directory>/tailored/<key>/   the results for entries, for one set of relocations
 //! <directory>/atlas/<engine>/   the definitions of entries, for any relocations
-//! <directory>/facts/<key>       what entries have of what programs ask for
+//! <directory>/facts/<key>       facts about entries, for verdicts
 //! ```
 //!
-//! An entry of which a result is known is not looked at. One whose definitions
-//! are in an atlas is tailored from that, without being decompressed or parsed.
-//! Only any other is decoded, and its definitions are kept while it is.
+//! An entry whose result is known is not read. An entry whose definitions are in an atlas is
+//! tailored from there, without being decompressed or parsed. Only the others are decoded, and
+//! their definitions are stored in the same pass.
 //!
-//! All is keyed by content: the digest of an entry's file, the fingerprint of
-//! the relocations, and the engine of this crate. Names and places of anything
-//! play no part, so a cache may be moved, copied and shared.
+//! Everything is keyed by content: the digest of an entry's file, the fingerprint of the
+//! relocations, and the engine of this crate. Names and places of anything play no part, so a
+//! cache may be moved, copied and shared.
 //!
 //! Files here are immutable and appear by renaming; each has a digest of itself,
 //! at its end or, of an atlas, as its name. So several builds may use one cache

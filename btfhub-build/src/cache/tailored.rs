@@ -1,4 +1,4 @@
-//! What entries came to: their tailored BTF and the digest of their outcome.
+//! Results for entries: their tailored BTF and the digest of their outcome.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::{self, File};
@@ -60,7 +60,7 @@ struct Content {
 }
 
 impl Results {
-    /// Those of a cache directory; without one none is known.
+    /// The results in a cache directory; without a directory none are known.
     pub(crate) fn open(
         directory: Option<&Path>,
         relocations: &Relocations,
@@ -124,7 +124,7 @@ impl Results {
         Some((self.known.len() - 1, digest))
     }
 
-    /// What an entry came to, if it is known.
+    /// The result for an entry, if known.
     pub(crate) fn get(&self, entry: &Digest) -> Option<&Known> {
         self.known.get(*self.entries.get(entry)?)
     }
@@ -141,7 +141,7 @@ impl Results {
 }
 
 impl Keep {
-    /// Remembers what an entry came to.
+    /// Remembers the result for an entry.
     pub(crate) fn put(&mut self, entry: Digest, known: Known) {
         if self.directory.is_none() {
             return;
@@ -163,7 +163,7 @@ impl Keep {
         }
     }
 
-    /// Writes what is not yet written, and makes one file of many.
+    /// Writes what is not yet written, and merges files.
     pub(crate) fn save(mut self, earlier: &Results) {
         self.write();
         let Some(directory) = self.directory.filter(|_| self.files.len() > MANY_FILES) else {

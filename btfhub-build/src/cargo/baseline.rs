@@ -1,4 +1,4 @@
-//! A baseline that a build is held against.
+//! Compares a build with a baseline.
 
 use std::path::Path;
 
@@ -8,13 +8,13 @@ use crate::error::{Error, ErrorKind, count};
 use crate::input;
 use crate::support::{ChangeKind, Changes, Support};
 
-/// Longer files are no baseline.
+/// Longer files are not baselines.
 const LIMIT: u64 = 256 << 20;
 /// Changes told.
 const TOLD: usize = 3;
 
-/// What `after` lost of the baseline in `file`, as far as it is about kernels of these
-/// architectures; of all, where there is none.
+/// What `after` lost compared to the baseline in `file`, for kernels of these architectures, or
+/// of all if none is given.
 pub(super) fn lost(
     file: &Path,
     after: &Support,

@@ -7,18 +7,18 @@ use std::path::{Path, PathBuf};
 
 use crate::error::{Error, ErrorKind};
 
-/// Archives to use where the build script names none, separated as in `PATH`.
+/// Archives to use if the build script names none, separated as in `PATH`.
 pub(super) const ARCHIVE: &str = "BTFHUB_ARCHIVE";
 /// Set to 1: embed a few kernels only, in builds that nobody ships.
 pub(super) const PARTIAL: &str = "BTFHUB_PARTIAL";
-/// Set to 1: write the prepared bundle anew instead of taking it.
+/// Set to 1: regenerate the prepared bundle instead of using it.
 pub(super) const UPDATE: &str = "BTFHUB_UPDATE";
-/// Where the cache is, instead of the target directory.
+/// The directory of the cache, instead of one below the target directory.
 pub(super) const CACHE_DIR: &str = "BTFHUB_CACHE_DIR";
-/// Set to 1: say what was done, as a cargo warning.
+/// Set to 1: report what was done, as a cargo warning.
 pub(super) const VERBOSE: &str = "BTFHUB_VERBOSE";
 
-/// The variables that a user sets; cargo is told to watch them.
+/// The variables that a user sets; cargo watches them.
 pub(super) const OURS: [&str; 5] = [ARCHIVE, PARTIAL, UPDATE, CACHE_DIR, VERBOSE];
 
 /// The environment of a build script.
@@ -27,8 +27,7 @@ pub(super) struct Environment {
     pub(super) out_dir: PathBuf,
     pub(super) package: PathBuf,
     pub(super) target_arch: String,
-    /// Whether what is built may be given to others: it is a release, or as
-    /// optimised as one.
+    /// Whether the build may be shipped: it is a release, or as optimised as one.
     pub(super) may_ship: bool,
     pub(super) jobs: Option<NonZeroUsize>,
     pub(super) archives: Vec<PathBuf>,
@@ -70,8 +69,7 @@ impl Environment {
         })
     }
 
-    /// When cargo began to run this build script: what is younger was written
-    /// by the script itself.
+    /// When cargo started this build script: newer files were written by the script itself.
     pub(super) fn started(&self) -> Option<std::time::SystemTime> {
         let stamp = self.out_dir.parent()?.join("invoked.timestamp");
         std::fs::metadata(stamp).ok()?.modified().ok()

@@ -13,7 +13,7 @@ use crate::error::{Error, ErrorKind};
 use crate::input;
 use crate::verdict::Certainty;
 
-/// What is of interest in a Cargo.toml.
+/// The parts of a Cargo.toml that are used.
 #[derive(Debug, Deserialize)]
 struct Manifest {
     package: Option<Package>,
@@ -23,7 +23,7 @@ struct Manifest {
     target: BTreeMap<String, Target>,
 }
 
-/// What is for some targets only.
+/// The parts for specific targets.
 #[derive(Debug, Deserialize)]
 struct Target {
     #[serde(default)]
@@ -91,14 +91,14 @@ impl OneOrMany {
 }
 
 impl Builder {
-    /// What `[package.metadata.btfhub]` in the Cargo.toml of the package whose
-    /// build script runs says; `cargo btfhub` reads the same. More may be added
-    /// to it.
+    /// Reads the settings in `[package.metadata.btfhub]` of the Cargo.toml of the package whose
+    /// build script runs; `cargo btfhub` reads the same table. You can add more settings
+    /// afterwards.
     ///
     /// ```toml
     /// [package.metadata.btfhub]
     /// archive = "/srv/btfhub-archive"      # or a list
-    /// atlas = "btf/kernels.atlas"          # or a list; instead of an archive, or beside it
+    /// atlas = "btf/kernels.atlas"          # or a list; instead of an archive, or in addition
     /// pin = "3c7e…"                        # or pin-tree, or lock = "btfhub.lock"; of an
     ///                                      # atlas its digest
     /// objects = "src/bpf/*.o"              # or a list; or objects-in = "src/bpf"
@@ -132,12 +132,10 @@ impl Builder {
         Self::from_manifest_path(directory.join("Cargo.toml"))
     }
 
-    /// As [`from_manifest`](Self::from_manifest), of a package that is named
-    /// by its Cargo.toml.
+    /// Like [`from_manifest`](Self::from_manifest), for the package with this Cargo.toml.
     ///
     /// # Errors
-    /// As [`from_manifest`](Self::from_manifest), and when the file cannot be
-    /// read.
+    /// As [`from_manifest`](Self::from_manifest), and if the file cannot be read.
     pub fn from_manifest_path(manifest: impl AsRef<Path>) -> Result<Self, Error> {
         let manifest = manifest.as_ref();
         let wrong = |what: String| {

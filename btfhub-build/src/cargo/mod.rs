@@ -28,38 +28,39 @@ impl Builder {
     /// `btfhub_runtime::include_bundle!("<name>")` embeds, and tells cargo when
     /// to run the script again.
     ///
-    /// # What the environment says
+    /// # Environment variables
     /// | variable | meaning |
     /// |---|---|
-    /// | `BTFHUB_ARCHIVE` | the archives, separated as in `PATH`, where the script names none |
-    /// | `BTFHUB_PARTIAL` | 1: embed a few kernels only, marked as partial; without effect in what may be shipped: every profile that inherits from release, and any other with `opt-level` 2 or above |
-    /// | `BTFHUB_UPDATE` | 1: make the [`prepared`](Self::prepared) bundle anew from the archive, and write it to its place |
-    /// | `BTFHUB_CACHE_DIR` | where to remember what need not be done again; default: below cargo's target directory |
-    /// | `BTFHUB_VERBOSE` | 1: one line about what was embedded, as a cargo warning |
+    /// | `BTFHUB_ARCHIVE` | the archives, separated as in `PATH`, if the script names none |
+    /// | `BTFHUB_PARTIAL` | 1: embed only a few kernels, marked as partial. Ignored in builds that may be shipped: every profile that inherits from release, and any other with `opt-level` 2 or above |
+    /// | `BTFHUB_UPDATE` | 1: make the [`prepared`](Self::prepared) bundle again from the archive, and replace the file |
+    /// | `BTFHUB_CACHE_DIR` | the cache's directory; default: below cargo's target directory |
+    /// | `BTFHUB_VERBOSE` | 1: print one line about what was embedded, as a cargo warning |
     ///
-    /// From cargo come the architecture (the target's, not the host's) and the
+    /// Cargo supplies the architecture (the target's, not the host's) and the
     /// number of jobs.
     ///
     /// # When cargo runs the script again
-    /// When an object, the archive's commit, its lock file, an atlas, a prepared
-    /// bundle or one of the variables above changes, or the Cargo.toml that
-    /// `Builder::from_manifest` read; when an object comes or goes in a
-    /// directory that [`objects_in`](Self::objects_in) or a pattern names, if
-    /// that is not the package's own. A build script that prints such lines is
-    /// no longer run for *any* change in the package, so where it compiles the
-    /// objects itself, all C files and headers of the package are watched too,
-    /// and those outside of it that the objects' line info names, with the C
-    /// files beside them. Whatever else your objects are made from, name it with
-    /// `cargo::rerun-if-changed` yourself.
+    /// If one of these changes: an object, the archive's commit, its lock file, an
+    /// atlas, a prepared bundle, one of the variables above, or the Cargo.toml that
+    /// `Builder::from_manifest` read. Also if an object is added to or removed from a
+    /// directory that [`objects_in`](Self::objects_in) or a pattern names, unless
+    /// that is the package's own directory.
     ///
-    /// An archive without a commit of its own and without a lock file is watched
-    /// as a folder when it holds at most 256 entries. One with more is watched
-    /// by the commit of the repository around it, if there is one.
+    /// Once a build script prints such lines, cargo no longer runs it for *any* change
+    /// in the package. So if the script compiles the objects itself, all C files and
+    /// headers of the package are watched too, as are files outside it that the
+    /// objects' line info names, and the C files next to them. If your objects are made
+    /// from anything else, name it yourself with `cargo::rerun-if-changed`.
+    ///
+    /// An archive without its own commit and without a lock file is watched as a
+    /// folder if it holds at most 256 entries. A larger one is watched by the commit
+    /// of the repository around it, if there is one.
     ///
     /// # Errors
-    /// As [`generate`](Self::generate); and outside of a build script. Nothing
-    /// is left at the bundle's place then. Return the error from `main`: its
-    /// `Debug` is written to be read.
+    /// As [`generate`](Self::generate), and outside of a build script. Then no bundle
+    /// is left in its place. Return the error from `main`: its `Debug` output is made
+    /// for people to read.
     pub fn build(self, name: &str) -> Result<(), Error> {
         let environment = Environment::read()?;
         let plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.');
@@ -71,7 +72,7 @@ impl Builder {
         let file = environment.out_dir.join(format!("{name}.btfhub"));
         let lines = self.build_to(&file, name, &environment);
         if lines.is_err() {
-            // One of an earlier build would be taken for this one's.
+            // The bundle of an earlier build would be taken for this one's.
             let _ = fs::remove_file(&file);
         }
         let mut out = std::io::stdout().lock();
@@ -97,7 +98,7 @@ impl Builder {
         self.cache_dir = (environment.cache_dir.clone())
             .or(self.cache_dir)
             .or_else(|| Some(environment.target_dir()?.join("btfhub")));
-        // What may be shipped holds every kernel, whatever a shell exports.
+        // A build that may be shipped has every kernel, regardless of exported variables.
         let updated = self.prepared.take_if(|_| environment.update);
         self.partial = environment.partial && !environment.may_ship && updated.is_none();
 
@@ -163,7 +164,7 @@ impl Builder {
         self.watch_objects(generated.loaded(), &mut script.watch);
         for (archive, (_, pin)) in generated.archives().iter().zip(self.archives()) {
             match pin {
-                // What the lock says is checked as a whole.
+                // The whole lock is checked.
                 Some(Pin::Lock(lock)) => script.watch.file(lock),
                 _ => script.watch.archive(archive),
             }
@@ -195,7 +196,7 @@ fn is_here(archive: &Path) -> bool {
     }
 }
 
-/// What is printed in the end.
+/// What is printed at the end.
 #[derive(Debug)]
 struct Script<'a> {
     watch: Watch<'a>,
@@ -210,7 +211,7 @@ impl<'a> Script<'a> {
         }
     }
 
-    /// Warns of what was found, or fails, as the levels say.
+    /// Warns about what was found, or fails, depending on the levels.
     fn say(&mut self, builder: &Builder, found: &[Diagnostic]) -> Result<(), Error> {
         let of = |level: Level| {
             let is = move |said: &&Diagnostic| builder.lint_level(said.lint()) == level;

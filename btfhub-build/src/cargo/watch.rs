@@ -1,11 +1,10 @@
 //! What cargo must watch so that a build script runs again when, and only
 //! when, its result could change.
 //!
-//! A script that prints any of these lines is no longer run for every change
-//! in its package. So the lines must also name what the package's own eBPF
-//! sources are, as far as they can be known; and they must name nothing that
-//! does not exist or that the script writes itself, for either makes every
-//! build run it.
+//! Once a script prints any of these lines, it is no longer run for every change in its
+//! package. So the lines must also name the package's own eBPF sources, as far as they can be
+//! known. They must not name anything that does not exist, or that the script itself writes,
+//! because either makes every build run it.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -41,16 +40,15 @@ impl<'a> Watch<'a> {
         Self { environment, paths }
     }
 
-    /// A file that the result depends on, where it exists.
+    /// A file that the result depends on, if it exists.
     pub(super) fn file(&mut self, path: &Path) {
         if path.is_file() {
             self.paths.insert(path.to_owned());
         }
     }
 
-    /// An archive that no lock file describes: its commit where it is a
-    /// checkout of its own; a small folder as a whole; of a large one the
-    /// commit that it is a part of, if it is part of any.
+    /// An archive that no lock file describes: its commit if it is its own checkout; otherwise
+    /// a small folder as a whole, and for a large one the commit that it is part of, if any.
     pub(super) fn archive(&mut self, archive: &Archive) {
         let State { files, is_own } = State::of(archive);
         if !is_own && archive.entries().len() <= SMALL_ARCHIVE {
@@ -81,8 +79,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// What an object was compiled from outside of the package, as its line
-    /// info names it, and the C files beside that.
+    /// The files outside the package that an object was compiled from, according to its line
+    /// info, and the C files next to them.
     fn sources_elsewhere(&mut self, object: &Object) {
         for source in object.source_files() {
             let source = self.environment.package.join(source);
@@ -99,8 +97,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// A directory in which a new file would be a new object. Not one that a
-    /// build itself writes to: cargo looks at everything in it.
+    /// A directory in which a new file would be a new object. Not one that a build itself
+    /// writes to: cargo checks everything in it.
     pub(super) fn directory_of_objects(&mut self, directory: &Path, written: &[&Path]) {
         let Ok(real) = directory.canonicalize() else {
             return;
@@ -120,8 +118,8 @@ impl<'a> Watch<'a> {
         }
     }
 
-    /// The lines, each once. What cannot stand in one, for it is not UTF-8 or not one line, is
-    /// named by a link to it in `OUT_DIR`: cargo follows links.
+    /// The lines, each once. A path that does not fit on a line, because it is not UTF-8 or has
+    /// line breaks, is named through a link in `OUT_DIR`: cargo follows links.
     pub(super) fn lines(self) -> Vec<String> {
         let Environment {
             out_dir, package, ..
@@ -146,7 +144,7 @@ impl<'a> Watch<'a> {
     }
 }
 
-/// A path as it can stand in a line.
+/// A path, as a line can name it.
 fn as_text(path: &Path) -> Option<&str> {
     path.to_str()
         .filter(|path| !path.contains(char::is_control))
@@ -157,7 +155,7 @@ fn is_c(path: &Path) -> bool {
     suffix.is_some_and(|suffix| C_FAMILY.contains(&suffix))
 }
 
-/// The C files and headers of a package, without those of packages in it.
+/// The C files and headers of a package, without those of nested packages.
 fn c_sources(package: &Path) -> impl Iterator<Item = PathBuf> {
     WalkDir::new(package)
         .min_depth(1)

@@ -6,7 +6,7 @@ use super::{Diagnostic, Lint, listed};
 use crate::error::count;
 use crate::report::{Effect, Finding, Kernel, Report, in_groups};
 
-/// So many kernels are named one by one.
+/// This many kernels are named individually.
 const FEW: usize = 3;
 
 pub(crate) fn of_kernels(report: &Report) -> Vec<Diagnostic> {
@@ -60,7 +60,7 @@ fn worst(findings: &[Finding<'_>]) -> Vec<String> {
         .collect()
 }
 
-/// `2 of 8 kernels (debian/11/…, debian/12/…)`: by name where they are few.
+/// `2 of 8 kernels (debian/11/…, debian/12/…)`: by name if they are few.
 fn on(report: &Report, findings: &[Finding<'_>]) -> String {
     let names: BTreeSet<String> = (findings.iter())
         .flat_map(|finding| &finding.kernels)

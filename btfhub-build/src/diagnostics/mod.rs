@@ -1,8 +1,8 @@
-//! What a user should act on, as lints: each has a name and a level.
+//! Lints: what a user should act on. Each has a name and a level.
 //!
 //! ```text
-//! objects  what objects ask, or don't
-//! kernels  how relocations end on the kernels of a report
+//! objects  what objects need, or lack
+//! kernels  how relocations resolve on the kernels of a report
 //! ```
 
 mod kernels;
@@ -18,65 +18,64 @@ use crate::error::shown_lines;
 use crate::object::Object;
 use crate::report::Report;
 
-/// What a build may have to say about itself.
+/// Something that a build may warn about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Lint {
-    /// `failing-relocations`: relocations keep programs from being loaded on
-    /// some of the kernels, because what they ask for is not there and no
-    /// question before them asks whether it is. Default: warn.
+    /// `failing-relocations`: relocations keep programs from loading on some of the kernels:
+    /// the kernel lacks what they refer to, and the program does not check for it first.
+    /// Default: warn.
     FailingRelocations,
-    /// `truncated-enumerators`: programs get a wrong number for an enumerator on
-    /// some of the kernels, because a pahole before 1.24 wrote their BTF and kept
-    /// 32 bits of its value. Default: warn.
+    /// `truncated-enumerators`: programs get a wrong number for an enumerator on some of the
+    /// kernels, because a pahole before 1.24 wrote their BTF and kept only 32 bits of its
+    /// value. Default: warn.
     TruncatedEnumerators,
-    /// `no-relocations`: an object asks nothing of the kernel's types, so that
-    /// there is nothing to tailor for it. One of maps alone doesn't, and eBPF
-    /// written in Rust has no CO-RE relocations today. Default: warn.
+    /// `no-relocations`: an object uses none of the kernel's types, so there is nothing to
+    /// tailor for it. It may hold only maps; and eBPF written in Rust has no CO-RE relocations
+    /// today. Default: warn.
     NoRelocations,
-    /// `missing-btf`: an object has no `.BTF` section, but others of the build
-    /// have: it may have been compiled without `-g`. Default: warn.
+    /// `missing-btf`: an object has no `.BTF` section, but others in the build have one: it may
+    /// have been compiled without `-g`. Default: warn.
     MissingBtf,
-    /// `needs-kernel-btf`: a program of an object (fentry, tp_btf, LSM,
-    /// struct_ops, iterators, typed ksyms, kfuncs) needs the running kernel's
-    /// own BTF, whatever is embedded. Default: warn.
+    /// `needs-kernel-btf`: a program of an object (fentry, tp_btf, LSM, struct_ops, iterators,
+    /// typed ksyms, kfuncs) needs the running kernel's own BTF, regardless of what is embedded.
+    /// Default: warn.
     NeedsKernelBtf,
-    /// `type-id-target`: an object asks for ids of types in the kernel's BTF,
-    /// which are others in a tailored one. Default: warn.
+    /// `type-id-target`: an object uses ids of types in the kernel's BTF, which are different
+    /// in a tailored one. Default: warn.
     TypeIdTarget,
-    /// `aya-type-matches`: an object uses `bpf_core_type_matches`, which aya
-    /// refuses. Default: warn where the loader is known to be aya, else allow.
+    /// `aya-type-matches`: an object uses `bpf_core_type_matches`, which aya refuses. Default:
+    /// warn if the loader is known to be aya, otherwise allow.
     AyaTypeMatches,
-    /// `skipped-entries`: entries that cannot be used were left out, as the
-    /// policy says. Default: warn.
+    /// `skipped-entries`: entries that cannot be used were left out, as the policy asks.
+    /// Default: warn.
     SkippedEntries,
-    /// `missing-entries`: what the pin has and the build would take is not in
-    /// the sparse checkout. (In any other checkout that is an error.) Default:
-    /// warn.
+    /// `missing-entries`: a sparse checkout lacks kernels that the pin has and the build wants.
+    /// (In any other checkout that is an error.) Default: warn.
     MissingEntries,
-    /// `odd-entries`: the archive holds what may be a mistake: files at a wrong
-    /// place, empty ones, two for one kernel. Default: allow.
+    /// `odd-entries`: the archive has what may be mistakes: misplaced files, empty files, two
+    /// files for one kernel. Default: allow.
     OddEntries,
     /// `unoptimised`: a big archive was processed by unoptimised code, as build
     /// scripts are compiled by default. Default: warn.
     Unoptimised,
-    /// `partial-bundle`: the bundle holds a few kernels only, because
-    /// `BTFHUB_PARTIAL` is set. Default: warn.
+    /// `partial-bundle`: the bundle holds only a few kernels, because `BTFHUB_PARTIAL` is set.
+    /// Default: warn.
     PartialBundle,
-    /// `empty-bundle`: the bundle is empty, because no archive is on this
-    /// machine and the build says that it is optional. Default: warn.
+    /// `empty-bundle`: the bundle is empty, because this machine has no archive and the build
+    /// says that it is optional. Default: warn.
     EmptyBundle,
-    /// `support-lost`: a program was expected to run on a kernel by the
-    /// baseline (`Builder::baseline`), and no longer is. Default: deny.
+    /// `support-lost`: the baseline (`Builder::baseline`) expected a program to run on a
+    /// kernel, and it no longer is expected to. Default: deny.
     SupportLost,
 }
 
-/// What happens to what a lint has to say.
+/// What happens when a lint finds something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Level {
     /// Nothing.
     Allow,
-    /// A warning of cargo's.
+    /// Cargo prints a warning.
     Warn,
     /// The build fails.
     Deny,
@@ -90,12 +89,12 @@ pub struct Diagnostic {
 }
 
 impl Diagnostic {
-    /// Which lint says so.
+    /// The lint that found it.
     pub fn lint(&self) -> Lint {
         self.lint
     }
 
-    /// What it says, without its name.
+    /// The text, without the lint's name.
     pub fn message(&self) -> &str {
         &self.message
     }
@@ -108,7 +107,7 @@ impl fmt::Display for Diagnostic {
 }
 
 impl Lint {
-    /// All of them.
+    /// All lints.
     pub const ALL: [Self; 14] = [
         Self::FailingRelocations,
         Self::TruncatedEnumerators,
@@ -146,12 +145,12 @@ impl Lint {
         }
     }
 
-    /// The lint of this name.
+    /// The lint with this name.
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|lint| lint.name() == name)
     }
 
-    /// Its level unless it is set, for a program that uses this loader.
+    /// The default level, for a program that uses this loader.
     pub fn default_level(self, loader: Option<Loader>) -> Level {
         match self {
             Self::AyaTypeMatches if loader != Some(Loader::Aya) => Level::Allow,
@@ -180,7 +179,7 @@ impl Level {
     }
 }
 
-/// What loads the objects in the end, where it is known: advice differs.
+/// The loader that loads the objects in the end, if known: advice differs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Loader {
@@ -190,10 +189,10 @@ pub enum Loader {
     Aya,
 }
 
-/// What the lints say about objects and the kernels of a report on them, whatever their
-/// level: a build says the same, and more about its archive.
+/// What the lints find in objects and in the kernels of a report on them, regardless of their
+/// level. A build finds the same, and checks its archive as well.
 ///
-/// `loader` is the one that the program uses, where it is known.
+/// `loader` is the one that the program uses, if known.
 pub fn diagnose(objects: &[Object], report: &Report, loader: Option<Loader>) -> Vec<Diagnostic> {
     let objects: Vec<&Object> = objects.iter().collect();
     let mut found = of_objects(&objects, loader);
@@ -211,7 +210,7 @@ fn listed<T: fmt::Display>(all: impl IntoIterator<Item = T>, most: usize) -> Str
     }
 }
 
-/// The levels that a caller set.
+/// The levels that the caller set.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Levels(BTreeMap<Lint, Level>);
 

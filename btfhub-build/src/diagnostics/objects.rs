@@ -7,9 +7,9 @@ use crate::btf::{Btf, Kind, TypeId};
 use crate::object::Object;
 use crate::relo::ReloKind;
 
-/// Sections whose programs libbpf attaches through the kernel's own BTF: those
-/// with `SEC_ATTACH_BTF` in its table `section_defs`, without `freplace`, which
-/// goes by another program's BTF. `.s` behind the name means sleepable.
+/// Sections whose programs libbpf attaches through the kernel's own BTF: those with
+/// `SEC_ATTACH_BTF` in its table `section_defs`, except `freplace`, which uses another
+/// program's BTF. `.s` after the name means sleepable.
 const BY_KERNEL_BTF: [&str; 8] = [
     "fentry",
     "fexit",
@@ -54,7 +54,7 @@ pub(crate) fn of_objects(objects: &[&Object], loader: Option<Loader>) -> Vec<Dia
     found
 }
 
-/// Objects that ask nothing of a kernel's types, by the reason.
+/// Objects that use none of a kernel's types, by reason.
 fn without_relocations(objects: &[&Object]) -> Vec<Diagnostic> {
     let any_btf = objects.iter().any(|object| object.has_btf());
     let mut reasons: BTreeMap<Reason, Vec<&&Object>> = BTreeMap::new();
@@ -97,7 +97,7 @@ fn without_relocations(objects: &[&Object]) -> Vec<Diagnostic> {
         .collect()
 }
 
-/// Why an object has no relocations, as far as it shows.
+/// Why an object has no relocations, as far as it can be seen.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 enum Reason {
     NoPrograms,
@@ -129,8 +129,8 @@ impl Reason {
     }
 }
 
-/// What libbpf takes to the running kernel's own BTF (`obj_needs_vmlinux_btf`), apart
-/// from relocations.
+/// What makes libbpf use the running kernel's own BTF (`obj_needs_vmlinux_btf`), apart from
+/// relocations.
 fn kernel_btf(objects: &[&Object], loader: Option<Loader>) -> Option<Diagnostic> {
     let mut needs: BTreeMap<String, BTreeSet<&str>> = BTreeMap::new();
     for object in objects {

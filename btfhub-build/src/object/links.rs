@@ -1,5 +1,5 @@
-//! What instructions refer to: other functions, maps, global data, and what the kernel is
-//! to provide.
+//! What instructions refer to: other functions, maps, global data, and externs that the kernel
+//! provides.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ pub struct Link {
 /// The target of a [`Link`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Target {
-    /// A place in a section with instructions; the instruction's immediate counts from
+    /// A place in a section with instructions; the instruction's immediate is relative to
     /// `offset`.
     Code {
         /// Index into [`Object::sections`](super::Object::sections).
@@ -32,7 +32,7 @@ pub enum Target {
         /// Bytes.
         offset: u64,
     },
-    /// A place in a section of data; the instruction's immediate counts from `offset`.
+    /// A place in a section of data; the instruction's immediate is relative to `offset`.
     Data {
         /// Index into [`Object::data`](super::Object::data).
         section: usize,
@@ -57,13 +57,13 @@ pub struct DataSection {
 }
 
 impl DataSection {
-    /// Whether the kernel can't change it, so that the verifier knows what is in it.
+    /// Whether it is read-only, so that the verifier knows its content.
     pub fn is_constant(&self) -> bool {
         self.name == ".rodata" || self.name.starts_with(".rodata.")
     }
 }
 
-/// What an object leaves to the loader to find.
+/// What an object leaves for the loader to find.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extern {
     /// Its name.
@@ -85,7 +85,7 @@ pub enum ExternKind {
     Symbol,
     /// `.ksyms`: a function of the kernel's BTF that programs may call.
     Function,
-    /// In no section that libbpf knows.
+    /// Not in a section that libbpf knows.
     Other,
 }
 
@@ -103,7 +103,7 @@ pub struct MapDef {
 /// `BPF_MAP_TYPE_STRUCT_OPS`.
 const STRUCT_OPS: u32 = 26;
 
-/// The externs and what the sections of data are, in the order of symbols and sections.
+/// The externs and the kinds of the data sections, in the order of symbols and sections.
 pub(super) struct Linker<'d, 'f> {
     elf: &'f ElfFile64<'d, Endianness>,
     code: HashMap<SectionIndex, usize>,
@@ -223,7 +223,7 @@ impl<'d, 'f> Linker<'d, 'f> {
     }
 }
 
-/// Of which sections libbpf makes maps (`bpf_object__elf_collect`).
+/// The sections from which libbpf makes maps (`bpf_object__elf_collect`).
 fn is_data(name: &str) -> bool {
     [".data", ".rodata", ".bss"].iter().any(|prefix| {
         (name.strip_prefix(prefix)).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
@@ -289,7 +289,7 @@ fn integer(btf: &Btf, ty: TypeId) -> Option<u32> {
     (array.kind() == Kind::Array).then(|| array.array().nelems)
 }
 
-/// What is in the data sections of a BTF, each with its section's name.
+/// The content of the data sections of a BTF, each with its section's name.
 fn section_members(btf: &Btf) -> Vec<(String, Type<'_>)> {
     let mut found = Vec::new();
     for ty in btf.ids().filter_map(|id| btf.ty(id)) {

@@ -15,9 +15,9 @@ pub(crate) fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(OsStr::from_bytes(bytes))
 }
 
-/// What tells that a file is the same: its number, its length, and the times, in
-/// seconds and nanoseconds, of the last modification and of the last status
-/// change, which no program can set back.
+/// What identifies an unchanged file: its inode number, its length, and the times, in seconds
+/// and nanoseconds, of the last modification and of the last status change, which no program
+/// can set back.
 pub(crate) fn identity(file: &Metadata) -> Option<[i64; 6]> {
     // Only compared for equality: bits are what counts.
     let bits = |value: u64| i64::from_le_bytes(value.to_le_bytes());
@@ -50,7 +50,7 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     Ok(rustix::fs::open(path, flags, Mode::empty())?.into())
 }
 
-/// Locks a file if nobody else has; `None` where there are no locks.
+/// Locks a file if nobody else has; `None` if the file system has no locks.
 pub(crate) fn try_lock(file: &File) -> Option<bool> {
     match flock(file, FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Some(true),
@@ -59,14 +59,12 @@ pub(crate) fn try_lock(file: &File) -> Option<bool> {
     }
 }
 
-/// A new file is as accessible as another, or as any new one, less what the
-/// umask takes.
+/// A new file gets the permissions of another file, or of any new file, minus the umask.
 pub(crate) fn as_accessible_as(options: &mut OpenOptions, like: Option<&Metadata>) {
     options.mode(like.map_or(0o666, |there| permissions(there).mode()));
 }
 
-/// Who may read, write and execute a file; none of the bits that give rights to
-/// who does.
+/// The bits for reading, writing and executing a file, without the setuid and setgid bits.
 pub(crate) fn permissions(file: &Metadata) -> Permissions {
     Permissions::from_mode(file.permissions().mode() & 0o777)
 }

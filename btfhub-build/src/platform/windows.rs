@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 /// Without it directories can't be opened.
 const FILE_FLAG_BACKUP_SEMANTICS: u32 = 0x0200_0000;
-/// A link itself is opened, not what it leads to.
+/// Opens a link itself, not its target.
 const FILE_FLAG_OPEN_REPARSE_POINT: u32 = 0x0020_0000;
 
 /// The path that these bytes name in an object.
@@ -15,7 +15,7 @@ pub(crate) fn path(bytes: &[u8]) -> PathBuf {
     PathBuf::from(String::from_utf8_lossy(bytes).into_owned())
 }
 
-/// Nothing tells that a file is the same: any program can set its times back.
+/// Nothing identifies an unchanged file: any program can set its times back.
 pub(crate) fn identity(_: &Metadata) -> Option<[i64; 6]> {
     None
 }
@@ -25,8 +25,8 @@ pub(crate) fn link(_: &Path, _: &Path) -> io::Result<()> {
     Err(io::ErrorKind::Unsupported.into())
 }
 
-/// Paths name no pipes here. A link is opened itself unless it is to be
-/// followed, and is no regular file then.
+/// Paths don't name pipes here. A link itself is opened unless it should be followed; it is
+/// then not a regular file.
 pub(crate) fn do_not_wait(options: &mut OpenOptions, follow_links: bool) {
     if !follow_links {
         options.custom_flags(FILE_FLAG_OPEN_REPARSE_POINT);

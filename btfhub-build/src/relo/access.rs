@@ -6,15 +6,14 @@ use super::kind::Errno;
 /// those through anonymous members, in the target.
 pub(super) const SPEC_MAX_LEN: usize = 64;
 
-/// Reads an access string as `bpf_core_parse_spec` does with `sscanf("%d%n")`:
-/// numbers with one `:` before each but the first, blanks before a number
-/// allowed. A number is an `int` there; negative ones, which clang writes as
-/// `4294967295` for `p[-1].x`, are given in two's complement. As an index into
-/// an array they count as that large number, as a member they are none: libbpf
-/// 1.7.0 would read before the type's members there, 1.8 refuses.
+/// Reads an access string as `bpf_core_parse_spec` does with `sscanf("%d%n")`: numbers with one
+/// `:` before each but the first, blanks before a number allowed. In libbpf, a number is an
+/// `int`; negative ones, which clang writes as `4294967295` for `p[-1].x`, are returned in
+/// two's complement. As an index into an array they are that large number. As a member they are
+/// invalid: libbpf 1.7.0 would read before the type's members, and 1.8 refuses.
 ///
 /// # Errors
-/// `Invalid` where libbpf answers `-EINVAL`, for more than 64 numbers too.
+/// `Invalid` if libbpf returns `-EINVAL`, which includes more than 64 numbers.
 pub(super) fn parse_access(text: &[u8]) -> Result<Vec<u32>, Errno> {
     if matches!(text.first(), None | Some(b':')) {
         return Err(Errno::Invalid);

@@ -18,10 +18,10 @@ pub(super) struct Candidates {
     pub(super) aya: Vec<TypeId>,
 }
 
-/// What is looked for in a target, which is the same for every kernel.
+/// What is looked for in a target; the same for every kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub(super) struct Search {
-    /// Those of the list of relocations that share their candidates.
+    /// The range of relocations in the list that share their candidates.
     pub(super) groups: Vec<Range<usize>>,
     /// Bit *n* for kind number *n*.
     kinds: u32,
@@ -39,7 +39,7 @@ struct Wanted {
 }
 
 impl Search {
-    /// For relocations in their order, in which equal roots stand together.
+    /// For relocations in order, so that equal roots are adjacent.
     pub(super) fn new(list: &[Relocation]) -> Self {
         let mut search = Self::default();
         for (number, relocation) in list.iter().enumerate() {
@@ -113,8 +113,8 @@ impl Search {
         Ok(candidates)
     }
 
-    /// Tells modules that have a candidate: a type of their own that something
-    /// looks for, where the kernel has none of that kind and name.
+    /// Names the modules that have a candidate: a type that is looked for, and of which the
+    /// kernel has none with this kind and name.
     pub(super) fn has_candidate<'s>(&'s self, kernel: &Btf) -> impl Fn(&Btf) -> bool + use<'s> {
         let mut named = Vec::new();
         kernel.find_named(self.kinds, &self.filter, &mut named);
@@ -130,8 +130,8 @@ impl Search {
         }
     }
 
-    /// Types of modules that are no candidates only because the kernel has one of
-    /// that kind and name.
+    /// Types of modules that would be candidates if the kernel did not have a type of this kind
+    /// and name.
     pub(super) fn shadowed(&self, btf: &Btf) -> Vec<TypeId> {
         let Some(first) = btf.first_of_modules() else {
             return Vec::new();
@@ -147,7 +147,7 @@ impl Search {
         of_modules.into_iter().filter(is_shadowed).collect()
     }
 
-    /// What a type is looked for by, if it is.
+    /// The root by which a type is looked for, if any.
     fn key(&self, btf: &Btf, id: TypeId) -> Option<(u8, &[u8])> {
         let ty = btf.ty(id)?;
         let (name, wanted) = (self.by_name).get_key_value(essential_name(btf.string(ty.name())))?;
@@ -162,8 +162,8 @@ impl Search {
     }
 }
 
-/// `bpf_core_find_cands`: where the kernel's own BTF has any candidate, those of
-/// its modules, from `first` on, are none.
+/// `bpf_core_find_cands`: if the kernel's own BTF has a candidate, the types of its modules,
+/// from `first` on, are not candidates.
 fn kernel_first(ids: &mut Vec<TypeId>, first: TypeId) {
     let kernels = ids.partition_point(|&id| id < first);
     if kernels > 0 {

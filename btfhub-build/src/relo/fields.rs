@@ -19,8 +19,8 @@ struct TargetSpec {
 }
 
 impl Matcher<'_> {
-    /// `bpf_core_spec_match` and `bpf_core_calc_field_relo` for a field: its bit
-    /// offset and value. `None` when the candidate has no such field.
+    /// `bpf_core_spec_match` and `bpf_core_calc_field_relo` for a field: its bit offset and
+    /// value. `None` if the candidate has no such field.
     pub(super) fn field(
         &mut self,
         relocation: &Relocation,
@@ -50,7 +50,7 @@ impl Matcher<'_> {
             });
         match result {
             Ok(Some((_, value))) => {
-                // Only loads that change their size are asked for the sign.
+                // The sign only matters for loads that change their size.
                 let sign = kind == ReloKind::FieldSigned || value.size != relocation.load.size;
                 self.mark_use(kind, sign, candidate, &spec, from);
             }
@@ -138,9 +138,9 @@ impl Matcher<'_> {
     /// `bpf_core_match_member`: the type of the member called `name`, searched
     /// in order and through anonymous members.
     ///
-    /// libbpf does not take back what a member of the right name and the wrong
-    /// type added to offset and length when the search goes on behind an
-    /// anonymous struct around it; neither does this.
+    /// If a member has the right name but the wrong type, and the search continues after the
+    /// anonymous struct around it, libbpf does not undo what that member added to offset and
+    /// length. Neither does this.
     fn find_member(
         &mut self,
         name: &[u8],
@@ -156,8 +156,8 @@ impl Matcher<'_> {
         while index < ty.vlen() {
             self.trace.step()?;
             if spec.raw_len == SPEC_MAX_LEN {
-                // Whatever it is called: libbpf does not come to its name. aya-obj,
-                // which counts otherwise, may.
+                // Under any name: libbpf does not reach its name. aya-obj, which counts
+                // differently, may.
                 let owner = self.trace.place(at.way);
                 while index < ty.vlen()
                     && !is_string(self.btf.string_tail(ty.member_name(index)), name)
@@ -245,7 +245,7 @@ impl Matcher<'_> {
         }
     }
 
-    /// Marks what the value of a field was made of.
+    /// Marks what the value of a field was computed from.
     fn mark_use(
         &mut self,
         kind: ReloKind,

@@ -40,7 +40,7 @@ impl ReloKind {
         Self::TypeMatches,
     ];
 
-    /// From the number in a record; `None` for a kind of a later clang.
+    /// From the number in a record; `None` for a kind of a newer clang.
     pub fn from_number(number: u32) -> Option<Self> {
         Self::ALL.get(usize::try_from(number).ok()?).copied()
     }

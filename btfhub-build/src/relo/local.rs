@@ -6,11 +6,11 @@ use super::shape::{CompatShape, FieldShape, MatchShape, Shaper};
 use super::value::{FieldEnd, LoadClass, field_value};
 use crate::btf::{Btf, CoreRelo, Kind, Type, TypeId, essential_name};
 
-/// One distinct CO-RE relocation: all that its answer depends on but the target.
-/// Ordered so that those with the same candidates stand together.
+/// One distinct CO-RE relocation: everything that its answer depends on, except the target.
+/// Ordered so that relocations with the same candidates are adjacent.
 ///
-/// The value that the compiler computed is not part of it: it decides how an
-/// instruction is patched ([`LocalValue`]), but no answer of a kernel.
+/// The value that the compiler computed is not part of it: it affects how an instruction is
+/// patched ([`LocalValue`]), but not how a relocation resolves.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Relocation {
     /// Which target types are candidates.
@@ -21,8 +21,8 @@ pub struct Relocation {
     pub spec: Spec,
     /// The load that the program was compiled with.
     pub load: LocalLoad,
-    /// The local name up to the first `___`, where that is not the root's name:
-    /// aya-obj cuts flavors there and has other candidates.
+    /// The local name up to the first `___`, if that is not the root's name: aya-obj cuts
+    /// flavors there, and so has different candidates.
     pub aya_name: Option<Vec<u8>>,
 }
 
@@ -31,7 +31,7 @@ pub struct Relocation {
 pub struct Root {
     /// The local type's name without flavor.
     pub name: Vec<u8>,
-    /// Its kind; either of ENUM and ENUM64 stands as ENUM.
+    /// Its kind; ENUM stands for both ENUM and ENUM64.
     pub kind: u8,
 }
 
@@ -64,11 +64,10 @@ pub enum Accessor {
     },
 }
 
-/// The size of the local field, with which that of the kernel's is compared
-/// (`bpf_core_calc_relo`).
+/// The size of the local field, with which the kernel's is compared (`bpf_core_calc_relo`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalLoad {
-    /// `orig_sz`: bytes, 0 where the size can't be adjusted.
+    /// `orig_sz`: bytes, or 0 if the size can't be adjusted.
     pub size: u32,
     /// How the size may be adjusted.
     pub class: LoadClass,
@@ -88,15 +87,15 @@ pub struct LocalValue {
 pub(super) enum Local {
     /// Candidates decide.
     Relocation(Relocation, LocalValue),
-    /// `TypeIdLocal`: the local id, whatever the target.
+    /// `TypeIdLocal`: the local id, for any target.
     TypeId(TypeId),
 }
 
-/// Works out the local side of one record (`bpf_core_parse_spec`, and
-/// `bpf_core_calc_relo` of the local spec).
+/// Computes the local side of one record (`bpf_core_parse_spec`, and `bpf_core_calc_relo` of
+/// the local spec).
 ///
 /// # Errors
-/// The error with which libbpf refuses the object whatever the target.
+/// The error with which libbpf refuses the object for any target.
 pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
     let kind = ReloKind::from_number(record.kind).ok_or(Errno::Invalid)?;
     let ty = btf.ty(record.type_id).ok_or(Errno::Invalid)?;
@@ -139,7 +138,7 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
             let spec = Spec::Type(shaper.compat(record.type_id)?);
             (spec, plain(u64::from(size)))
         }
-        // The local id is what the instruction holds, and is not validated.
+        // The instruction holds the local id, which is not validated.
         ReloKind::TypeIdTarget => (
             Spec::Type(shaper.compat(record.type_id)?),
             LocalValue {
@@ -157,7 +156,7 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
             (Spec::Enumerator(name), plain(value))
         }
         _ => {
-            // Whatever is wrong with the access string, libbpf says -EINVAL.
+            // For any problem with the access string, libbpf returns -EINVAL.
             let (accessors, end) = field(btf, record.type_id, &parse_access(access)?, &mut shaper)
                 .map_err(|_| Errno::Invalid)?;
             let value = field_value(btf, kind, end, btf.endian())?;
@@ -250,7 +249,7 @@ fn field(
     Ok((accessors, end))
 }
 
-/// libbpf's `is_flex_arr` but for the number of elements: whether the accessor
+/// libbpf's `is_flex_arr`, without the check of the number of elements: whether the accessor
 /// before the array is the last member of its struct.
 pub(super) fn is_last_member(owner: Option<Type<'_>>, member: Option<u32>) -> bool {
     match (owner, member) {

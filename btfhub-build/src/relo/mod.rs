@@ -1,10 +1,9 @@
-//! The CO-RE relocation algorithm, as libbpf 1.7.0 has it in `relo_core.c`.
+//! The CO-RE relocation algorithm of libbpf 1.7.0 (`relo_core.c`).
 //!
-//! It is cut in two where libbpf does both at once. First everything that the
-//! *local* side contributes is worked out, once per object: a [`Relocation`]
-//! holds it by value and refers to no BTF any more, so that equal relocations
-//! of many records and objects are one. Then the relocations are matched
-//! against the *target*, once per kernel.
+//! libbpf does everything at once; here there are two steps. First, everything that the *local*
+//! side contributes is computed, once per object. A [`Relocation`] holds it by value and refers
+//! to no BTF, so that equal relocations from many records and objects become one. Then the
+//! relocations are matched against the *target*, once per kernel.
 //!
 //! ```text
 //! kind        ReloKind, Errno

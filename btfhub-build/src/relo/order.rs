@@ -1,4 +1,4 @@
-//! Relocations of one object in their order, as libbpf goes through them.
+//! The relocations of one object, in the order in which libbpf processes them.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use super::resolve::{Outcome, Resolution};
 use crate::btf::TypeId;
 
 /// The lists of candidates that `bpf_object__relocate_core` keeps for the local types of an
-/// object while it goes through the records of the programs that are loaded.
+/// object while it processes the records of the programs that are loaded.
 #[derive(Debug)]
 pub struct CandidateLists<'o> {
     outcome: &'o Outcome,
@@ -25,14 +25,14 @@ impl<'o> CandidateLists<'o> {
         }
     }
 
-    /// What the next record comes to, which asks relocation `index` of a local type
-    /// (`bpf_core_calc_relo_insn`): candidates that do not match are dropped from the
-    /// type's list, unless none does.
+    /// Resolves the next record, which is relocation `index` of a local type
+    /// (`bpf_core_calc_relo_insn`). Candidates that do not match are dropped from the type's
+    /// list, unless none matches.
     pub fn next(&mut self, local: TypeId, index: usize) -> Resolution {
         let count = (self.outcome.group_of(index))
             .and_then(|group| self.outcome.groups().get(group))
             .map_or(0, |group| group.candidates.len());
-        // One or none can't be told from what is left of it.
+        // From the rest of the list, one can't be told from none.
         let among = if count > 1 {
             self.left.get(&local)
         } else {

@@ -1,11 +1,10 @@
-//! Where in a target something was read.
+//! Identifies where in a target something was read.
 //!
-//! A type with a name is one place, however it is come to: a candidate is found
-//! by its name, and all that refers to it refers to all of it. A type without a
-//! name is part of what holds it, and what is read of it there says nothing of
-//! the others that it equals: those share an id where a BTF is deduplicated, and
-//! have one each where it is not. So it is known by the way that leads to it from
-//! the last type with a name.
+//! A named type is one place, however it is reached: a candidate is found by its name, and
+//! everything that refers to it refers to all of it. A type without a name is part of the type
+//! that holds it. What is read from it there says nothing about equal types elsewhere: they
+//! share an id if the BTF was deduplicated, and have different ids if not. So a type without a
+//! name is identified by the path to it from the last named type.
 
 use foldhash::HashMap;
 
@@ -20,8 +19,8 @@ pub(crate) enum Place {
     Nameless(u32),
 }
 
-/// From one place to what it refers to. Typedefs, qualifiers and arrays are no
-/// places of their own: nothing of them is read but what they lead to.
+/// A step from one place to what it refers to. Typedefs, qualifiers and arrays are not places:
+/// nothing is read from them except what they lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
     /// The type of this member.
@@ -34,14 +33,14 @@ pub(crate) enum Step {
     Param(u32),
 }
 
-/// A type, and how it was come to.
+/// A type, and how it was reached.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct At {
     pub(super) id: TypeId,
     pub(super) way: Way,
 }
 
-/// How a type was come to. What is only passed by needs no number.
+/// How a type was reached. A type that is only passed on the way needs no number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
     /// It is this place.
@@ -88,15 +87,14 @@ pub(crate) fn has_name(btf: &Btf, ty: Type<'_>) -> bool {
 #[derive(Debug, Default)]
 pub(crate) struct Places {
     numbers: HashMap<(Place, Step), u32>,
-    /// By number, with how many marks there were when it was first come to.
+    /// By number, with how many marks there were when it was first reached.
     list: Vec<((Place, Step), usize)>,
     /// These stay.
     settled: usize,
 }
 
 impl Places {
-    /// Where a step leads if there is no name, and if any mark may be there or
-    /// beyond.
+    /// Where a step leads if the target has no name and there may be a mark at it or beyond.
     pub(crate) fn step(&self, place: Place, step: Step) -> Option<Place> {
         let number = self.numbers.get(&(place, step))?;
         Some(Place::Nameless(*number))
@@ -117,7 +115,7 @@ impl Places {
         }
     }
 
-    /// Forgets the places that were come to since there were `marks`.
+    /// Forgets the places that were reached since there were `marks` marks.
     pub(super) fn roll_back(&mut self, marks: usize) {
         while self.list.len() > self.settled {
             match self.list.last() {
@@ -130,7 +128,7 @@ impl Places {
         }
     }
 
-    /// Keeps all places so far, whatever is taken back from now on.
+    /// Keeps all places so far, even if marks are undone later.
     pub(super) fn settle(&mut self) {
         self.settled = self.list.len();
     }

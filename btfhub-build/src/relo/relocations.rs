@@ -12,13 +12,13 @@ use super::value::LoadClass;
 use crate::btf::{Btf, TypeId};
 use crate::object::Object;
 
-/// What a set of objects asks of every kernel.
+/// What a set of objects needs from every kernel.
 ///
-/// It holds what a kernel's answer can depend on and nothing else: no offsets or
-/// values of the objects' own types, no type ids, no instructions, and not the
-/// order or number of the objects. Two builds of a program that ask the same are
-/// equal and have the same [fingerprint](Relocations::fingerprint), whichever
-/// `vmlinux.h` they were compiled with.
+/// It holds only what a kernel's answer can depend on: no offsets or values of the objects' own
+/// types, no type ids, no instructions, and not the order or number of the objects. Two builds
+/// of a program with the same relocations are equal and have the same
+/// [fingerprint](Relocations::fingerprint), even if they were compiled with different
+/// `vmlinux.h`.
 #[derive(Clone, Debug, PartialEq, Eq, Default)]
 pub struct Relocations {
     relocations: Vec<Relocation>,
@@ -26,7 +26,7 @@ pub struct Relocations {
     search: Search,
 }
 
-/// What one record of an object asks, before any kernel is looked at.
+/// What one record of an object needs, independent of any kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RecordMeaning {
     /// Kernels decide.
@@ -36,10 +36,10 @@ pub enum RecordMeaning {
         /// What the instruction was compiled with.
         local: LocalValue,
     },
-    /// `TypeIdLocal`: this id, whatever the kernel.
+    /// `TypeIdLocal`: this id, for any kernel.
     LocalTypeId(TypeId),
-    /// libbpf refuses the object on every kernel: with this error, unless it
-    /// comes upon a candidate first that it refuses with another.
+    /// libbpf refuses the object on every kernel, with this error, unless an earlier candidate
+    /// causes a different one.
     Refused(Errno),
 }
 
@@ -71,7 +71,7 @@ impl Relocations {
         &self.search
     }
 
-    /// Tells which modules of a kernel these relocations need, by their split BTF.
+    /// Determines which modules of a kernel these relocations need, by their split BTF.
     pub(crate) fn modules_needed(&self, kernel: &Btf) -> impl Fn(&Btf) -> bool + use<'_> {
         self.search.has_candidate(kernel)
     }
@@ -91,9 +91,9 @@ impl Relocations {
         &self.relocations
     }
 
-    /// What each record of `object` comes to, in the object's order. A
-    /// relocation that is not among these counts as refused: ask with an object
-    /// that [`Relocations::from_objects`] was given.
+    /// The relocation of each record of `object`, in the object's order. A relocation that is
+    /// not in this set counts as refused, so pass an object that [`Relocations::from_objects`]
+    /// was given.
     pub fn meanings(&self, object: &Object) -> Vec<RecordMeaning> {
         let mut known = std::collections::HashMap::new();
         object
@@ -117,17 +117,17 @@ impl Relocations {
             .collect()
     }
 
-    /// Whether any relocation is a `TypeMatches`, which compares names and
-    /// pointed-at types that no other kind looks at.
+    /// Whether any relocation is a `TypeMatches`, which compares names and pointed-at types
+    /// that no other kind reads.
     pub(crate) fn has_type_matches(&self) -> bool {
         self.relocations
             .iter()
             .any(|relocation| relocation.kind == ReloKind::TypeMatches)
     }
 
-    /// SHA-256 over all of it: equal for equal relocations, whatever else
-    /// changed in the programs. Equal fingerprints give the same tailored BTF,
-    /// byte for byte, and the same [`Outcome`](super::Outcome) on every kernel.
+    /// SHA-256 over everything: equal for equal relocations, even if the programs changed
+    /// otherwise. Equal fingerprints give the same tailored BTF, byte for byte, and the same
+    /// [`Outcome`](super::Outcome) on every kernel.
     pub fn fingerprint(&self) -> [u8; 32] {
         let mut out = Encoder(Hash::new());
         out.bytes(b"btfhub relocations 2");

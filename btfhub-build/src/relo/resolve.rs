@@ -14,15 +14,14 @@ use super::twins::Twins;
 use super::value::LoadClass;
 use crate::btf::{Btf, StrOffset, Type, TypeId, essential_name};
 
-/// What all relocations come to in one kernel.
+/// How all relocations resolve on one kernel.
 ///
-/// libbpf's answer depends on state: it keeps one list of candidates for each
-/// local type and prunes it as it goes through the records of the programs that
-/// are loaded. What does not depend on that is here: for every relocation, each
-/// candidate's own result, and the candidates' order. Candidates that never
-/// match are left out, and one that equals an earlier one in everything can't
-/// change any answer and is left out too. Two BTFs with equal outcomes are
-/// equal for libbpf, whichever programs are loaded.
+/// libbpf's answer depends on state: it keeps one list of candidates for each local type, and
+/// prunes it while it processes the records of the programs that are loaded. This holds what
+/// does not depend on that state: for every relocation, each candidate's own result, and the
+/// candidates' order. Candidates that never match are left out. So is a candidate that equals
+/// an earlier one in everything, because it can't change any answer. Two BTFs with equal
+/// outcomes are equal for libbpf, whichever programs are loaded.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Default)]
 pub struct Outcome {
     groups: Vec<Group>,
@@ -45,22 +44,22 @@ pub struct Candidate {
     pub results: Vec<Option<Result<Match, Errno>>>,
 }
 
-/// What a relocation comes to with one candidate.
+/// How a relocation resolves with one candidate.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Match {
-    /// libbpf asks of `bpf_core_spec::bit_offset` only whether candidates agree
-    /// on it: this is 0 for the first candidate's, 1 for the next that differs,
-    /// and so on. (Until an [`Outcome`] is made of it, the offset itself.)
+    /// libbpf uses `bpf_core_spec::bit_offset` only to check whether candidates agree. So this
+    /// is 0 for the first candidate's offset, 1 for the next different one, and so on. (It is
+    /// the offset itself until an [`Outcome`] is made.)
     pub place: u32,
     /// `new_val`. For `TypeIdTarget` 0: ids differ between any two BTFs.
     pub value: u64,
-    /// `new_sz`: bytes of the field, 0 where no load can be adjusted.
+    /// `new_sz`: bytes of the field, or 0 if no load can be adjusted.
     pub size: u32,
     /// `fail_memsz_adjust`: a load of the local size can't become one of this.
     pub wrong_load: bool,
 }
 
-/// What a relocation comes to in one kernel, for a fresh list of candidates.
+/// How a relocation resolves on one kernel, with a fresh list of candidates.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Resolution {
     /// libbpf patches the instruction.
@@ -71,7 +70,7 @@ pub enum Resolution {
         size: u32,
         /// `fail_memsz_adjust`.
         wrong_load: bool,
-        /// Whether a target was found, or `value` stands for "there is none".
+        /// Whether a target was found; if not, `value` means "there is none".
         found: bool,
     },
     /// Nothing was found: libbpf replaces the instruction by an invalid one.
@@ -107,7 +106,7 @@ pub fn resolve(relocations: &Relocations, btf: &Btf) -> Result<Outcome, TooCompl
     Ok(Outcome::new(relocations, &traced.groups))
 }
 
-/// What was read of one target.
+/// What was read from one target.
 #[derive(Debug)]
 pub(crate) struct Traced {
     pub(crate) groups: Vec<TracedGroup>,
@@ -126,7 +125,7 @@ pub(crate) struct TracedGroup {
     pub(crate) aya: Vec<TracedCandidate>,
 }
 
-/// A candidate, its results, and what they were made of.
+/// A candidate, its results, and what they were computed from.
 #[derive(Debug)]
 pub(crate) struct TracedCandidate {
     pub(crate) id: TypeId,
@@ -134,8 +133,8 @@ pub(crate) struct TracedCandidate {
     pub(crate) marks: Vec<Mark>,
 }
 
-/// Resolves relocations and keeps what was read: of the `twins` of a type that
-/// another one refers to, the first is looked at.
+/// Resolves relocations and records what was read. If a referenced type has `twins`, the first
+/// of them is read.
 pub(crate) fn trace_groups(
     relocations: &Relocations,
     btf: &Btf,
@@ -178,7 +177,7 @@ pub(super) struct Matcher<'a> {
     pub(super) btf: &'a Btf,
     twins: &'a Twins,
     pub(super) trace: Trace,
-    /// The one that is tried, which stands for itself.
+    /// The candidate being tried, which represents itself.
     candidate: TypeId,
 }
 
@@ -311,8 +310,8 @@ impl Outcome {
         &self.groups
     }
 
-    /// What relocation `index` of `relocations` comes to with a list of
-    /// candidates of its own (`bpf_core_calc_relo_insn`).
+    /// Resolves relocation `index` of `relocations` with its own list of candidates
+    /// (`bpf_core_calc_relo_insn`).
     pub fn resolution(&self, relocations: &Relocations, index: usize) -> Option<Resolution> {
         self.resolution_among(relocations, index, None)
             .map(|(resolution, _)| resolution)
@@ -325,8 +324,8 @@ impl Outcome {
         group.relocations.contains(&index).then_some(at)
     }
 
-    /// As [`resolution`](Self::resolution), of those candidates of the group that are
-    /// numbered in `among`; and the numbers of those that match.
+    /// Like [`resolution`](Self::resolution), with only the candidates of the group whose
+    /// numbers are in `among`. Also returns the numbers of those that match.
     pub(super) fn resolution_among(
         &self,
         relocations: &Relocations,
@@ -395,7 +394,7 @@ fn rank_places(candidates: &mut [Candidate]) {
     }
 }
 
-/// What asks whether something exists gets 0 where it does not.
+/// Relocations that ask whether something exists get 0 if it does not.
 fn absent() -> Resolution {
     Resolution::Resolved {
         value: 0,
@@ -405,11 +404,10 @@ fn absent() -> Resolution {
     }
 }
 
-/// The candidates of a group that can change an answer of libbpf: those that
-/// match something, but for one that equals an earlier one throughout. Both are
-/// then kept or pruned together, and the earlier one's values are used. Of those
-/// that a `TypeIdTarget` matches there are two, as their ids differ: that is
-/// the ambiguity, to which a third adds nothing.
+/// The candidates of a group that can change an answer of libbpf: those that match something,
+/// except any that equal an earlier one throughout. Such a pair is kept or pruned together, and
+/// the earlier one's values are used. If a `TypeIdTarget` matches them, two are kept, because
+/// their ids differ: that makes the relocation ambiguous, and a third adds nothing.
 pub(crate) fn essential<'a>(
     relocations: &Relocations,
     group: &'a TracedGroup,

@@ -1,8 +1,8 @@
-//! What compatibility checks read of a local type, by value.
+//! What compatibility checks read from a local type, by value.
 //!
-//! libbpf walks the local and the target type side by side; which local types
-//! it can come to, and how deep, depends on the local type alone. So that part
-//! is unrolled here into a tree, with libbpf's limits on depth as leaves.
+//! libbpf walks the local and the target type side by side. Which local types it can reach, and
+//! how deep, depends only on the local type. So that part is unrolled here into a tree, with
+//! libbpf's depth limits as leaves.
 
 use super::kind::Errno;
 use crate::btf::{Btf, Kind, TypeId, essential_name};
@@ -63,16 +63,16 @@ pub struct MatchShape {
     pub body: MatchBody,
 }
 
-/// The part of a [`MatchShape`] behind the name.
+/// The part of a [`MatchShape`] after the name.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum MatchBody {
     /// `void`.
     Void,
     /// A forward declaration.
     Fwd {
-        /// Of a union, not a struct.
+        /// Whether it is for a union rather than a struct.
         union: bool,
-        /// Whether a pointer came before it: then the full type fits too.
+        /// Whether it is behind a pointer: then the full type fits too.
         behind_ptr: bool,
     },
     /// A struct or union behind a pointer: kind and name only.
@@ -157,8 +157,7 @@ impl MatchShape {
 
 /// libbpf's limit on steps along one path, and on nested calls.
 const MAX_DEPTH: u32 = 32;
-/// Dimensions of one array type; libbpf has no limit and does not come back from
-/// an array of itself.
+/// Dimensions of one array type; libbpf has no limit, and never returns for an array of itself.
 const MAX_DIMENSIONS: u32 = 256;
 /// Nodes and enumerators of one shape: far above any real type, so that a
 /// hostile object can't make an exponential tree.
@@ -299,8 +298,8 @@ impl<'a> Shaper<'a> {
                             shape: self.match_call(member.ty, behind_ptr, level - 1)?,
                         });
                     }
-                    // Each must match, so their order counts only where libbpf may
-                    // give up on one of them.
+                    // Each must match, so their order matters only if libbpf may give up on one
+                    // of them.
                     if !members.iter().any(|member| member.shape.is_cut_off()) {
                         members.sort_unstable();
                     }

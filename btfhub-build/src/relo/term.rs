@@ -1,4 +1,4 @@
-//! A relocation in the words of the C source that asked for it.
+//! A relocation, written as in the C source that uses it.
 
 use std::fmt::Write as _;
 
@@ -7,11 +7,11 @@ use crate::btf::{Kind, StrOffset};
 pub(crate) use crate::error::shown as text;
 use crate::object::Object;
 
-/// `task_struct.__state` for a field that is read or written; for everything else the
-/// macro of bpf_core_read.h that asks it, `bpf_core_field_exists(task_struct.__state)`.
+/// `task_struct.__state` for a field that is read or written; for everything else, the macro of
+/// bpf_core_read.h: `bpf_core_field_exists(task_struct.__state)`.
 ///
-/// Shifts and signs come from `BPF_CORE_READ_BITFIELD` and have no macro of their own: they
-/// are named by libbpf's word for the kind.
+/// Shifts and signs come from `BPF_CORE_READ_BITFIELD` and have no macro of their own; they are
+/// named after libbpf's kind.
 ///
 /// `root` is the program's name for the type, with its flavor (`kernfs_node___old`); without
 /// the flavor it is [`Root::name`](crate::relo::Root::name).
@@ -78,7 +78,7 @@ fn keyword(kind: u8) -> &'static str {
     }
 }
 
-/// A record that no relocation can be made of: its root and its access as they stand.
+/// A record that is not a valid relocation: its root and its access, unchanged.
 pub(crate) fn raw_term(object: &Object, type_id: crate::btf::TypeId, access: StrOffset) -> String {
     let btf = object.btf();
     let name = btf.ty(type_id).map(|ty| text(btf.string(ty.name())));

@@ -1,10 +1,10 @@
-//! What a match read of the target: every fact that must survive tailoring
-//! for the match to come out the same.
+//! What a match read from the target: every fact that must survive tailoring for the match to
+//! have the same result.
 
 use super::kind::Errno;
 use super::place::{Place, Places, Way};
 
-/// One fact. Whatever is not named by a mark may be changed or dropped.
+/// One fact. Anything without a mark may be changed or dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
     /// This member was found, or stepped through: its name, its place among
@@ -14,7 +14,7 @@ pub(crate) enum Mark {
         owner: Place,
         /// Which member.
         index: u32,
-        /// What else of it counts.
+        /// What else about it matters.
         how: MemberUse,
     },
     /// The size of this type.
@@ -35,13 +35,13 @@ pub(crate) enum Mark {
         /// Members or enumerators.
         elements: u32,
     },
-    /// That the struct or union has another member behind those that are kept.
+    /// That the struct or union has another member after those that are kept.
     OneMore(Place),
     /// What this pointer or function prototype refers to.
     Referenced(Place),
 }
 
-/// What of a member counts beyond its presence.
+/// What matters about a member besides its presence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub(crate) struct MemberUse {
     /// Its offset adds to a value that is used.
@@ -61,7 +61,7 @@ impl MemberUse {
     };
 }
 
-/// The marks of one match, with those of failed attempts taken back.
+/// The marks of one match, without those of failed attempts.
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     marks: Vec<Mark>,
@@ -78,10 +78,10 @@ pub(super) struct Trace {
 /// `task_struct` 476 times, 2,031 relocations of the types it holds most often
 /// take 51 million, and all of libbpf-tools one million.
 const MAX_STEPS: u64 = 1 << 26;
-/// Bytes of a name that count as nothing.
+/// Bytes of a name that cost no steps.
 const FREE_NAME: usize = 64;
-/// Steps that the result of a relocation with one candidate counts as: what is
-/// kept of it is bounded by that, to 2^23 results of some 50 bytes.
+/// Steps that the result of a relocation with one candidate costs. This limits what is kept to
+/// 2^23 results of about 50 bytes.
 const RESULT_STEPS: u64 = 8;
 
 /// Why a match ended without an answer.
@@ -110,7 +110,7 @@ impl Trace {
     }
 
     pub(super) fn index_tried(&mut self, owner: Place, member: u32) {
-        // So its number must not be given to another place.
+        // So its number must not be reused for another place.
         self.places.settle();
         self.indexed.push((owner, member));
     }
@@ -127,7 +127,7 @@ impl Trace {
         Ok(())
     }
 
-    /// Counts a name that is looked at.
+    /// Counts a name that is compared.
     pub(super) fn name_read(&mut self, name: &[u8]) -> Result<(), Halt> {
         self.steps_of(name.len().saturating_sub(FREE_NAME) as u64)
     }
@@ -137,12 +137,12 @@ impl Trace {
         self.steps_of(RESULT_STEPS)
     }
 
-    /// Counts the modifiers on the way to a type.
+    /// Counts the modifiers on the path to a type.
     pub(super) fn skipped(&mut self, modifiers: u32) -> Result<(), Halt> {
         self.steps_of(u64::from(modifiers))
     }
 
-    /// Where the next mark will stand.
+    /// The position of the next mark.
     pub(super) fn position(&self) -> usize {
         self.marks.len()
     }

@@ -1,9 +1,9 @@
 //! Types of one kernel that no relocation can tell apart.
 //!
-//! A BTF that was not deduplicated holds the same type hundreds of times, and
-//! even a deduplicated one may hold a struct of one name twice. Equal ones may
-//! stand for each other; which of them another type refers to is an accident,
-//! and a tailored BTF must not depend on it.
+//! A BTF that was not deduplicated holds the same type hundreds of times, and even a
+//! deduplicated one may hold two structs with the same name. Equal types are interchangeable.
+//! Which of them another type refers to is an accident, and a tailored BTF must not depend on
+//! it.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::btf::{Btf, Kind, NameFilter, Type, TypeId, essential_name};
 
 /// Elements compared for one kernel; real ones take a few hundred thousand.
 const MAX_STEPS: u32 = 1 << 24;
-/// How deep types nest by value; deeper is no compiler's.
+/// The deepest nesting of types by value; no compiler nests deeper.
 const MAX_NESTING: u32 = 128;
 
 /// For types that equal an earlier one the first of them.
@@ -25,7 +25,7 @@ pub(crate) struct Twins {
 }
 
 impl Twins {
-    /// The type that stands for this one: itself, or an equal one before it.
+    /// The representative of this type: itself, or an earlier equal one.
     pub(crate) fn of(&self, id: TypeId) -> TypeId {
         if self.first.is_empty() {
             return id;
@@ -33,9 +33,8 @@ impl Twins {
         self.first.get(&id).copied().unwrap_or(id)
     }
 
-    /// Looks for twins among the types that bear the kind and essential name of
-    /// several of `ids`; of others there is no choice to make. Returns whether
-    /// any were found that were not known.
+    /// Looks for twins among the types whose kind and essential name several of `ids` share;
+    /// others have no twins. Returns whether it found new ones.
     pub(crate) fn find(&mut self, btf: &Btf, ids: impl Iterator<Item = TypeId>) -> bool {
         let mut groups: BTreeMap<(u8, &[u8]), usize> = BTreeMap::new();
         for id in ids {
@@ -65,7 +64,7 @@ impl Twins {
             equal: HashMap::new(),
             steps: 0,
         };
-        // Those of each group that differ, in id order.
+        // The different types of each group, in id order.
         let mut distinct: HashMap<(u8, &[u8]), Vec<TypeId>> = HashMap::new();
         for id in named {
             let group = group(btf, id);
@@ -87,8 +86,8 @@ impl Twins {
     }
 }
 
-/// What makes types candidates for the same local ones: kind, where ENUM and
-/// ENUM64 are one, and essential name.
+/// What makes types candidates for the same local types: kind (ENUM and ENUM64 count as one)
+/// and essential name.
 fn group(btf: &Btf, id: TypeId) -> (u8, &[u8]) {
     btf.ty(id).map_or((0, b"".as_slice()), |ty| {
         (
@@ -98,11 +97,10 @@ fn group(btf: &Btf, id: TypeId) -> (u8, &[u8]) {
     })
 }
 
-/// Compares types by everything that a relocation can read of them: all that is
-/// in them by value, typedefs and qualifiers skipped (`skip_mods_and_typedefs`);
-/// of a struct or union behind a pointer kind and name (`behind_ptr` in
-/// `__bpf_core_types_match`; `bpf_core_fields_are_compat` looks at no pointee),
-/// of anything else there all.
+/// Compares types by everything that a relocation can read from them: everything they contain
+/// by value, skipping typedefs and qualifiers (`skip_mods_and_typedefs`); behind a pointer,
+/// kind and name of a struct or union (`behind_ptr` in `__bpf_core_types_match`;
+/// `bpf_core_fields_are_compat` ignores pointees), and everything about other types.
 struct Comparison<'a> {
     btf: &'a Btf,
     /// What was compared before, and whether behind a pointer.
@@ -111,7 +109,7 @@ struct Comparison<'a> {
 }
 
 impl Comparison<'_> {
-    /// Also `false` where comparing takes too long: then both are kept.
+    /// Also `false` if comparing takes too long: then both are kept.
     fn are_equal(&mut self, a: TypeId, b: TypeId, behind_ptr: bool, depth: u32) -> bool {
         if a == b {
             return true;
@@ -131,7 +129,7 @@ impl Comparison<'_> {
         equal
     }
 
-    /// As [`Comparison::are_equal`], for what types refer to.
+    /// Like [`Comparison::are_equal`], for referenced types.
     fn refer_to_equal(&mut self, a: TypeId, b: TypeId, behind_ptr: bool, depth: u32) -> bool {
         let skip = |id| self.btf.skip_modifiers(id).map(|(id, _)| id);
         match (skip(a), skip(b)) {

@@ -49,7 +49,7 @@ impl Matcher<'_> {
         })
     }
 
-    /// Marks that it counts what a pointer or prototype refers to.
+    /// Marks that the target of a pointer or prototype matters.
     fn refers(&mut self, at: At) -> Place {
         let place = self.trace.place(at.way);
         self.trace.mark(Mark::Referenced(place));
@@ -168,7 +168,7 @@ impl Matcher<'_> {
         Ok(true)
     }
 
-    /// `bpf_core_enums_match` but for the size.
+    /// `bpf_core_enums_match`, without the size.
     fn enumerators_match(&mut self, names: &[Vec<u8>], at: At, ty: Type<'_>) -> Result<bool, Halt> {
         let Some(elements) = at_most(names.len(), ty.vlen()) else {
             return Ok(false);

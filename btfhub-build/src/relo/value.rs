@@ -1,6 +1,5 @@
-//! What a field comes to: offset, size, signedness, shifts. One function
-//! serves the local side and each candidate, as `bpf_core_calc_field_relo`
-//! does.
+//! The values of a field: offset, size, signedness, shifts. One function serves the local side
+//! and each candidate, as `bpf_core_calc_field_relo` does.
 
 use super::kind::{Errno, ReloKind};
 use crate::btf::{Btf, Endian, Kind, TypeId};
@@ -20,7 +19,7 @@ pub(super) struct FieldEnd {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct FieldValue {
     pub(super) value: u64,
-    /// `field_sz`: bytes to load, 0 where a load can't be adjusted.
+    /// `field_sz`: bytes to load, or 0 if a load can't be adjusted.
     pub(super) size: u32,
     pub(super) load: LoadClass,
     /// Whether the instruction must hold the local value.
@@ -46,10 +45,10 @@ fn load_class(btf: &Btf, id: TypeId) -> LoadClass {
     }
 }
 
-/// The size of one element behind all dimensions of an array.
+/// The size of one element, below all dimensions of an array.
 fn element_size(btf: &Btf, id: TypeId) -> Result<u32, Errno> {
     let mut id = id;
-    // Each dimension is another type, or the arrays form a cycle.
+    // Each dimension is a different type; otherwise the arrays form a cycle.
     for _ in 0..=btf.type_count() {
         let (skipped, ty) = btf.skip_modifiers(id).ok_or(Errno::Invalid)?;
         if ty.kind() != Kind::Array {
@@ -65,9 +64,8 @@ fn element_size(btf: &Btf, id: TypeId) -> Result<u32, Errno> {
 /// of the kernel: `endian`.
 ///
 /// # Errors
-/// `Invalid` for a field without size, for an index asked for more than offset
-/// and size, and where libbpf would divide by zero; `TooBig` for a bitfield
-/// that no load of 8 bytes holds.
+/// `Invalid` for a field without a size, for an index used for more than offset and size, and
+/// if libbpf would divide by zero; `TooBig` for a bitfield that does not fit a load of 8 bytes.
 pub(super) fn field_value(
     btf: &Btf,
     kind: ReloKind,

@@ -1,4 +1,4 @@
-//! What a kernel answers, before anything is made of it.
+//! The raw answers of a kernel, before they are interpreted.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use super::why::Why;
 use crate::relo::{Outcome, Resolution};
 use crate::verdict::Facts;
 
-/// What one kernel answers.
+/// The answers of one kernel.
 #[derive(Clone, Debug)]
 pub struct KernelAnswer {
     /// Relocations that found a type of a module, and which.
@@ -17,7 +17,7 @@ pub struct KernelAnswer {
 
 #[derive(Debug, PartialEq, Eq, Hash)]
 pub(super) struct Answer {
-    /// For each distinct relocation what it comes to, and why it finds nothing.
+    /// For each distinct relocation, how it resolves, and why it finds nothing.
     pub(super) relocations: Vec<(Resolution, Option<Why>)>,
     /// With each candidate's own results.
     pub(super) outcome: Outcome,

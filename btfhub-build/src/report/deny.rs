@@ -1,4 +1,4 @@
-//! Thresholds: what a team does not accept.
+//! Thresholds: results that a team does not accept.
 
 use std::fmt;
 
@@ -26,7 +26,7 @@ enum What {
     Unloadable,
     /// As it, but by a relocation that finds nothing where nothing guards it.
     Unguarded,
-    /// Some relocation comes out so, guarded or not.
+    /// Some relocation has this result, guarded or not.
     Status(Status),
     /// A program ran there by a baseline, and is not expected to any more.
     Lost,
@@ -61,7 +61,7 @@ impl Deny {
     /// Reads `KIND`, `KIND>N` or `KIND>N%`.
     ///
     /// # Errors
-    /// When it is none of these.
+    /// If it is none of these.
     pub fn parse(text: &str) -> Result<Self, DenyError> {
         let error = || DenyError(text.to_owned());
         let (what, limit) = match text.split_once('>') {

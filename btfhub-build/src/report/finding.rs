@@ -6,7 +6,7 @@ use crate::verdict::{self, Outcome, Program};
 
 use super::{Asked, Effect, Kernel, Report, Site, Verdict};
 
-/// A relocation that does not come out well, and the kernels that say so in the same words.
+/// A relocation with a problem, and the kernels that have the same problem.
 #[derive(Clone, Debug)]
 pub struct Finding<'r> {
     /// Index into [`Report::relocations`].
@@ -20,8 +20,7 @@ pub struct Finding<'r> {
 }
 
 impl Finding<'_> {
-    /// The first instruction that is in trouble: one in a function that does not load,
-    /// where there is any.
+    /// The first affected instruction: one in a function that does not load, if there is one.
     pub fn site(&self) -> Option<&Site> {
         let failing = |site: &&Site| self.verdict.failing.contains(&site.function);
         (self.asked.sites.iter().find(failing)).or(self.asked.sites.first())
@@ -34,7 +33,7 @@ impl Finding<'_> {
 pub struct ProgramFinding<'r> {
     /// The object's name.
     pub object: &'r str,
-    /// The program; `None` for what the object's programs do to each other.
+    /// The program; `None` if the object's programs affect each other.
     pub program: Option<&'r Program>,
     /// The verdict.
     pub verdict: &'r verdict::Verdict,
@@ -47,7 +46,7 @@ impl Report {
     /// ones, then by the number of kernels, then in the order of the programs.
     pub fn program_findings(&self) -> Vec<ProgramFinding<'_>> {
         let is_good = |verdict: &verdict::Verdict| verdict.outcome == Outcome::Runs;
-        // Of equal columns all kernels find the same.
+        // Kernels with equal columns have the same findings.
         let mut found: BTreeMap<(usize, usize), ProgramFinding<'_>> = BTreeMap::new();
         for kernel in &self.kernels {
             let verdicts = self.program_columns.get(kernel.program_column).into_iter();
@@ -100,13 +99,13 @@ impl Report {
     }
 
     /// All findings: those that keep something from loading first, then by the number of
-    /// kernels, then by term. What is fine is none, and neither is a question that was
-    /// answered with no.
+    /// kernels, then by term. Relocations that are fine are not findings, and neither are
+    /// checks that were answered with no.
     pub fn findings(&self) -> Vec<Finding<'_>> {
         self.findings_of(|verdict| !matches!(verdict.effect, Effect::Fine | Effect::AnswersNo))
     }
 
-    /// As [`findings`](Self::findings), of the verdicts that are wanted.
+    /// Like [`findings`](Self::findings), for the wanted verdicts.
     pub fn findings_of(&self, is_wanted: impl Fn(&Verdict) -> bool) -> Vec<Finding<'_>> {
         let mut found: BTreeMap<(usize, usize), Vec<&Kernel>> = BTreeMap::new();
         for kernel in &self.kernels {

@@ -2,7 +2,7 @@
 //! the others.
 //!
 //! ```text
-//! rows     relocations that would read the same, told apart
+//! rows     distinguishes relocations with the same text
 //! why      why nothing was found in a kernel
 //! module   names of types that mostly are modules'
 //! answer   what a kernel answers
@@ -40,7 +40,7 @@ pub use finding::{Finding, ProgramFinding, in_groups};
 pub(crate) use order::by_name;
 pub use survey::Survey;
 
-/// What a relocation comes to in a kernel.
+/// How a relocation resolves on a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Status {
@@ -48,7 +48,7 @@ pub enum Status {
     Resolved,
     /// The type, member or enumerator is not there.
     Absent,
-    /// It is there, but what it is does not fit the program's access.
+    /// It exists, but the program's access does not fit it.
     Incompatible,
     /// The enumerator is there, but the kernel's BTF holds 32 bits of a value that
     /// takes more: pahole before 1.24 wrote an enum of 8 bytes so.
@@ -83,19 +83,19 @@ impl Status {
     }
 }
 
-/// What that means for the programs that ask, the worst of all places that do.
+/// What that means for the programs that use it: the worst effect of all places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Effect {
     /// The instructions take the kernel's value.
     Fine,
-    /// The question whether it exists, or how large it is, is answered with no (0).
+    /// A check whether it exists, or how large it is, is answered with no (0).
     AnswersNo,
-    /// The instructions become invalid, but no program can come to them on this kernel.
+    /// The instructions become invalid, but no program can reach them on this kernel.
     Guarded,
     /// Everything loads, and the instructions take a number that is not the kernel's.
     WrongValue,
-    /// A program can come to an invalid instruction: the verifier refuses that program.
+    /// A program can reach an invalid instruction: the verifier refuses that program.
     ProgramFails,
     /// libbpf refuses to load the object.
     ObjectFails,
@@ -150,7 +150,7 @@ pub struct Verdict {
     pub status: Status,
     /// What that means.
     pub effect: Effect,
-    /// The value that goes into the instructions, where there is one. Ids of types
+    /// The value that goes into the instructions, if there is one. Ids of types
     /// (`bpf_core_type_id_kernel`) have none: they differ from boot to boot.
     pub value: Option<u64>,
     /// Why, in a sentence; empty when all is well.
@@ -168,7 +168,7 @@ pub struct Function {
     pub object: String,
     /// The ELF section, from which libbpf takes the program's type.
     pub section: String,
-    /// The function; empty where the object has no symbol for it.
+    /// The function; empty if the object has no symbol for it.
     pub name: String,
 }
 
@@ -181,7 +181,7 @@ pub struct Site {
     /// Which instruction of the section, counted from 0 in units of 8 bytes as libbpf and
     /// `llvm-objdump` count.
     pub insn: usize,
-    /// The source line, where the object has line info.
+    /// The source line, if the object has line info.
     pub line: Option<SourceLine>,
 }
 
@@ -199,7 +199,7 @@ pub struct SourceLine {
     pub text: String,
 }
 
-/// A distinct relocation, and where it is asked.
+/// A distinct relocation, and where it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Asked {
@@ -339,7 +339,7 @@ impl Report {
         .filter_map(|verdict| self.object_verdicts.get(*verdict))
     }
 
-    /// What is to be expected of all objects on a kernel: the worst of their verdicts.
+    /// What to expect of all objects on a kernel: the worst of their verdicts.
     pub fn outcome_on(&self, kernel: &Kernel) -> Outcome {
         (self
             .object_verdicts_of(kernel)

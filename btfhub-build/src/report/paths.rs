@@ -3,9 +3,9 @@
 use super::Report;
 
 impl Report {
-    /// Cuts the longest of these directories off the front of every source path that is
-    /// below it: `/build/probe-1.2/src/probe.bpf.c` is `src/probe.bpf.c` below
-    /// `/build/probe-1.2`. A `./` at the front says nothing, and goes too.
+    /// Removes the longest matching directory from the front of every source path:
+    /// `/build/probe-1.2/src/probe.bpf.c` is `src/probe.bpf.c` below `/build/probe-1.2`. A
+    /// leading `./` is removed too.
     pub fn shorten_paths(&mut self, directories: &[String]) {
         let sites = self
             .relocations

@@ -7,9 +7,9 @@ use super::Asked;
 use super::why::of;
 use crate::relo::{Accessor, Relocation, Spec};
 
-/// Adds to terms that occur more than once what tells them apart: the type of the program's
-/// field, or a number. `list` is what the first of `asked` are of; the others are refused on
-/// every kernel.
+/// Adds something to terms that occur more than once, to distinguish them: the type of the
+/// program's field, or a number. The first of `asked` are relocations in `list`; the others are
+/// refused on every kernel.
 pub(super) fn tell_apart(asked: &mut [Asked], list: &[Relocation]) {
     for (at, repeated) in repeated(asked) {
         let Some(asked) = asked.get_mut(at).filter(|_| repeated.of > 1) else {
@@ -47,7 +47,7 @@ fn repeated(asked: &[Asked]) -> Vec<(usize, Repeated)> {
     numbered.collect()
 }
 
-/// ` as an integer of 4 bytes`, where it is a field's relocation.
+/// ` as an integer of 4 bytes`, if the relocation is for a field.
 fn field_type(relocation: &Relocation) -> String {
     let Spec::Field(accessors) = &relocation.spec else {
         return String::new();

@@ -1,8 +1,7 @@
-//! Why a relocation finds nothing in a kernel, or not all of it, in words.
+//! Why a relocation finds nothing in a kernel, or only part of it, as text.
 //!
-//! The engine decides *that* nothing fits; here the same names are followed as far as they
-//! go, to tell a type, a member or an enumerator that is not there from one that is there
-//! and does not fit.
+//! The engine decides *that* nothing fits. Here the same names are followed as far as possible,
+//! to distinguish a missing type, member or enumerator from one that exists but does not fit.
 
 use std::collections::HashMap;
 
@@ -13,7 +12,7 @@ use crate::relo::{Accessor, FieldShape, ReloKind, Relocation, Root, Spec, path, 
 /// Why nothing was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Why {
-    /// What is asked for is there, but of another kind; else it is not there.
+    /// Whether the target exists but has a different kind; otherwise it is missing.
     pub(super) is_incompatible: bool,
     /// No type of the name is there at all.
     pub(super) is_nameless: bool,
@@ -45,7 +44,7 @@ impl<'a> Named<'a> {
                 }
             }
         }
-        // Types of modules count where the kernel has none of that name.
+        // Types of modules are used if the kernel has none with that name.
         if let Some(first) = btf.first_of_modules() {
             for named in types.values_mut() {
                 let kernels = named.partition_point(|&id| id < first);
@@ -127,7 +126,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// How far one candidate goes, in accessors, and why not on.
+    /// How many accessors one candidate matches, and why not the next.
     fn candidate(&self, relocation: &Relocation, id: TypeId) -> (usize, Why) {
         match &relocation.spec {
             Spec::Field(accessors) => self.field(relocation, accessors, id),
@@ -158,7 +157,7 @@ impl<'a> Named<'a> {
                 return (at, incompatible(format!("{} refers to itself", until(at))));
             };
             match accessor {
-                // What a pointer points to, taken as an array: any type will do.
+                // The target of a pointer, used as an array: any type will do.
                 Accessor::Index(_) if at == 0 => {}
                 Accessor::Index(index) => {
                     if ty.kind() != Kind::Array {
@@ -212,7 +211,7 @@ impl<'a> Named<'a> {
         })
     }
 
-    /// How the type of a member differs from what the program's access is made for.
+    /// How the type of a member differs from the one that the program's access expects.
     fn misfit(&self, shape: &FieldShape, id: TypeId) -> Option<String> {
         let (_, ty) = self.btf.skip_modifiers(id)?;
         let is = ty.kind();

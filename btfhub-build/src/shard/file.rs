@@ -1,21 +1,21 @@
-//! The file of a shard. It travels between jobs of one build and is no format
-//! to keep: only the release that wrote it reads it.
+//! The file of a shard. It is passed between the jobs of one build and is not for
+//! storage: only the release that wrote it reads it.
 //!
 //! Numbers are u64, little-endian; a *text* is its length and UTF-8.
 //!
 //! ```text
-//! [u8;8]   magic `BTFHUB\x1aS`, which no reader of bundles takes for a bundle
+//! [u8;8]   magic `BTFHUB\x1aS`, which no reader of bundles accepts
 //! text     who wrote it: btfhub-build, its version, the engine
 //! number   which shard, of how many
-//! number   how many kernels the list has of which this is a part
+//! number   how many kernels the whole list has
 //! [u8;32]  digest of that list
-//! number   how many archives; of each a text: its pin, or nothing
-//! number   how many kernels are here; of each
-//!            the entry as the list has it: arch, release, distro, version,
+//! number   how many archives; for each a text: its pin, or empty
+//! number   how many kernels are here; for each
+//!            the entry as in the list: arch, release, distro, version,
 //!            path (texts), archive, bytes of the file (numbers)
-//!            text: why it cannot be used; where that is nothing:
+//!            text: why it cannot be used; if that is empty:
 //!            [u8;32]  digest of the file
-//! the rest a bundle of the kernels here, marked as partial, without pins
+//! the rest a bundle of these kernels, marked as partial, without pins
 //! [u8;32]  digest of everything before
 //! ```
 
@@ -31,8 +31,8 @@ use crate::{input, output};
 
 const DIGEST_LEN: usize = 32;
 
-/// Who writes shards, and whose shards are read: another release may tailor
-/// otherwise or write other bundles.
+/// The writer of shards; only its own shards are read. Another release may tailor differently
+/// or write different bundles.
 pub(super) const WRITER: &str = concat!(
     "btfhub-build ",
     env!("CARGO_PKG_VERSION"),
@@ -48,10 +48,10 @@ pub struct ShardFile {
     pub(super) writer: String,
     pub(super) shard: Shard,
     pub(super) list: List,
-    /// The pin of each archive, where it has one.
+    /// The pin of each archive, if it has one.
     pub(super) pins: Vec<Option<String>>,
     pub(super) rows: Vec<Row>,
-    /// Of those rows that can be used.
+    /// For the rows that can be used.
     pub(super) bundle: Vec<u8>,
 }
 
@@ -62,7 +62,7 @@ pub(crate) struct List {
     pub(crate) digest: Digest,
 }
 
-/// A kernel of the list and what came of it.
+/// A kernel of the list, and its result.
 #[derive(Clone, Debug)]
 pub(crate) struct Row {
     pub(crate) archive: usize,
@@ -74,8 +74,7 @@ pub(crate) struct Row {
 }
 
 impl List {
-    /// Of entries, each with the number of its archive and its size, in their
-    /// order.
+    /// A list of entries, each with the number of its archive and its size.
     pub(crate) fn of<'a>(entries: impl Iterator<Item = (usize, &'a Entry, u64)>) -> Self {
         let (mut count, mut all) = (0, Vec::new());
         for (archive, entry, size) in entries {
@@ -177,8 +176,7 @@ impl ShardFile {
     /// Reads a file that [`write_to`](Self::write_to) wrote.
     ///
     /// # Errors
-    /// When it cannot be read, is no shard, is damaged, or was written by
-    /// another release than this.
+    /// If it cannot be read, is not a shard, is damaged, or was written by a different release.
     pub fn read(path: impl AsRef<Path>) -> Result<Self, Error> {
         let path = path.as_ref();
         let data = input::read(path, input::ATLAS_LIMIT).map_err(|error| {
@@ -188,7 +186,7 @@ impl ShardFile {
         Self::parse(&path.display().to_string(), &data)
     }
 
-    /// The shard in `data`; `name` is how messages name it.
+    /// The shard in `data`; messages call it `name`.
     ///
     /// # Errors
     /// As [`read`](Self::read).
@@ -229,7 +227,7 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend(text.as_bytes());
 }
 
-/// What the list says of a kernel.
+/// What the list says about a kernel.
 fn put_entry(out: &mut Vec<u8>, archive: usize, entry: &Entry, size: u64) {
     let kernel = entry.kernel();
     let path = entry.path().to_string_lossy();
@@ -246,7 +244,7 @@ fn put_entry(out: &mut Vec<u8>, archive: usize, entry: &Entry, size: u64) {
     put(out, size);
 }
 
-/// Reads off what was put; nothing where it ends too early.
+/// Reads what was written; `None` if it ends too early.
 struct Reader<'a>(&'a [u8]);
 
 impl<'a> Reader<'a> {

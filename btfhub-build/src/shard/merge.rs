@@ -16,7 +16,7 @@ use crate::output;
 /// How many missing shards a message names.
 const SHOWN: usize = 20;
 
-/// What shards came to.
+/// The result of merging shards.
 #[derive(Clone, Debug)]
 pub struct Merged {
     bundle: Vec<u8>,
@@ -59,9 +59,9 @@ impl Merged {
 /// Joins the shards of a bundle, given in any order.
 ///
 /// # Errors
-/// When one is missing or there twice, or they are not of one bundle (made for
-/// other objects, from another state of the archive, divided otherwise); the
-/// message names the files.
+/// If one is missing or given twice, or if they are not of one bundle (made for different
+/// objects, from different states of the archive, or divided differently). The message names
+/// the files.
 pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
     let parts = shards
         .iter()
@@ -198,7 +198,7 @@ fn broken(file: &ShardFile, what: &str) -> Error {
     Error::new(ErrorKind::Shard, format!("{} {what}", file.name)).help("make this shard again")
 }
 
-/// Where the bundle comes from, which all must agree on.
+/// The origin of the bundle, on which all must agree.
 fn of_one_bundle(parts: &[Part<'_>]) -> Result<Provenance, Error> {
     same(parts, "their number differs", |part| {
         format!("one of {}", part.file.shard.of())

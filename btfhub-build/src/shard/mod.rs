@@ -1,8 +1,8 @@
-//! A bundle made in parts, by jobs that need not know of each other.
+//! A bundle made in parts, by independent jobs.
 //!
-//! Shard K of N takes every N-th kernel of the list that a build would take,
-//! does with them what a build does, the proof included, and writes a file of
-//! its own form ([`ShardFile`]). [`merge`] makes the bundle of all of them.
+//! Shard K of N takes every N-th kernel of the list that a build would take, processes them
+//! like a build, including the proof, and writes a file in its own format ([`ShardFile`]).
+//! [`merge`] makes the bundle from all of them.
 //!
 //! # Why that is the bundle of one build, byte for byte
 //! * Which kernels there are and in which order is decided before they are
@@ -38,8 +38,7 @@ pub struct Shard {
 }
 
 impl Shard {
-    /// Part `number`, counted from 1, of `of`; nothing where there is no such
-    /// part.
+    /// Part `number`, counted from 1, of `of`; `None` if there is no such part.
     pub fn new(number: u32, of: u32) -> Option<Self> {
         (1..=of).contains(&number).then_some(Self { number, of })
     }
@@ -54,10 +53,10 @@ impl Shard {
         self.of
     }
 
-    /// Whether the kernel at this place of the list is in this part.
+    /// Whether the kernel at this position in the list is in this part.
     ///
-    /// Neighbours in the list are kernels of one series and take equally long;
-    /// so they are dealt out one by one.
+    /// Neighbours in the list are kernels of one series and take equally long, so they are
+    /// dealt out one by one.
     pub(crate) fn takes(self, at: usize) -> bool {
         let (number, of) = self.places();
         at % of == number

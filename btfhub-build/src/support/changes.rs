@@ -1,4 +1,4 @@
-//! What a baseline said and a report says.
+//! The differences between a baseline and a report.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 
@@ -8,8 +8,8 @@ use crate::verdict::Outcome;
 /// What differs between a baseline and a report.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Verdicts that differ, on kernels and for programs that both have: what was lost first,
-    /// then by the number of kernels.
+    /// Verdicts that differ, for kernels and programs that both have: losses first, then by the
+    /// number of kernels.
     pub verdicts: Vec<Change>,
     /// Kernels that only the baseline has.
     pub kernels_gone: Vec<Kernel>,
@@ -19,7 +19,7 @@ pub struct Changes {
     pub programs_gone: Vec<Program>,
     /// Programs that only the report has.
     pub programs_new: Vec<Program>,
-    /// Kernels of the baseline on which a program ran of which that is no longer said.
+    /// Kernels of the baseline on which some program ran that is no longer expected to.
     lost: Vec<Kernel>,
     /// Kernels of the baseline.
     kernels_before: usize,
@@ -32,9 +32,9 @@ pub struct Change {
     pub kind: ChangeKind,
     /// The program.
     pub program: Program,
-    /// What the baseline says.
+    /// The verdict in the baseline.
     pub before: Verdict,
-    /// What the report says.
+    /// The verdict in the report.
     pub after: Verdict,
     /// In the order of the report.
     pub kernels: Vec<Kernel>,
@@ -191,7 +191,7 @@ impl Changes {
     }
 }
 
-/// A program, and how many of the very same names stand before it.
+/// A program, and how many programs with exactly the same names come before it.
 type Named<'a> = (&'a Program, usize);
 
 /// Objects from two directories may bear one name.

@@ -21,8 +21,8 @@ pub(super) struct Parts {
 }
 
 impl Parts {
-    /// Puts the table together: objects get a row where they fare worse than each of their
-    /// programs by itself.
+    /// Assembles the table. An object gets a row if it does worse than each of its programs
+    /// alone.
     pub(super) fn support(self) -> Support {
         let mut verdicts: Vec<Verdict> = self.program_verdicts.clone();
         let nothing = Verdict {
@@ -95,7 +95,7 @@ impl Parts {
 }
 
 impl Support {
-    /// From verdicts on kernels, each with the index of its own.
+    /// From verdicts on kernels, each with its index.
     pub(crate) fn of<'k>(
         objects: Vec<String>,
         programs: &[verdict::Program],

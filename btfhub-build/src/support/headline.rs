@@ -9,9 +9,9 @@ use crate::error::count;
 use crate::verdict::{Certainty, Outcome};
 
 impl Support {
-    /// What was found, in one sentence that says no more than was checked: how many programs
-    /// are expected to run on all kernels, which one fails on the most of them and why, and
-    /// how many could not be judged.
+    /// The result in one sentence, which claims no more than was checked: how many programs are
+    /// expected to run on all kernels, which one fails on the most kernels and why, and how
+    /// many could not be judged.
     pub fn headline(&self) -> String {
         if self.kernels.is_empty() {
             return "No kernel was looked at.".to_owned();
@@ -27,7 +27,7 @@ impl Support {
         let running = (single.clone())
             .filter(|program| self.worst_of(*program) == Outcome::Runs)
             .count();
-        // Also those that fail elsewhere.
+        // Including those that fail elsewhere.
         let unknown = single
             .filter(|program| {
                 self.outcomes(*program)
@@ -119,7 +119,7 @@ impl Support {
         let likely = verdicts().any(|verdict| verdict.outcome != Outcome::Fails(Certainty::Proven));
         let mut by: BTreeMap<&str, usize> = BTreeMap::new();
         for reason in verdicts().filter_map(|verdict| verdict.reasons.first()) {
-            // Behind the place in the source stands what to do.
+            // The text after the place in the source says what to do.
             let what = reason.text.split_once(" (in ");
             let what = what.map_or(reason.text.as_str(), |(what, _)| what);
             *by.entry(what).or_default() += 1;

@@ -1,10 +1,10 @@
-//! Which programs run on which kernels, as one table: what a report and a baseline have in
-//! common, and what differs between two of them.
+//! Which programs run on which kernels, as one table, which a report and a baseline share; and
+//! the differences between two of them.
 //!
 //! ```text
 //! collect   verdicts on programs and on objects → one table
 //! headline  the one sentence above a report
-//! changes   what a baseline said and a report says
+//! changes   how a report differs from a baseline
 //! read      a baseline, from the JSON of a report or of a support table
 //! ```
 
@@ -24,8 +24,8 @@ pub use read::BaselineError;
 
 pub use crate::verdict::Outcome;
 
-/// A program of an object; or an object with all its programs, where they get in each
-/// other's way though each runs by itself.
+/// A program of an object; or an object with all its programs, if they get in each other's way
+/// although each runs alone.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Program {
     /// The object's name.
@@ -56,16 +56,16 @@ pub struct Kernel {
 pub struct Verdict {
     /// In a word.
     pub outcome: Outcome,
-    /// Why; of a program that runs what was checked.
+    /// The reasons; for a program that runs, what was checked.
     pub reasons: Vec<Reason>,
 }
 
 /// A reason of a verdict.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason {
-    /// The rule that says so.
+    /// The rule that decided.
     pub rule: String,
-    /// What it says.
+    /// Its text.
     pub text: String,
 }
 
@@ -95,7 +95,7 @@ impl fmt::Display for Program {
 }
 
 impl Program {
-    /// Whether it stands for an object with all its programs.
+    /// Whether this row is for an object with all its programs.
     pub fn is_whole_object(&self) -> bool {
         self.name.is_empty() && self.section.is_empty()
     }

@@ -88,7 +88,7 @@ impl Support {
     /// Reads what `cargo btfhub report --format support --json` or `--format json` wrote.
     ///
     /// # Errors
-    /// When the text is not such a document, or refers to what it does not hold.
+    /// If the text is not such a document, or if it refers to something that it lacks.
     pub fn from_json(text: &str) -> Result<Self, BaselineError> {
         let head: Head = serde_json::from_str(text)
             .map_err(|error| BaselineError(format!("it is not the JSON of a report: {error}")))?;

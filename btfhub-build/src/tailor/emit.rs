@@ -1,10 +1,9 @@
 //! What is kept → BTF bytes, in one order for everything that does not matter.
 //!
-//! Types with a name come first, sorted by essential name, kind, and the
-//! kernel's order among those; candidates of one relocation thereby keep their
-//! order. Types without a name follow in the order in which a depth-first walk
-//! over the named ones completes them, equal ones once. Strings stand in order
-//! of first use.
+//! Named types come first, sorted by essential name, kind, and the kernel's order among those,
+//! so that candidates of one relocation keep their order. Types without a name follow, in the
+//! order in which a depth-first walk over the named ones completes them; equal ones are written
+//! once. Strings are in order of first use.
 
 use std::rc::Rc;
 
@@ -27,16 +26,15 @@ pub(super) fn emit(btf: &Btf, keep: &Keep, twins: &Twins) -> Option<Vec<u8>> {
     }
 }
 
-/// Types that are no candidates and are not written, each with the one that
-/// stands in its place, if anything refers to it.
+/// Types that are not candidates and are not written, each with its replacement, if anything
+/// refers to it.
 ///
-/// A nameless member may be of a struct with a name (-fms-extensions). Once its
-/// members stand in the struct around it, nobody may refer to it any more. And
-/// of two structs of one name nothing may be left but that: which of them a
-/// pointer means can then not be told.
+/// A nameless member may be of a named struct (-fms-extensions). Once its members have moved to
+/// the struct around it, nothing may refer to it any more. And of two structs with the same
+/// name, nothing but the name may be left; a pointer can then mean either.
 type Replaced = HashMap<TypeId, Option<TypeId>>;
 
-/// Writes all but what is replaced. Second: what else could be.
+/// Writes everything except what is replaced. Also returns what else could be replaced.
 fn emit_without(
     btf: &Btf,
     keep: &Keep,
@@ -143,7 +141,7 @@ struct Named<'a> {
 enum Source<'a> {
     /// The kernel's.
     Type(TypeId, Type<'a>),
-    /// The INT that tells the pointer size.
+    /// The INT that gives the pointer size.
     Long(u32),
 }
 
@@ -153,7 +151,7 @@ impl Named<'_> {
             Source::Type(id, ty) => (ty.kind(), id),
             Source::Long(_) => (Kind::Int, TypeId::VOID),
         };
-        // Of candidates for each other there is one order.
+        // Candidates for the same relocation have a fixed order.
         (essential_name(self.name), kind.core_kind().number(), id)
     }
 }
@@ -221,8 +219,7 @@ struct Emitter<'a> {
     ids: HashMap<TypeId, TypeId>,
     anonymous: Vec<Rc<Record<'a>>>,
     known: HashMap<Rc<Record<'a>>, TypeId>,
-    /// What was referred to before: types lead to others in exponentially many
-    /// ways.
+    /// Caches references: there are exponentially many paths from type to type.
     references: HashMap<(Spot, MemberUse, bool), TypeId>,
     /// Nameless types that are being written: one inside itself is no
     /// compiler's.
@@ -248,8 +245,8 @@ impl<'a> Emitter<'a> {
         Some(id)
     }
 
-    /// The new id of what a member, element or typedef refers to. `how` says
-    /// what of it counts, `length` whether the length of an array does.
+    /// The new id of the target of a member, element or typedef. `how` says what about it
+    /// matters, `length` whether the length of an array does.
     fn reference(
         &mut self,
         spot: Spot,
@@ -391,8 +388,8 @@ impl<'a> Emitter<'a> {
                 let enumerators = enumerators.collect();
                 let size = match (kind, ty.size()) {
                     (_, size) if sized || self.keep.exact => size,
-                    // No loader looks at it, but it tells that values may have lost
-                    // their upper half (`report::Status::Truncated`).
+                    // No loader reads it, but it shows that values may have lost their upper
+                    // half (`report::Status::Truncated`).
                     (Kind::Enum, 8) if has_value => 8,
                     (Kind::Enum, _) => 4,
                     _ => 8,
@@ -455,7 +452,7 @@ impl<'a> Emitter<'a> {
                 && index.checked_add(1) != Some(vlen)
                 && is_empty_array(self.btf, member.ty)?;
         }
-        // A nameless member of no type is never found.
+        // A nameless member without a type is never found.
         if may_become_flexible || self.keep.has_one_more(spot) {
             members.push(NewMember {
                 name: b"",
@@ -476,7 +473,7 @@ struct NewMember<'a> {
     bits: u32,
 }
 
-/// The word behind an INT; its number of bits is the whole size.
+/// The word after an INT; its number of bits is the whole size.
 fn int_data(encoding: u32, offset: u32, size: u32) -> u32 {
     encoding << 24 | offset << 16 | size.saturating_mul(8).min(255)
 }

@@ -1,4 +1,4 @@
-//! Marks → what is kept, and what of it counts.
+//! Marks → what is kept, and which of its properties matter.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
@@ -16,18 +16,18 @@ use crate::relo::{
 pub(super) struct Keep {
     /// Candidates.
     pub(super) roots: BTreeSet<TypeId>,
-    /// Structs, unions, enums, forward declarations (and with `exact` integers)
-    /// with a name that are kept, candidates or not.
+    /// Named structs, unions, enums, forward declarations (and with `exact`, integers) that are
+    /// kept, candidates or not.
     pub(super) types: BTreeSet<TypeId>,
     places: Places,
     members: HashMap<Place, BTreeMap<u32, MemberUse>>,
     enumerators: HashMap<Place, BTreeMap<u32, bool>>,
     at_least: HashMap<Place, u32>,
-    /// Structs and unions of which it counts that they have another member.
+    /// Structs and unions for which it matters that they have another member.
     one_more: HashSet<Place>,
     /// Types whose size counts.
     sized: HashSet<Place>,
-    /// Pointers and prototypes of which it counts what they refer to.
+    /// Pointers and prototypes whose targets matter.
     referenced: HashSet<Place>,
     /// Array members into which an index was tried.
     indexed: HashSet<(Place, u32)>,
@@ -37,12 +37,12 @@ pub(super) struct Keep {
     /// Members of anonymous structs and unions may move up into the struct
     /// around them: nothing looks at how they are nested.
     pub(super) flatten: bool,
-    /// The `long` that tells the pointer size, if that counts.
+    /// The `long` that gives the pointer size, if that matters.
     pub(super) long: Option<Long>,
 }
 
-/// A type and its place; none where nothing was read there or beyond, up to the
-/// next type with a name.
+/// A type and its place; no place if nothing was read there or beyond, up to the next named
+/// type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Spot {
     pub(super) id: TypeId,
@@ -63,7 +63,7 @@ impl Spot {
         self.place == Some(Place::Named(self.id))
     }
 
-    /// What an array or a typedef at this spot is of.
+    /// The target of an array or a typedef at this spot.
     pub(super) fn of(self, id: TypeId) -> Self {
         Self { id, ..self }
     }
@@ -86,22 +86,21 @@ impl Spot {
     }
 }
 
-/// Rounds in which spare candidates come back one after another; real kernels
-/// take two.
+/// Rounds in which spare candidates are added back one after another; real kernels take two.
 const MAX_ROUNDS: u32 = 32;
 
-/// How the pointer size is told.
+/// What gives the pointer size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Long {
     /// By an INT called `long` of this size.
     Plain(u32),
-    /// By the kernel's own INT: relocations ask for integers by name, and one
-    /// of a made-up name would be a new candidate.
+    /// The kernel's own INT: relocations look for integers by name, and one with a made-up name
+    /// would be a new candidate.
     Kernels(TypeId),
 }
 
 impl Keep {
-    /// `None` where a type is kept of a kind that no relocation can use.
+    /// `None` if a kept type is of a kind that no relocation can use.
     pub(super) fn new(
         relocations: &Relocations,
         traced: Traced,
@@ -135,8 +134,7 @@ impl Keep {
             .iter()
             .map(|group| essential(relocations, group))
             .collect();
-        // Candidates that change nothing, unless they are there anyway; and which
-        // of the groups they are of.
+        // Candidates that change nothing, unless they are kept anyway; and their group.
         let mut spare: Vec<(&TracedCandidate, usize)> = Vec::new();
         for (number, (group, wanted)) in groups.iter().zip(&wanted).enumerate() {
             let several = wanted.len() > 1;
@@ -147,7 +145,7 @@ impl Keep {
             let mut seen: HashMap<TypeId, u32> = HashMap::new();
             for candidate in &group.aya {
                 let seen = seen.entry(twins.of(candidate.id)).or_default();
-                // As in `essential`: a third adds nothing.
+                // Like in `essential`: a third adds nothing.
                 if *seen < if ids_count { 2 } else { 1 } {
                     keep.add(candidate, true);
                 }
@@ -167,9 +165,9 @@ impl Keep {
         }
         for round in 0u32.. {
             let pointers_measured = keep.reach(btf, twins)?;
-            // A spare candidate that another type holds will be a candidate
-            // again: it must answer as it did. Where each brings back but the
-            // next one, all come back at last.
+            // A spare candidate that another type holds becomes a candidate again, and must
+            // have the same result as before. If each adds back only the next one, all are
+            // added in the end.
             let (back, rest): (Vec<_>, Vec<_>) = spare.into_iter().partition(|(candidate, _)| {
                 keep.types.contains(&candidate.id) || round >= MAX_ROUNDS
             });
@@ -194,8 +192,8 @@ impl Keep {
         None
     }
 
-    /// Adds a candidate and its marks; `several` when others match beside it,
-    /// so that libbpf compares their offsets.
+    /// Adds a candidate and its marks; `several` if others match too, so that libbpf compares
+    /// their offsets.
     fn add(&mut self, candidate: &TracedCandidate, several: bool) {
         self.roots.insert(candidate.id);
         for mark in &candidate.marks {
@@ -240,8 +238,8 @@ impl Keep {
         }
     }
 
-    /// Collects the types that the candidates lead to, and tells whether the
-    /// size of a pointer counts.
+    /// Collects the types that the candidates lead to, and returns whether the size of a
+    /// pointer matters.
     fn reach(&mut self, btf: &Btf, twins: &Twins) -> Option<bool> {
         let mut pointers_measured = false;
         let mut open: Vec<(Spot, bool)> = Vec::new();
@@ -328,7 +326,7 @@ impl Keep {
         };
     }
 
-    /// All that is kept but for what has no name, and the candidates.
+    /// Everything that is kept except types without a name, and the candidates.
     pub(super) fn ids(&self) -> impl Iterator<Item = TypeId> {
         let long = match self.long {
             Some(Long::Kernels(id)) => Some(id),
@@ -338,19 +336,19 @@ impl Keep {
         kept.chain(long.filter(|id| !self.types.contains(id) && !self.roots.contains(id)))
     }
 
-    /// Whether it counts what this pointer or prototype refers to.
+    /// Whether the target of this pointer or prototype matters.
     pub(super) fn follows(&self, spot: Spot) -> bool {
         let is_read = |place| self.referenced.contains(&place);
         self.exact || spot.place.is_some_and(is_read)
     }
 
-    /// Whether the size of this type counts. That of one without a name also does
-    /// where the size of what is of it does.
+    /// Whether the size of this type matters. For a type without a name, it also does if the
+    /// size of what has this type does.
     pub(super) fn is_sized(&self, spot: Spot) -> bool {
         spot.place.is_some_and(|place| self.sized.contains(&place))
     }
 
-    /// Whether it counts that it has another member behind those that are kept.
+    /// Whether it matters that it has another member after those that are kept.
     pub(super) fn has_one_more(&self, spot: Spot) -> bool {
         let has = |place| self.one_more.contains(&place);
         spot.place.is_some_and(has)
@@ -373,8 +371,8 @@ impl Keep {
         self.elements(&self.enumerators, spot, ty)
     }
 
-    /// What is kept of the elements of a type, and the first others until there
-    /// are as many as a comparison of lengths needs.
+    /// The kept elements of a type, plus its first others until there are as many as a
+    /// comparison of lengths needs.
     fn elements<'k, T: Clone + Default>(
         &'k self,
         kept: &'k HashMap<Place, BTreeMap<u32, T>>,
@@ -397,7 +395,7 @@ impl Keep {
     }
 }
 
-/// Whether relocations of a group ask for ids, which tell equal types apart.
+/// Whether relocations of a group use ids, which distinguish equal types.
 fn has_type_id_target(relocations: &Relocations, group: &TracedGroup) -> bool {
     let list = relocations.list().get(group.relocations.clone());
     list.unwrap_or_default()

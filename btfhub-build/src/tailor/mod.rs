@@ -1,8 +1,8 @@
-//! What relocations read of a kernel → a minimal BTF, in one canonical form.
+//! What relocations read from a kernel → a minimal BTF, in one canonical form.
 //!
 //! ```text
-//! keep     marks → what is kept, and what of it counts
-//! nesting  which of the kept members stand in a struct
+//! keep     marks → what is kept, and which of its properties matter
+//! nesting  which of the kept members are in a struct
 //! order    whether it matters which module was loaded first
 //! shadowed types of modules that must not become candidates
 //! emit     what is kept → BTF bytes, the same for kernels that differ in nothing
@@ -11,35 +11,35 @@
 //!
 //! # What is kept, and what not
 //!
-//! Two kernels share one tailored BTF when all that a supported loader (libbpf,
-//! aya-obj) reads of them while it relocates is equal. So each fact is either
-//! read by one of the two and kept, or written in one fixed way:
+//! Two kernels share one tailored BTF if everything that a supported loader (libbpf,
+//! aya-obj) reads from them during relocation is equal. So each fact is either read by
+//! one of the two and kept, or written in one fixed way:
 //!
-//! | fact | kept when | else |
+//! | fact | kept if | otherwise |
 //! |---|---|---|
 //! | candidate type, its name, its order among equals | it matches a relocation and no earlier candidate equals it in all of them | dropped |
 //! | member | a relocation found it or stepped through it | dropped |
 //! | member's offset, bitfield size | it adds to an offset or shift that is used, or several candidates must agree on it | 0 |
 //! | kind of a member's type; the name of an enum or forward declaration there | always (`bpf_core_fields_are_compat`) | – |
-//! | size of a struct, enum, float, integer | measured: the field's size, a load's, or an array step's | 0; 4 or 8; 8; 4 |
-//! | encoding of an integer | asked for, or a load changes its size; without `SIGNED`, char and bool say nothing (`bpf_core_calc_relo`) | 0 |
-//! | anonymous structs and unions around members | nesting could change what a search finds: a name twice, an array without length, an error | the members move up, with their offsets added |
+//! | size of a struct, enum, float, integer | a size is computed from it: of the field, of a load, or of an array step | 0; 4 or 8; 8; 4 |
+//! | encoding of an integer | a relocation needs it, or a load changes its size; without `SIGNED`, char and bool say nothing (`bpf_core_calc_relo`) | 0 |
+//! | anonymous structs and unions around members | nesting could change what a search finds: a name that occurs twice, an array without length, an error | the members move up, with their offsets added |
 //! | name of an integer | it is a candidate, or types are matched (`TypeMatches`) | none |
-//! | `long` | a pointer is measured: libbpf guesses the pointer size from it | dropped |
-//! | array length | measured or indexed | 1 |
-//! | array's index type, typedefs and qualifiers on the way to a type | never: nobody looks | `void`; skipped |
+//! | `long` | the size of a pointer matters: libbpf guesses it from `long` | dropped |
+//! | array length | it is used for a size or an index | 1 |
+//! | array's index type, typedefs and qualifiers on the path to a type | never: no loader reads them | `void`; skipped |
 //! | what a pointer points at | types are compared or matched through it | `void` |
-//! | enumerator, its value | looked up; value asked for | dropped; 0 |
+//! | enumerator; its value | a relocation looks it up; a relocation needs the value | dropped; 0 |
 //! | signedness (`kind_flag`) of an enum, ENUM or ENUM64 | always | – |
-//! | an index tried into an array of no elements that is not the last member | a nameless `void` member behind it keeps it from becoming a flexible one (`is_flex_arr`) | – |
+//! | an index tried into an array of no elements that is not the last member | a nameless `void` member after it keeps it from becoming a flexible one (`is_flex_arr`) | – |
 //! | which of several equal types another one refers to | never: the first (`relo::twins`) | – |
-//! | the name of a module's type, where the kernel has one of that name and something looks for it | never: it would be a candidate (`tailor::shadowed`) | enum and forward declaration: none; others: one that nothing looks for |
-//! | what is read of a type without a name | of that use of it alone (`relo::place`) | dropped |
+//! | the name of a module's type, if the kernel has a type with this name and something looks for it | never: it would be a candidate (`tailor::shadowed`) | enum and forward declaration: none; others: a name that nothing looks for |
+//! | what is read from a type without a name | only for this use of it (`relo::place`) | dropped |
 //! | functions, variables, sections, tags | never: no relocation matches them | dropped |
 //!
-//! With a `TypeMatches` among the relocations, integers keep name, size and
-//! encoding, enums their size, and pointers what they point at, everywhere: a
-//! type that did not match must not match once it is simpler.
+//! If a `TypeMatches` is among the relocations, all integers keep name, size and encoding,
+//! all enums their size, and all pointers their targets: a type that did not match must not
+//! match because it became simpler.
 
 mod emit;
 mod keep;
@@ -57,14 +57,14 @@ use self::keep::Keep;
 use crate::btf::{Btf, TypeId};
 use crate::relo::{Outcome, Relocations, TooComplex, Traced, Twins, resolve, trace_groups};
 
-/// A kernel's BTF, cut down to what some relocations need of it.
+/// A kernel's BTF, reduced to what some relocations need from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Tailored {
     /// A complete BTF file in the kernel's byte order. Kernels with equal bytes
     /// are one class.
     pub btf: Arc<[u8]>,
-    /// What the relocations come to, with this BTF as with the full one.
+    /// How the relocations resolve, with this BTF as with the full one.
     pub outcome: Arc<Outcome>,
     /// Whether the canonical form would have changed an answer, so that `btf` is
     /// the kernel's whole BTF. No BTF that a compiler wrote is known to need it.
@@ -77,17 +77,16 @@ pub struct Tailored {
 pub enum TailorError {
     /// Its types were made to do harm.
     TooComplex(TooComplex),
-    /// A type of a module has the name of one of the kernel's own types, and no
-    /// single BTF can hold both so that every relocation comes out as with the
-    /// module loaded.
+    /// A type of a module has the same name as one of the kernel's own types, and no single BTF
+    /// can hold both so that every relocation resolves as it does with the module loaded.
     Shadowed {
         /// The name.
         name: String,
         /// The module.
         module: String,
     },
-    /// Two modules have a type of this name, and what libbpf answers depends on
-    /// which of them was loaded first.
+    /// Two modules have a type with this name, and the result in libbpf depends on which of
+    /// them was loaded first.
     Order {
         /// The name.
         name: String,
@@ -142,9 +141,9 @@ impl fmt::Display for TailorError {
 
 impl std::error::Error for TailorError {}
 
-/// Cuts a kernel's BTF down to what `relocations` need, and proves that they
-/// come out the same: the result is read and resolved again. For many kernels
-/// take a [`Tailor`], which proves equal results once.
+/// Reduces a kernel's BTF to what `relocations` need, and proves that they resolve to the same:
+/// it reads the result and resolves again. For many kernels, use a [`Tailor`], which proves
+/// equal results once.
 ///
 /// # Errors
 /// [`TailorError`].
@@ -172,8 +171,8 @@ pub struct Tailor<'a> {
     resolved: Mutex<Resolved>,
 }
 
-/// What relocations come to with each tailored BTF so far; `None` for bytes that
-/// can't be read or resolved.
+/// How the relocations resolve with each tailored BTF so far; `None` for bytes that can't be
+/// read or resolved.
 type Resolved = HashMap<Arc<[u8]>, Option<Arc<Outcome>>>;
 
 impl<'a> Tailor<'a> {
@@ -201,15 +200,14 @@ impl<'a> Tailor<'a> {
         self.relocations
     }
 
-    /// Cuts one kernel's BTF down, as [`tailor`](fn@tailor) does.
+    /// Reduces one kernel's BTF, like [`tailor`](fn@tailor).
     ///
     /// # Errors
     /// As [`tailor`](fn@tailor).
     pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TailorError> {
         let mut twins = Twins::default();
         let traced = trace_groups(self.relocations, btf, &twins)?;
-        // Before any twin stands for another: what is proven against it later
-        // proves the twins as well.
+        // Before twins replace each other: the later proof against this also proves the twins.
         let outcome = Outcome::new(self.relocations, &traced.groups);
         if self.any_order {
             order::must_not_matter(self.relocations, &traced.groups, btf)?;
@@ -243,8 +241,7 @@ impl<'a> Tailor<'a> {
         verbatim.ok_or_else(|| TailorError::shadowed(btf, first))
     }
 
-    /// What is kept of a kernel, with what is read of equal types marked on the
-    /// first of them.
+    /// What is kept of a kernel. Marks on equal types are moved to the first of them.
     fn keep(
         &self,
         btf: &Btf,
@@ -261,14 +258,14 @@ impl<'a> Tailor<'a> {
         }
     }
 
-    /// What the relocations come to with a tailored BTF that was proven.
+    /// How the relocations resolve with a tailored BTF that was proven.
     pub(crate) fn resolved(&self, btf: &[u8]) -> Option<Arc<Outcome>> {
         let resolved = self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         resolved.get(btf).cloned().flatten()
     }
 
-    /// `bytes`, if they give the outcome that the full BTF gives. What was proven
-    /// before is handed out again, and so is held once.
+    /// `bytes`, if their outcome is that of the full BTF. Bytes that were proven before are
+    /// shared, so they are held once.
     fn proven(&self, bytes: Vec<u8>, outcome: &Outcome) -> Option<Tailored> {
         let resolved = || self.resolved.lock().unwrap_or_else(PoisonError::into_inner);
         let known = |btf: &Arc<[u8]>, again: &Option<Arc<Outcome>>| {

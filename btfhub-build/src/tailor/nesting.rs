@@ -1,5 +1,5 @@
-//! Which of the kept members stand in a struct: its own, and those of the
-//! anonymous structs and unions in it where nobody looks at how they nest.
+//! Which of the kept members are in a struct: its own, and those of the anonymous structs and
+//! unions in it, if their nesting does not matter.
 
 use foldhash::{HashSet, HashSetExt as _};
 
@@ -7,7 +7,7 @@ use super::keep::{Keep, Spot};
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::relo::{MemberUse, Step, Twins};
 
-/// Types nested deeper than this are no compiler's.
+/// No compiler nests types deeper than this.
 pub(super) const MAX_NESTING: u32 = 512;
 
 /// A member of the kernel that is kept.
@@ -35,7 +35,7 @@ pub(super) fn members(
     flat.unwrap_or_else(|| own(keep, owner, ty))
 }
 
-/// Whether a type is an array of no elements.
+/// Whether a type is an array without elements.
 pub(super) fn is_empty_array(btf: &Btf, id: TypeId) -> Option<bool> {
     let (_, ty) = btf.skip_modifiers(id)?;
     Some(ty.kind() == Kind::Array && ty.array().nelems == 0)
@@ -53,10 +53,9 @@ fn own(keep: &Keep, owner: Spot, ty: Type<'_>) -> Vec<KeptMember> {
     members.collect()
 }
 
-/// The members to keep with those of anonymous structs and unions in their
-/// place. `None` where that could change what a search finds: a name that
-/// comes twice, an array without length in an anonymous struct, a bitfield
-/// too far off.
+/// The members to keep, with anonymous structs and unions replaced by their members. `None` if
+/// that could change what a search finds: a name that occurs twice, an array without length in
+/// an anonymous struct, a bitfield too far away.
 fn flat(
     btf: &Btf,
     keep: &Keep,

@@ -1,15 +1,14 @@
-//! Whether it matters which module was loaded first.
+//! Determines whether it matters which module was loaded first.
 //!
-//! Of candidates that agree on offset and value libbpf takes the size of the first
-//! (`bpf_core_calc_relo_insn`), and modules come in the order in which they were
-//! loaded.
+//! If candidates agree on offset and value, libbpf takes the size of the first
+//! (`bpf_core_calc_relo_insn`), and modules come in the order in which they were loaded.
 
 use super::TailorError;
 use crate::btf::Btf;
 use crate::relo::{Relocations, TracedGroup};
 
 /// # Errors
-/// [`TailorError::Order`] where it does.
+/// [`TailorError::Order`] if it does.
 pub(super) fn must_not_matter(
     relocations: &Relocations,
     groups: &[TracedGroup],

@@ -1,9 +1,9 @@
 //! Types of modules that must not become candidates.
 //!
-//! libbpf looks into modules only for a local type of which the kernel itself has
-//! no candidate. In a tailored BTF nothing tells a module's types from the
-//! kernel's, so a type of a module that another one refers to may not keep a name
-//! that relocations look for if the kernel has a type of that name too.
+//! libbpf looks into modules only for a local type for which the kernel itself has no
+//! candidate. In a tailored BTF nothing distinguishes a module's types from the kernel's. So a
+//! referenced type of a module must not keep a name that relocations look for if the kernel
+//! also has a type with that name.
 
 use crate::btf::{Btf, Kind, TypeId, essential_name};
 use crate::relo::Relocations;
@@ -13,8 +13,8 @@ pub(super) fn without(btf: &Btf, shadowed: &[TypeId], relocations: &Relocations)
     let renamed = shadowed.iter().filter_map(|&id| {
         let ty = btf.ty(id)?;
         let name = match ty.kind() {
-            // Their names are compared where a field is of them, and one without
-            // equals any (`bpf_core_fields_are_compat`).
+            // Their names are compared if a field has this type, and one without a name equals
+            // any (`bpf_core_fields_are_compat`).
             Kind::Enum | Kind::Enum64 | Kind::Fwd => Vec::new(),
             _ => another(btf.string(ty.name()), relocations),
         };

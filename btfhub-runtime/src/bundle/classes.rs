@@ -1,13 +1,13 @@
-//! Which class is made of which definitions.
+//! Which class consists of which definitions.
 //!
-//! A class says how its list of definitions differs from that of an earlier one,
-//! its reference, which it resembles most.
+//! A class is stored as the differences of its list of definitions from that of an earlier
+//! class, its reference, which is the most similar one.
 
 use super::cursor::Cursor;
 
-/// Most references from one class to the next.
+/// The longest chain of references from class to class.
 pub(super) const CHAIN_MAX: usize = 16;
-/// Most types with a name that a class has.
+/// The most named types in a class.
 pub(super) const MEMBERS_MAX: usize = 1 << 14;
 
 /// The columns of the classes.
@@ -15,7 +15,7 @@ pub(super) const MEMBERS_MAX: usize = 1 << 14;
 pub(super) struct Classes<'c> {
     forms: Cursor<'c>,
     edits: Edits<'c>,
-    /// The classes that are kept as bytes, one after another.
+    /// The classes that are stored as bytes, one after another.
     bytes: Cursor<'c>,
 }
 
@@ -29,14 +29,14 @@ struct Edits<'c> {
     definitions: Cursor<'c>,
 }
 
-/// A class: the numbers of its definitions in the order of its type ids, or,
-/// where these do not give back its bytes, the bytes.
+/// A class: the numbers of its definitions in the order of its type ids, or its bytes, if the
+/// definitions do not reproduce them.
 pub(super) enum Class<'c> {
     Definitions { big_endian: bool, members: Vec<u32> },
     Bytes(&'c [u8]),
 }
 
-/// How a class is kept.
+/// How a class is stored.
 #[derive(Clone, Copy)]
 enum Form {
     Definitions {
@@ -74,7 +74,7 @@ impl<'c> Classes<'c> {
         for at in 0..=class {
             forms.push(self.form(at)?);
         }
-        // It and those that it is made from, the first of them last.
+        // The class and its references, the first reference last.
         let mut chain = vec![class];
         let mut last = class;
         while let Some(Form::Definitions {

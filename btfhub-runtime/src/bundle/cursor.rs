@@ -2,8 +2,8 @@
 
 /// A reading position inside the header or a section.
 ///
-/// What it can't read is nothing, which is malformed: there is one way to write
-/// all that is read here.
+/// It returns `None` for anything it can't read, which means malformed: everything has exactly
+/// one valid encoding.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Cursor<'a>(&'a [u8]);
 
@@ -17,12 +17,12 @@ impl<'a> Cursor<'a> {
         self.0
     }
 
-    /// Nothing unless all was read.
+    /// `None` unless everything was read.
     pub(super) fn end(&self) -> Option<()> {
         self.0.is_empty().then_some(())
     }
 
-    /// The bytes from here to `later`, a position further on.
+    /// The bytes from here to `later`, a later position.
     pub(super) fn until(&self, later: &Self) -> Option<&'a [u8]> {
         self.0.get(..self.0.len().checked_sub(later.0.len())?)
     }
@@ -33,7 +33,7 @@ impl<'a> Cursor<'a> {
         Some(head)
     }
 
-    /// Bytes with their length before them.
+    /// Bytes preceded by their length.
     pub(super) fn bytes(&mut self) -> Option<&'a [u8]> {
         let len = self.length()?;
         self.take(len)
@@ -57,7 +57,7 @@ impl<'a> Cursor<'a> {
     // Not inlined: there are many of them to be read.
     #[inline(never)]
     pub(super) fn varint(&mut self) -> Option<u32> {
-        // Most are one byte, and an unoptimised program does little else here.
+        // Most varints are one byte, and an unoptimised program spends most of its time here.
         if let [byte @ 0..0x80, rest @ ..] = self.0 {
             self.0 = rest;
             return Some(u32::from(*byte));
@@ -75,17 +75,17 @@ impl<'a> Cursor<'a> {
         None
     }
 
-    /// A number that is no larger.
+    /// A number of at most `max`.
     pub(super) fn varint_up_to(&mut self, max: u32) -> Option<u32> {
         self.varint().filter(|number| *number <= max)
     }
 
-    /// Text that is no longer.
+    /// Text of at most `max` bytes.
     pub(super) fn text_up_to(&mut self, max: usize) -> Option<&'a str> {
         self.text().filter(|text| text.len() <= max)
     }
 
-    /// A value by its difference to another, modulo 2³².
+    /// A value given by its difference from another, modulo 2³².
     pub(super) fn after(&mut self, before: u32) -> Option<u32> {
         let zigzag = self.varint()?;
         let half = zigzag >> 1;
@@ -132,7 +132,7 @@ pub(super) fn put_after(out: &mut Vec<u8>, before: u32, value: u32) {
     put_varint(out, difference << 1 ^ sign);
 }
 
-/// Appends bytes with their length before them.
+/// Appends bytes preceded by their length.
 #[cfg(feature = "write")]
 pub(super) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) -> Option<()> {
     put_varint(out, u32::try_from(bytes.len()).ok()?);

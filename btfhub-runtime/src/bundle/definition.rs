@@ -1,17 +1,16 @@
-//! What a type is, apart from the kernel it comes from.
+//! A type, independent of the kernel it comes from.
 //!
-//! A definition is one record of BTF: the members of a struct at their offsets,
-//! the values of an enum, what a typedef stands for. It refers to types with a
-//! name by kind and name (a *symbol*), never by type id, so that one definition
-//! serves every kernel that has it, whatever its ids are. Types without a name
-//! are definitions too, each of which there is once.
+//! A definition is one record of BTF: the members of a struct at their offsets, the values of
+//! an enum, the target of a typedef. It refers to named types by kind and name (a *symbol*),
+//! never by type id, so one definition serves every kernel that has it. Types without a name
+//! are definitions too, and each is stored once.
 
-/// A type where a definition refers to it.
+/// A reference to a type, in a definition.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Type {
     /// Type id 0.
     Void,
-    /// A type without a name, by its number among these.
+    /// A type without a name, by its number among those.
     Anonymous(u32),
     /// A type with a name, by its symbol's number.
     Symbol(u32),
@@ -30,8 +29,7 @@ pub(super) struct Item {
     pub(super) high: u32,
 }
 
-/// A type but for its items. Which fields a kind uses is said by its [`Shape`];
-/// the others are 0.
+/// A type without its items. [`Shape`] says which fields a kind uses; the others are 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Definition {
     /// `BTF_KIND_*` of the kernel's `include/uapi/linux/btf.h`.
@@ -88,7 +86,7 @@ pub(super) const TYPE_TAG: u8 = 18;
 pub(super) const ENUM64: u8 = 19;
 
 impl Shape {
-    /// The shape of a kind; nothing for kinds that are not known here.
+    /// The shape of a kind; `None` for unknown kinds.
     // Not inlined: used for each definition and record.
     #[inline(never)]
     pub(super) fn of(kind: u8) -> Option<Self> {
@@ -158,7 +156,7 @@ impl Shape {
     }
 }
 
-/// An index of a number; past every end where there is no such index.
+/// A number as an index; an index past every end if it does not fit.
 pub(super) fn to_index(number: u32) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -2,7 +2,7 @@
 
 use hmac_sha256::Hash;
 
-/// Of `parts`, one after another.
+/// The digest of `parts`, one after another.
 pub(super) fn sha256(parts: &[&[u8]]) -> [u8; 32] {
     let mut hash = Hash::new();
     for part in parts {

@@ -4,9 +4,8 @@ use core::fmt;
 
 /// Why a bundle, or a part of one, was refused.
 ///
-/// A bundle that was built into the program is covered by the compiler's own
-/// checks, so at run time this means a damaged binary or a damaged or foreign
-/// sidecar file.
+/// A bundle that was compiled into the program was checked at compile time. So at run time this
+/// means a damaged binary, or a damaged or foreign sidecar file.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub struct BundleError(pub(super) Kind);
 
@@ -14,21 +13,21 @@ pub struct BundleError(pub(super) Kind);
 pub(super) enum Kind {
     /// Fewer bytes than the fixed header.
     Short { len: usize },
-    /// The magic is not there.
+    /// The magic is missing.
     Foreign,
-    /// A shard's magic is there.
+    /// It has the magic of a shard.
     Shard,
     /// A format version this crate does not know.
     Version { found: u16, known: u16 },
     /// The header's length and the data's.
     Length { header: u32, data: usize },
-    /// The header's checksum is not the stored one.
+    /// The header's checksum does not match the stored one.
     Header,
-    /// A section does not inflate to what it is said to.
+    /// A section does not inflate to the stated length.
     Section { part: Part, offset: usize },
-    /// The digest of the whole file is not the stored one.
+    /// The digest of the whole file does not match the stored one.
     Digest,
-    /// The checksums fit and yet the content breaks a rule of the format.
+    /// The checksums match, but the content breaks a rule of the format.
     Malformed(Part),
     /// No such class.
     NoClass { class: u32, count: u32 },
@@ -58,13 +57,13 @@ impl fmt::Display for Part {
 }
 
 impl BundleError {
-    /// The file was written by a newer btfhub: its format version is unknown
-    /// here. Updating btfhub-runtime helps.
+    /// The file was written by a newer btfhub: its format version is unknown here. Update
+    /// btfhub-runtime.
     pub fn is_unknown_version(&self) -> bool {
         matches!(self.0, Kind::Version { .. })
     }
 
-    /// The data is no bundle at all.
+    /// The data is not a bundle at all.
     pub fn is_foreign(&self) -> bool {
         matches!(self.0, Kind::Foreign | Kind::Shard | Kind::Short { .. })
     }
@@ -110,7 +109,7 @@ impl fmt::Display for BundleError {
     }
 }
 
-/// The text: what is printed when `main` returns it.
+/// The same text, because `main` prints it when it returns the error.
 impl fmt::Debug for BundleError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

@@ -1,4 +1,4 @@
-//! The header, and the sections behind it.
+//! The header, and the sections after it.
 
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::inflate_flags::{
@@ -9,29 +9,29 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress};
 use super::cursor::Cursor;
 use super::error::{BundleError, Kind, Part};
 
-/// The first eight bytes. The control characters catch transfers that rewrite
-/// line ends or strip the eighth bit.
+/// The first eight bytes. The control characters detect transfers that rewrite line ends or
+/// strip the eighth bit.
 pub(super) const MAGIC: [u8; 8] = *b"BTFHUB\x1a\n";
-/// The first eight bytes of a shard, which `cargo btfhub bundle --shard` writes:
-/// known here to be refused by its name.
+/// The first eight bytes of a shard, which `cargo btfhub bundle --shard` writes. Known here so
+/// that the error can say what the file is.
 pub(super) const SHARD_MAGIC: [u8; 8] = *b"BTFHUB\x1aS";
 /// The version of the format this crate reads and writes.
 pub(super) const VERSION: u16 = 2;
-/// Flag: a development build's bundle with only part of the kernels.
+/// Flag: a development build's bundle, with only some of the kernels.
 const FLAG_PARTIAL: u16 = 1;
 /// Flag: there is a section of the programs that fail.
 const FLAG_PROGRAMS: u16 = 2;
 const FLAGS_AT: usize = 10;
 
-/// Where the digest lies; it covers everything before and after it.
+/// Where the digest is; it covers everything before and after it.
 pub(super) const DIGEST_AT: usize = 16;
 /// The first byte after the digest.
 pub(super) const DIGEST_END: usize = DIGEST_AT + 32;
-/// The shortest header: after the digest four numbers and a checksum.
+/// The shortest header: four numbers and a checksum after the digest.
 const HEADER_MIN: usize = DIGEST_END + 4 + 4;
 
-/// The largest section, inflated: far above any real one, and what a made-up
-/// file can make a reader allocate.
+/// The largest inflated section: far larger than any real one. It limits what a forged file can
+/// make a reader allocate.
 pub(super) const SECTION_MAX: usize = 4 << 20;
 
 /// The sections, in the order of the file. The last one may be absent.
@@ -53,14 +53,14 @@ pub(super) struct Header<'a> {
     pub(super) len: usize,
 }
 
-/// Names of architectures, distributions and versions, which entries borrow.
+/// Names of architectures, distributions and versions; entries borrow them.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Strings<'a> {
     count: u32,
     all: Cursor<'a>,
 }
 
-/// A section as it lies in the file.
+/// A section in the file.
 #[derive(Clone, Copy, Debug)]
 struct Section<'a> {
     /// Its offset.
@@ -105,7 +105,7 @@ impl<'a> Header<'a> {
         }
     }
 
-    /// The fields, and whether their checksum fits.
+    /// The fields, and whether their checksum matches.
     fn fields(data: &'a [u8]) -> Option<(Self, bool)> {
         let mut from = Cursor::new(data);
         let start = from.take(DIGEST_AT)?;
@@ -185,7 +185,7 @@ impl<'a> Header<'a> {
     }
 }
 
-/// Adler-32 of RFC 1950, as the sections have it, of two runs of bytes.
+/// Adler-32 (RFC 1950), as in the sections, over two runs of bytes.
 fn adler32(first: &[u8], second: &[u8]) -> u32 {
     let mut adler = adler2::Adler32::new();
     adler.write_slice(first);
@@ -198,7 +198,7 @@ const fn u32_at(header: &[u8], at: usize) -> u32 {
     u32::from_le_bytes([header[at], header[at + 1], header[at + 2], header[at + 3]])
 }
 
-/// `starts_with`, as constant evaluation can do it; `data` is no shorter.
+/// `starts_with` for constant evaluation; `data` must not be shorter.
 const fn begins_with(data: &[u8], magic: [u8; 8]) -> bool {
     let mut i = 0;
     while i < magic.len() {
@@ -240,7 +240,7 @@ pub(super) const fn check_start(data: &[u8]) -> Result<(), Kind> {
     Ok(())
 }
 
-/// What a file is made of, before it is deflated.
+/// The parts of a file, before they are deflated.
 #[cfg(feature = "write")]
 pub(super) struct Contents<'w> {
     pub(super) partial: bool,
@@ -251,12 +251,12 @@ pub(super) struct Contents<'w> {
     pub(super) sections: Vec<Vec<u8>>,
 }
 
-/// The whole file. Nothing when it is larger than the format can say.
+/// The whole file. `None` if it is larger than the format allows.
 #[cfg(feature = "write")]
 pub(super) fn assemble(contents: &Contents<'_>) -> Option<Vec<u8>> {
     use super::cursor::{put_bytes, put_varint};
     use miniz_oxide::deflate::compress_to_vec_zlib;
-    /// The highest of zlib itself: what the next ones gain is less than a byte in a thousand.
+    /// zlib's highest level: higher ones gain less than one byte in a thousand.
     const LEVEL: u8 = 9;
     let mut rest = Vec::new();
     put_varint(&mut rest, contents.kernels);

@@ -1,9 +1,8 @@
 //! A class's definitions → its BTF file image.
 //!
-//! The image of a class is canonical: first its named types in the class's
-//! order, then those without a name in the order in which a depth-first walk
-//! over the named ones completes them, each once; strings in the order of first
-//! use.
+//! The image of a class is canonical: first its named types in the class's order, then the
+//! types without a name, each once, in the order in which a depth-first walk over the named
+//! types completes them; strings in the order of first use.
 
 use super::definition::{Definition, FUNC, Item, Shape, Type, to_index};
 use super::types::{Defined, Library};
@@ -12,8 +11,8 @@ const HEADER_LEN: u32 = 24;
 /// Deepest nesting of types without a name.
 pub(super) const NESTING_MAX: u32 = 100;
 
-/// The BTF image of a class, in its byte order. Nothing when the definitions
-/// do not make one (only in a malformed bundle).
+/// The BTF image of a class, in its byte order. `None` if the definitions do not form one (only
+/// in a malformed bundle).
 pub(super) fn emit(library: &Library<'_>, big_endian: bool, members: &[u32]) -> Option<Vec<u8>> {
     let mut walk = Walk {
         library,
@@ -52,7 +51,7 @@ struct Walk<'l> {
     library: &'l Library<'l>,
     /// Types 1, 2, …
     order: Vec<&'l Defined>,
-    /// Type ids, 0 for those that have none.
+    /// Type ids; 0 for types that have none.
     symbols: Vec<u32>,
     anonymous: Vec<u32>,
 }
@@ -103,7 +102,7 @@ struct Output<'l> {
     /// Header and types.
     image: Vec<u8>,
     strings: Vec<u8>,
-    /// Offset of each name in `strings`, 0 where it is not there yet.
+    /// Offset of each name in `strings`; 0 if it is not there yet.
     offsets: Vec<u32>,
 }
 
@@ -140,7 +139,7 @@ impl Output<'_> {
         };
         let flag = u32::from(definition.kind_flag) << 31;
         self.word(flag | u32::from(definition.kind) << 24 | u32::from(u16::try_from(vlen).ok()?));
-        // A size, the one type, or nothing; an array's two types stand behind.
+        // A size, the one type, or nothing; an array's two types follow.
         let types = definition.types.iter().take(shape.types);
         if shape.types != 1 {
             self.word(definition.size);

@@ -1,4 +1,4 @@
-//! Whether an eBPF object is one that a bundle was made for.
+//! Checks whether a bundle was made for an eBPF object.
 
 use core::fmt;
 
@@ -7,31 +7,29 @@ use super::error::BundleError;
 use super::provenance::sorted_objects_sha256;
 use super::read::Bundle;
 
-/// An eBPF object is none of those that a bundle was made for.
+/// The bundle was not made for this eBPF object.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ObjectError(Cause);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Cause {
-    /// The names of those it was made for.
+    /// The names of the objects that it was made for.
     Foreign(Vec<String>),
     Bundle(BundleError),
 }
 
 impl Bundle<'_> {
-    /// Checks that this bundle was made for `object`, the content of an eBPF
-    /// object file: for agents that load objects from files beside them, which
-    /// an update may have left behind. What an object relocates and the bundle
-    /// was not made for counts as missing in every kernel, so that the program
-    /// fails to load or takes its `bpf_core_field_exists` for false.
+    /// Checks that this bundle was made for `object`, the content of an eBPF object file.
+    /// Agents that load objects from separate files need it, because an update may leave an old
+    /// file behind. Types that the bundle was not made for look as if every kernel lacked them:
+    /// the program fails to load, or its `bpf_core_field_exists` returns false.
     ///
-    /// The file has to be the same, byte for byte. Of several objects the
-    /// bundle keeps 32 bits of each one's SHA-256: enough to tell a mix-up,
-    /// no defence against whoever can write the file.
+    /// The file must be the same, byte for byte. If there are several objects, the bundle has
+    /// only 32 bits of each one's SHA-256. That detects a mix-up, but does not stop someone who
+    /// can write the file.
     ///
     /// # Errors
-    /// When the bundle was made for others, which the error names, or is
-    /// damaged.
+    /// If the bundle was made for other objects, which the error names, or is damaged.
     pub fn check_object(&self, object: &[u8]) -> Result<(), ObjectError> {
         let provenance = self
             .provenance()
@@ -68,7 +66,7 @@ impl fmt::Display for ObjectError {
     }
 }
 
-/// The text: what is printed when `main` returns it.
+/// The same text, because `main` prints it when it returns the error.
 impl fmt::Debug for ObjectError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)

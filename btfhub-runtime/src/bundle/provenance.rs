@@ -1,8 +1,8 @@
 //! Where a bundle comes from.
 //!
-//! Digests can't be compressed, and fifty objects would outweigh all their BTF.
-//! So one digest holds for all of them together, and of each just enough is
-//! kept to tell which one changed.
+//! Digests can't be compressed, and those of fifty objects would take more space than all their
+//! BTF. So there is one digest over all objects, and for each object just enough to tell which
+//! one changed.
 
 use super::cursor::Cursor;
 use super::digest::sha256;
@@ -12,7 +12,7 @@ use super::format::Header;
 /// An eBPF object that a bundle was made for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ObjectDigest {
-    /// The object's name (a file name, no path of the building machine).
+    /// The object's name (a file name, not a path on the build machine).
     pub name: String,
     /// The first bytes of the SHA-256 of the object file; see
     /// [`Provenance::objects_sha256`] for the proof.
@@ -22,12 +22,12 @@ pub struct ObjectDigest {
 /// What a bundle says about its origin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Provenance {
-    /// One line for each archive: its pin (commit, tree hash or lock digest).
+    /// One line per archive: its pin (commit, tree hash or lock digest).
     pub pins: Vec<String>,
     /// The objects whose relocations the tailored BTFs serve, by name.
     pub objects: Vec<ObjectDigest>,
-    /// SHA-256 over all objects: of, for each in the order of names, the name, a
-    /// zero byte, and the SHA-256 of the file. Zero without objects.
+    /// SHA-256 over all objects, ordered by name: for each, its name, a zero byte, and the
+    /// SHA-256 of its file. Zero without objects.
     pub objects_sha256: [u8; 32],
     /// Fingerprint of the distinct relocations of all objects.
     pub relocations: [u8; 32],
@@ -37,9 +37,8 @@ pub struct Provenance {
     pub partial: bool,
 }
 
-/// What [`Provenance::objects_sha256`] is for these objects, given by name and
-/// SHA-256 of the file: the SHA-256 of, for each in the order of names, the
-/// name, a zero byte, and the digest. With feature `write`.
+/// Computes [`Provenance::objects_sha256`] for these objects, given by name and SHA-256 of the
+/// file. With feature `write`.
 #[cfg(feature = "write")]
 pub fn objects_sha256(objects: &[(&str, [u8; 32])]) -> [u8; 32] {
     let mut sorted = objects.to_vec();
@@ -47,7 +46,7 @@ pub fn objects_sha256(objects: &[(&str, [u8; 32])]) -> [u8; 32] {
     sorted_objects_sha256(&sorted)
 }
 
-/// The same of objects in the order of names.
+/// The same, for objects ordered by name.
 pub(super) fn sorted_objects_sha256(objects: &[(&str, [u8; 32])]) -> [u8; 32] {
     if objects.is_empty() {
         return [0; 32];
@@ -106,8 +105,7 @@ impl Provenance {
         Some(out)
     }
 
-    /// Pins and objects are written sorted, so that the order of naming them
-    /// leaves no trace.
+    /// Pins and objects are written sorted, so that their original order does not matter.
     #[cfg(feature = "write")]
     pub(super) fn write(&self) -> Option<Vec<u8>> {
         use super::cursor::{put_bytes, put_varint};

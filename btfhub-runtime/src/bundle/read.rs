@@ -13,28 +13,26 @@ use crate::Arch;
 
 /// A bundle: kernels → classes → tailored BTF, read in place.
 ///
-/// Nothing of it is inflated until it is asked for, and then only the section that
-/// answers. Every part is checked against its checksum whenever it is read, so
-/// that a damaged bundle gives an error, never another kernel's BTF.
+/// Sections are inflated only when needed. Every part is checked against its checksum each time
+/// it is read, so a damaged bundle causes an error, never another kernel's BTF.
 #[derive(Clone, Copy, Debug)]
 pub struct Bundle<'a> {
-    /// The whole file; empty in [`Bundle::EMPTY`] alone.
+    /// The whole file; empty only in [`Bundle::EMPTY`].
     data: &'a [u8],
 }
 
 impl<'a> Bundle<'a> {
-    /// A bundle without any kernel: what an optional bundle is where there is
-    /// no archive.
+    /// A bundle without kernels. An optional bundle is empty if there is no archive.
     pub const EMPTY: Bundle<'static> = Bundle { data: &[] };
 
     /// The bundle in `data`, a file embedded by the compiler.
     ///
-    /// Looks at magic, format version and length, which is what constant
-    /// evaluation can afford; `include_bundle!` has verified the digest before.
+    /// Checks only magic, format version and length, because this runs in constant evaluation;
+    /// `include_bundle!` has already verified the digest.
     ///
     /// # Panics
-    /// When it is no bundle of this version: in constant evaluation, where this
-    /// is meant to be called, a compile error.
+    /// If it is not a bundle of this version. This function is meant for constant evaluation,
+    /// where that is a compile error.
     pub const fn from_embedded(data: &'a [u8]) -> Self {
         match format::check_start(data) {
             Ok(()) => Self { data },
@@ -53,11 +51,11 @@ impl<'a> Bundle<'a> {
         }
     }
 
-    /// The bundle in `data`, from anywhere (a file beside the program). Checks
+    /// The bundle in `data`, from any source, such as a file next to the program. Checks
     /// header, digest, provenance and index.
     ///
     /// # Errors
-    /// When it is no bundle, one of another version, or damaged.
+    /// If it is not a bundle, has another version, or is damaged.
     pub fn parse(data: &'a [u8]) -> Result<Self, BundleError> {
         let bundle = Self { data };
         Header::read(data)?;
@@ -77,8 +75,8 @@ impl<'a> Bundle<'a> {
         sha256(&[head, tail])
     }
 
-    /// The bundle's SHA-256 digest as its header says it: of everything but
-    /// these 32 bytes themselves. All zero in [`Bundle::EMPTY`].
+    /// The bundle's SHA-256 digest, as stated in its header: over everything except these 32
+    /// bytes themselves. All zero in [`Bundle::EMPTY`].
     pub fn digest(&self) -> [u8; 32] {
         let mut digest = [0; 32];
         if let Some(stored) = self.data.get(DIGEST_AT..DIGEST_END) {
@@ -99,7 +97,7 @@ impl<'a> Bundle<'a> {
         Header::read(self.data).map(Some)
     }
 
-    /// How many classes it holds.
+    /// How many classes the bundle holds.
     ///
     /// # Errors
     /// When the header is damaged.
@@ -107,7 +105,7 @@ impl<'a> Bundle<'a> {
         Ok(self.header()?.map_or(0, |header| header.classes))
     }
 
-    /// How many kernels it serves.
+    /// How many kernels the bundle serves.
     ///
     /// # Errors
     /// When the header is damaged.
@@ -115,7 +113,7 @@ impl<'a> Bundle<'a> {
         Ok(self.header()?.map_or(0, |header| header.kernels))
     }
 
-    /// Whether this is a development bundle that holds only part of the kernels.
+    /// Whether this is a development bundle, which holds only some of the kernels.
     ///
     /// # Errors
     /// When the header is damaged.
@@ -134,21 +132,21 @@ impl<'a> Bundle<'a> {
         }
     }
 
-    /// All kernels: by architecture, then by the form of the release (so that
-    /// those of one series stand together) and its numbers, then by
-    /// distribution and version. After an error nothing more comes.
+    /// All kernels, ordered by architecture, then by the form of the release (so that a series
+    /// stays together) and its numbers, then by distribution and version. An error ends the
+    /// iteration.
     pub fn kernels(&self) -> Kernels<'a> {
         Kernels::new(self.header())
     }
 
-    /// The kernels of exactly this architecture and release (`uname -r`), by
-    /// distribution and version: none, one, or several when distributions use
-    /// one release string for builds of their own.
+    /// The kernels with exactly this architecture and release (`uname -r`), ordered by
+    /// distribution and version. There can be several, because distributions may use the same
+    /// release string for their own builds.
     pub fn lookup<'q>(&self, arch: Arch<'q>, release: &'q str) -> Lookup<'a, 'q> {
         self.entries_of(Some(arch), release)
     }
 
-    /// The same, of all architectures if none is given.
+    /// The same; for all architectures if none is given.
     pub(crate) fn entries_of<'q>(
         &self,
         arch: Option<Arch<'q>>,
@@ -157,7 +155,7 @@ impl<'a> Bundle<'a> {
         Lookup::new(self.kernels(), arch, release)
     }
 
-    /// The architectures that it has kernels of, each once.
+    /// The architectures of its kernels, each once.
     pub fn arches(&self) -> Arches<'a> {
         Arches::new(self.kernels())
     }
@@ -165,7 +163,7 @@ impl<'a> Bundle<'a> {
     /// The tailored BTF of a class: a complete BTF file image.
     ///
     /// # Errors
-    /// When there is no such class, or what it is made from is damaged.
+    /// If there is no such class, or if its data is damaged.
     pub fn btf(&self, class: ClassId) -> Result<Vec<u8>, BundleError> {
         let no_class = |count| {
             BundleError(Kind::NoClass {
@@ -182,7 +180,7 @@ impl<'a> Bundle<'a> {
     }
 }
 
-/// The BTF of a class out of the types' section.
+/// The BTF of a class, from the types section.
 fn rebuild(content: &[u8], class: ClassId) -> Option<Vec<u8>> {
     let columns = Columns::read(content)?;
     match columns.classes.get(to_index(class.0))? {

@@ -1,4 +1,4 @@
-//! The types' section: names, and the definitions that classes are made of.
+//! The types section: names, and the definitions that classes consist of.
 
 use core::ops::Range;
 
@@ -12,7 +12,7 @@ use super::definition::{Definition, Item, Shape, TYPE_TAG, Type};
 pub(super) struct Columns<'c> {
     anonymous: u32,
     symbols: u32,
-    /// Names 1, 2, …, each with a zero byte behind it.
+    /// Names 1, 2, …, each followed by a zero byte.
     text: Cursor<'c>,
     kinds: Cursor<'c>,
     variants: Cursor<'c>,
@@ -54,7 +54,7 @@ impl<'c> Columns<'c> {
     }
 }
 
-/// The names and definitions of a section, or those of them that are wanted.
+/// The names and definitions of a section, or only those that are wanted.
 pub(super) struct Library<'c> {
     text: &'c [u8],
     /// Where each name ends in `text`; the first one is the empty name.
@@ -62,7 +62,7 @@ pub(super) struct Library<'c> {
     /// How many symbols there are.
     pub(super) symbols: u32,
     pub(super) anonymous: Vec<Defined>,
-    /// With the number of the symbol each is of. None for one not wanted.
+    /// Each with the number of its symbol. `None` if not wanted.
     pub(super) named: Vec<Option<(u32, Defined)>>,
     items: Vec<Item>,
 }
@@ -75,8 +75,8 @@ pub(super) struct Defined {
 }
 
 impl<'c> Library<'c> {
-    /// Reads the definitions of types without a name, and those of the others
-    /// that are `wanted`; all where nothing is said.
+    /// Reads the definitions of types without a name, and the others that are `wanted`; all if
+    /// `wanted` is `None`.
     pub(super) fn read(mut columns: Columns<'c>, wanted: Option<&[u32]>) -> Option<Self> {
         let text = columns.text.rest();
         let mut library = Self {
@@ -123,7 +123,7 @@ impl<'c> Library<'c> {
         Some(library)
     }
 
-    /// The name's bytes; empty for one that is not there.
+    /// The name's bytes; empty if there is no such name.
     pub(super) fn text(&self, name: u32) -> &'c [u8] {
         let at = to_index(name);
         let end = self.ends.get(at).copied().unwrap_or(0);
@@ -134,12 +134,12 @@ impl<'c> Library<'c> {
         self.text.get(start..end).unwrap_or(&[])
     }
 
-    /// How many names there are, the empty one among them.
+    /// How many names there are, including the empty one.
     pub(super) fn name_count(&self) -> usize {
         self.ends.len()
     }
 
-    /// Names and types, those without a name among them.
+    /// Names and types, including those without a name.
     #[cfg(feature = "write")]
     pub(super) fn size(&self) -> usize {
         self.name_count() + self.anonymous.len() + self.named.len()
@@ -161,7 +161,7 @@ impl<'c> Library<'c> {
             return Some(Type::Void);
         };
         match number.checked_sub(anonymous) {
-            // The types that one without a name is made of come before it.
+            // A type without a name comes after the types it refers to.
             None if to_index(number) < self.anonymous.len() => Some(Type::Anonymous(number)),
             Some(symbol) if symbol < self.symbols => Some(Type::Symbol(symbol)),
             _ => None,

@@ -1,4 +1,4 @@
-//! What needs all of a bundle: every class, and where the bytes go.
+//! Operations on a whole bundle: every class, and where the bytes go.
 
 use super::classes::Class;
 use super::error::{BundleError, Kind, Part};
@@ -34,18 +34,18 @@ pub struct FailureSets {
 const ALL_MAX: usize = 1 << 30;
 
 impl Bundle<'_> {
-    /// The tailored BTF of all classes, in their order: much faster than one
+    /// The tailored BTF of all classes, in their order; much faster than calling
     /// [`btf`](Self::btf) for each. With feature `write`.
     ///
     /// # Errors
-    /// When a part is damaged, or all together are more than 1 GiB.
+    /// If a part is damaged, or if the total exceeds 1 GiB.
     pub fn all_btf(&self) -> Result<Vec<Vec<u8>>, BundleError> {
         let mut all = Vec::new();
         self.each_btf(|_, btf| all.push(btf))?;
         Ok(all)
     }
 
-    /// Gives the tailored BTF of each class, one at a time, in their order.
+    /// Passes the tailored BTF of each class on, one at a time, in their order.
     pub(super) fn each_btf(
         &self,
         mut give: impl FnMut(ClassId, Vec<u8>),
@@ -82,7 +82,7 @@ impl Bundle<'_> {
     /// Where the bytes go. Nothing for [`Bundle::EMPTY`]. With feature `write`.
     ///
     /// # Errors
-    /// When the header is damaged.
+    /// If the header is damaged.
     pub fn sizes(&self) -> Result<Vec<PartSize>, BundleError> {
         let Some(header) = self.header()? else {
             return Ok(Vec::new());
@@ -104,7 +104,7 @@ impl Bundle<'_> {
 }
 
 impl Programs<'_> {
-    /// All of the section, which must be about this many kernels.
+    /// The whole section, which must cover exactly this many kernels.
     fn all(&self, kernels: u32) -> Option<FailureSets> {
         let failures = (0..self.failure_count()).map(|at| self.failure(at));
         let failures: Vec<Failure> = failures.collect::<Option<_>>()?;
@@ -124,7 +124,7 @@ impl Programs<'_> {
     }
 }
 
-/// Gives number and BTF of each of `count` classes of a types' section.
+/// Passes on number and BTF of each of the `count` classes in a types section.
 pub(super) fn each_class(
     content: &[u8],
     count: u32,

@@ -1,4 +1,4 @@
-//! Files that live as long as the process.
+//! Files that exist as long as the process.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -14,8 +14,7 @@ use rustix::process::Resource;
 use crate::error::Error;
 use crate::host::environment_is_trusted;
 
-/// How many files of other programs, or of others' BTF, are passed over in one
-/// directory.
+/// How many files of other programs, or with other BTF, are skipped in one directory.
 const NAMES_MAX: u32 = 256;
 
 /// The files that are open until the process ends.
@@ -23,7 +22,7 @@ static KEPT: Mutex<Vec<Kept>> = Mutex::new(Vec::new());
 
 struct Kept {
     path: PathBuf,
-    /// What `path` leads to; none when it is a name in a directory.
+    /// The file behind `path`; `None` if `path` is a name in a directory.
     _open: Option<File>,
 }
 
@@ -36,7 +35,7 @@ impl Kept {
     }
 }
 
-/// A path to `btf`, good until the process ends.
+/// A path to `btf` that stays valid until the process ends.
 pub(super) fn keep(btf: &[u8]) -> Result<PathBuf, Error> {
     let mut kept = KEPT.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(known) = kept.iter().find(|kept| kept.holds(btf)) {
@@ -90,8 +89,7 @@ fn memfd(btf: &[u8]) -> io::Result<Kept> {
     by_descriptor(file)
 }
 
-/// A file whose name is gone at once: nothing is left behind, however the
-/// process ends.
+/// A file whose name is removed at once, so nothing is left behind, however the process ends.
 fn unlinked(directory: &Path, btf: &[u8]) -> io::Result<Kept> {
     let name = |number| directory.join(format!("btfhub-{}-{number}.tmp", std::process::id()));
     for path in (0..NAMES_MAX).map(name) {
@@ -106,7 +104,7 @@ fn unlinked(directory: &Path, btf: &[u8]) -> io::Result<Kept> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// An open file by its path in /proc, if that is there and this process's.
+/// An open file by its path in /proc, if /proc exists and is this process's.
 fn by_descriptor(file: File) -> io::Result<Kept> {
     let path = PathBuf::from(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let (there, here) = (fs::metadata(&path)?, file.metadata()?);
@@ -119,8 +117,8 @@ fn by_descriptor(file: File) -> io::Result<Kept> {
     })
 }
 
-/// A file that stays, the same one for each start: nobody knows when the loader
-/// has opened it, and whoever is killed removes nothing.
+/// A file that stays, and that every start reuses. It can't be removed, because we don't know
+/// when the loader has opened it, and a killed process removes nothing.
 fn named(directory: &Path, btf: &[u8]) -> io::Result<Kept> {
     for number in 0..NAMES_MAX {
         let path = directory.join(format!("btfhub-{number}.btf"));
@@ -132,7 +130,7 @@ fn named(directory: &Path, btf: &[u8]) -> io::Result<Kept> {
             }
             Err(error) => return Err(error),
             Ok(mut file) => file.write_all(btf).inspect_err(|_| {
-                // The error is told, and this one would be the same.
+                // The error was reported already; this one would be the same.
                 let _ = fs::remove_file(&path);
             })?,
         }
@@ -141,8 +139,7 @@ fn named(directory: &Path, btf: &[u8]) -> io::Result<Kept> {
     Err(io::ErrorKind::AlreadyExists.into())
 }
 
-/// Whether a file is as this process would have made it, and nobody else can
-/// change it.
+/// Whether a file is exactly as this process would have made it, and nobody else can change it.
 fn is_ours(path: &Path, btf: &[u8]) -> bool {
     let Ok(file) = fs::symlink_metadata(path) else {
         return false;

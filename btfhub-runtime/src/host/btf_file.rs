@@ -1,7 +1,7 @@
-//! BTF in a file: raw, or the section `.BTF` of an ELF file.
+//! BTF in a file: raw, or the `.BTF` section of an ELF file.
 //!
-//! Nothing but headers is read until the BTF itself is asked for: a `vmlinux`
-//! with debug information has hundreds of megabytes.
+//! Only headers are read until the BTF itself is needed: a `vmlinux` with debug information is
+//! hundreds of megabytes.
 
 use core::ops::Range;
 use std::fs::File;
@@ -10,13 +10,12 @@ use std::path::Path;
 
 use super::root::open_regular;
 
-/// More than any kernel's BTF has.
+/// Larger than any kernel's BTF.
 const BTF_MAX: u64 = 256 * 1024 * 1024;
-/// More than the section headers of a kernel, or their names, have.
+/// Larger than the section headers of any kernel, or their names.
 const SECTIONS_MAX: u64 = 16 * 1024 * 1024;
 
-/// Whether the regular file at `path` holds BTF that is whole, as far as its
-/// header tells.
+/// Checks that the regular file at `path` holds BTF that is complete according to its header.
 pub(super) fn check(path: &Path) -> io::Result<()> {
     open(path).map(|_| ())
 }
@@ -44,7 +43,7 @@ fn open(path: &Path) -> io::Result<(File, Range<u64>)> {
     Ok((file, place))
 }
 
-/// What libbpf checks of a header (`btf_parse_hdr`, `btf_parse_str_sec`).
+/// The checks that libbpf makes on a header (`btf_parse_hdr`, `btf_parse_str_sec`).
 fn check_header(file: &mut File, place: &Range<u64>) -> io::Result<()> {
     const HEADER_LEN: u64 = 24;
     let len = place.end - place.start;
@@ -100,7 +99,7 @@ fn check_header(file: &mut File, place: &Range<u64>) -> io::Result<()> {
     Ok(())
 }
 
-/// Where an ELF file of `len` bytes has its section `.BTF`.
+/// Where the `.BTF` section is in an ELF file of `len` bytes.
 fn section(file: &mut File, len: u64) -> io::Result<Range<u64>> {
     const NOBITS: u64 = 8;
     const COMPRESSED: u64 = 0x800;
@@ -160,11 +159,11 @@ fn section(file: &mut File, len: u64) -> io::Result<Range<u64>> {
 }
 
 struct Section {
-    /// Where its name begins among the names.
+    /// Offset of its name in the names.
     name: usize,
-    /// Whether the file has its bytes as they are.
+    /// Whether its bytes are in the file, uncompressed.
     is_stored: bool,
-    /// None when it reaches beyond the file.
+    /// `None` if it reaches beyond the file.
     place: Option<Range<u64>>,
 }
 

@@ -1,4 +1,4 @@
-//! `uname -m`, where the kernel may say another's.
+//! The kernel's own machine: `uname -m` may report a different one.
 
 use std::path::Path;
 
@@ -9,13 +9,12 @@ use super::root::read_regular;
 const PER_MASK: u32 = 0xff;
 const PER_LINUX32: u32 = 8;
 
-/// The machine of this process's kernel, for which `uname` gave `told`; none
-/// when it can't be known.
+/// The machine of this process's kernel, for which `uname` returned `told`; `None` if it can't
+/// be determined.
 ///
-/// Under the personality that `setarch i686` and 32-bit containers set,
-/// `uname(2)` tells a machine on which this kernel would not run
-/// (`COMPAT_UTS_MACHINE` of the kernel). The release stays, and Ubuntu has
-/// built some for both machines.
+/// Under the personality that `setarch i686` and 32-bit containers set, `uname(2)` reports a
+/// machine on which this kernel would not run (`COMPAT_UTS_MACHINE` in the kernel). The release
+/// stays the same, and Ubuntu has built some releases for both machines.
 pub(super) fn of_kernel(told: &str) -> Option<String> {
     let personality = read_regular(Path::new("/proc/self/personality"), 64).ok();
     let personality = personality.and_then(|text| parse(&text));

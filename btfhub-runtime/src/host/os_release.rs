@@ -1,4 +1,4 @@
-//! `os-release(5)`: what a distribution says of itself.
+//! `os-release(5)`: how a distribution identifies itself.
 
 use super::is_sound;
 
@@ -19,8 +19,8 @@ pub struct OsRelease {
 }
 
 impl OsRelease {
-    /// From the content of an os-release file: shell-like assignments, values
-    /// bare or quoted, LF or CRLF. As in a shell, the last assignment counts.
+    /// Parses the content of an os-release file: shell-like assignments, bare or quoted values,
+    /// LF or CRLF. As in a shell, the last assignment wins.
     pub fn parse(content: &[u8]) -> Self {
         let mut fields = Self::default();
         let content = content.strip_prefix(b"\xef\xbb\xbf").unwrap_or(content);
@@ -94,8 +94,7 @@ fn unquote(value: &str) -> String {
                 continue;
             }
             (None | Some('"'), '\\') => match chars.next() {
-                // In double quotes a backslash stands for itself before
-                // anything but these.
+                // In double quotes, a backslash is literal unless one of these follows.
                 Some(next @ ('$' | '"' | '\\' | '`')) => next,
                 Some(next) => {
                     if quote.is_some() {

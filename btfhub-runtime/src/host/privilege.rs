@@ -1,4 +1,4 @@
-//! Whether this program runs with more rights than who started it.
+//! Whether this program runs with more privileges than the user who started it.
 
 use std::path::Path;
 
@@ -10,9 +10,9 @@ const AT_SECURE: usize = 23;
 /// Longer than any auxiliary vector.
 const AUXV_MAX: u64 = 16 * 1024;
 
-/// Whether the environment can be trusted: the kernel did not mark the process
-/// as one that gained rights by being started (set-user-ID, set-group-ID, file
-/// capabilities). Where that cannot be read it is not trusted.
+/// Whether the environment can be trusted, because the kernel did not mark the process as one
+/// that gained privileges when it started (set-user-ID, set-group-ID, file capabilities). If
+/// that cannot be read, the environment is not trusted.
 pub(crate) fn environment_is_trusted() -> bool {
     read_regular(Path::new("/proc/self/auxv"), AUXV_MAX)
         .is_ok_and(|auxv| at_secure(&auxv) == Some(false))

@@ -1,17 +1,16 @@
-//! Reading small files below a directory that stands for `/`.
+//! Reads small files below a directory that takes the place of `/`.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
-/// As many as Linux follows in one path (`MAXSYMLINKS`).
+/// The number of links that Linux follows in one path (`MAXSYMLINKS`).
 const LINKS_MAX: usize = 40;
 
-/// A directory that stands for `/`. Symbolic links below it are followed as
-/// seen from inside: `/host/etc/os-release` that is a link to
-/// `/usr/lib/os-release` is `/host/usr/lib/os-release`, where opening it
-/// plainly would read the container's own file.
+/// A directory that takes the place of `/`. Symbolic links below it are followed as seen from
+/// inside: if `/host/etc/os-release` is a link to `/usr/lib/os-release`, it is read from
+/// `/host/usr/lib/os-release`. Opening it directly would read the container's own file.
 #[derive(Clone, Debug)]
 pub(super) struct Root(PathBuf);
 
@@ -20,11 +19,11 @@ impl Root {
         Self(path.to_owned())
     }
 
-    /// The content of the regular file at `path`, as seen from the root that
-    /// `root` below this one stands for.
+    /// The content of the regular file at `path`, as seen from the directory `root` below this
+    /// one.
     ///
-    /// On the running system the kernel follows the latter: `/proc/1/root` is a
-    /// link whose text says nothing of where it leads.
+    /// On the running system, the kernel follows `root`: `/proc/1/root` is a link whose text
+    /// does not say where it leads.
     pub(super) fn read_below(&self, root: &str, path: &str, limit: u64) -> io::Result<Vec<u8>> {
         let is_the_systems = self.0.has_root() && self.0.parent().is_none();
         let below = if is_the_systems {
@@ -40,7 +39,7 @@ impl Root {
         self.0.join(path)
     }
 
-    /// What the symbolic link at `path` says.
+    /// The target of the symbolic link at `path`.
     pub(super) fn link(&self, path: &str) -> io::Result<PathBuf> {
         let (parent, name) = path.rsplit_once('/').unwrap_or(("", path));
         fs::read_link(self.resolve(parent)?.join(name))
@@ -83,7 +82,7 @@ impl Root {
                     }
                     push_names(&mut todo, &target);
                 }
-                // EINVAL: it is there and is no link.
+                // EINVAL: it exists and is not a link.
                 Err(error) if error.kind() == io::ErrorKind::InvalidInput => depth += 1,
                 Err(error) => return Err(error),
             }
@@ -124,8 +123,8 @@ pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens the regular file at `path`, links followed as usual, without waiting
-/// for whatever else may be there.
+/// Opens the regular file at `path`, following links as usual. Does not block on anything else
+/// that may be there.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
     let file = open(path)?;
     if !file.metadata()?.is_file() {

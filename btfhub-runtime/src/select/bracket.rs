@@ -10,8 +10,8 @@ use crate::bundle::Entry;
 use crate::host::OsRelease;
 use crate::{Bundle, BundleError, Host};
 
-/// More series than share one kernel version and flavour anywhere: Ubuntu, the
-/// most diligent, has built one for four of its versions.
+/// More series than share one kernel version and flavour anywhere. The most is four: Ubuntu has
+/// built one for four of its versions.
 const SERIES_MAX: usize = 16;
 
 /// The neighbours of a release, series by series.
@@ -28,8 +28,8 @@ impl<'a> Nearest<'a> {
         self.series.get(..self.count).unwrap_or(&[])
     }
 
-    /// The place of the series of `entry`, a new one if it is the first of
-    /// its; none when there is no room.
+    /// The slot for the series of `entry`; a new slot if this is its first entry; `None` if
+    /// there is no room.
     fn series_of(&mut self, entry: &Entry<'_>) -> Option<&mut Neighbours<'a>> {
         let known = self.series().iter().position(|series| series.is_of(entry));
         let at = known.unwrap_or(self.count);
@@ -52,7 +52,7 @@ impl<'a> Nearest<'a> {
     }
 }
 
-/// One distribution's version, and its kernels next to the one that is sought.
+/// One version of a distribution, and its kernels next to the one that is looked for.
 #[derive(Clone, Copy, Debug)]
 struct Neighbours<'a> {
     below: Option<Entry<'a>>,
@@ -60,7 +60,7 @@ struct Neighbours<'a> {
 }
 
 impl<'a> Neighbours<'a> {
-    /// The neighbours, when both are there and share a class.
+    /// The neighbours, if both exist and share a class.
     fn agreed(&self) -> Option<(&Entry<'a>, &Entry<'a>)> {
         let (below, above) = self.below.as_ref().zip(self.above.as_ref())?;
         (below.class() == above.class()).then_some((below, above))
@@ -130,11 +130,11 @@ pub(super) fn nearest<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Nearest<'a
 /// The neighbours below and above.
 pub(super) type Pair<'a> = (Entry<'a>, Entry<'a>);
 
-/// The neighbours whose class can be inferred to be the host's.
+/// The neighbours from whose class the host's can be inferred.
 ///
-/// The kernel may be of each series that has a neighbour of it. So all of them
-/// have to have both, of one class; or those have to that the host's os-release
-/// names.
+/// The kernel may belong to any series in which it has a neighbour. So all of these series must
+/// have both neighbours in one class; or, if the host's os-release names some of them, those
+/// must.
 ///
 /// # Errors
 /// When the bundle is damaged.
@@ -175,8 +175,7 @@ pub(super) fn infer<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Option<Pair<
     Ok(inferred.map(|(below, above)| (*below, *above)))
 }
 
-/// The neighbours in the first of those series that are `meant`, when all of
-/// them are of one class.
+/// The neighbours in the first of the `meant` series, if all of these are in one class.
 fn common<'n, 'a>(
     series: &'n [Neighbours<'a>],
     meant: &dyn Fn(&Neighbours<'a>) -> bool,

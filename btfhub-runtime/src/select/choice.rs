@@ -1,4 +1,4 @@
-//! What was chosen, and what decided.
+//! What was chosen, and why.
 
 use super::named::Name;
 use crate::bundle::Entry;
@@ -9,13 +9,13 @@ pub(crate) enum Choice<'a> {
     Operator,
     /// The kernel's own.
     Kernel,
-    /// That of this release on disk, where libbpf looks for it.
+    /// BTF for this release on disk, where libbpf looks for it.
     Disk,
     Embedded {
         entry: Entry<'a>,
         reason: Reason,
     },
-    /// The release lies between these two of one class.
+    /// The release lies between these two, which are in one class.
     Inferred {
         below: Entry<'a>,
         above: Entry<'a>,
@@ -24,9 +24,9 @@ pub(crate) enum Choice<'a> {
 
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Reason {
-    /// It is the only one.
+    /// It is the only candidate.
     Only,
-    /// All are of one class.
+    /// All candidates are in one class.
     Consensus { count: usize },
     /// The host's os-release names it.
     OsRelease { by: Name, count: usize },

@@ -1,24 +1,24 @@
-//! What is known of distributions, a row each. To support one more, add its row.
+//! What is known about distributions, one row each. To support another one, add its row.
 
 /// How a distribution names its kernels and its versions.
 ///
-/// Archives hold kernels of others as well; nothing is known of those, so
-/// nothing rules their entries out.
+/// Archives also hold kernels of other distributions. Nothing is known about those, so nothing
+/// rules out their entries.
 pub(super) struct Distro {
-    /// Its directory in the archive, which is the `ID` of its os-release.
+    /// Its directory in the archive, which is also the `ID` in its os-release.
     id: &'static str,
     /// Other `ID`s whose hosts run its kernels.
     other_ids: &'static [&'static str],
     /// How the archive files a `VERSION_ID`.
     filed: Filed,
-    /// The letters of the tag in its kernels' release (`el` of `el8_5`), which
-    /// distributions may share. Other distributions' kernels have none of these.
+    /// The letters of the tag in its kernels' releases (`el` in `el8_5`). Distributions may
+    /// share them; kernels of other distributions have none of these tags.
     tags: &'static [&'static str],
-    /// Whether the digits behind the letters are the version (`8` of `el8_5`).
+    /// Whether the digits after the letters are the version (`8` in `el8_5`).
     tags_have_version: bool,
-    /// Its released versions that are known by codename too. A version to come
-    /// (`forky`, `sid`, `rawhide`) has no number yet: its kernels carry that of
-    /// the last one or of the next.
+    /// Its released versions that also have a codename. An unreleased version (`forky`, `sid`,
+    /// `rawhide`) has no number yet: its kernels have the number of the previous or of the next
+    /// one.
     codenames: &'static [(&'static str, &'static str)],
 }
 
@@ -26,7 +26,7 @@ pub(super) struct Distro {
 pub(super) enum Filed {
     /// As it is.
     Exact,
-    /// By the major version, `8` of `8.5`.
+    /// By the major version, `8` for `8.5`.
     Major,
 }
 
@@ -128,8 +128,8 @@ const UBUNTU_KERNELS: [(&str, &str); 20] = [
     ("6.17", "25.10"),
 ];
 
-/// The flavours that follow the table from the first kernel on. Before 4.15 the
-/// clouds' kernels of 16.04 were newer than that version's own, and carried no tag.
+/// The flavours that follow the table from their first kernel on. Before 4.15, the cloud
+/// kernels for 16.04 were newer than that version's own kernel, and had no tag.
 pub(super) const UBUNTU_STOCK: [&str; 5] = [
     "generic",
     "generic-lpae",
@@ -137,15 +137,15 @@ pub(super) const UBUNTU_STOCK: [&str; 5] = [
     "lowlatency",
     "lowlatency-64k",
 ];
-/// Flavours that live in one version with the kernel of another, without a tag.
-/// There is no other build of their releases.
+/// Flavours in one Ubuntu version that use the kernel of another, without a tag. Their releases
+/// have no other build.
 pub(super) const UBUNTU_APART: [&str; 3] = ["oem", "oem-osp1", "intel"];
-/// Flavours that the clouds are given.
+/// Flavours for clouds.
 pub(super) const UBUNTU_CLOUDS: [&str; 8] = [
     "aws", "azure", "gcp", "gke", "gkeop", "ibm", "kvm", "oracle",
 ];
 
-/// What the releases of Debian's own kernels end in.
+/// The endings of releases of Debian's own kernels.
 pub(super) const DEBIAN_ENDS: [&str; 8] = [
     "-686",
     "-686-pae",
@@ -156,11 +156,11 @@ pub(super) const DEBIAN_ENDS: [&str; 8] = [
     "-riscv64",
     "-s390x",
 ];
-/// What they have before that, but for numbers and `deb13`.
+/// What may precede the ending, besides numbers and `deb13`.
 pub(super) const DEBIAN_FLAVOURS: [&str; 2] = ["cloud", "rt"];
 
 impl Distro {
-    /// The row of a directory or an `ID`.
+    /// The row for a directory or an `ID`.
     pub(super) fn of(id: &str) -> Option<&'static Self> {
         let is = |name: &&str| name.eq_ignore_ascii_case(id);
         let mut all = DISTROS.iter();
@@ -181,15 +181,15 @@ impl Distro {
         self.filed == Filed::Major
     }
 
-    /// A version by its number, where it is known by that and by a codename.
+    /// The number of a version that has both a number and a codename.
     pub(super) fn number<'a>(&self, version: &'a str) -> &'a str {
         let mut codenames = self.codenames.iter();
         let known = codenames.find(|(codename, _)| *codename == version);
         known.map_or(version, |(_, number)| number)
     }
 
-    /// The digits that a kernel's tag has in this version; none when the
-    /// version has no number (`sid`, `rawhide`).
+    /// The digits in a kernel's tag for this version; `None` if the version has no number
+    /// (`sid`, `rawhide`).
     pub(super) fn series<'a>(&self, version: &'a str) -> Option<&'a str> {
         let number = self.number(version);
         let rest = number.trim_start_matches(|c: char| c.is_ascii_digit());
@@ -222,7 +222,7 @@ pub(super) struct Tag<'h> {
 }
 
 impl<'h> Tag<'h> {
-    /// Of an RPM's release: `el8_5`, `amzn2`, `fc32`.
+    /// In an RPM's release: `el8_5`, `amzn2`, `fc32`.
     pub(super) fn of_rpm(release: &'h str) -> Option<Self> {
         let mut tags = release.split('.').filter_map(Self::parse);
         tags.find(|tag| !tag.is_debians())
@@ -265,7 +265,7 @@ impl<'h> Tag<'h> {
         distro.tags.contains(&self.letters)
     }
 
-    /// Whether kernels of this version of a distribution have another tag.
+    /// Whether kernels of this version of a distribution have a different tag.
     pub(super) fn contradicts(&self, distro: &Distro, version: &str) -> bool {
         let other = |series| series != self.digits;
         let has_version = distro.tags_have_version;

@@ -1,4 +1,4 @@
-//! The bundle's entries of exactly the host's release.
+//! The bundle's entries for exactly the host's release.
 
 use core::cmp::Ordering;
 
@@ -16,7 +16,7 @@ use crate::{Bundle, BundleError, Host};
 pub(super) enum Exact<'a> {
     None,
     One(Entry<'a>, Reason),
-    /// Entries of several classes, and nothing tells which.
+    /// Entries of several classes, and nothing says which one is right.
     Several,
 }
 
@@ -45,7 +45,7 @@ pub(super) fn find<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Exact<'a>, Bu
             continue;
         };
         match named {
-            // Two files that are both held to be the host's, and disagree.
+            // Two files are both taken to be the host's, and they disagree.
             Some((before, _)) if before.class() != choice.0.class() => {
                 return Ok(Exact::Several);
             }
@@ -59,8 +59,8 @@ pub(super) fn find<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Exact<'a>, Bu
     })
 }
 
-/// The candidate that `os` names best, if the ones it names equally well are
-/// of one class, and which of its names that was.
+/// The candidate that `os` names best, and by which of its names. `None` if candidates that it
+/// names equally well are in different classes.
 fn named_by<'a>(os: &OsRelease, candidates: &[Entry<'a>]) -> Option<(Entry<'a>, Name)> {
     let mut best: Option<Rank> = None;
     let mut named: Option<Agreement<'a>> = None;
@@ -84,15 +84,15 @@ pub(super) fn candidates(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>
     Ok(left(bundle, host)?.iter().map(name).collect())
 }
 
-/// The entries of the host's release that the kernel does not contradict.
+/// The entries for the host's release that the kernel does not contradict.
 pub(super) fn left<'a>(bundle: &Bundle<'a>, host: &Host) -> Result<Vec<Entry<'a>>, BundleError> {
     let (filter, mut entries) = Filter::of_release(bundle, host)?;
     entries.retain(|entry| filter.contradiction(entry).is_none());
     Ok(entries)
 }
 
-/// What a message calls an entry. (`to_string` is compiled wherever it is used,
-/// what `format!` calls is in std.)
+/// The name of an entry in messages. (`to_string` would be compiled wherever it is used; what
+/// `format!` calls is in std.)
 pub(super) fn name(entry: &Entry<'_>) -> String {
     format!("{}", entry.kernel())
 }
@@ -100,14 +100,13 @@ pub(super) fn name(entry: &Entry<'_>) -> String {
 /// Rules out the entries that the kernel itself contradicts.
 pub(super) struct Filter<'a, 'h> {
     marks: Marks<'h>,
-    /// The newest Ubuntu version of the entries; empty when there is none.
+    /// The newest Ubuntu version among the entries; empty if there is none.
     newest_ubuntu: &'a str,
 }
 
 impl<'a, 'h> Filter<'a, 'h> {
-    /// For the entries of the host's release (and architecture, if that is known),
-    /// and these.
-    // Not inlined: finding them is long, and done in several places.
+    /// For the entries for the host's release (and architecture, if known), and for these.
+    // Not inlined: finding them is long code, used in several places.
     #[inline(never)]
     pub(super) fn of_release(
         bundle: &Bundle<'a>,
@@ -123,7 +122,7 @@ impl<'a, 'h> Filter<'a, 'h> {
         Ok((filter, entries))
     }
 
-    /// All entries that there are have to be made [known](Self::know) to it.
+    /// Every existing entry must be passed to [`know`](Self::know) first.
     pub(super) fn new(host: &'h Host) -> Self {
         Self {
             marks: Marks::of(host.release(), host.version()),
@@ -147,7 +146,7 @@ impl<'a, 'h> Filter<'a, 'h> {
     }
 }
 
-/// Entries, and whether they are of one class.
+/// Entries, and whether they are in one class.
 struct Agreement<'a> {
     first: Entry<'a>,
     count: usize,

@@ -1,12 +1,12 @@
-//! What a kernel says of its own origin, and which entries that rules out.
+//! What a kernel says about its origin, and which entries that rules out.
 //!
-//! Where a distribution's kernel carries a mark, an entry of a distribution
-//! whose kernels would carry another one can't be it. Distributions without a
-//! row in `distros` (forks of the archive hold such) are never ruled out.
+//! If a kernel has one distribution's mark, entries of distributions whose kernels have a
+//! different mark are ruled out. Distributions without a row in `distros` (forks of the archive
+//! have such) are never ruled out.
 //!
-//! Debian and Ubuntu put their name into `uname -v` of everything they build. A
-//! kernel with a release like theirs and without the name was built by somebody
-//! else, from the same sources perhaps, but with another configuration.
+//! Debian and Ubuntu put their name into `uname -v` of everything they build. A kernel whose
+//! release looks like theirs but lacks the name was built by somebody else, perhaps from the
+//! same sources but with a different configuration.
 
 use core::fmt;
 
@@ -20,18 +20,18 @@ pub(super) struct Marks<'h> {
     release: &'h str,
     /// Whether `uname -v` is known.
     has_uname_v: bool,
-    /// The first word of `uname -v`, if that is Ubuntu's, and what it says.
+    /// The first word of `uname -v`, if it is Ubuntu's, and what it means.
     ubuntu: Option<(&'h str, ubuntu::Build<'h>)>,
     /// Whether `uname -v` has the word [`DEBIAN`].
     names_debian: bool,
-    /// Each with where it stands.
+    /// Each with the place where it was found.
     tags: [Option<(Tag<'h>, &'static str)>; 2],
 }
 
 /// Why an entry can't be the running kernel's.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Contradiction<'h> {
-    /// A mark of another's at this place.
+    /// Another distribution's mark at this place.
     Has { text: &'h str, place: &'static str },
     /// The mark that all kernels of the entry's distribution have.
     Lacks { text: &'static str },
@@ -48,7 +48,7 @@ impl fmt::Display for Contradiction<'_> {
 
 const UNAME_R: &str = "uname -r";
 const UNAME_V: &str = "uname -v";
-/// A word of `uname -v` of Debian's kernels.
+/// A word in `uname -v` of Debian's kernels.
 const DEBIAN: &str = "Debian";
 
 impl<'h> Marks<'h> {
@@ -68,8 +68,8 @@ impl<'h> Marks<'h> {
         }
     }
 
-    /// Whether `kernel`, an entry of this release, can't be this kernel.
-    /// `newest_ubuntu` is the newest Ubuntu version under which it is filed.
+    /// Whether `kernel`, an entry for this release, can't be this kernel. `newest_ubuntu` is
+    /// the newest Ubuntu version under which it is filed.
     pub(super) fn contradict(
         &self,
         kernel: &KernelId<'_>,
@@ -107,8 +107,8 @@ impl<'h> Marks<'h> {
     }
 }
 
-/// Whether a release is like those of Debian's own kernels:
-/// `5.10.0-9-cloud-amd64`, `6.12.43+deb13-amd64`, `6.9.7-amd64`.
+/// Whether a release looks like those of Debian's own kernels: `5.10.0-9-cloud-amd64`,
+/// `6.12.43+deb13-amd64`, `6.9.7-amd64`.
 fn is_named_as_debians(release: &str) -> bool {
     let Some(end) = DEBIAN_ENDS.iter().find(|end| release.ends_with(*end)) else {
         return false;

@@ -2,17 +2,17 @@
 //!
 //! ```text
 //! mod        the order in which things are tried: start here
-//! exact      the bundle's entries of the host's release → one, none or several
-//!   marks      what the kernel says of its origin, and which entries that rules out
+//! exact      the bundle's entries for the host's release → one, none or several
+//!   marks      what the kernel says about its origin, and which entries that rules out
 //!   ubuntu     the same for Ubuntu, which builds one release several times
 //!   named      which entries an os-release names
 //! bracket    the neighbours of a release that the bundle does not hold
-//! distros    what is known of distributions
+//! distros    what is known about distributions
 //! order      the order of releases
-//! failing    the programs that fail on the kernel, in words
+//! failing    the programs that fail on the kernel, as text
 //! selection  the decision, and its reasons
 //! left_out   which programs fail on the kernel of a selection
-//! refusal    why there is none
+//! refusal    why there is no BTF
 //! ```
 
 mod bracket;
@@ -38,24 +38,22 @@ use crate::error::Error;
 use crate::policy::Source;
 use crate::{Bundle, BundleError, Host, Policy};
 
-/// Decides which BTF `host` gets. Pure: nothing but its arguments plays a part.
+/// Decides which BTF `host` gets. Pure: depends only on its arguments.
 ///
-/// 1. A BTF file given by the operator.
-/// 2. By [`Policy`], the kernel's own BTF.
-/// 3. The bundle's entries of this architecture and release, less those that
-///    the kernel itself contradicts (`uname -v` names another Ubuntu version,
-///    the release carries another distribution's tag). If they are of one
-///    class, that, whoever published it.
-/// 4. If they are of several classes, the one under which the host's
-///    os-release files itself. A file that may be a container image's does not
-///    count (see [`Host::detect`]).
-/// 5. By [`Policy`], BTF of this release on disk, where libbpf looks for it.
+/// 1. A BTF file that the operator named.
+/// 2. Depending on the [`Policy`], the kernel's own BTF.
+/// 3. The bundle's entries for this architecture and release, except those that the kernel
+///    itself contradicts (`uname -v` names another Ubuntu version, or the release has another
+///    distribution's tag). If all are in one class, that class, whoever published it.
+/// 4. If they are in several classes, the entry that the host's os-release names. A file that
+///    may be a container image's is ignored (see [`Host::detect`]).
+/// 5. Depending on the [`Policy`], BTF for this release on disk, where libbpf looks for it.
 /// 6. If the policy allows it, the class of the [neighbours](Policy::bracketed).
 ///
-/// Nothing else: what is left undecided is an error, since the BTF of a similar
-/// kernel loads as well and then reads garbage.
+/// If these steps don't decide, the result is an error. The BTF of a similar kernel would load
+/// too, and the program would then read garbage.
 ///
-/// A policy that the operator gave ([`Host::detect`]) counts more than `policy`.
+/// A policy that the operator set ([`Host::detect`]) overrides `policy`.
 ///
 /// # Errors
 /// [`Error::NotFound`], [`Error::Ambiguous`], or what is wrong with the bundle
@@ -65,7 +63,7 @@ pub fn select<'a>(
     host: &Host,
     policy: Policy,
 ) -> Result<Selection<'a>, Error> {
-    // Given as a function, so that a program that never infers is without it.
+    // Passed as a function, so that a program that never infers does not contain it.
     let infer = match policy.bracketed {
         true => Some(bracket::infer as Infer),
         false => None,
@@ -73,7 +71,7 @@ pub fn select<'a>(
     select_from(bundle, host.clone(), policy.source, infer)
 }
 
-/// By the default [`Policy`].
+/// Uses the default [`Policy`].
 pub(crate) fn select_by_default<'a>(
     bundle: &Bundle<'a>,
     host: Host,

@@ -4,31 +4,31 @@ use super::distros::Distro;
 use crate::KernelId;
 use crate::host::OsRelease;
 
-/// Which of an os-release's names is meant.
+/// Which name of an os-release matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Name {
     /// `ID`.
     Id,
-    /// One of `ID_LIKE`, by its place.
+    /// One of the names in `ID_LIKE`, by its position.
     Like(usize),
 }
 
-/// How well an os-release names an entry; the smaller the better. `ID` goes
-/// before `ID_LIKE`, an exact version before a major one.
+/// How well an os-release names an entry; smaller is better. `ID` comes before `ID_LIKE`, an
+/// exact version before a major one.
 pub(super) type Rank = (Name, VersionFit);
 
-/// How well `os` names the entry `kernel`; none when it does not.
+/// How well `os` names the entry `kernel`; `None` if it does not.
 pub(super) fn rank(os: &OsRelease, kernel: &KernelId<'_>) -> Option<Rank> {
     let name = name_of(os, kernel.distro)?;
     Some((name, fit(os, kernel)?))
 }
 
-/// Whether `os` is of this distribution, whatever its version.
+/// Whether `os` is of this distribution, in any version.
 pub(super) fn is_of(os: &OsRelease, distro: &str) -> bool {
     name_of(os, distro).is_some()
 }
 
-/// Which of its names `os` has for a distribution.
+/// By which of its names `os` matches a distribution.
 fn name_of(os: &OsRelease, distro: &str) -> Option<Name> {
     let distro = Distro::canonical(distro);
     let is = |name: &str| Distro::canonical(name).eq_ignore_ascii_case(distro);
@@ -38,13 +38,13 @@ fn name_of(os: &OsRelease, distro: &str) -> Option<Name> {
     os.id_like().position(is).map(Name::Like)
 }
 
-/// How a version directory was found.
+/// How a version directory matched.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum VersionFit {
     /// `VERSION_ID`, or the codename; or there is no `VERSION_ID`, as in rolling
     /// releases, and the directory has no number.
     Exact,
-    /// The major version, where the archive files by that.
+    /// The major version, if the archive uses that.
     Major,
     /// Amazon Linux 1 releases, which older copies file together as `1`.
     Amazon1,
@@ -62,7 +62,7 @@ fn fit(os: &OsRelease, kernel: &KernelId<'_>) -> Option<VersionFit> {
         return Some(VersionFit::Exact);
     }
     let Some(version) = os.version_id() else {
-        // Debian's testing and sid have one os-release, for example.
+        // For example, Debian's testing and sid have the same os-release.
         let has_number = directory.starts_with(|c: char| c.is_ascii_digit());
         return (!has_number).then_some(VersionFit::Exact);
     };

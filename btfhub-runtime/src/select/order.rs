@@ -2,7 +2,7 @@
 
 use core::cmp::Ordering;
 
-/// Compares by runs of digits as numbers, and by bytes where there are none.
+/// Compares runs of digits as numbers, and everything else as bytes.
 pub(super) fn numeric(a: &str, b: &str) -> Ordering {
     let (mut a, mut b) = (Runs(a), Runs(b));
     loop {
@@ -17,9 +17,8 @@ pub(super) fn numeric(a: &str, b: &str) -> Ordering {
     }
 }
 
-/// Where release `a` stands to release `b` when they are of one series: the
-/// same kernel version (major and minor) and the same text but for the
-/// numbers, so the same flavour. None otherwise.
+/// Compares releases of one series: the same kernel version (major and minor), and the same
+/// text except for the numbers, so the same flavour. `None` if they are not of one series.
 ///
 /// ```text
 /// 5.4.0-80-generic   Less      5.4.0-81-generic

@@ -1,5 +1,4 @@
-//! Why a host gets no BTF: the two answers, how they are worked out, and how
-//! they are told.
+//! Why a host gets no BTF: the two errors, how they are determined, and their texts.
 
 use core::fmt;
 
@@ -19,23 +18,22 @@ const HOLDINGS_MAX: usize = 8;
 pub struct NotFound {
     /// The host that was asked for.
     pub host: Host,
-    /// The entries of its release that it contradicts, as
+    /// The entries for its release that the kernel contradicts, as
     /// `distro/version/arch/release`, and how.
     pub ruled_out: Vec<(String, String)>,
-    /// The nearest entries of the same kernel version and flavour below and
-    /// above it, as `distro/version/arch/release`. Their BTF is **not** this
-    /// kernel's.
+    /// The nearest entries below and above it with the same kernel version and flavour, as
+    /// `distro/version/arch/release`. Their BTF is **not** this kernel's.
     pub nearest: Vec<String>,
-    /// What the bundle has for this architecture: of the host's distribution
-    /// if that is known and served, else of all.
+    /// What the bundle has for this architecture: only the host's distribution if that is known
+    /// and in the bundle, otherwise all.
     pub holdings: Vec<Holding>,
 }
 
-/// What a bundle has of one version of a distribution.
+/// What a bundle has for one version of a distribution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Holding {
-    /// The distribution and its version, as `ubuntu/20.04`.
+    /// The distribution and its version, such as `ubuntu/20.04`.
     pub series: String,
     /// How many kernels.
     pub kernels: usize,
@@ -67,15 +65,15 @@ pub(super) fn not_found(bundle: &Bundle<'_>, host: &Host) -> Result<NotFound, Bu
     })
 }
 
-/// The neighbours in the series that the host's kernel may be of.
+/// The neighbours in the series that the host's kernel may belong to.
 fn nearest(bundle: &Bundle<'_>, host: &Host) -> Result<Vec<String>, BundleError> {
     let all = bracket::nearest(bundle, host)?;
     let filter = all.filter(host);
     let mut nearest: Vec<&Entry<'_>> = Vec::new();
     for entry in all.entries() {
         if filter.contradiction(entry).is_none() {
-            // In its place among the few there are: to sort them takes code
-            // that is made for many. Below stays before above.
+            // Inserted in order, because a sort would be code made for many entries. The lower
+            // neighbour stays before the upper one.
             let at = nearest.partition_point(|before| bracket::order(before, entry).is_le());
             nearest.insert(at, entry);
         }
@@ -147,7 +145,8 @@ impl fmt::Display for NotFound {
     }
 }
 
-/// A log has one line for all of it: many are told by distribution, and of that a few.
+/// The log has only one line, so a long list is summed up by distribution, and only a few are
+/// named.
 fn write_holdings(f: &mut fmt::Formatter<'_>, holdings: &[Holding]) -> fmt::Result {
     let is_long = holdings.len() > HOLDINGS_MAX;
     let mut groups: Vec<(&str, usize)> = Vec::new();
@@ -169,7 +168,7 @@ fn write_holdings(f: &mut fmt::Formatter<'_>, holdings: &[Holding]) -> fmt::Resu
     Ok(())
 }
 
-/// What was wrong with the kernel's own BTF; in a full explanation, the host.
+/// What was wrong with the kernel's own BTF, and in a full explanation the host.
 fn write_host(f: &mut fmt::Formatter<'_>, host: &Host) -> fmt::Result {
     for unusable in host.unusable_btf() {
         write!(f, "; {unusable}")?;

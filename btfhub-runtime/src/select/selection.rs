@@ -14,8 +14,8 @@ use crate::{Bundle, ClassId, Host, KernelId};
 
 /// The BTF that a host gets.
 ///
-/// `{}` prints one line for the log: what was taken, and what decided. `{:#}`
-/// prints the full reasoning, for whoever supports the machine.
+/// `{}` prints one line for the log: what was chosen, and why. `{:#}` prints the full
+/// reasoning, for people who support the machine.
 #[derive(Clone, Debug)]
 pub struct Selection<'a> {
     bundle: Bundle<'a>,
@@ -47,20 +47,19 @@ impl<'a> Selection<'a> {
         &self.bundle
     }
 
-    /// The host that was asked for.
+    /// The host in question.
     pub fn host(&self) -> &Host {
         &self.host
     }
 
-    /// The entry of the bundle that serves: the first where several of one
-    /// class do, the lower neighbour where it was inferred. None when the BTF
-    /// is not the bundle's.
+    /// The bundle's entry that serves the host. If several entries of one class do, the first;
+    /// if the class was inferred, the lower neighbour. `None` if the BTF is not from the
+    /// bundle.
     pub fn kernel(&self) -> Option<KernelId<'_>> {
         self.entry().map(Entry::kernel)
     }
 
-    /// The class of the bundle that serves. None when the BTF is not the
-    /// bundle's.
+    /// The bundle's class that serves the host. `None` if the BTF is not from the bundle.
     pub fn class(&self) -> Option<ClassId> {
         self.entry().map(Entry::class)
     }
@@ -72,7 +71,7 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// The file that serves. None when the BTF is the bundle's.
+    /// The file that serves the host. `None` if the BTF is from the bundle.
     pub fn path(&self) -> Option<&Path> {
         match &self.choice {
             Choice::Operator => self.host.operator_btf(),
@@ -82,31 +81,30 @@ impl<'a> Selection<'a> {
         }
     }
 
-    /// Whether it is the kernel's own BTF, which loaders find by themselves.
+    /// Whether this is the kernel's own BTF, which loaders find by themselves.
     pub fn is_kernels_own(&self) -> bool {
         matches!(self.choice, Choice::Kernel)
     }
 
-    /// Whether the bundle does not hold this release, and its neighbours'
-    /// class was taken ([`Policy::bracketed`](super::Policy::bracketed)).
+    /// Whether the bundle lacks this release, and the class of its neighbours was chosen
+    /// ([`Policy::bracketed`](super::Policy::bracketed)).
     pub fn is_inferred(&self) -> bool {
         matches!(self.choice, Choice::Inferred { .. })
     }
 
-    /// Whether the distribution publishes several package revisions under this
-    /// release, of which the bundle holds one. Debian does; its `uname -v`
-    /// carries the revision, the archive's entries don't.
+    /// Whether the distribution publishes several package revisions under this release, so that
+    /// the bundle may hold another one. Debian does: its `uname -v` has the revision, but the
+    /// archive's entries don't.
     pub fn is_revision_unverified(&self) -> bool {
         self.kernel()
             .is_some_and(|kernel| kernel.distro == "debian")
     }
 
-    /// The decision as keys and values, for structured logs. Keys:
-    /// `btf` (`operator`, `kernel`, `disk`, `embedded` or `inferred`),
-    /// `release`, `decided_by`; and, when they apply, `arch`, `kernel`,
-    /// `class`, `os_release`, `path`, `revision`, `unusable` for BTF of the kernel's own
-    /// that is there and can't be used, and `programs` once
-    /// [`failing_programs`](Self::failing_programs) was asked for.
+    /// The decision as keys and values, for structured logs. The keys are `btf` (`operator`,
+    /// `kernel`, `disk`, `embedded` or `inferred`), `release`, `decided_by`; and, when they
+    /// apply, `arch`, `kernel`, `class`, `os_release`, `path`, `revision`, `unusable` if the
+    /// kernel has its own BTF but it can't be used, and `programs` once
+    /// [`failing_programs`](Self::failing_programs) was called.
     pub fn fields(&self) -> Vec<(&'static str, String)> {
         let btf = match &self.choice {
             Choice::Operator => "operator",
@@ -204,8 +202,8 @@ impl fmt::Display for Decided<'_, '_> {
 }
 
 impl Selection<'_> {
-    /// Every entry that was looked at. The bundle was read without error
-    /// before; should it fail now, the list ends.
+    /// Every entry that was considered. The bundle was read without errors before; if reading
+    /// it fails now, the list ends.
     fn write_considered(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Some(taken) = self.entry() else {
             return Ok(());
@@ -236,7 +234,7 @@ impl Selection<'_> {
     }
 }
 
-/// What is known of the host, a line for each fact.
+/// What is known about the host, one line per fact.
 pub(super) struct About<'h>(pub(super) &'h Host);
 
 impl fmt::Display for About<'_> {

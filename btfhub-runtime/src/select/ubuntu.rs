@@ -5,24 +5,23 @@ use core::cmp::Ordering;
 use super::distros::{Distro, UBUNTU_APART, UBUNTU_CLOUDS, UBUNTU_STOCK, ubuntu_of_kernel};
 use super::order::numeric;
 
-/// What `uname -v` says of an Ubuntu build.
+/// What `uname -v` says about an Ubuntu build.
 ///
-/// The package's version is in its first word. A hardware enablement kernel (a
-/// newer series' kernel, built for an older series) carries the older one's
-/// version there (`#90~18.04.1-Ubuntu`), the newer series' own build carries
-/// none (`#90-Ubuntu`).
+/// Its first word has the package's version. A hardware enablement kernel (a newer series'
+/// kernel, built for an older series) has the older series' version there
+/// (`#90~18.04.1-Ubuntu`); the newer series' own build has none (`#90-Ubuntu`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Build<'h> {
     /// Built for the series with this version.
     For(&'h str),
     /// Built for the series the kernel belongs to.
     Native,
-    /// Built by Ubuntu, its mark not understood.
+    /// Built by Ubuntu, but with an unknown mark.
     Unknown,
 }
 
 impl<'h> Build<'h> {
-    /// The mark in the first word of `uname -v`; none when it is no Ubuntu build.
+    /// The mark in the first word of `uname -v`; `None` if it is not an Ubuntu build.
     pub(super) fn of(first_word: &'h str) -> Option<Self> {
         let package = first_word.strip_prefix('#')?.strip_suffix("-Ubuntu")?;
         let Some((_, tag)) = package.split_once('~') else {
@@ -48,7 +47,7 @@ impl<'h> Build<'h> {
     }
 }
 
-/// A version by its number; none when it has none (`devel`).
+/// The number of a version; `None` if it has none (`devel`).
 pub(super) fn number(version: &str) -> Option<&str> {
     let number = Distro::of("ubuntu").map_or(version, |ubuntu| ubuntu.number(version));
     number
@@ -56,8 +55,8 @@ pub(super) fn number(version: &str) -> Option<&str> {
         .then_some(number)
 }
 
-/// `18.04` of the tag `18.04.1` or `18.04`; also of the first ones, which had
-/// the codename (`precise1`).
+/// `18.04` for the tag `18.04.1` or `18.04`; also for the first tags, which had the codename
+/// (`precise1`).
 fn series_of_tag(tag: &str) -> Option<&str> {
     let name = tag.trim_end_matches(|c: char| c.is_ascii_digit());
     if let Some(version) = number(name).filter(|version| *version != name) {
@@ -71,8 +70,8 @@ fn series_of_tag(tag: &str) -> Option<&str> {
         .flatten()
 }
 
-/// Whether a release is like those that Ubuntu gives its own builds. (Those of
-/// its mainline builds, `5.4.0-050400-generic`, are others.)
+/// Whether a release looks like those of Ubuntu's own builds. (Its mainline builds have
+/// different ones: `5.4.0-050400-generic`.)
 pub(super) fn is_named_as_theirs(release: &str) -> bool {
     let is_own = |(abi, name): (&str, &str)| {
         let mut flavours = UBUNTU_STOCK
@@ -84,7 +83,7 @@ pub(super) fn is_named_as_theirs(release: &str) -> bool {
     abi_flavour(release).is_some_and(is_own)
 }
 
-/// `80` and `generic` of `5.4.0-80-generic`.
+/// `80` and `generic` in `5.4.0-80-generic`.
 fn abi_flavour(release: &str) -> Option<(&str, &str)> {
     let (_base, rest) = release.split_once('-')?;
     let (abi, flavour) = rest.split_once('-')?;
@@ -94,9 +93,8 @@ fn abi_flavour(release: &str) -> Option<(&str, &str)> {
 
 /// The series that a release without a tag was built for, if that is certain.
 ///
-/// From 4.15 on, flavours that are not known here count as following the table:
-/// where one does not, its kernel goes without BTF, and where one does, it is
-/// not given that of its namesake for an older series.
+/// From 4.15 on, unknown flavours are assumed to follow the table. If a flavour does not, its
+/// kernel gets no BTF; if it does, it does not get the BTF of its namesake for an older series.
 fn native_series(release: &str) -> Option<&'static str> {
     let (_abi, flavour) = abi_flavour(release)?;
     let series = ubuntu_of_kernel(release)?;

@@ -23,7 +23,7 @@ struct Made {
     definitions: usize,
     decoded: usize,
     modules: usize,
-    /// Of the entries, compressed as the archive has them.
+    /// Size of the entries, compressed as in the archive.
     archive_bytes: u64,
     seconds: f64,
 }

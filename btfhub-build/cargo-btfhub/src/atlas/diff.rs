@@ -1,4 +1,4 @@
-//! `atlas diff`: what came, went and changed.
+//! `atlas diff`: what was added, removed and changed.
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! `atlas inspect`: what an atlas holds, and what it is made of.
+//! `atlas inspect`: what an atlas holds, and where its bytes go.
 
 use serde::Serialize;
 

@@ -1,4 +1,4 @@
-//! `atlas verify`: whether an atlas gives what the archive gives.
+//! `atlas verify`: compares an atlas with the archive.
 
 use btfhub_build::archive::Entry;
 use btfhub_build::atlas::Difference;

@@ -3,18 +3,17 @@
 use std::cell::Cell;
 use std::io::{self, Read};
 
-/// What may be spent on one image, in bytes: all that decoders are given and give, over all
-/// places where something compressed could begin. The largest kernels unpack to some 150 MB.
+/// The budget for one image, in bytes: all input and output of decoders, over all places where
+/// compressed data could begin. The largest kernels unpack to about 150 MB.
 pub(super) const BUDGET: u64 = 512 << 20;
 
-/// What a decoder costs before it has read a byte.
+/// The cost of starting a decoder.
 const SETUP: usize = 64 << 10;
 
-/// The most memory that a decoder may take for what it has seen; kernels are packed with
-/// dictionaries of up to 128 MiB.
+/// The largest dictionary of a decoder; kernels are packed with dictionaries of up to 128 MiB.
 const MEMORY: u64 = 256 << 20;
 
-/// What is left to spend on one image.
+/// The remaining budget for one image.
 #[derive(Debug)]
 pub(super) struct Budget(Cell<u64>);
 
@@ -110,8 +109,8 @@ pub(super) const CODECS: [Codec; 6] = [
     },
 ];
 
-/// The format has no magic number; three bytes are found everywhere. So the rest of the
-/// header must make sense too: a dictionary of 2ⁿ or 2ⁿ + 2ⁿ⁻¹ bytes, and a size that is
+/// The format has no magic number, and its first three bytes occur everywhere. So the rest of
+/// the header must make sense too: a dictionary of 2ⁿ or 2ⁿ + 2ⁿ⁻¹ bytes, and a size that is
 /// unknown or possible.
 fn unlzma(data: &[u8], budget: &Budget) -> Option<Vec<u8>> {
     let dictionary = u32::from_le_bytes(*data.get(1..)?.first_chunk()?);
@@ -131,8 +130,8 @@ const LZ4_LEGACY: [u8; 4] = [2, 0x21, 0x4c, 0x18];
 /// A block of the legacy format unpacks to no more.
 const LZ4_BLOCK: usize = 8 << 20;
 
-/// The legacy frame format that `lz4 -l` writes: blocks, each behind its length, to the
-/// end of the data; the kernel appends the unpacked size, which reads as one more length.
+/// The legacy frame format that `lz4 -l` writes: blocks, each preceded by its length, to the
+/// end of the data. The kernel appends the unpacked size, which looks like one more length.
 fn unlz4(data: &[u8], budget: &Budget) -> Option<Vec<u8>> {
     let mut rest = data.strip_prefix(&LZ4_LEGACY)?;
     let mut unpacked = Vec::new();

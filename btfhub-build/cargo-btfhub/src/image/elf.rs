@@ -55,7 +55,7 @@ pub(super) fn read<'data, R: ReadRef<'data>>(data: R, path: &Path) -> Result<Ker
     })
 }
 
-/// As [`read`], for an unpacked image: BTF or nothing.
+/// Like [`read`], for an unpacked image: only BTF.
 pub(super) fn with_btf(data: &[u8]) -> Option<KernelImage> {
     let sections = sections(data).ok()?;
     let btf = sections.btf.filter(|_| !sections.is_relocatable)?;

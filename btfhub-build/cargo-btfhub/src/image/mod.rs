@@ -1,5 +1,5 @@
-//! The BTF of a kernel in whatever form one has it: raw, in an ELF file, in an entry of an
-//! archive, in a compressed boot image, or still as DWARF.
+//! The BTF of a kernel in any form: raw, in an ELF file, in an archive entry, in a compressed
+//! boot image, or still as DWARF.
 
 mod codec;
 mod elf;
@@ -19,10 +19,10 @@ use crate::files;
 use codec::{BUDGET, Budget, CODECS};
 pub(crate) use module::{Module, Modules};
 
-/// Longer than any boot image, an initramfs in it included. Of ELF files only what is needed
-/// is read, however long they are.
+/// Longer than any boot image, including an initramfs in it. From ELF files, only the needed
+/// parts are read, however long they are.
 const LONGEST_IMAGE: u64 = 512 << 20;
-/// The header's magic in either byte order, version 1 and flags 0 behind it.
+/// The header's magic in either byte order, followed by version 1 and flags 0.
 const BTF_MAGICS: [[u8; 4]; 2] = [[0x9f, 0xeb, 1, 0], [0xeb, 0x9f, 1, 0]];
 
 /// Fewer types in the midst of an image are a module's, an eBPF program's or an accident.
@@ -36,14 +36,14 @@ pub(crate) struct KernelImage {
     pub(crate) found: String,
     /// In the archive's spelling.
     pub(crate) arch: Option<String>,
-    /// From the kernel's own banner, or the member of an entry.
+    /// From the kernel's own banner, or from the name of an entry's member.
     pub(crate) release: Option<String>,
 }
 
 impl KernelImage {
     /// Reads the kernel in `file`.
     pub(crate) fn read(file: &Path) -> Result<Self, Failure> {
-        // A vmlinux has gigabytes of DWARF, of which nothing is read here.
+        // A vmlinux has gigabytes of DWARF, which is not read here.
         if let Some(mut elf) = elf_file(file) {
             return elf::read(&object::ReadCache::new(&mut elf), file);
         }
@@ -57,8 +57,7 @@ impl KernelImage {
     }
 }
 
-/// An ELF file, open; `None` when it is anything else, or no file that can be read here and
-/// there.
+/// An open ELF file; `None` if it is anything else, or a file without random access.
 fn elf_file(path: &Path) -> Option<File> {
     // A pipe would give its beginning once.
     let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
@@ -68,19 +67,19 @@ fn elf_file(path: &Path) -> Option<File> {
     (magic == object::elf::ELFMAG).then_some(file)
 }
 
-/// What makes BTF a kernel's: it defines `struct task_struct`. Every Linux does, in every
-/// configuration; programs for users never do, and modules take it from their kernel.
+/// BTF is a kernel's if it defines `struct task_struct`. Every Linux does, in every
+/// configuration; user programs never do, and modules get it from their kernel.
 pub(crate) fn is_kernel(btf: &Btf) -> bool {
     btf.ids().filter_map(|id| btf.ty(id)).any(|ty| {
         ty.kind() == Kind::Struct && ty.vlen() > 0 && btf.string(ty.name()) == b"task_struct"
     })
 }
 
-/// A search through one image, and what came of it beside the kernel.
+/// A search through one image, and what it found besides the kernel.
 #[derive(Debug, Default)]
 struct Search {
     budget: Budget,
-    /// What is wrong with the first BTF that was there and could not be read.
+    /// The error of the first BTF that could not be read.
     complaint: Option<BtfError>,
 }
 
@@ -164,7 +163,7 @@ impl Search {
         None
     }
 
-    /// BTF somewhere in a flat image: arm64's and riscv's Image have no sections left.
+    /// Finds BTF somewhere in a flat image: the Image of arm64 and riscv has no sections.
     fn embedded(&mut self, data: &[u8]) -> Option<KernelImage> {
         for magic in &BTF_MAGICS {
             for at in memmem::find_iter(data, magic) {
@@ -253,13 +252,13 @@ fn banner_release(data: &[u8]) -> Option<String> {
         let rest = data.get(at + BANNER.len()..)?;
         let end = rest.iter().take(65).position(|&byte| byte == b' ')?;
         let release = std::str::from_utf8(rest.get(..end)?).ok()?;
-        // Not the format string "%s" that stands beside it.
+        // Not the format string "%s" next to it.
         (release.starts_with(|first: char| first.is_ascii_digit())).then(|| release.to_owned())
     })
 }
 
-/// The release in a file's name, without what kernels, their debug files and their BTF have
-/// before and behind it: `vmlinux-5.3.18-24.102-default.debug.xz`.
+/// The release in a file's name, without what kernels, their debug files and their BTF add
+/// before and after it: `vmlinux-5.3.18-24.102-default.debug.xz`.
 pub(crate) fn release_of_name(name: &OsStr) -> Option<String> {
     /// Before the release, with `-`, `_` or `.` between them.
     const BEFORE: [&str; 13] = [

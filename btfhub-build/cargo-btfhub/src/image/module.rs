@@ -1,5 +1,5 @@
-//! The BTF of modules in whatever form one has them: `/sys/kernel/btf`, `.ko` files of
-//! `/lib/modules/<release>` or of an unpacked package, compressed or not.
+//! The BTF of modules in any form: `/sys/kernel/btf`, or `.ko` files from
+//! `/lib/modules/<release>` or an unpacked package, compressed or not.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -16,13 +16,13 @@ use crate::files;
 
 /// Longer than any module.
 const LONGEST_MODULE: u64 = 256 << 20;
-/// More than any kernel has: they come to some 4,300.
+/// More than any kernel has; the most is about 4,300.
 const MOST_MODULES: usize = 10_000;
 
 /// A module, and its BTF on top of the kernel's.
 #[derive(Debug)]
 pub(crate) struct Module {
-    /// As `lsmod` has it.
+    /// As in `lsmod`.
     pub(crate) name: String,
     pub(crate) btf: Vec<u8>,
 }
@@ -112,14 +112,14 @@ fn is_module_file(path: &Path) -> bool {
     name.is_some_and(packed)
 }
 
-/// What the kernel calls the module of a file; `None` for what is none.
+/// The kernel's name for the module in a file; `None` if it is not a module.
 fn name_of(path: &Path) -> Option<String> {
     let name = path.file_name()?.to_str()?;
     let name = match name.find(".ko") {
         Some(end) if is_module_file(path) => name.get(..end)?,
         _ => name.strip_suffix(".btf").unwrap_or(name),
     };
-    // The kernel's own BTF, which lies beside theirs; or no module's.
+    // The kernel's own BTF, which is in the same directory, or a file that is not a module's.
     if name.is_empty() || name == "vmlinux" || name.contains('.') {
         return None;
     }

@@ -27,15 +27,15 @@ pub(super) fn encode(vmlinux: &Path) -> Result<(Vec<u8>, String), Failure> {
 }
 
 fn run(vmlinux: &Path) -> Result<Vec<u8>, Failure> {
-    // A file without a name, which nobody can take or leave behind. pahole gets it as its
-    // standard input, the one descriptor beside those that it talks on.
+    // A file without a name, which nobody can replace and which leaves nothing behind. pahole
+    // gets it as its standard input, the only descriptor that it does not print to.
     let mut encoded = tempfile::tempfile().context(|| "cannot make a temporary file".into())?;
     let run = Command::new("pahole")
         .arg("--btf_encode_detached=/dev/stdin")
         .arg("--btf_gen_floats")
         .arg("--")
         .arg(vmlinux)
-        // What the image says that it lacks is not asked for on the network.
+        // Debug information that the image refers to is not looked up on the network.
         .env_remove("DEBUGINFOD_URLS")
         .stdin(encoded.try_clone()?)
         .output()?;

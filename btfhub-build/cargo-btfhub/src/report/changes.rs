@@ -10,7 +10,7 @@ use btfhub_runtime::Printable;
 use super::wording::{WIDTH, code, cut, escape, shortened, wrap};
 use crate::output::{Colour, Paint, count};
 
-/// Changes told in the text; a complaint tells as many.
+/// How many changes the text lists; a complaint lists as many.
 const SHOWN: usize = 4;
 /// Rows of the table; a comment on a pull request has a limit.
 const ROWS: usize = 50;

@@ -52,10 +52,10 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>) -> Result<Strin
     Ok(page)
 }
 
-/// What is printed, and read without JavaScript: the report in Markdown, as HTML.
+/// The report for printing and for reading without JavaScript: the Markdown, as HTML.
 fn printed(markdown: &str) -> String {
     let options = Options::ENABLE_TABLES | Options::ENABLE_FOOTNOTES;
-    // Markdown may hold HTML; names out of objects and archives are to make none.
+    // Markdown may contain HTML; names from objects and archives must not add any.
     let events = Parser::new_ext(markdown, options).map(|event| match event {
         Event::Html(text) | Event::InlineHtml(text) => Event::Text(text),
         event => event,

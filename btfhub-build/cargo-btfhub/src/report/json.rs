@@ -22,7 +22,7 @@ pub(super) struct Document<'r> {
     functions: Vec<Function<'r>>,
     relocations: Vec<Relocation<'r>>,
     kernels: Vec<Kernel<'r>>,
-    /// Each in a line of its own, of thousands of numbers.
+    /// Each on its own line, with thousands of numbers.
     columns: Vec<Box<RawValue>>,
     verdicts: Vec<Verdict<'r>>,
     programs: Vec<Function<'r>>,
@@ -390,7 +390,7 @@ pub(super) fn document<'r>(
     })
 }
 
-/// Each list in a line of its own.
+/// Each list on its own line.
 fn raw(columns: &[Vec<usize>]) -> Result<Vec<Box<RawValue>>, Failure> {
     let columns = columns.iter().map(serde_json::value::to_raw_value);
     Ok(columns.collect::<Result<_, _>>()?)

@@ -130,7 +130,7 @@ pub(crate) fn run(
         return Ok(());
     }
     let failure = Failure::new(complaints.join("\n"));
-    // A second document on stdout would be none.
+    // Two documents on stdout would not be valid JSON.
     Err(if args.out.is_none() {
         failure.told()
     } else {
@@ -138,7 +138,8 @@ pub(crate) fn run(
     })
 }
 
-/// The table within the page that `--into` or `--check` names; what is wrong with the latter's.
+/// The table in the page that `--into` or `--check` names, and what is wrong with it for
+/// `--check`.
 fn in_page(args: &args::Report, table: &str, output: Output) -> Result<Option<String>, Failure> {
     if let Some(file) = &args.into {
         let page = page(file)?;
@@ -165,7 +166,7 @@ fn page(file: &Path) -> Result<String, Failure> {
     String::from_utf8(bytes).map_err(|_| Failure::new(format!("{}: not UTF-8", file.display())))
 }
 
-/// The format that the name of a file asks for.
+/// The format that a file's name implies.
 fn by_name(out: &Path) -> Option<Format> {
     match out.extension()?.to_str()? {
         "html" | "htm" => Some(Format::Html),
@@ -220,7 +221,7 @@ fn make(args: &args::Report, objects: &[Object], output: Output) -> Result<Repor
     Ok(report)
 }
 
-/// The package that each file lies in, where it lies in one.
+/// The package that each file is in, if any.
 fn packages(files: &[PathBuf]) -> Vec<String> {
     let package = |file: &PathBuf| {
         let file = std::path::absolute(file).ok()?;

@@ -9,7 +9,7 @@ use super::wording::{code, escape};
 use crate::failure::Failure;
 use crate::output::count;
 
-/// Between these lines of a page the table stands.
+/// The lines of a page between which the table is written.
 const BEGIN: &str = "<!-- btfhub-support: written by `cargo btfhub report --format support` -->";
 const END: &str = "<!-- /btfhub-support -->";
 
@@ -113,7 +113,7 @@ pub(super) fn markdown(support: &Support) -> String {
     text
 }
 
-/// The headline; what stands in backquotes is code.
+/// The headline; text in backquotes is code.
 pub(super) fn headline(support: &Support) -> String {
     let text = support.headline();
     let parts = text.split('`').enumerate();
@@ -197,7 +197,7 @@ pub(super) fn check(page: &str, table: &str) -> Result<Option<String>, Failure> 
     }
 }
 
-/// Where the markers are, from the begin of the first to the end of the last.
+/// Where the markers are, from the start of the first to the end of the last.
 fn place(page: &str) -> Result<(usize, usize), Failure> {
     let from = page.find(BEGIN);
     let to = from.and_then(|from| Some(page.get(from..)?.find(END)? + from + END.len()));

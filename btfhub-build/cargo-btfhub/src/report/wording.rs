@@ -13,7 +13,7 @@ const GROUPS: usize = 4;
 /// Columns of a line.
 pub(super) const WIDTH: usize = 100;
 
-/// `on_exit (kprobe/do_exit)`, or the object where its programs are at odds.
+/// `on_exit (kprobe/do_exit)`, or the object if its programs are in conflict.
 pub(super) fn program(finding: &ProgramFinding<'_>) -> String {
     match finding.program {
         Some(program) => format!("{} ({})", program.name, program.section),
@@ -49,7 +49,7 @@ pub(super) fn program_clusters<'f, 'r>(
     clusters
 }
 
-/// The objects by name, or their number where there are many.
+/// The objects by name, or their number if there are many.
 pub(super) fn named(objects: &[String]) -> String {
     if objects.len() > 4 {
         format!("{} objects", objects.len())
@@ -101,8 +101,8 @@ pub(super) fn shortened(mut groups: Vec<String>) -> String {
     text
 }
 
-/// Where a finding bites: function, section, source line, or instruction where the object has
-/// no line info.
+/// The place of a finding: function, section, source line, or instruction if the object has no
+/// line info.
 pub(super) fn place(report: &Report, finding: &Finding<'_>) -> Option<String> {
     let site = finding.site()?;
     let function = report.functions.get(site.function)?;
@@ -112,7 +112,7 @@ pub(super) fn place(report: &Report, finding: &Finding<'_>) -> Option<String> {
         return Some(place);
     };
     let _ = write!(place, " {}", line.file);
-    // 0 says that the compiler knew none.
+    // 0 means that the compiler knew none.
     if line.line > 0 {
         let _ = write!(place, ":{}", line.line);
     }

@@ -1,4 +1,4 @@
-//! What a git repository says of an archive, read by ourselves.
+//! Reads what a git repository says about an archive, without git.
 //!
 //! ```text
 //! object      what an object is, and the hash that it must have
@@ -8,10 +8,9 @@
 //! repository  where a checkout keeps all that; HEAD
 //! ```
 //!
-//! No git is run, and none of the repository's configuration, attributes,
-//! index, replacements or grafts is looked at. Everything that comes out of a
-//! [`Store`] hashes to the id that was asked for, so it does not matter who
-//! wrote the files, or which of several was found.
+//! No git is run, and the repository's configuration, attributes, index, replacements and
+//! grafts are ignored. Everything that a [`Store`] returns hashes to the requested id, so it
+//! does not matter who wrote the files, or which of several was found.
 
 mod object;
 mod pack;

@@ -32,7 +32,7 @@ impl Format {
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub(crate) struct ObjectId {
     format: Format,
-    /// Zeros behind a SHA-1.
+    /// Zeros after a SHA-1.
     bytes: [u8; 32],
 }
 
@@ -68,8 +68,8 @@ impl ObjectId {
 
     /// The id of an object of this kind (`blob`, `tree`, …) with these bytes.
     ///
-    /// `None` where the bytes carry a collision attack on SHA-1: there are
-    /// others then with the same id.
+    /// `None` if the bytes contain a collision attack on SHA-1: other bytes then have the same
+    /// id.
     pub(in crate::archive) fn of(format: Format, kind: &str, bytes: &[u8]) -> Option<Self> {
         let head = format!("{kind} {}\0", bytes.len());
         match format {
@@ -92,7 +92,7 @@ impl ObjectId {
         }
     }
 
-    /// As [`of`](Self::of), of a blob, in the format of this id.
+    /// Like [`of`](Self::of), for a blob, in the format of this id.
     pub(in crate::archive) fn of_blob_like(self, bytes: &[u8]) -> Option<Self> {
         Self::of(self.format, "blob", bytes)
     }

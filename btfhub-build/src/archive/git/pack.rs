@@ -1,7 +1,7 @@
 //! One pack: `gitformat-pack(5)`, with an index of version 2.
 //!
-//! Nothing in here is believed: whatever is read is hashed by the store. So a
-//! damaged or malicious pack must only not cost more than its bounds.
+//! Nothing here is trusted: the store hashes everything that is read. So the only requirement
+//! is that a damaged or malicious pack stays within the limits on time and memory.
 
 use std::fs::File;
 use std::io::{self, Read as _, Seek as _, SeekFrom};
@@ -19,10 +19,10 @@ const LONGEST_CHAIN: usize = 4096;
 /// The magic and version of an index.
 const INDEX_HEAD: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
 
-/// Where the ids begin in an index: behind its head and 256 counts.
+/// Where the ids begin in an index: after its head and 256 counts.
 const IDS: usize = 8 + 256 * 4;
 
-/// A pack, of which only a summary is in memory: a repository may have hundreds.
+/// A pack. Only a summary is kept in memory: a repository may have hundreds of packs.
 #[derive(Debug)]
 pub(super) struct Pack {
     index: PathBuf,
@@ -37,16 +37,16 @@ struct Open<'a> {
     pack: File,
 }
 
-/// What stands before an object in a pack.
+/// The header of an object in a pack.
 struct Head {
     kind: u8,
     size: usize,
-    /// Where the next part is: what it is a delta to, or its bytes.
+    /// Where the next part is: the base of the delta, or the object's bytes.
     at: u64,
 }
 
 impl Pack {
-    /// The pack of an index; `None` where it is none of version 2.
+    /// The pack for an index; `None` if the index is not of version 2.
     pub(super) fn at(index: PathBuf) -> Result<Option<Self>, Flaw> {
         let file = RegularFile::open(&index, Links::Follow)?.file;
         let mut head = [0; IDS];
@@ -136,7 +136,7 @@ impl Open<'_> {
         Ok(Some(Object { kind, bytes }))
     }
 
-    /// Where the object of an id is in the pack.
+    /// Where the object with this id is in the pack.
     fn find(&self, id: ObjectId) -> Result<Option<u64>, Flaw> {
         let wanted = id.as_bytes();
         let Range {
@@ -154,7 +154,7 @@ impl Open<'_> {
                 std::cmp::Ordering::Less => low = middle + 1,
                 std::cmp::Ordering::Greater => high = middle,
                 std::cmp::Ordering::Equal => {
-                    // Behind the ids stand as many checksums, then the offsets.
+                    // The ids are followed by as many checksums, then the offsets.
                     let offsets = IDS as u64 + all * (len + 4);
                     let mut offset = [0; 4];
                     read_at(&self.index, offsets + middle * 4, &mut offset)?;
@@ -195,8 +195,8 @@ impl Open<'_> {
         })
     }
 
-    /// How far before a delta its base stands, and where the delta goes on:
-    /// seven bits at a time, the highest first, each with one added.
+    /// How far before a delta its base is, and where the delta continues: seven bits at a time,
+    /// the highest first, each with one added.
     fn distance(&self, at: u64) -> Result<(u64, u64), Flaw> {
         let bytes = self.some_at(at)?;
         let mut distance = 0u64;
@@ -212,15 +212,14 @@ impl Open<'_> {
         Err(Flaw::Damaged)
     }
 
-    /// A few bytes, as many as there are: more than any number takes that fits
-    /// 63 bits.
+    /// A few bytes, as many as there are; more than any number that fits 63 bits takes.
     fn some_at(&self, at: u64) -> Result<Vec<u8>, Flaw> {
         Ok(bytes_at(&self.pack, at, 9)?)
     }
 
-    /// What is compressed at a place, `size` bytes when it is not.
+    /// Inflates the data at a place; the result must have `size` bytes.
     fn inflate(&self, at: u64, size: usize) -> Result<Vec<u8>, Flaw> {
-        // What does not compress grows, by less than this whoever compressed it.
+        // Data that does not compress grows, but by less than this with any compressor.
         let most = (size as u64).saturating_add(size as u64 / 4 + 128);
         let compressed = bytes_at(&self.pack, at, most)?;
         let bytes = decompress_to_vec_zlib_with_limit(&compressed, size);
@@ -262,8 +261,7 @@ fn apply(base: &[u8], delta: &[u8]) -> Result<Vec<u8>, Flaw> {
             delta = rest;
             piece
         } else {
-            // A piece of the base: the bits say which bytes of its place and
-            // length follow.
+            // A piece of the base: the bits say which bytes of its offset and length follow.
             let mut numbers = [0; 7];
             for (bit, number) in numbers.iter_mut().enumerate() {
                 if op >> bit & 1 != 0 {

@@ -1,4 +1,4 @@
-//! Where a checkout keeps its objects, and what it says it is at.
+//! Where a checkout keeps its objects, and which commit it says it is at.
 
 use std::path::{Path, PathBuf};
 
@@ -21,7 +21,7 @@ const MOST_REFERENCES: usize = 5;
 /// The repository of a checkout.
 #[derive(Debug)]
 pub(in crate::archive) struct Repository {
-    /// What is this checkout's own, HEAD for one.
+    /// The directory of this checkout's own files, such as HEAD.
     own: PathBuf,
     /// What all checkouts of the repository share.
     common: PathBuf,
@@ -51,8 +51,7 @@ impl Repository {
         self.prefix.as_os_str().is_empty()
     }
 
-    /// Whether not all of the commit is meant to be checked out
-    /// (`git sparse-checkout`).
+    /// Whether the checkout is meant to have only part of the commit (`git sparse-checkout`).
     pub(in crate::archive) fn is_sparse(&self) -> bool {
         self.own.join("info/sparse-checkout").exists()
     }
@@ -82,7 +81,7 @@ impl Repository {
         None
     }
 
-    /// What a reference stands at, in the file that holds many.
+    /// What a reference points at, in the file of packed references.
     fn packed(&self, reference: &str) -> Option<String> {
         let refs = input::read_to_string(&self.common.join("packed-refs"), LONGEST_REFS);
         let refs = refs.ok()?;
@@ -139,7 +138,7 @@ pub(in crate::archive) fn tree_of(store: &Store, commit: ObjectId) -> Result<Obj
     })
 }
 
-/// Where `.git` is, or says that it is.
+/// The directory that `.git` is, or points to.
 fn git_directory(git: &Path) -> Option<PathBuf> {
     let directory = if git.is_dir() {
         git.to_owned()

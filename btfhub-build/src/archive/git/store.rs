@@ -60,7 +60,7 @@ impl Store {
                 indices.push(path);
             }
         }
-        // The same in the same order, whatever the file system.
+        // Sorted, so that the order does not depend on the file system.
         indices.sort();
         for path in indices {
             match Pack::at(path.clone()) {
@@ -74,10 +74,10 @@ impl Store {
         Ok(())
     }
 
-    /// The object of this id: what is returned hashes to it.
+    /// The object with this id; the returned bytes hash to it.
     ///
     /// # Errors
-    /// When no place has it, or what is there in its name is something else.
+    /// If no place has it, or what is stored under its id is something else.
     pub(in crate::archive) fn read(&self, id: ObjectId) -> Result<Object, Error> {
         self.find(id)?.ok_or_else(|| {
             Error::new(ErrorKind::Pin, format!("the repository has no object {id}")).help(
@@ -87,10 +87,10 @@ impl Store {
         })
     }
 
-    /// As [`read`](Self::read); `None` when no place has anything in its name.
+    /// Like [`read`](Self::read); `None` if no place has anything under its id.
     ///
     /// # Errors
-    /// When what is there is something else.
+    /// If what is stored is something else.
     pub(in crate::archive) fn find(&self, id: ObjectId) -> Result<Option<Object>, Error> {
         let mut false_one = None;
         let hex = id.to_string();
@@ -156,7 +156,7 @@ fn read_loose(path: &Path) -> Result<Option<Object>, Flaw> {
         .map_err(|_| Flaw::Damaged)?;
     let head = (bytes.iter().position(|byte| *byte == 0)).ok_or(Flaw::Damaged)?;
     let kinds = [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag];
-    // The length is part of what is hashed; ours is the real one.
+    // The length is part of the hashed data; we use the real one.
     let kind = kinds.into_iter().find(|kind| {
         bytes
             .strip_prefix(kind.name().as_bytes())

@@ -8,7 +8,7 @@ use super::object::ObjectId;
 use super::store::Store;
 use crate::error::{Error, ErrorKind};
 
-/// A hundred times what the largest archive holds.
+/// A hundred times the number of files in the largest archive.
 const MOST_FILES: usize = 1 << 20;
 
 /// What an item of a tree is.
@@ -31,7 +31,7 @@ pub(in crate::archive) struct Item {
 /// What is at a path below a tree, if anything is.
 ///
 /// # Errors
-/// When a tree on the way can't be had.
+/// If a tree on the way can't be read.
 pub(in crate::archive) fn find(
     store: &Store,
     root: ObjectId,
@@ -56,12 +56,11 @@ pub(in crate::archive) fn find(
 
 /// What is below a tree to some depth, without the directories, by path.
 ///
-/// With `lacking`, directories whose trees the repository does not have are
-/// listed as such: a partial clone need not have those outside its sparse
-/// checkout.
+/// With `lacking`, directories whose trees the repository lacks are listed as such: a partial
+/// clone may lack those outside its sparse checkout.
 ///
 /// # Errors
-/// When a tree can't be had, or there is more than in any archive.
+/// If a tree can't be read, or if there are more files than in any archive.
 pub(in crate::archive) fn files(
     store: &Store,
     root: ObjectId,
@@ -95,7 +94,7 @@ pub(in crate::archive) fn files(
     Ok(files)
 }
 
-/// The items of one tree: `<mode> <name>\0<id>`, one behind the other.
+/// The items of one tree: `<mode> <name>\0<id>`, one after another.
 fn read(store: &Store, id: ObjectId) -> Result<HashMap<Vec<u8>, Item>, Error> {
     let object = store.read(id)?;
     let malformed = || Error::new(ErrorKind::Pin, format!("git's object {id} is not a tree"));

@@ -9,8 +9,8 @@ use crate::{Arch, KernelId};
 /// 64 (`__NEW_UTS_LEN` of the kernel).
 pub const RELEASE_MAX: usize = 127;
 
-/// A class of kernels that share one tailored BTF: its number in the bundle,
-/// from 0 to [`Bundle::class_count`](crate::Bundle::class_count) exclusive.
+/// The number of a class, which is the kernels that share one tailored BTF. Numbers go from 0
+/// to [`Bundle::class_count`](crate::Bundle::class_count), exclusive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ClassId(pub u32);
 

@@ -1,7 +1,7 @@
 //! The kernels: which class serves which.
 //!
-//! Kernels of one architecture and pattern are a *series*. Their numbers,
-//! publishers and classes stand in columns over all series.
+//! Kernels of one architecture and pattern are a *series*. Their numbers, publishers and
+//! classes are stored in columns across all series.
 
 mod entry;
 mod pattern;
@@ -33,14 +33,14 @@ struct Reading<'a> {
     kernel_count: u32,
     class_count: u32,
     publishers: Vec<Publisher<'a>>,
-    /// What is said of the series to come.
+    /// What is stored about the remaining series.
     series: Column,
     series_left: u32,
     firsts: Column,
     numbers: [Column; NUMBERS],
     publisher: Column,
     class: Column,
-    /// The present series: its numbers are those of the kernel read last.
+    /// The current series; its numbers are those of the kernel read last.
     arch: Arch<'a>,
     pattern: Pattern,
     kernels_left: u32,
@@ -53,7 +53,7 @@ struct Reading<'a> {
     kernels_met: u32,
 }
 
-/// Where in the content a column goes on, and where it ends.
+/// Where the rest of a column begins in the content, and where the column ends.
 #[derive(Clone, Copy, Default)]
 struct Column {
     at: usize,
@@ -133,8 +133,7 @@ impl<'a> Reading<'a> {
         })
     }
 
-    /// Goes on with the next series, past what is left of the present one. False
-    /// when there is none.
+    /// Skips the rest of the current series and moves to the next one. False if there is none.
     fn next_series(&mut self) -> Option<bool> {
         self.skip_series()?;
         let Some(left) = self.series_left.checked_sub(1) else {
@@ -161,7 +160,7 @@ impl<'a> Reading<'a> {
         Some(true)
     }
 
-    /// Passes what is left of the present series.
+    /// Skips the rest of the current series.
     fn skip_series(&mut self) -> Option<()> {
         let moved = self.kernels_left - u32::from(self.at_start && self.kernels_left > 0);
         for column in self.numbers.iter_mut().take(self.pattern.count) {
@@ -197,7 +196,7 @@ impl<'a> Reading<'a> {
         self.at_start = false;
         let before = self.last_publisher;
         let served = self.served()?;
-        // Kernels that differ in nothing else are in the order of their publishers.
+        // Kernels that differ only in their publisher are ordered by publisher.
         (grown || served.publisher > before).then_some(Some(served))
     }
 
@@ -219,7 +218,7 @@ impl<'a> Reading<'a> {
         Some(Served { publisher, class })
     }
 
-    /// Behind the last series: whether there are as many kernels and classes as the
+    /// After the last series: checks that there are exactly as many kernels and classes as the
     /// header says, and nothing else.
     fn end(&self) -> Option<()> {
         let met = (self.kernels_met, self.next_class, self.series.at);
@@ -257,8 +256,8 @@ impl<'a> Kernels<'a> {
         Self { state }
     }
 
-    /// Goes on by `step`, which gives nothing for what is malformed, and nothing in
-    /// that at the end; either is the end for good.
+    /// Advances by `step`, which returns `None` if something is malformed, and `Some(None)` at
+    /// the end. After either, the iteration is over.
     fn step<T>(
         &mut self,
         step: impl FnOnce(&mut Reading<'a>) -> Option<Option<T>>,
@@ -329,7 +328,7 @@ impl<'a> Iterator for Lookup<'a, '_> {
         };
         self.kernels.step(|reading| {
             loop {
-                // Of a series that is not sought, nothing is read here.
+                // Nothing is read from a series that is not looked for.
                 if is_sought(reading) {
                     while let Some(served) = reading.kernel()? {
                         match reading.pattern.numbers.cmp(&pattern.numbers) {

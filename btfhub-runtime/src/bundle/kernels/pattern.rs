@@ -1,15 +1,15 @@
-//! A release taken apart: its text with the numbers taken out, and the numbers.
+//! A release, split into its text without the numbers, and the numbers.
 //!
 //! `5.4.0-84-generic` is the pattern `#.#.#-#-generic` with 5, 4, 0 and 84.
 //! Kernels of one series share the pattern, and their numbers grow.
 
 use super::RELEASE_MAX;
 
-/// Most numbers that are taken out of one release; further ones stay text.
+/// The most numbers that are extracted from one release; further ones remain text.
 pub(super) const NUMBERS: usize = 12;
-/// Most digits of a number that is taken out.
+/// The most digits of a number that is extracted.
 const DIGITS: usize = 9;
-/// What stands in the pattern where a number was.
+/// What replaces a number in the pattern.
 pub(super) const NUMBER: u8 = 0;
 
 /// See the module.
@@ -17,7 +17,7 @@ pub(super) const NUMBER: u8 = 0;
 pub(super) struct Pattern {
     text: [u8; RELEASE_MAX],
     len: usize,
-    /// How many numbers there are; those behind are 0.
+    /// How many numbers there are; the rest are 0.
     pub(super) count: usize,
     pub(super) numbers: [u32; NUMBERS],
 }

@@ -16,14 +16,14 @@ use super::provenance::Provenance;
 use super::read::Bundle;
 use crate::{Arch, KernelId};
 
-/// The first eight bytes of a shard of a bundle, a file that no reader of bundles
-/// takes for one. Its form is that of `btfhub-build`, which writes and joins shards.
+/// The first eight bytes of a shard of a bundle. Readers of bundles refuse such a file.
+/// `btfhub-build`, which writes and joins shards, defines its format.
 pub const SHARD_MAGIC: [u8; 8] = format::SHARD_MAGIC;
 
-/// Collects kernels and their tailored BTF and makes a bundle of them.
+/// Collects kernels and their tailored BTF, and makes a bundle from them.
 ///
-/// The order of adding leaves no trace in the result. `'b` is how long BTF lives
-/// that is lent to it; what it is given to keep lives as long as itself.
+/// The result does not depend on the order of adding. `'b` is the lifetime of borrowed BTF;
+/// owned BTF lives as long as the writer.
 #[derive(Debug)]
 pub struct Writer<'b> {
     provenance: Provenance,
@@ -80,21 +80,20 @@ pub enum WriteError {
         /// The kernel, as `distro/version/arch/release`.
         kernel: String,
     },
-    /// A failure of a program of an object that the provenance does not name.
+    /// A failing program belongs to an object that the provenance does not name.
     NoObject {
         /// The object's name.
         object: String,
     },
-    /// More than the format's 32-bit numbers can hold, or a BTF of more than a
-    /// reader's 2^21 steps, those of what it shares a block with among them: some
-    /// 250 KiB where it is no canonical one; or more failures of programs than 2^14, or
-    /// longer names and reasons than 1,024 bytes.
+    /// More than the format's 32-bit numbers can hold, or a BTF that takes a reader more than
+    /// 2^21 steps, including the steps for what shares a block with it (about 250 KiB for BTF
+    /// that is not canonical); or more than 2^14 failures of programs, or names and reasons
+    /// longer than 1,024 bytes.
     TooLarge,
-    /// The finished bundle does not read back as what was put in. A bug of
+    /// Reading the finished bundle back does not return what was put in. This is a bug in
     /// btfhub; nothing was written.
     Readback {
-        /// The kernel whose BTF came out different, or nothing when the whole
-        /// bundle was refused.
+        /// The kernel whose BTF is different, or `None` if the whole bundle was refused.
         kernel: Option<String>,
         /// The reader's own error.
         source: Option<BundleError>,
@@ -159,11 +158,11 @@ impl<'b> Writer<'b> {
         }
     }
 
-    /// Says which programs fail on a kernel. A bundle of which this was said of any kernel
-    /// keeps it for all: of those that nothing was said of, that none is known to fail.
+    /// Records which programs fail on a kernel. Once this was called for any kernel, the bundle
+    /// records it for all: for the others, that no program is known to fail.
     ///
     /// # Errors
-    /// When the provenance does not name the object of one.
+    /// If the provenance does not name the object of one of the failures.
     pub fn add_failures(
         &mut self,
         kernel: KernelId<'_>,
@@ -182,12 +181,12 @@ impl<'b> Writer<'b> {
         Ok(())
     }
 
-    /// Adds a kernel and its canonical tailored BTF, lent or given. Adding the
-    /// same again is no error.
+    /// Adds a kernel and its canonical tailored BTF, borrowed or owned. Adding the same again
+    /// is not an error.
     ///
     /// # Errors
-    /// When the kernel is there already with another BTF, or its release
-    /// is longer than [`RELEASE_MAX`].
+    /// If the kernel was already added with different BTF, or its release is longer than
+    /// [`RELEASE_MAX`].
     pub fn add_kernel(
         &mut self,
         kernel: KernelId<'_>,
@@ -222,9 +221,9 @@ impl<'b> Writer<'b> {
         self.finish_with(|_, _| ())
     }
 
-    /// As [`finish`](Self::finish), also showing what was read back: the BTF that
-    /// [`Bundle`] gives for each class of the finished file, in no certain order.
-    /// Whoever proves more of it need not decode it again.
+    /// Like [`finish`](Self::finish), but also shows what was read back: the BTF that
+    /// [`Bundle`] returns for each class of the finished file, in no particular order. A caller
+    /// that wants to prove more does not have to decode it again.
     ///
     /// # Errors
     /// As [`finish`](Self::finish).
@@ -333,7 +332,7 @@ fn read_back(
         show(class, &btf);
     });
     read.map_err(refused)?;
-    // One as the running program asks for it.
+    // Read one as the running program does.
     if let (Some(last), Some(btf)) = (btfs.len().checked_sub(1), btfs.last()) {
         let class = u32::try_from(last).map_err(|_| WriteError::TooLarge)?;
         if bundle.btf(ClassId(class)).map_err(refused)? != *btf {

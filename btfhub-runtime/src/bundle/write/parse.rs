@@ -1,8 +1,8 @@
 //! A BTF file image → a class's definitions.
 //!
-//! What is not in the canonical form that [`image`](super::super::image) writes is
-//! kept as bytes: nothing here needs to be refused, and nothing is trusted, for
-//! the writer compares what the finished bundle gives back.
+//! BTF that is not in the canonical form that [`image`](super::super::image) writes is stored
+//! as bytes. So nothing here has to be refused, and nothing is trusted: the writer compares
+//! what the finished bundle returns.
 
 use foldhash::{HashMap, HashMapExt as _};
 
@@ -32,13 +32,13 @@ pub(super) enum Class<'b> {
     Bytes(&'b [u8]),
 }
 
-/// What classes are made of, each once, in the order in which it was met.
+/// What classes consist of, each once, in the order of first occurrence.
 #[derive(Debug)]
 pub(super) struct Known {
     pub(super) names: Vec<Vec<u8>>,
     pub(super) symbols: Vec<Symbol>,
     pub(super) anonymous: Vec<Taken>,
-    /// With the symbol that each is a definition of.
+    /// Each with the symbol that it defines.
     pub(super) named: Vec<(u32, Taken)>,
     name_numbers: HashMap<Vec<u8>, u32>,
     symbol_numbers: HashMap<Symbol, u32>,
@@ -92,7 +92,7 @@ fn numbered<T: Clone + Eq + core::hash::Hash>(
     all: &mut Vec<T>,
     new: T,
 ) -> u32 {
-    // Each takes some bytes: there are no 2³² of them.
+    // Each takes several bytes, so there can't be 2³² of them.
     let next = u32::try_from(all.len()).unwrap_or(u32::MAX);
     let number = *numbers.entry(new.clone()).or_insert(next);
     if number == next {
@@ -122,7 +122,7 @@ struct Image {
     records: Vec<Record>,
     /// Symbols of the leading named types.
     symbols: Vec<u32>,
-    /// Types without a name that were taken apart, by place in `records`.
+    /// Types without a name that were parsed, by position in `records`.
     anonymous: Vec<Option<u32>>,
 }
 
@@ -142,7 +142,7 @@ impl Image {
         };
         let types_end = HEADER_LEN.checked_add(to_index(word(12)?))?;
         let strings = btf.get(types_end..)?;
-        // By offset, once asked for: most are asked for again.
+        // By offset, cached: most are needed again.
         let mut names = vec![None; strings.len()];
         let mut name = |offset: u32| -> Option<u32> {
             let number = names.get_mut(to_index(offset))?;

@@ -9,9 +9,9 @@ use crate::bundle::definition::to_index;
 use crate::bundle::definition::{Shape, TYPE_TAG, Type};
 use crate::bundle::whole::each_class;
 
-/// Among so many classes before it a class's reference is sought. All of them would
-/// make a bundle of 702 classes 3 % smaller, and writing one of 5,000 take twenty
-/// times as long.
+/// How many earlier classes are searched for a class's reference. Searching all would make a
+/// bundle of 702 classes 3 % smaller, but writing one of 5,000 classes would take twenty times
+/// as long.
 const REFERENCES: usize = 256;
 
 /// The section for these BTF images, class 0 first. Nothing when it is too large.
@@ -21,7 +21,7 @@ pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
     loop {
         let content = Columns::default().section(&known, &classes)?;
         let mut wrong = vec![true; btfs.len()];
-        // What can't be read will not be by whoever proves the whole bundle either.
+        // If this can't be read, the proof of the whole bundle can't read it either.
         let count = u32::try_from(btfs.len()).ok()?;
         let _read = each_class(&content, count, &mut |class, btf| {
             if let (Some(wrong), Some(wanted)) =
@@ -67,7 +67,7 @@ struct Columns {
     last_name: u32,
 }
 
-/// What is in the section, in its order, and where each has its number.
+/// What is in the section, in its order, and the number of each.
 struct Order {
     /// Places in [`Known::anonymous`].
     anonymous: Vec<u32>,
@@ -122,8 +122,8 @@ impl Order {
         Some(order)
     }
 
-    /// Numbers the types without a name that a definition is made of, each behind
-    /// those that it is itself made of.
+    /// Numbers the types without a name in a definition, each after the types that it refers
+    /// to.
     fn walk(&mut self, known: &Known, taken: &Taken) -> Option<()> {
         let items = taken.items.iter().map(|item| item.ty);
         for ty in taken.definition.types.into_iter().chain(items) {
@@ -294,9 +294,8 @@ impl Columns {
         Some(())
     }
 
-    /// Says how one list of definitions comes out of another. Both ascend, where
-    /// types stand in the order of their names; where they do not, more is said
-    /// than need be.
+    /// Describes how to get one list of definitions from another. Both ascend if types are
+    /// ordered by name; otherwise the description is longer than necessary.
     fn edits(&mut self, mut old: &[u32], mut new: &[u32]) -> Option<()> {
         let mut count = 0;
         loop {
@@ -372,9 +371,9 @@ impl Before {
     }
 }
 
-/// Which of the classes before resembles a class most: of several that do, one
-/// with few references behind it, then the last. None where it has nothing in
-/// common with them that would be worth a reference.
+/// The earlier class that is most similar to a class. Among equals, the one with the fewest
+/// references behind it, then the last. `None` if they have too little in common to be worth a
+/// reference.
 fn nearest(class: &Before, before: &[Before]) -> Option<usize> {
     let candidates = before.iter().enumerate().rev().take(REFERENCES);
     candidates
