@@ -58,6 +58,8 @@ pub mod report;
 pub mod shard;
 pub mod support;
 #[doc(hidden)]
+pub mod symbols;
+#[doc(hidden)]
 pub mod tailor;
 #[doc(hidden)]
 pub mod verdict;

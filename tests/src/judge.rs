@@ -6,9 +6,13 @@
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::io::Write as _;
+use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+
+use btfhub_build::archive::{Archive, DEFAULT_LIMIT, decode};
+use btfhub_build::btf::Btf;
+use btfhub_build::symbols::Symbols;
 
 use crate::objects::{ObjectFile, carved, libbpf_tools, objects_in, own_dir};
 use crate::project::workspace;
@@ -24,6 +28,18 @@ pub struct Guest {
     pub release: &'static str,
     /// `x86_64` or `arm64`.
     pub arch: &'static str,
+}
+
+impl Guest {
+    /// The version of Debian that the archive files it under.
+    #[must_use]
+    pub fn version(&self) -> &'static str {
+        match self.suite {
+            "bullseye-security" => "11",
+            "bookworm-security" => "12",
+            _ => "13",
+        }
+    }
 }
 
 /// All kernels that tables are of.
@@ -234,16 +250,65 @@ fn foreign_root() -> Option<PathBuf> {
     Some(root)
 }
 
+/// The BTF of a kernel, of the examples' archive.
+///
+/// # Panics
+/// If it is not there.
+#[must_use]
+pub fn btf(guest: &Guest) -> Btf {
+    let archive = Archive::scan(workspace().join("examples/archive")).expect("an archive");
+    let entry = (archive.entries().iter())
+        .find(|entry| entry.kernel().release == guest.release)
+        .expect("an entry");
+    let packed = fs::read(entry.file()).expect("an entry");
+    let decoded = decode(&packed, DEFAULT_LIMIT).expect("an entry");
+    Btf::from_words(decoded.words, decoded.len).expect("BTF")
+}
+
+/// The stored symbols of a kernel, where there are any.
+///
+/// # Panics
+/// If they are damaged.
+#[must_use]
+pub fn symbols(guest: &Guest) -> Option<Symbols> {
+    let packed = fs::read(symbols_path(guest)).ok()?;
+    let mut member = Vec::new();
+    xz2::read::XzDecoder::new(packed.as_slice())
+        .read_to_end(&mut member)
+        .expect("xz");
+    Some(Symbols::parse(&member).expect("symbols"))
+}
+
+fn symbols_path(guest: &Guest) -> PathBuf {
+    workspace().join(format!(
+        "tests/fixtures/verdicts/{}.symbols.xz",
+        guest.release
+    ))
+}
+
 /// A booted kernel's own files of its symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Symbols {
+pub struct SymbolFiles {
     /// `/proc/kallsyms`.
     pub kallsyms: String,
     /// `available_filter_functions` of tracefs.
     pub traceable: String,
 }
 
-impl Symbols {
+impl SymbolFiles {
+    /// What an entry would hold of them; stored beside the tables.
+    ///
+    /// # Panics
+    /// If they are of another kernel, or can't be written.
+    pub fn store(&self, guest: &Guest) {
+        let symbols = Symbols::make(&self.kallsyms, &self.traceable, &btf(guest));
+        let symbols = symbols.expect("the kernel's symbols");
+        let mut packed = xz2::write::XzEncoder::new(Vec::new(), 9);
+        packed.write_all(symbols.as_bytes()).expect("xz");
+        let packed = packed.finish().expect("xz");
+        fs::write(symbols_path(guest), packed).expect("symbols");
+    }
+
     /// From the guest's console.
     fn parse(console: &str) -> Self {
         let mut files = console.split("@file ").skip(1).map(|file| {
@@ -281,7 +346,7 @@ fn unpack(packed: &str) -> String {
 /// # Panics
 /// If the guest does not come to its end.
 #[must_use]
-pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<(Table, Symbols)> {
+pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<(Table, SymbolFiles)> {
     let (qemu, compiler) = match guest.arch {
         "x86_64" => ("qemu-system-x86_64", "gcc"),
         _ => ("qemu-system-aarch64", "aarch64-linux-gnu-gcc"),
@@ -323,7 +388,7 @@ pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<(Table, Symbols)> {
         package: kernel.package,
         lines: lines.collect(),
     };
-    Some((table, Symbols::parse(&console)))
+    Some((table, SymbolFiles::parse(&console)))
 }
 
 /// The judge, one program without shared libraries.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use btfhub_build::archive::{self, Entry};
 use btfhub_build::btf::{Btf, Endian, Kind, Type};
+use btfhub_build::symbols::Symbols;
 use btfhub_runtime::{Arch, Host};
 use serde::Serialize;
 
@@ -17,6 +18,12 @@ use crate::output::{Output, count};
 
 /// The BTF of the kernel that runs here.
 const OWN_BTF: &str = "/sys/kernel/btf/vmlinux";
+
+/// The symbols of the kernel that runs here.
+const OWN_SYMBOLS: &str = "/proc/kallsyms";
+
+/// Several times the longest list of symbols.
+const SYMBOLS_LIMIT: u64 = 256 << 20;
 
 /// The longest release that a kernel can have (`__NEW_UTS_LEN`).
 const LONGEST_RELEASE: usize = 64;
@@ -31,6 +38,8 @@ struct Added {
     bytes: usize,
     #[serde(skip_serializing_if = "Option::is_none")]
     modules: Option<usize>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbols: Option<usize>,
     state: State,
 }
 
@@ -76,13 +85,17 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
         )));
     };
     let types = btf.type_count();
+    let symbols = symbols(args, &btf, &release)?;
     let modules = match &args.modules {
         Some(directory) => modules(directory, btf, &release, output)?,
         None => Vec::new(),
     };
-    let state = state(&file, &image.btf, &modules, args.replace)?;
+    let state = state(&file, &image.btf, &modules, symbols.as_ref(), args.replace)?;
     if state != State::Unchanged {
-        files::write(&file, &pack(&release, &image.btf, &modules)?)?;
+        files::write(
+            &file,
+            &pack(&release, &image.btf, &modules, symbols.as_ref())?,
+        )?;
     }
     let added = Added {
         schema: "btfhub.add/1",
@@ -92,6 +105,7 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
         types,
         bytes: image.btf.len(),
         modules: args.modules.as_ref().map(|_| modules.len()),
+        symbols: symbols.as_ref().map(|symbols| symbols.iter().count()),
         state,
     };
     output.result(&added, || {
@@ -101,7 +115,7 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
             State::Unchanged => "already there:",
         };
         format!(
-            "{verb} {}\n  {} types, {} bytes from {} ({})\n{}  {}\n",
+            "{verb} {}\n  {} types, {} bytes from {} ({})\n{}{}  {}\n",
             added.kernel,
             added.types,
             added.bytes,
@@ -109,6 +123,9 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
             added.found,
             (added.modules).map_or_else(String::new, |modules| {
                 format!("  {}\n", count(modules, "module", "modules"))
+            }),
+            (added.symbols).map_or_else(String::new, |symbols| {
+                format!("  symbols: {symbols} beside those of the BTF\n")
             }),
             added.path
         )
@@ -134,6 +151,27 @@ fn modules(
         ));
     }
     Ok(found.with_btf)
+}
+
+/// The symbols of the kernel, which its BTF fits.
+fn symbols(args: &args::Add, kernel: &Btf, release: &str) -> Result<Option<Symbols>, Failure> {
+    let (Some(kallsyms), Some(traceable)) = (&args.symbols, &args.traceable) else {
+        return Ok(None);
+    };
+    let is_own = std::fs::canonicalize(kallsyms).is_ok_and(|path| path == Path::new(OWN_SYMBOLS));
+    let host = if is_own { Some(Host::detect()?) } else { None };
+    if let Some(own) = host.filter(|host| host.release() != release) {
+        return Err(Failure::usage(format!(
+            "{OWN_SYMBOLS} is of {}, which runs here, and the entry of {release}",
+            own.release()
+        )));
+    }
+    let text = |path: &Path| -> Result<String, Failure> {
+        let bytes = files::read(path, SYMBOLS_LIMIT)?;
+        Ok(String::from_utf8_lossy(&bytes).into_owned())
+    };
+    let made = Symbols::make(&text(kallsyms)?, &text(traceable)?, kernel);
+    made.context(|| format!("{}", kallsyms.display())).map(Some)
 }
 
 /// One directory or file name of the archive's layout.
@@ -342,7 +380,13 @@ fn entry_path(args: &args::Add, arch: &str, release: &str) -> PathBuf {
         .join(format!("{release}.btf.tar.xz"))
 }
 
-fn state(file: &Path, btf: &[u8], modules: &[Module], replace: bool) -> Result<State, Failure> {
+fn state(
+    file: &Path,
+    btf: &[u8],
+    modules: &[Module],
+    symbols: Option<&Symbols>,
+    replace: bool,
+) -> Result<State, Failure> {
     if !file.exists() {
         return Ok(State::Added);
     }
@@ -353,6 +397,7 @@ fn state(file: &Path, btf: &[u8], modules: &[Module], replace: bool) -> Result<S
             .iter()
             .map(|module| (&module.name, &module.btf));
         decoded.bytes() == btf
+            && decoded.symbols.as_deref() == symbols.map(Symbols::as_bytes)
             && theirs.eq(modules.iter().map(|module| (&module.name, &module.btf)))
     });
     if same {
@@ -367,21 +412,27 @@ fn state(file: &Path, btf: &[u8], modules: &[Module], replace: bool) -> Result<S
     }
 }
 
-/// A tar in xz with the BTF of the kernel and of its modules; the same bytes on every machine.
-fn pack(release: &str, btf: &[u8], modules: &[Module]) -> Result<Vec<u8>, Failure> {
+/// A tar in xz with the BTF of the kernel and of its modules, and its symbols; the same bytes on
+/// every machine.
+fn pack(
+    release: &str,
+    btf: &[u8],
+    modules: &[Module],
+    symbols: Option<&Symbols>,
+) -> Result<Vec<u8>, Failure> {
     let xz = xz2::write::XzEncoder::new(Vec::new(), 6);
     let mut tar = tar::Builder::new(xz);
-    let modules = modules
-        .iter()
-        .map(|module| (module.name.as_str(), &*module.btf));
-    for (name, btf) in std::iter::once((release, btf)).chain(modules) {
+    let modules = (modules.iter()).map(|module| (format!("{}.btf", module.name), &*module.btf));
+    let symbols = symbols.map(|symbols| (format!("{release}.symbols"), symbols.as_bytes()));
+    let kernel = (format!("{release}.btf"), btf);
+    for (name, content) in std::iter::once(kernel).chain(modules).chain(symbols) {
         let mut header = tar::Header::new_gnu();
-        header.set_size(btf.len() as u64);
+        header.set_size(content.len() as u64);
         header.set_mode(0o644);
         header.set_mtime(0);
         header.set_uid(0);
         header.set_gid(0);
-        tar.append_data(&mut header, format!("{name}.btf"), btf)?;
+        tar.append_data(&mut header, name, content)?;
     }
     Ok(tar.into_inner()?.finish()?)
 }

@@ -5,6 +5,7 @@ use std::fmt::Write as _;
 use btfhub_build::Modules;
 use btfhub_build::archive::{self, Decoded, Entry};
 use btfhub_build::btf::Kind;
+use btfhub_build::symbols::Symbols;
 use serde::Serialize;
 
 use crate::args;
@@ -106,6 +107,9 @@ fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
     let is_alone = modules == 0 && !decoded.member.is_empty();
     if is_alone && decoded.member != format!("{release}.btf") {
         remarks.push(format!("the tar calls it {}", decoded.member));
+    }
+    if Symbols::of(&decoded)?.is_some() {
+        remarks.push("symbols".to_owned());
     }
     let of_modules = decoded.modules.iter().map(|module| module.btf.len() as u64);
     let bytes = decoded.len as u64 + of_modules.sum::<u64>();

@@ -16,6 +16,9 @@ use super::xz;
 /// the largest real one (27 MB, a kernel whose BTF is not deduplicated).
 pub const DEFAULT_LIMIT: u64 = 256 << 20;
 
+/// How the name of the member with a kernel's symbols ends.
+pub(crate) const SYMBOLS: &str = ".symbols";
+
 /// How many members of a tar that holds too many are named.
 const NAMED_MEMBERS: usize = 4;
 
@@ -32,6 +35,8 @@ pub struct Decoded {
     pub member: String,
     /// The split BTFs of its modules, sorted by name.
     pub modules: Vec<DecodedModule>,
+    /// The kernel's symbols (see [`Symbols`](crate::symbols::Symbols)), unread.
+    pub symbols: Option<Vec<u8>>,
 }
 
 /// A module's BTF in an entry.
@@ -148,9 +153,9 @@ impl StdError for DecodeError {
 /// used unchanged.
 ///
 /// The tar must hold one regular file, with any name. If it holds several, the one named
-/// `vmlinux` or `<release>.btf` is the kernel's, and the others are split BTFs of modules,
-/// named after them. Directories and the `._` files of macOS are skipped. Nothing is unpacked
-/// to disk.
+/// `vmlinux` or `<release>.btf` is the kernel's, `<release>.symbols` has its symbols, and the
+/// others are split BTFs of modules, named after them. Directories and the `._` files of macOS are
+/// skipped. Nothing is unpacked to disk.
 ///
 /// # Errors
 /// When the xz or the tar is damaged, decompresses to more than `limit`
@@ -205,6 +210,7 @@ pub(super) fn plain(btf: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
         len,
         member: String::new(),
         modules: Vec::new(),
+        symbols: None,
     })
 }
 
@@ -239,6 +245,8 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
     // The integrity check is at the very end of the stream.
     let mut rest = [0u8; 4096];
     while stream.read(&mut rest).map_err(Why::Tar)? > 0 {}
+    let symbols = files.iter().position(|file| file.name.ends_with(SYMBOLS));
+    let symbols = symbols.map(|at| files.swap_remove(at).into_bytes());
     let kernel = kernel_of(&files)?;
     let File { name, words, len } = files.swap_remove(kernel);
     let mut modules: Vec<DecodedModule> = files.into_iter().map(File::into_module).collect();
@@ -261,6 +269,7 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
         len,
         member: name,
         modules,
+        symbols,
     })
 }
 
@@ -279,9 +288,13 @@ impl File {
     fn into_module(self) -> DecodedModule {
         let name = self.file_name();
         let name = name.strip_suffix(".btf").unwrap_or(name).replace('-', "_");
-        let bytes: &[u8] = bytemuck::cast_slice(&self.words);
-        let btf = bytes.get(..self.len).unwrap_or(bytes).to_vec();
+        let btf = self.into_bytes();
         DecodedModule { name, btf }
+    }
+
+    fn into_bytes(self) -> Vec<u8> {
+        let bytes: &[u8] = bytemuck::cast_slice(&self.words);
+        bytes.get(..self.len).unwrap_or(bytes).to_vec()
     }
 }
 

@@ -17,6 +17,7 @@ use crate::cache::{Atlases, Digests, Keep, Kept, Known, Results};
 use crate::classes::{Classes, Ordered, Place};
 use crate::error::{Error, ErrorKind};
 use crate::queue;
+use crate::symbols::Symbols;
 use crate::tailor::Tailor;
 
 /// The state that the threads share.
@@ -339,8 +340,13 @@ impl Work<'_> {
         };
         let decoded = entry.decode(&compressed, self.builder.entry_limit)?;
         drop(compressed);
-        // Of modules only those were joined that these relocations need.
-        let fits_atlas = decoded.modules.is_empty();
+        // Of modules only those were joined that these relocations need, and an atlas holds no
+        // symbols.
+        let fits_atlas = decoded.modules.is_empty() && decoded.symbols.is_none();
+        let symbols = match self.questions {
+            Some(_) => Symbols::of(&decoded).map_err(|error| bad().because(error))?,
+            None => None,
+        };
         let joined = (self.builder.modules).join(decoded, Some(self.tailor.relocations()));
         let btf = joined.map_err(|error| bad().because(error))?;
         let tailored = (self.tailor.tailor(&btf)).map_err(|error| bad().because(error))?;
@@ -348,7 +354,7 @@ impl Work<'_> {
             self.atlases.add(entry.kernel(), digest, &btf);
         }
         let facts = self.questions.map(|asked| {
-            let facts = Arc::new(asked.judge.facts(&btf));
+            let facts = Arc::new(asked.judge.facts(&btf, symbols.as_ref()));
             asked.known.put(digest, Arc::clone(&facts));
             facts
         });

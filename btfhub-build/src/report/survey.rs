@@ -18,6 +18,7 @@ use crate::relo::{
     Accessor, Errno, RecordMeaning, ReloKind, Relocation, Relocations, Resolution, Spec,
     TooComplex, raw_term, resolve, term, text,
 };
+use crate::symbols::Symbols;
 use crate::verdict::{Columns, Facts, Judge};
 
 /// What a set of objects asks, ready to be asked of kernels.
@@ -182,6 +183,18 @@ impl Survey {
     /// # Errors
     /// [`TooComplex`].
     pub fn ask(&self, btf: &Btf) -> Result<KernelAnswer, TooComplex> {
+        self.ask_with_symbols(btf, None)
+    }
+
+    /// The same, of a kernel whose symbols are known.
+    ///
+    /// # Errors
+    /// [`TooComplex`].
+    pub fn ask_with_symbols(
+        &self,
+        btf: &Btf,
+        symbols: Option<&Symbols>,
+    ) -> Result<KernelAnswer, TooComplex> {
         let outcome = resolve(&self.relocations, btf)?;
         let list = self.relocations.list();
         let resolutions: Vec<Resolution> = (0..list.len())
@@ -217,7 +230,7 @@ impl Survey {
         Ok(KernelAnswer {
             modules: self.modules(btf, &answer),
             answer: once(&self.answers, answer),
-            facts: once(&self.facts, self.judge.facts(btf)),
+            facts: once(&self.facts, self.judge.facts(btf, symbols)),
         })
     }
 

@@ -1,6 +1,7 @@
 //! What one kernel has, as far as its BTF tells: the answers to what some programs need.
 
 mod atlas;
+mod probes;
 mod stored;
 
 use std::collections::BTreeSet;
@@ -8,6 +9,9 @@ use std::collections::BTreeSet;
 use foldhash::{HashMap, HashMapExt as _};
 
 use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::symbols::Symbols;
+
+use probes::Probes;
 
 /// The names that programs ask a kernel for.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -51,6 +55,8 @@ pub(super) struct Facts {
     /// Programs that may sleep (`sleepable` of struct bpf_prog_aux or bpf_prog, Linux 5.10),
     /// where these are.
     pub(super) has_sleepable: Option<bool>,
+    /// What the kernel's symbols tell, where they are known.
+    pub(super) probes: Option<Probes>,
 }
 
 /// The values of an enum of the kernel's interface; empty where it is not in the BTF.
@@ -153,7 +159,7 @@ const STRUCTS: [&str; 3] = ["bpf_map_ops", "bpf_prog_aux", "bpf_prog"];
 
 impl Facts {
     /// Collects what is wanted in one pass over the types.
-    pub(super) fn of(btf: &Btf, wanted: &Wanted) -> Self {
+    pub(super) fn of(btf: &Btf, symbols: Option<&Symbols>, wanted: &Wanted) -> Self {
         let mut facts = Self {
             helpers: Numbers::default(),
             map_types: Numbers::default(),
@@ -169,11 +175,16 @@ impl Facts {
             signs: Signs::default(),
             has_global_data: None,
             has_sleepable: None,
+            probes: None,
         };
         // Whether each is wanted, or tells something: most functions are neither.
         let mut functions: HashMap<&[u8], bool> = HashMap::new();
         functions.extend(SIGNS.iter().chain(&STATIC).map(|n| (n.as_bytes(), false)));
+        if symbols.is_some() {
+            functions.extend(probes::SIGNS.iter().map(|n| (n.as_bytes(), false)));
+        }
         functions.extend(wanted.functions.iter().map(|n| (n.as_bytes(), true)));
+        let mut told: BTreeSet<&[u8]> = BTreeSet::new();
         let mut families: BTreeSet<&str> = BTreeSet::new();
         // Of functions of modules nobody knows whether they are loaded.
         for id in btf.ids_of_kernel() {
@@ -186,6 +197,7 @@ impl Facts {
                     }
                     if let Some(is_wanted) = functions.get(name) {
                         facts.sign(name);
+                        told.insert(name);
                         let arguments = arguments(btf, ty).filter(|_| *is_wanted);
                         let name = String::from_utf8_lossy(name);
                         facts
@@ -224,6 +236,8 @@ impl Facts {
             names.sort_unstable();
             names.dedup();
         }
+        let has = |name: &str| told.contains(name.as_bytes());
+        facts.probes = symbols.map(|symbols| Probes::of(symbols, &wanted.functions, has));
         facts
     }
 

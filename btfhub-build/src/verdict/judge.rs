@@ -20,8 +20,10 @@ use super::reach::Level;
 use super::rules;
 use crate::archive::Filter;
 use crate::atlas::Atlas;
+use crate::btf::Btf;
 use crate::object::Object;
 use crate::relo::{self, Relocations};
+use crate::symbols::Symbols;
 
 /// Gives verdicts on the programs of some objects.
 #[derive(Debug)]
@@ -116,9 +118,9 @@ impl Judge {
         &self.programs
     }
 
-    /// What a kernel's BTF tells of what they need.
-    pub fn facts(&self, btf: &crate::btf::Btf) -> Facts {
-        Facts(facts::Facts::of(btf, &self.wanted))
+    /// What a kernel's BTF, and its symbols where it has them, tell of what they need.
+    pub fn facts(&self, btf: &Btf, symbols: Option<&Symbols>) -> Facts {
+        Facts(facts::Facts::of(btf, symbols, &self.wanted))
     }
 
     /// The same of each kernel of an atlas.

@@ -6,6 +6,7 @@ use std::os::unix::fs::PermissionsExt as _;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
+use btfhub_build::archive::{DEFAULT_LIMIT, decode};
 use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::cli::{Dir, Run};
 use btfhub_tests::shared::has_tool;
@@ -301,4 +302,79 @@ cli_test!(an_image_has_one_budget, |dir| {
             started.elapsed()
         );
     }
+});
+
+/// A kernel that lists these functions.
+fn kernel_of(functions: &[&str]) -> Vec<u8> {
+    let mut btf = kernel();
+    let proto = btf.prototype(0, &[]);
+    for name in functions {
+        btf.raw(name, 12 << 24, proto, &[]);
+    }
+    btf.finish()
+}
+
+// What the BTF says too little of is kept: text that is pinned and hashed with the entry.
+cli_test!(symbols_of_a_kernel, |dir| {
+    let many: Vec<String> = (0..40).map(|number| format!("f{number}")).collect();
+    let mut functions: Vec<&str> = many.iter().map(String::as_str).collect();
+    functions.extend(["inlined", "notrace", "twice", "alias"]);
+    pack::write(&dir.path("."), "6.1.0-x.btf", &kernel_of(&functions));
+    let lines = |address: &dyn Fn(usize) -> usize| {
+        let names = (many.iter().map(String::as_str)).chain(["notrace", "twice", "twice"]);
+        let names = names.chain(["renamed.isra.0", "nothing"]);
+        let mut lines: String = (1..)
+            .zip(names)
+            .map(|(at, name)| format!("{:016x} t {name}\n", address(at)))
+            .collect();
+        lines += &format!("{:016x} T alias\n", address(1));
+        lines += &format!("{:016x} d data\n", address(99));
+        lines + &format!("{:016x} t of_module\t[module]\n", address(100))
+    };
+    let traceable = many.join("\n") + "\ntwice\nrenamed.isra.0\nof_module [module]\n";
+    pack::write(&dir.path("."), "shown", lines(&|at| at * 16).as_bytes());
+    pack::write(&dir.path("."), "hidden", lines(&|_| 0).as_bytes());
+    pack::write(&dir.path("."), "traceable", traceable.as_bytes());
+    let member = |kallsyms: &str| {
+        let more = [
+            "--symbols",
+            kallsyms,
+            "--traceable",
+            "traceable",
+            "--replace",
+        ];
+        let said = add(&dir, "6.1.0-x.btf", &more).ok();
+        assert!(said.contains(" beside those of the BTF"), "{said}");
+        let packed = std::fs::read(dir.path("a/d/1/x86_64/6.1.0-x.btf.tar.xz")).expect("an entry");
+        let decoded = decode(&packed, DEFAULT_LIMIT).expect("an entry");
+        assert!(decoded.modules.is_empty());
+        String::from_utf8(decoded.symbols.expect("symbols")).expect("text")
+    };
+    assert_eq!(
+        member("hidden"),
+        "btfhub symbols 1\nh alias\n- inlined\nh nothing\nh notrace\nt renamed.isra.0\nt2 twice\n"
+    );
+    assert_eq!(
+        member("shown"),
+        "btfhub symbols 1\n- inlined\nn nothing\nn notrace\nt renamed.isra.0\nt2 twice\n"
+    );
+    let checked = dir.btfhub(["check", "--archive", "a"]).ok();
+    assert!(checked.contains("symbols"), "{checked}");
+    // Of another kernel; no list of symbols; damaged in the entry.
+    pack::write(&dir.path("."), "foreign", b"0000 t other\n");
+    pack::write(&dir.path("."), "odd", b"<html>\n");
+    for (kallsyms, complaint) in [("foreign", "another kernel's"), ("odd", "line 1 is none")] {
+        let more = [
+            "--symbols",
+            kallsyms,
+            "--traceable",
+            "traceable",
+            "--replace",
+        ];
+        let said = add(&dir, "6.1.0-x.btf", &more).fails(1);
+        assert!(said.contains(complaint), "{said}");
+    }
+    let running = ["--symbols", "/proc/kallsyms", "--traceable", "traceable"];
+    let said = add(&dir, "6.1.0-x.btf", &running).fails(2);
+    assert!(said.contains("which runs here"), "{said}");
 });

@@ -4,42 +4,46 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs;
 
-use btfhub_build::archive::{Archive, DEFAULT_LIMIT, decode};
-use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::report::{Effect, Report, Survey};
+use btfhub_build::symbols::Symbols;
 use btfhub_build::verdict::{Certainty, Outcome, section_def};
-use btfhub_tests::judge::{GUESTS, Guest, Table, by_program, objects};
+use btfhub_runtime::{Arch, KernelId};
+use btfhub_tests::judge::{GUESTS, Guest, Table, btf, by_program, objects, symbols};
 use btfhub_tests::objects::{ObjectFile, compiled};
 use btfhub_tests::project::workspace;
 
-/// The report on one kernel of the examples' archive.
-fn report(guest: &Guest, objects: &[ObjectFile]) -> Report {
+/// The report on one kernel of the examples' archive, as if its entry held these symbols.
+fn report(guest: &Guest, objects: &[ObjectFile], symbols: Option<&Symbols>) -> Report {
     let objects: Vec<Object> = (objects.iter())
         .map(|object| Object::parse(&object.name, &object.elf).expect("an object"))
         .collect();
-    let archive = Archive::scan(workspace().join("examples/archive")).expect("an archive");
-    let entry = (archive.entries().iter())
-        .find(|entry| entry.kernel().release == guest.release)
-        .expect("an entry");
-    let packed = fs::read(entry.file()).expect("an entry");
-    let decoded = decode(&packed, DEFAULT_LIMIT).expect("an entry");
-    let btf = Btf::from_words(decoded.words, decoded.len).expect("BTF");
     let survey = Survey::new(&objects);
-    let answer = survey.ask(&btf).map_err(|error| error.to_string());
-    survey.report([(entry.kernel(), answer)])
+    let answer = survey.ask_with_symbols(&btf(guest), symbols);
+    let answer = answer.map_err(|error| error.to_string());
+    let kernel = KernelId {
+        distro: "debian",
+        version: guest.version(),
+        arch: Arch::new(guest.arch),
+        release: guest.release,
+    };
+    survey.report([(kernel, answer)])
 }
 
-/// The programs of docs/verdicts.md's list of known differences, each with its kernels.
-fn known_differences() -> BTreeSet<(String, String, String)> {
+/// The programs of docs/verdicts.md's list of known differences, each with its kernels; or only
+/// those that symbols don't tell either.
+fn known_differences(with_symbols: bool) -> BTreeSet<(String, String, String)> {
     let page = fs::read_to_string(workspace().join("docs/verdicts.md")).expect("a page");
     let (_, list) = page.split_once("## Known differences").expect("a list");
     let mut known = BTreeSet::new();
     for row in list.lines().filter(|line| line.starts_with("| `")) {
         let cells: Vec<&str> = row.split('|').map(str::trim).collect();
-        let [_, program, kernels, ..] = cells[..] else {
+        let [_, program, kernels, _, why, ..] = cells[..] else {
             panic!("{row}");
         };
+        if with_symbols && !why.starts_with("the verifier") {
+            continue;
+        }
         let (object, program) = program
             .trim_matches('`')
             .split_once(' ')
@@ -59,17 +63,29 @@ fn known_differences() -> BTreeSet<(String, String, String)> {
 // what fails and is expected to run is on the list, and nothing else is.
 #[test]
 fn booted_kernels_agree() {
+    agree(false);
+}
+
+// With symbols nothing is left but what the verifier thinks.
+#[test]
+fn booted_kernels_agree_with_symbols() {
+    agree(true);
+}
+
+fn agree(with_symbols: bool) {
     let mut differences = BTreeSet::new();
-    let mut expected = known_differences();
+    let mut expected = known_differences(with_symbols);
     let (mut likely, mut wrong) = (0, 0);
     for guest in &GUESTS {
-        let Some(objects) = objects(guest.arch) else {
+        let symbols = with_symbols.then(|| symbols(guest)).flatten();
+        let objects = objects(guest.arch).filter(|_| symbols.is_some() == with_symbols);
+        let Some(objects) = objects else {
             expected.retain(|(release, ..)| release != guest.release);
             continue;
         };
         let table = Table::stored(guest);
         let lines = by_program(&table);
-        let report = report(guest, &objects);
+        let report = report(guest, &objects, symbols.as_ref());
         let mut confusion: BTreeMap<(String, bool), usize> = BTreeMap::new();
         let mut compared = 0;
         let verdicts = report.program_verdicts_of(&report.kernels[0]);
@@ -143,7 +159,7 @@ fn constants_keep_programs_from_what_fails() {
         return;
     };
     let name = "constants.bpf.o".to_owned();
-    let report = report(&GUESTS[0], &[ObjectFile { name, elf }]);
+    let report = report(&GUESTS[0], &[ObjectFile { name, elf }], None);
     let kernel = &report.kernels[0];
     let verdicts: Vec<_> = report.program_verdicts_of(kernel).collect();
     let likely = Outcome::Fails(Certainty::Likely);

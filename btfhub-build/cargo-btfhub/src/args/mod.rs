@@ -506,6 +506,15 @@ pub(crate) struct Add {
     /// kernel exposes it. The modules must have been built with this kernel.
     #[arg(long, value_name = "DIR")]
     pub(crate) modules: Option<PathBuf>,
+    /// Its symbols: /proc/kallsyms of a host that runs it, or a copy
+    ///
+    /// With them the report knows which functions can be probed and traced there. Addresses
+    /// may be hidden (zeros).
+    #[arg(long, value_name = "FILE", requires = "traceable")]
+    pub(crate) symbols: Option<PathBuf>,
+    /// The functions that it can trace: /sys/kernel/tracing/available_filter_functions
+    #[arg(long, value_name = "FILE", requires = "symbols")]
+    pub(crate) traceable: Option<PathBuf>,
     /// Replace an existing entry that has different contents
     #[arg(long)]
     pub(crate) replace: bool,

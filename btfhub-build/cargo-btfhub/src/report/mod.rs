@@ -18,6 +18,7 @@ use btfhub_build::archive;
 use btfhub_build::object::Object;
 use btfhub_build::report::{Deny, KernelAnswer, Report, Survey};
 use btfhub_build::support::{Changes, Support};
+use btfhub_build::symbols::Symbols;
 use btfhub_build::{Builder, Level, Lint};
 
 use crate::args::{self, Format};
@@ -239,13 +240,16 @@ fn ask(
     limit: u64,
     modules: &Modules,
 ) -> Result<Result<KernelAnswer, Failure>, Failure> {
-    let btf = match kernel {
-        Source::Entry(entry) => decoded(entry, limit)?
-            .and_then(|decoded| Ok(modules.join(decoded, Some(survey.relocations()))?)),
+    let kernel = match kernel {
+        Source::Entry(entry) => decoded(entry, limit)?.and_then(|decoded| {
+            let symbols = Symbols::of(&decoded)?;
+            let btf = modules.join(decoded, Some(survey.relocations()))?;
+            Ok((btf, symbols))
+        }),
         Source::Atlas(atlas, number, _) => {
             let read = atlas.read(number, modules, Some(survey.relocations()));
-            read.map_err(Failure::from)
+            read.map(|btf| (btf, None)).map_err(Failure::from)
         }
     };
-    Ok(btf.and_then(|btf| Ok(survey.ask(&btf)?)))
+    Ok(kernel.and_then(|(btf, symbols)| Ok(survey.ask_with_symbols(&btf, symbols.as_ref())?)))
 }

@@ -26,7 +26,7 @@ impl Facts {
         let names = names(wanted);
         let scope = atlas.scope(names.iter().map(|(kind, name)| (*kind, name.as_slice())))?;
         let by_btf = (0..scope.len())
-            .map(|number| Ok(Self::of(&Btf::parse(&scope.btf(number)?)?, wanted)))
+            .map(|number| Ok(Self::of(&Btf::parse(&scope.btf(number)?)?, None, wanted)))
             .collect::<Result<Vec<_>, Box<dyn Error + Send + Sync>>>()?;
         let any = atlas.answers(|kind, name| any(kind, name, wanted))?;
         let mut distinct = Vec::new();

@@ -1,6 +1,8 @@
 //! Facts as bytes, for the cache.
 
+use super::probes::Probes;
 use super::{Arguments, Facts, FunctionList, Numbers, Signs, Wanted};
+use crate::symbols::Symbol;
 
 impl Wanted {
     /// Equal for what asks for the same, and different for what does not.
@@ -69,6 +71,18 @@ stored!(Facts {
     signs,
     has_global_data,
     has_sleepable,
+    probes,
+});
+stored!(Probes {
+    known,
+    renamed,
+    refuses_notrace,
+    refuses_several,
+});
+stored!(Symbol {
+    count,
+    is_traceable,
+    may_be_alias,
 });
 stored!(Arguments {
     count,

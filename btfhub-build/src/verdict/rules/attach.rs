@@ -8,6 +8,7 @@ use super::super::module::family;
 use super::super::outcome::Certainty;
 use super::super::section::Hook;
 use super::super::target::{function_of, module_of, probed, syscall_names, syscall_of};
+use super::symbol;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else { return };
@@ -82,10 +83,12 @@ fn kprobe(case: &mut Case<'_>, target: &str) {
         let text = format!("whether an instruction begins at {target} is not known");
         case.findings.unknown("kprobe", text);
     }
-    if case.facts.function(name).is_some()
-        || is_syscall_without_arguments(case, name)
-        || in_module(case, name)
-    {
+    // What the symbols lack may be in a module that was not loaded.
+    let is_elsewhere = case.facts.function(name).is_none() && in_module(case, name);
+    if is_elsewhere || symbol::kprobe(case, name, offset.starts_with('+')) {
+        return;
+    }
+    if case.facts.function(name).is_some() || is_syscall_without_arguments(case, name) {
         return;
     }
     let other = alternative::function(name, case.facts);
@@ -147,6 +150,7 @@ fn traced(case: &mut Case<'_>, target: &str) {
 
 /// What may be done with a function that is there.
 fn what_is_traced(case: &mut Case<'_>, name: &str) {
+    symbol::traced(case, name);
     let Some(def) = case.program.def else { return };
     let is_hook = name.starts_with("security_");
     if def.attach_type == MODIFY_RETURN && !is_hook {

@@ -10,6 +10,7 @@ mod map;
 mod program_type;
 mod relocation;
 mod sleepable;
+mod symbol;
 mod trampoline;
 
 use std::cmp::Reverse;

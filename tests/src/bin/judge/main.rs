@@ -14,11 +14,13 @@ fn main() -> ExitCode {
             continue;
         }
         let from = Instant::now();
-        let Some((table, _)) = objects(guest.arch).and_then(|objects| ask(&guest, &objects)) else {
+        let Some((table, symbols)) = objects(guest.arch).and_then(|objects| ask(&guest, &objects))
+        else {
             missing += 1;
             continue;
         };
         table.store(&guest);
+        symbols.store(&guest);
         let ran = table.lines.iter().filter(|line| line.ran()).count();
         println!(
             "{} ({}): {ran} of {} programs ran; {} s",

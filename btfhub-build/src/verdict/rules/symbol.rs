@@ -1,0 +1,64 @@
+//! What a kernel's symbols tell of a function that a program attaches to.
+
+use super::super::case::Case;
+use super::super::outcome::Certainty;
+use crate::symbols::Symbol;
+
+/// A kprobe at a function; whether the symbols decide.
+pub(super) fn kprobe(case: &mut Case<'_>, name: &str, has_offset: bool) -> bool {
+    let Some(probes) = &case.facts.probes else {
+        return false;
+    };
+    let Some(symbol) = probes.get(name) else {
+        let text = missing(case, name);
+        case.findings.fails(Certainty::Proven, "symbol", text);
+        return true;
+    };
+    if symbol.count > 1 && probes.refuses_several {
+        let text = format!(
+            "the kernel has {} functions {name}, and sets no probe by that name",
+            symbol.count
+        );
+        case.findings.fails(Certainty::Proven, "symbol", text);
+    } else if !symbol.is_traceable && probes.refuses_notrace && !has_offset {
+        let text = format!("the kernel lets nobody probe {name} (notrace, or __init)");
+        case.findings.fails(notrace(symbol), "symbol", text);
+    }
+    true
+}
+
+/// A trampoline at a function that the BTF has.
+pub(super) fn traced(case: &mut Case<'_>, name: &str) {
+    let Some(probes) = &case.facts.probes else {
+        return;
+    };
+    let (certainty, text) = match probes.get(name) {
+        None => (Certainty::Proven, missing(case, name)),
+        Some(symbol) if !symbol.is_traceable => {
+            let text = format!("the kernel lets nobody trace {name} (notrace, or __init)");
+            (notrace(symbol), text)
+        }
+        Some(_) => return,
+    };
+    case.findings.fails(certainty, "symbol", text);
+}
+
+fn notrace(symbol: Symbol) -> Certainty {
+    if symbol.may_be_alias {
+        Certainty::Likely
+    } else {
+        Certainty::Proven
+    }
+}
+
+fn missing(case: &Case<'_>, name: &str) -> String {
+    let renamed = (case.facts.probes.as_ref()).and_then(|probes| probes.renamed(name));
+    let other = match renamed {
+        Some(other) => format!("; the compiler made {other} of it"),
+        None => super::super::alternative::function(name, case.facts),
+    };
+    format!(
+        "the kernel has no function {name}, nor has a module (its symbols tell): the compiler \
+         inlined or renamed it, or there never was one{other}"
+    )
+}
