@@ -174,10 +174,10 @@ impl Builder {
         self
     }
 
-    /// Adds an atlas (`cargo btfhub atlas build`), one file with all kernels of an archive.
-    /// The bundle is the same as one made from that archive, and much faster to make, but
-    /// without the types of modules, which an atlas does not hold. If an archive holds the
-    /// same kernel, it is taken from the archive; among atlases, the one added first wins.
+    /// Adds an atlas (`cargo btfhub atlas build`), one file with all kernels of an archive. The
+    /// bundle is the same as one made from that archive, and much faster to make. If an archive
+    /// holds the same kernel, it is taken from the archive; among atlases, the one added first
+    /// wins.
     ///
     /// Default: none.
     pub fn atlas(mut self, file: impl AsRef<Path>) -> Self {
