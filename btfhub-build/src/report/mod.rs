@@ -146,7 +146,7 @@ impl fmt::Display for Effect {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// What it comes to.
+    /// How it resolves.
     pub status: Status,
     /// What that means.
     pub effect: Effect,

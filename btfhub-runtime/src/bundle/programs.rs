@@ -27,8 +27,8 @@ pub struct Failure {
     pub reason: String,
 }
 
-/// On which machines with this kernel a program fails. fentry, tp_btf, LSM and others need
-/// the running kernel's own BTF, whatever their relocations use.
+/// On which machines with this kernel a program fails. fentry, tp_btf, LSM and others need the
+/// running kernel's own BTF, regardless of what their relocations use.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum When {
     /// On all.
