@@ -1,7 +1,7 @@
-//! An older atlas as the beginning of a new one.
+//! Uses an older atlas as the start of a new one.
 //!
-//! The hash of a definition that is read is that of a surveyed one, word by
-//! word: so both find the other.
+//! A definition that was read hashes exactly like a surveyed one, word by word, so equal ones
+//! are found.
 
 use super::chunks::List;
 use super::collect::{AtlasWriter, Kernel, TWICE};
@@ -18,7 +18,7 @@ use crate::btf::{Kind, essential_name};
 impl AtlasWriter {
     /// Takes in all definitions of an atlas, and gives their numbers here.
     pub(crate) fn take_in(&mut self, base: &Atlas) -> Result<Vec<u32>, AtlasError> {
-        // Where the index tells of no group, none would be looked at.
+        // If the index had no groups, none would be checked.
         base.check()?;
         // Groups may refer to later ones: their numbers first.
         let mut numbers = Vec::new();
@@ -42,8 +42,8 @@ impl AtlasWriter {
         Ok(known)
     }
 
-    /// Keeps the kernels for whose numbers `wanted` holds, of an atlas whose
-    /// definitions were taken in as `known`.
+    /// Keeps the kernels whose numbers `wanted` accepts, from an atlas whose definitions were
+    /// added as `known`.
     pub(crate) fn keep(
         &mut self,
         base: &Atlas,

@@ -85,8 +85,8 @@ impl<'a> AtlasBuilder<'a> {
         self
     }
 
-    /// Whether functions and variables are kept too, which the report's
-    /// [verdicts](crate::verdict) ask for and no relocation does.
+    /// Whether functions and variables are kept too. The report's [verdicts](crate::verdict)
+    /// need them; relocations never do.
     ///
     /// Default: they are not.
     #[must_use]
@@ -104,12 +104,11 @@ impl<'a> AtlasBuilder<'a> {
         self
     }
 
-    /// Builds an atlas of some entries; `progress` is told how many are done,
-    /// and of how many.
+    /// Builds an atlas from some entries. `progress` gets the number of finished entries and
+    /// the total.
     ///
     /// # Errors
-    /// When an entry can't be read, or a kernel comes twice; the message names
-    /// the entry.
+    /// If an entry can't be read, or a kernel occurs twice. The message names the entry.
     pub fn build(
         self,
         entries: &[Entry],
@@ -130,7 +129,7 @@ impl<'a> AtlasBuilder<'a> {
             None => None,
         };
         let surveyor = writer.surveyor();
-        // What a thread found is put together by one at a time.
+        // Only one thread at a time adds what it found.
         let shared = std::sync::Mutex::new(writer);
         let (mut done, mut decoded) = (0, 0);
         let modules = AtomicUsize::new(0);
@@ -208,8 +207,8 @@ pub enum Difference {
 }
 
 impl Atlas {
-    /// Decodes entries again and compares them with what the atlas gives:
-    /// `found` is told of each entry that is not the same.
+    /// Decodes entries again and compares them with the atlas. Calls `found` for each entry
+    /// that differs.
     ///
     /// # Errors
     /// When an entry can't be read, or the atlas is damaged.

@@ -1,8 +1,7 @@
-//! The definitions of many kernels, each kept once, while an atlas is made.
+//! Collects the definitions of many kernels, each once, while an atlas is made.
 //!
-//! Numbers in here are provisional: in the order in which things came. What
-//! is written has the numbers that [`super::write`] gives, which depend on
-//! nothing but the kernels.
+//! Numbers here are provisional, in order of arrival. The file has the numbers that
+//! [`super::write`] assigns, which depend only on the kernels.
 
 use btfhub_runtime::{Arch, KernelId};
 
@@ -37,8 +36,8 @@ pub struct AtlasWriter {
     pub(super) definitions: Vec<Stored>,
     /// The hashes of all definitions, by their numbers.
     hashes: Table<u128>,
-    /// By number of a definition: the one that followed it where it was met last,
-    /// and mostly does so again.
+    /// By number of a definition: the one that followed it last time, and usually follows it
+    /// again.
     followers: Vec<u32>,
     /// The bodies of all definitions, with provisional numbers.
     pub(super) words: Vec<u32>,
@@ -100,7 +99,7 @@ impl Surveyor {
     /// module's.
     pub fn survey(self, btf: &Btf) -> Result<Survey<'_>, SurveyError> {
         match survey(btf, self.key, self.functions) {
-            // What is wrong with a function harms no relocation.
+            // An invalid function does not affect any relocation.
             Err(_) if self.functions => survey(btf, self.key, false),
             surveyed => surveyed,
         }
@@ -164,8 +163,8 @@ impl AtlasWriter {
         self.definitions.len()
     }
 
-    /// Adds a kernel that [`AtlasWriter::surveyor`] surveyed. The order in
-    /// which kernels come does not matter.
+    /// Adds a kernel that [`AtlasWriter::surveyor`] surveyed. The order of kernels does not
+    /// matter.
     ///
     /// # Errors
     /// As the survey, where the two disagree.
@@ -379,7 +378,7 @@ impl Groups {
 
     fn number(&mut self, kind: Kind, name: u32) -> u32 {
         let key = u64::from(kind.number()) << 32 | u64::from(name);
-        // Odd, so that no two keys come to the same.
+        // Odd, so that no two keys collide.
         let number = self.numbers.number(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         if number as usize == self.list.len() {
             self.list.push((kind, name));
@@ -395,10 +394,10 @@ pub(super) struct Strings {
     text: Vec<u8>,
     ends: Vec<usize>,
     numbers: Slots,
-    /// By number: the one that was asked for behind it last, and mostly is again,
-    /// as the names of members come in one order in all variants of a struct.
+    /// By number: the one that followed it last time, and usually does again, because all
+    /// variants of a struct have their members in the same order.
     followers: Vec<u32>,
-    /// The one that was asked for last.
+    /// The last one that was looked up.
     last: u32,
 }
 

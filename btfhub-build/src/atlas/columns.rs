@@ -1,5 +1,5 @@
-//! The columns of a block: numbers of one meaning beside each other, which is
-//! what a compressor likes. What they hold is in `FORMAT.md`.
+//! The columns of a block: numbers of one meaning are stored together, which compresses well.
+//! `FORMAT.md` says what they hold.
 
 use super::bytes::{Cursor, put_len};
 use super::error::{AtlasError, Part};

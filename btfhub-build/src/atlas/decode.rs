@@ -8,8 +8,8 @@ use super::definition::{GROUP_KINDS, MAX_ARGUMENT, is_typed, shape};
 use super::error::{AtlasError, Part};
 use crate::btf::Kind;
 
-/// More words than the definitions of any real block have: steps from variant
-/// to variant could ask for any number.
+/// More words than the definitions of any real block have. It is a limit, because the steps
+/// from variant to variant could produce any number.
 const MAX_WORDS: usize = 1 << 25;
 /// How deep types may nest; the writer's limit is 128.
 const MAX_NESTING: u32 = 140;
@@ -42,7 +42,7 @@ impl Group {
         GROUP_KINDS.get(self.kind).copied().unwrap_or(Kind::Void)
     }
 
-    /// Name and kind alone: what the next group is told apart from.
+    /// Only name and kind, which the next group is compared with.
     pub(super) fn title(&self) -> Self {
         Self {
             name: self.name.clone(),
@@ -55,7 +55,7 @@ impl Group {
         self.words.get(variant.body.clone()).unwrap_or_default()
     }
 
-    /// One more variant, of which no other goes out.
+    /// Another variant, which is not the base of any other.
     pub(super) fn push(&mut self, kind: Kind, flavored: u32, body: &[u32]) {
         let start = self.words.len();
         self.words.extend_from_slice(body);
@@ -237,8 +237,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// A body that goes out from no other; `starts` takes the places of its
-    /// elements.
+    /// A body without a base; the places of its elements are added to `starts`.
     fn body(
         &mut self,
         kind: Kind,

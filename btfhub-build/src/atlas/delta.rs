@@ -1,4 +1,4 @@
-//! How one list of elements becomes another: what is copied, left out, put in.
+//! How one list of elements becomes another: what is copied, dropped, inserted.
 
 use std::collections::HashMap;
 

@@ -1,10 +1,9 @@
-//! What some relocations look for, type by type.
+//! What some relocations look for in each type.
 //!
-//! An access goes from member to member by their names (`bpf_core_match_member`),
-//! and ends at a type that is measured; an enumerator is found by its name. Nothing
-//! else in a struct or enum is looked at. So the way of each relocation is followed
-//! through all definitions that it can come to in any kernel, and at each type is
-//! noted what is looked for.
+//! An access goes from member to member by name (`bpf_core_match_member`), and ends at a type
+//! whose size is used; an enumerator is found by its name. Nothing else in a struct or enum is
+//! read. So the path of each relocation is followed through all definitions that it can reach
+//! in any kernel, and what it looks for is noted at each type.
 
 use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
@@ -19,8 +18,8 @@ use crate::relo::{Accessor, ReloKind, Relocation, Relocations, Spec};
 /// room for 64 steps, those through members without a name included: which member
 /// they fail at then depends on the members before it.
 const MAX_ACCESSORS: usize = 32;
-/// Definitions and their elements looked at, and ways from one type to another.
-/// Beyond them all of a definition counts, which is right as well.
+/// The limit on definitions and elements examined, and on paths between types. Beyond it, a
+/// definition is kept whole, which is also correct.
 const MAX_STEPS: u64 = 1 << 22;
 const MAX_WAYS: usize = 1 << 20;
 
@@ -39,7 +38,7 @@ pub(super) struct Demand<'a> {
     searched: HashSet<u32>,
     /// Groups whose size counts.
     measured: HashSet<u32>,
-    /// Groups that were come to.
+    /// Groups that were reached.
     groups: HashMap<u32, Group>,
     open: Vec<(u32, Rest)>,
     /// Measured ones that may be typedefs.
@@ -57,8 +56,7 @@ pub(super) enum Known {
     Other,
 }
 
-/// The rest of a relocation's way: which relocation, and how many accessors are
-/// behind it.
+/// The rest of a relocation's path: which relocation, and how many accessors are done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct Rest {
     relocation: usize,

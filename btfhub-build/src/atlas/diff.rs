@@ -1,4 +1,4 @@
-//! What came, went and changed between two atlases, or two kernels.
+//! What was added, removed and changed between two atlases, or two kernels.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
@@ -21,9 +21,9 @@ pub struct Side<'a> {
 pub struct Change {
     /// Kind and name, `struct task_struct`.
     pub title: String,
-    /// Only on the first side; with none of these it came.
+    /// Only on the first side; if there are none, it was added.
     pub before: Vec<Vec<String>>,
-    /// Only on the second side; with none of these it went.
+    /// Only on the second side; if there are none, it was removed.
     pub after: Vec<Vec<String>>,
     /// The modules that have any of these, where the kernel itself does not.
     pub modules: Vec<String>,

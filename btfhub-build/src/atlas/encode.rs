@@ -8,7 +8,7 @@ use super::definition::{
 use super::delta::{likeness, mark, steps};
 use crate::btf::Kind;
 
-/// How many earlier variants are looked at for one to go out from.
+/// How many earlier variants are considered as a base.
 const NEAR: usize = 8;
 
 /// Canonical numbers of strings: in the order in which blocks first name them.
@@ -101,7 +101,7 @@ impl<'a> Encoder<'a> {
 
         let mut past: Vec<Past<'_>> = Vec::new();
         for variant in variants {
-            // Most are alone: nothing goes out from them.
+            // Most have a single variant, which is not a base.
             let now = (variants.len() > 1).then(|| Past::new(variant));
             let base = now.as_ref().and_then(|now| now.base(&past));
             let distance = base.map_or(0, |base| past.len() - base);
@@ -126,7 +126,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// A definition as steps from another one.
+    /// A definition, as steps from its base.
     fn changed(&mut self, variant: &Variant<'_>, now: &Past<'_>, base: &Past<'_>) {
         let difference = |index: usize| {
             let of = |body: &[u32]| i64::from(body.get(index).copied().unwrap_or(0));
@@ -237,7 +237,7 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A variant that has been written, as later ones may go out from it.
+/// A variant that was written, and can be the base of later ones.
 struct Past<'a> {
     kind: Kind,
     body: &'a [u32],

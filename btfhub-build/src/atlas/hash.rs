@@ -1,8 +1,7 @@
 //! A fast keyed 128-bit hash of words: how equal definitions are found.
 //!
-//! Only a lookup key: it orders nothing and is written nowhere. The key is
-//! drawn anew by every process, so that nobody can prepare two definitions
-//! that would be taken for one.
+//! Only a lookup key: it is never used for ordering and never written. Every process draws a
+//! new key, so that nobody can prepare two definitions that would be taken for one.
 
 use std::hash::{BuildHasher as _, RandomState};
 

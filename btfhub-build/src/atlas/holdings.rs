@@ -1,4 +1,4 @@
-//! What kernels hold, out of what changes from one to another.
+//! What kernels hold, computed from the changes between them.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -35,7 +35,7 @@ pub(super) struct OfModule {
 }
 
 impl Atlas {
-    /// A kernel, the one from which it goes out, and so on; nothing beyond the last kernel.
+    /// A kernel, its parent, and so on; `None` beyond the last kernel.
     fn line(&self, kernel: usize) -> Vec<&KernelEntry> {
         let of = |number: usize| self.entries().get(number);
         let line = std::iter::successors(of(kernel), |entry| of(entry.parent?));
@@ -58,8 +58,8 @@ impl Atlas {
         self.holding(kernel).ok_or_else(absent)
     }
 
-    /// Calls `visit` with the number of each kernel and what it holds, in their
-    /// order. What no later kernel goes out from is let go.
+    /// Calls `visit` with the number of each kernel and what it holds, in order. What a kernel
+    /// holds is dropped once no later kernel has it as its parent.
     ///
     /// # Errors
     /// The first one that `visit` returns.
@@ -85,7 +85,7 @@ impl Atlas {
         Ok(())
     }
 
-    /// By kernel: the last one that goes out from it.
+    /// By kernel: the last one whose parent it is.
     fn last_children(&self) -> Vec<Option<usize>> {
         let entries = self.entries();
         let mut last = vec![None; entries.len()];

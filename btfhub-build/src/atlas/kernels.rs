@@ -1,5 +1,4 @@
-//! Which kernel holds which definitions: each kernel as what changes from
-//! another one that comes before it.
+//! Which kernel holds which definitions: each kernel as changes from an earlier one.
 
 use btfhub_runtime::{Arch, KernelId, Printable};
 
@@ -24,7 +23,7 @@ pub(super) struct Kernel<'a> {
     pub(super) index_type: Option<u32>,
 }
 
-/// How many kernels are looked at for one to go out from.
+/// How many kernels are considered as a parent.
 const NEAR: usize = 64;
 /// One of so many definitions is compared for that.
 const SAMPLE: u32 = 16;
@@ -43,7 +42,7 @@ pub(super) struct KernelsEncoder<'a> {
 }
 
 impl<'a> KernelsEncoder<'a> {
-    /// Gives the number of the kernel from which this one goes out.
+    /// Returns the number of this kernel's parent.
     pub(super) fn add(&mut self, kernel: Kernel<'a>) -> Option<usize> {
         let mut sample = Vec::new();
         let mut at = 0;
@@ -128,7 +127,7 @@ pub(super) struct KernelEntry {
     version: String,
     pub(super) source: Source,
     pub(super) endian: Endian,
-    /// The kernel from which it goes out.
+    /// Its parent.
     pub(super) parent: Option<usize>,
     pub(super) changes: Changes,
     pub(super) pointer_int: Option<u32>,

@@ -1,5 +1,4 @@
-//! The type definitions of many kernels, each kept once: a whole archive in a
-//! few megabytes.
+//! The type definitions of many kernels, each stored once: a whole archive in a few megabytes.
 //!
 //! ```text
 //! names       hashes of names; table: which number a hash has

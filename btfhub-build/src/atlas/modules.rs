@@ -1,6 +1,5 @@
-//! Which modules a kernel has, and which definitions these hold: each as what changes from
-//! the module of that name of the kernel from which this one goes out, or from one before
-//! it.
+//! Which modules a kernel has, and which definitions these hold. Each module is stored as
+//! changes from the module of the same name in the kernel's parent, or from an earlier module.
 //!
 //! What a module's definition refers to by group and ordinal are the kernel's candidates
 //! first, and behind them the module's own.
@@ -13,7 +12,7 @@ use super::error::{AtlasError, Part};
 use super::pack::MAX_NAMES;
 use super::sets::{Changes, Set, changes, distance, put_ascending, take_ascending};
 
-/// How many modules before one are looked at for it to go out from.
+/// How many earlier modules are considered as a base.
 const NEAR: usize = 8;
 
 /// Of all modules together, numbers of definitions that they hold: more than a thousand
@@ -36,7 +35,7 @@ pub(super) struct ModuleEntry {
     pub(super) changes: Changes,
 }
 
-/// What a module goes out from.
+/// What a module is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Base {
     None,

@@ -13,7 +13,7 @@ use crate::archive::Digest;
 pub(super) const STORED: u8 = 0;
 pub(super) const XZ: u8 = 1;
 pub(super) const DEFLATE: u8 = 2;
-/// Where the header tells the codec.
+/// Where the header has the codec.
 pub(super) const CODEC_AT: usize = 10;
 
 /// More than all sections of an atlas expand to.
@@ -55,8 +55,8 @@ pub(super) struct Section {
 }
 
 impl Section {
-    /// Whether the codec could have made so few bytes of so many: what an index
-    /// claims is used before the section is expanded.
+    /// Whether the codec can compress this much. The claim in the index is used before the
+    /// section is expanded, so it must be plausible.
     pub(super) fn is_possible(&self, codec: u8) -> bool {
         let times = match codec {
             STORED => 1,

@@ -1,9 +1,8 @@
 //! Definitions → BTF.
 //!
-//! Named types come first: the INT that tells the pointer size with its group,
-//! then group by group, candidates in the kernel's order, and twice where it
-//! has two that can't be told apart. Types without a name stand behind them,
-//! equal ones once.
+//! Named types come first: the INT that gives the pointer size, with its group, then group by
+//! group, candidates in the kernel's order, and twice if it has two that can't be
+//! distinguished. Types without a name follow, equal ones once.
 
 use std::collections::BTreeMap;
 

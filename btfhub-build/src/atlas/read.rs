@@ -20,8 +20,8 @@ use crate::btf::{Endian, Kind};
 
 /// The type definitions of many kernels.
 ///
-/// [`Atlas::parse`] reads header, index and the list of kernels; everything
-/// else is expanded, and its digest checked, when it is asked for.
+/// [`Atlas::parse`] reads header, index and the list of kernels. Everything else is expanded,
+/// and its digest checked, on demand.
 #[derive(Debug)]
 pub struct Atlas {
     file: Vec<u8>,
@@ -128,10 +128,10 @@ impl Atlas {
         self.index.functions
     }
 
-    /// Reads a file, which must have a digest where one is given.
+    /// Reads a file, which must have the digest if one is given.
     ///
     /// # Errors
-    /// As [`Atlas::parse`]; when the file can't be read, or is another one.
+    /// As [`Atlas::parse`], and if the file can't be read or has a different digest.
     pub fn open(path: &Path, pin: Option<&str>) -> Result<Self, crate::Error> {
         let failed = |kind| crate::Error::new(kind, format!("atlas {}", path.display()));
         let file = crate::input::read(path, crate::input::ATLAS_LIMIT)
@@ -149,8 +149,8 @@ impl Atlas {
         }
     }
 
-    /// The BLAKE3 digest that stands for the whole file: of its header and index,
-    /// which has the digests of everything else.
+    /// The BLAKE3 digest that covers the whole file: of its header and index, which has the
+    /// digests of everything else.
     pub fn digest(&self) -> Digest {
         self.digest
     }
@@ -160,7 +160,7 @@ impl Atlas {
         Ok(Index::read(file)?.1)
     }
 
-    /// Whether every byte of the file is what the digest stands for.
+    /// Whether every byte of the file matches the digest.
     pub(crate) fn is_whole(&self) -> bool {
         let blocks = self.index.blocks.iter();
         let mut sections = blocks.flat_map(|block| [&block.columns, &block.text]);
@@ -248,7 +248,7 @@ impl Atlas {
         parts
     }
 
-    /// Expands everything once: what is damaged shows.
+    /// Expands everything once, to find damage.
     ///
     /// # Errors
     /// The first thing that is wrong.

@@ -167,11 +167,10 @@ impl Atlas {
         self.scope_of_roots(roots, None, &none)
     }
 
-    /// What some relocations can ask for: libbpf and aya-obj look for candidates
-    /// by kind and essential name, and in them for members and enumerators by
-    /// name. Kernels that are equal in that have one BTF, in which these
-    /// relocations, and no others, come to the same as in the full one. Of its
-    /// modules count those that are chosen and have a candidate.
+    /// What some relocations can ask for: libbpf and aya-obj look for candidates by kind and
+    /// essential name, and in them for members and enumerators by name. Kernels that are equal
+    /// in that share one BTF, in which these relocations, and no others, resolve as in the full
+    /// one. Chosen modules that have a candidate are included.
     ///
     /// # Errors
     /// When the atlas is damaged.

@@ -1,9 +1,8 @@
 //! Canonical numbers, and the file.
 //!
-//! Kernels are numbered by id, groups by kind and name, the definitions of a
-//! group in the order in which the kernels have them, strings as they are
-//! named first. So the same kernels give the same bytes, whatever the order in
-//! which they came and on how many threads.
+//! Kernels are numbered by id, groups by kind and name, the definitions of a group in the order
+//! in which the kernels have them, strings as they are named first. So the same kernels give
+//! the same bytes, regardless of their order and of the number of threads.
 
 use std::collections::BTreeSet;
 
@@ -19,8 +18,8 @@ use super::pack::{Effort, Section, digest, pack};
 use super::sets::Set;
 use super::table::sort;
 
-/// Bytes of columns after which a block ends: small enough to be expanded for
-/// one definition, large enough to compress well (the table in `FORMAT.md`).
+/// Bytes of columns after which a block ends: small enough to be expanded for one definition,
+/// large enough to compress well.
 const BLOCK: usize = 128 << 10;
 
 const NONE: u32 = u32::MAX;
