@@ -175,7 +175,7 @@ impl Sources {
         all.sort_by(|a, b| a.kernel().cmp(&b.kernel()));
         all.dedup_by(|later, first| later.kernel() == first.kernel());
         if all.is_empty() {
-            let message = "no kernel fits --arch, --include and --exclude; the archive holds";
+            let message = "no kernel fits --arch, --include and --exclude; there are";
             return Err(Failure::new(format!("{message} {count}")).with_exit(Exit::NotFound));
         }
         Ok(all)
