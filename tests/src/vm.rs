@@ -222,6 +222,8 @@ pub struct Case {
     pub expected: String,
     /// What the agent printed of the witness.
     pub events: Vec<String>,
+    /// Whether it printed the end of the witness.
+    pub exited: bool,
     /// Its standard error.
     pub errors: String,
 }
@@ -254,6 +256,7 @@ pub fn cases(console: &str) -> Vec<Case> {
             "status" => value.clone_into(&mut case.status),
             "expected" => value.clone_into(&mut case.expected),
             "event" => case.events.push(value.to_owned()),
+            "exit" => case.exited = true,
             "error" => case.errors += &format!("{value}\n"),
             _ => {}
         }

@@ -22,11 +22,14 @@ fn agent(options: &Options) -> Result<(), Box<dyn Error>> {
         return explain(&BTF, &host, options.policy());
     }
     let selection = select(&BTF, &host, options.policy())?;
+    let failing = selection.failing_programs()?;
     eprintln!("{selection}");
 
     // Always some BTF: without any, aya up to 0.14 skips the relocations, and
     // the program reads whatever lies at the offsets it was compiled with.
     let btf = Btf::parse(&selection.bytes()?, Endianness::default())?;
     let ebpf = EbpfLoader::new().btf(Some(&btf)).load(execwatch::OBJECT)?;
-    watch::watch(ebpf, Printer::new(options.count))
+    let programs = execwatch::PROGRAMS.into_iter();
+    let programs = programs.filter(|(name, _)| options.loads(name, failing));
+    watch::watch(ebpf, programs, Printer::new(options.count))
 }

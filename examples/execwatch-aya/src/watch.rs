@@ -11,13 +11,19 @@ use execwatch::Printer;
 use rustix::event::{PollFd, PollFlags, poll};
 
 /// Returns when the printer has had enough.
-pub(crate) fn watch(mut ebpf: Ebpf, mut printer: Printer) -> Result<(), Box<dyn Error>> {
-    let program: &mut RawTracePoint = ebpf
-        .program_mut(execwatch::PROGRAM)
-        .ok_or("the object has lost its program")?
-        .try_into()?;
-    program.load()?;
-    program.attach(execwatch::TRACEPOINT)?;
+pub(crate) fn watch(
+    mut ebpf: Ebpf,
+    programs: impl Iterator<Item = (&'static str, &'static str)>,
+    mut printer: Printer,
+) -> Result<(), Box<dyn Error>> {
+    for (name, tracepoint) in programs {
+        let program: &mut RawTracePoint = ebpf
+            .program_mut(name)
+            .ok_or("the object has lost a program")?
+            .try_into()?;
+        program.load()?;
+        program.attach(tracepoint)?;
+    }
 
     let map = ebpf
         .take_map(execwatch::EVENTS)

@@ -22,12 +22,18 @@ fn agent(options: &Options) -> Result<(), Box<dyn Error>> {
         return explain(&BTF, &host, options.policy());
     }
     let selection = select(&BTF, &host, options.policy())?;
+    let failing = selection.failing_programs()?;
     eprintln!("{selection}");
 
     let mut builder = ObjectBuilder::default();
     if let Some(path) = selection.to_file()?.path() {
         builder.btf_custom_path(path)?;
     }
-    let object = builder.open_memory(execwatch::OBJECT)?.load()?;
+    let mut object = builder.open_memory(execwatch::OBJECT)?;
+    for mut program in object.progs_mut() {
+        let loads = options.loads(&program.name().to_string_lossy(), failing);
+        program.set_autoload(loads);
+    }
+    let object = object.load()?;
     watch::watch(&object, Printer::new(options.count))
 }

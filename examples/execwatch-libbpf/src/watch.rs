@@ -9,12 +9,14 @@ use libbpf_rs::{MapCore, Object, PerfBufferBuilder};
 
 /// Returns when the printer has had enough.
 pub(crate) fn watch(object: &Object, mut printer: Printer) -> Result<(), Box<dyn Error>> {
-    let program = object
-        .progs_mut()
-        .find(|program| program.name() == execwatch::PROGRAM)
-        .ok_or("the object has lost its program")?;
     // Detached when dropped.
-    let _attached = program.attach_raw_tracepoint(execwatch::TRACEPOINT)?;
+    let mut attached = Vec::new();
+    for program in object.progs_mut().filter(|program| program.autoload()) {
+        let (_, tracepoint) = (execwatch::PROGRAMS.into_iter())
+            .find(|(name, _)| program.name() == *name)
+            .ok_or("a program that is not known")?;
+        attached.push(program.attach_raw_tracepoint(tracepoint)?);
+    }
 
     let events = object
         .maps()

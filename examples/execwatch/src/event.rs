@@ -50,6 +50,33 @@ impl Event {
     }
 }
 
+/// The end of a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Exit {
+    /// Process id.
+    pid: u32,
+    /// Name of its program.
+    comm: String,
+}
+
+impl Exit {
+    /// From the bytes of `struct exit`, with padding or without.
+    pub(crate) fn parse(sample: &[u8]) -> Option<Self> {
+        let (pid, rest) = sample.split_first_chunk()?;
+        let (comm, _padding) = rest.split_first_chunk::<16>()?;
+        Some(Self {
+            pid: u32::from_ne_bytes(*pid),
+            comm: text(comm),
+        })
+    }
+}
+
+impl fmt::Display for Exit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "exit pid={} comm={:?}", self.pid, self.comm)
+    }
+}
+
 impl fmt::Display for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

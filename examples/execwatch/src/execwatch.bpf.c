@@ -95,9 +95,11 @@ struct task_struct___before_5_14 {
 
 #define SEC(name) __attribute__((section(name), used))
 
+static u64 (*const bpf_get_current_pid_tgid)(void) = (void *)14;
 static long (*const bpf_perf_event_output)(void *ctx, void *map, u64 flags, void *data,
 					   u64 size) = (void *)25;
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;
+static struct task_struct *(*const bpf_get_current_task_btf)(void) = (void *)158;
 
 #define BPF_MAP_TYPE_PERF_EVENT_ARRAY 4
 #define BPF_F_CURRENT_CPU 0xffffffffULL
@@ -148,7 +150,7 @@ struct {
 } events SEC(".maps");
 
 struct bpf_raw_tracepoint_args {
-	u64 args[3];
+	u64 args[4];
 };
 
 static __attribute__((always_inline)) u32 task_state(const struct task_struct *task)
@@ -216,6 +218,36 @@ int execwatch(struct bpf_raw_tracepoint_args *ctx)
 	event.session = session_id(task);
 
 	bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &event, sizeof(event));
+	return 0;
+}
+
+// ---- A program for newer kernels ---------------------------------------------
+
+// Shorter than `struct event`, by which user space tells them apart.
+struct exit {
+	u32 pid;
+	char comm[16];
+};
+
+#define TASK_DEAD 0x80
+
+// A process is gone when it is switched away from for the last time. Before 5.18 the
+// tracepoint has no fourth argument, the state that the process is left in; and before 5.11
+// the helper is not there.
+SEC("raw_tp/sched_switch")
+int exits(struct bpf_raw_tracepoint_args *ctx)
+{
+	u64 id = bpf_get_current_pid_tgid();
+	const struct task_struct *task;
+	struct exit exit = {};
+
+	// A thread alone is no process.
+	if (!(ctx->args[3] & TASK_DEAD) || id >> 32 != (u32)id)
+		return 0;
+	task = bpf_get_current_task_btf();
+	read_field(exit.pid, task, tgid);
+	read_field(exit.comm, task, comm);
+	bpf_perf_event_output(ctx, &events, BPF_F_CURRENT_CPU, &exit, sizeof(exit));
 	return 0;
 }
 

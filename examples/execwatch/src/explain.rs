@@ -16,7 +16,10 @@ pub fn explain(bundle: &Bundle<'_>, host: &Host, policy: Policy) -> Result<(), B
     inventory(bundle, &mut out)?;
     writeln!(out)?;
     match select(bundle, host, policy) {
-        Ok(selection) => writeln!(out, "{selection:#}")?,
+        Ok(selection) => {
+            selection.failing_programs()?;
+            writeln!(out, "{selection:#}")?;
+        }
         Err(refused) => writeln!(out, "{refused:#}")?,
     }
     Ok(())

@@ -18,11 +18,15 @@ pub use printer::Printer;
 /// The compiled eBPF program, aligned as readers of ELF files like it.
 pub static OBJECT: &[u8] = &ALIGNED.0;
 
-/// The program's name in the object.
-pub const PROGRAM: &str = "execwatch";
+/// The object's name, by which the bundle knows it: that of its file.
+pub const OBJECT_NAME: &str = "execwatch.bpf.o";
 
-/// The tracepoint it attaches to.
-pub const TRACEPOINT: &str = "sched_process_exec";
+/// The programs in the object, each with the tracepoint that it attaches to.
+pub const PROGRAMS: [(&str, &str); 2] =
+    [("execwatch", "sched_process_exec"), (EXITS, "sched_switch")];
+
+/// The program that newer kernels take.
+const EXITS: &str = "exits";
 
 /// The map that its events come through.
 pub const EVENTS: &str = "events";

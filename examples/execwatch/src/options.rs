@@ -3,7 +3,7 @@
 use std::env;
 use std::error::Error;
 
-use btfhub_runtime::{Host, Policy};
+use btfhub_runtime::{FailingPrograms, Host, Policy};
 
 /// What `--help` prints.
 pub const HELP: &str = "\
@@ -11,6 +11,8 @@ Prints every exec on this machine, whether or not its kernel has BTF.
 
   --count N     end after N events
   --embedded    use the embedded BTF though the kernel has its own
+  --exits       print exits too, on kernels that can (Linux 5.18)
+  --regardless  load what was asked for, even what is known to fail on this kernel
   --explain     show what is embedded, what is known of the host, and which BTF
                 it gets and why; loads nothing and needs no root
 
@@ -28,6 +30,10 @@ pub struct Options {
     pub explain: bool,
     /// Use the embedded BTF though the kernel has its own.
     pub embedded: bool,
+    /// Print exits, where the kernel can.
+    pub exits: bool,
+    /// Load even what is known to fail.
+    pub regardless: bool,
     /// End after as many events.
     pub count: Option<u64>,
     /// Print [`HELP`] instead of watching.
@@ -54,6 +60,8 @@ impl Options {
             match flag.as_str() {
                 "--explain" => options.explain = true,
                 "--embedded" => options.embedded = true,
+                "--exits" => options.exits = true,
+                "--regardless" => options.regardless = true,
                 "--help" | "-h" => options.help = true,
                 "--count" => {
                     let count = value()?.parse().map_err(|e| format!("--count: {e}"))?;
@@ -79,6 +87,12 @@ impl Options {
         } else {
             Policy::PREFER_KERNEL
         }
+    }
+
+    /// Whether to load a program of the object: what was asked for, but for what fails here.
+    pub fn loads(&self, program: &str, failing: &FailingPrograms) -> bool {
+        let fails = failing.get(crate::OBJECT_NAME, program).is_some();
+        (program != crate::EXITS || self.exits) && (!fails || self.regardless)
     }
 
     fn describes_host(&self) -> bool {

@@ -3,7 +3,7 @@
 use std::io::{self, Write};
 use std::ops::ControlFlow;
 
-use crate::Event;
+use crate::event::{Event, Exit};
 
 /// Prints events; breaks off after as many as were asked for, or when nobody
 /// reads them any more.
@@ -21,9 +21,10 @@ impl Printer {
     /// One sample out of the program's event buffer.
     pub fn sample(&mut self, bytes: &[u8]) -> ControlFlow<()> {
         let mut out = io::stdout().lock();
-        let printed = match Event::parse(bytes) {
-            Some(event) => writeln!(out, "{event}"),
-            None => writeln!(io::stderr(), "event of {} bytes: too short", bytes.len()),
+        let printed = match (Event::parse(bytes), Exit::parse(bytes)) {
+            (Some(event), _) => writeln!(out, "{event}"),
+            (None, Some(exit)) => writeln!(out, "{exit}"),
+            (None, None) => writeln!(io::stderr(), "event of {} bytes: too short", bytes.len()),
         };
         if printed.and_then(|()| out.flush()).is_err() {
             return ControlFlow::Break(());
