@@ -28,9 +28,10 @@ pub(super) struct Fate {
 /// What a kernel or a module has of the scope.
 pub(super) struct Owner<'a> {
     pub(super) set: &'a Set,
-    /// For each group of the scope, by its place there, what is held of it: by
-    /// ordinal, but for those whose order is another.
-    pub(super) ranges: Vec<Range<usize>>,
+    /// Places of groups in the scope, ascending, and where what is held of each stands
+    /// in `held`: by ordinal, but for those whose order is another. Of the groups of which
+    /// nothing is held, which for a module are nearly all, there is none.
+    pub(super) ranges: Vec<(usize, Range<usize>)>,
     /// The numbers of the definitions of these by ordinal.
     rearranged: BTreeMap<usize, Vec<u32>>,
     /// By place in `held`: where a group's begin, and the ordinal.
@@ -64,32 +65,39 @@ impl<'a> Owner<'a> {
         if let Some(candidates) = self.rearranged.get(&place) {
             return candidates;
         }
-        let range = self.ranges.get(place).cloned().unwrap_or_default();
+        let range = self.range(place).unwrap_or_default();
         self.set.held.get(range).unwrap_or_default()
     }
 
     /// What becomes of a definition of the group at `place`.
     pub(super) fn fate(&mut self, place: usize, ordinal: u32) -> Option<&mut Fate> {
-        let range = self.ranges.get(place)?.clone();
+        let range = self.range(place)?;
         self.fates.get_mut(range)?.get_mut(ordinal as usize)
+    }
+
+    fn range(&self, place: usize) -> Option<Range<usize>> {
+        let found = match self.ranges.get(place) {
+            // As if every group were held, which in a scope of one kernel is so.
+            Some((its, _)) if *its == place => place,
+            _ => (self.ranges)
+                .binary_search_by_key(&place, |(place, _)| *place)
+                .ok()?,
+        };
+        Some(self.ranges.get(found)?.1.clone())
     }
 }
 
-/// Where what is held of each of the scope's groups stands in `held`.
-fn ranges(scope: &Scope<'_>, held: &[u32]) -> Vec<Range<usize>> {
-    let mut ranges = Vec::with_capacity(scope.groups.len());
-    let mut at = 0;
-    for reached in scope.groups.list() {
-        let first = reached.first_definition;
-        let last = u64::from(first) + reached.group.variants.len() as u64;
-        while at < held.len() && held[at] < first {
-            at += 1;
+/// Where what is held of the scope's groups stands in `held`.
+fn ranges(scope: &Scope<'_>, held: &[u32]) -> Vec<(usize, Range<usize>)> {
+    let mut ranges: Vec<(usize, Range<usize>)> = Vec::new();
+    for (at, &definition) in held.iter().enumerate() {
+        let Some(place) = scope.groups.of_definition(definition) else {
+            continue;
+        };
+        match ranges.last_mut() {
+            Some((last, range)) if *last == place => range.end = at + 1,
+            _ => ranges.push((place, at..at + 1)),
         }
-        let start = at;
-        while at < held.len() && u64::from(held[at]) < last {
-            at += 1;
-        }
-        ranges.push(start..at);
     }
     ranges
 }

@@ -5,8 +5,6 @@
 //! distinguished. Types without a name follow, equal ones once.
 
 use std::collections::BTreeMap;
-
-use std::ops::Range;
 use std::rc::Rc;
 
 use foldhash::{HashMap, HashMapExt as _};
@@ -78,12 +76,13 @@ impl<'a> Projection<'a> {
     /// Finds what has to be written.
     fn find(&mut self) -> Result<(), AtlasError> {
         let mut open: Vec<(Name, Reach)> = Vec::new();
-        for &group in &self.scope.roots {
-            let place = self.scope.groups.get(group).map(|(place, _)| place);
-            for (owner, of) in self.owners.iter().enumerate() {
-                let range = place.and_then(|place| of.ranges.get(place));
-                let count = range.map_or(0, Range::len);
-                let names = (0..).take(count).map(|ordinal| Name {
+        for (owner, of) in self.owners.iter().enumerate() {
+            for (place, range) in &of.ranges {
+                let group = self.scope.groups.at(*place).map(|reached| reached.number);
+                let Some(group) = group.filter(|&group| self.is_root(group)) else {
+                    continue;
+                };
+                let names = (0..).take(range.len()).map(|ordinal| Name {
                     owner,
                     group,
                     ordinal,
@@ -172,14 +171,14 @@ impl<'a> Projection<'a> {
     /// Writes what the kernel or a module has.
     fn write_owner(&mut self, owner: usize) -> Result<(), AtlasError> {
         let mut names = Vec::new();
-        let ranges = self.owners.get(owner).map(|owner| owner.ranges.as_slice());
-        for (reached, range) in self.scope.groups.list().zip(ranges.unwrap_or_default()) {
-            let fates = self
-                .owners
-                .get(owner)
-                .and_then(|owner| owner.fates.get(range.clone()));
-            let written = (0..).zip(fates.unwrap_or_default());
-            let written = written.filter(|(_, fate)| fate.extent.is_some());
+        let of = self.owners.get(owner).ok_or_else(absent)?;
+        for (place, range) in &of.ranges {
+            let (Some(reached), Some(fates)) =
+                (self.scope.groups.at(*place), of.fates.get(range.clone()))
+            else {
+                continue;
+            };
+            let written = (0..).zip(fates).filter(|(_, fate)| fate.extent.is_some());
             let group = reached.number;
             names.extend(written.map(|(ordinal, _)| Name {
                 owner,

@@ -54,11 +54,6 @@ impl Groups {
         }
     }
 
-    /// How many.
-    pub(super) fn len(&self) -> usize {
-        self.list.len()
-    }
-
     /// All, once complete ascending by their numbers.
     pub(super) fn list(&self) -> impl Iterator<Item = &Reached> {
         self.list.iter()
@@ -68,6 +63,20 @@ impl Groups {
     pub(super) fn get(&self, number: u32) -> Option<(usize, &Reached)> {
         let place = self.places.get(number as usize).copied().flatten()? as usize;
         Some((place, self.list.get(place)?))
+    }
+
+    /// The group at a place.
+    pub(super) fn at(&self, place: usize) -> Option<&Reached> {
+        self.list.get(place)
+    }
+
+    /// Where the group of a definition stands among them, once they are complete.
+    pub(super) fn of_definition(&self, definition: u32) -> Option<usize> {
+        let before = |reached: &Reached| reached.first_definition <= definition;
+        let place = self.list.partition_point(before).checked_sub(1)?;
+        let reached = self.list.get(place)?;
+        let variant = (definition - reached.first_definition) as usize;
+        (variant < reached.group.variants.len()).then_some(place)
     }
 
     fn get_mut(&mut self, number: u32) -> Option<&mut Reached> {
