@@ -211,6 +211,45 @@ fn an_atlas_says_no_more_than_its_archive() {
     }
 }
 
+// Whether there are tracepoints at all, functions at all, any of a family of names: where none
+// that the programs ask for is there, only what nobody asks for tells.
+#[test]
+fn an_atlas_knows_what_nobody_asks_for() {
+    let bench = Bench::new();
+    let archives: Vec<_> = (archives().iter())
+        .map(|root| Archive::scan(root).unwrap())
+        .collect();
+    let entries = archives.iter().flat_map(Archive::entries);
+    let entries: Vec<_> = entries.cloned().collect();
+    let built = AtlasBuilder::new()
+        .functions(true)
+        .build(&entries, |_, _| ());
+    fs::write(bench.path("all.atlas"), built.unwrap().file).unwrap();
+    let asks = |builder: Builder| {
+        let builder = builder.object(own_dir().join("enumval.bpf.o"));
+        let builder = builder.target("exists", "ext4_absent").verdicts();
+        builder.generate().unwrap()
+    };
+    let roots = archives.iter().map(Archive::root);
+    let of_archives = asks(roots.fold(Builder::new(), Builder::archive));
+    let of_atlas = asks(Builder::new().atlas(bench.path("all.atlas")));
+    same(support(&of_atlas), support(&of_archives));
+    if shared().is_none() {
+        return;
+    }
+    let lines = lines(support(&of_archives));
+    for expected in [
+        "ext4_* are not in this kernel",
+        "no tracepoint ext4_absent",
+        "does not list tracepoints",
+    ] {
+        assert!(
+            lines.iter().any(|line| line.contains(expected)),
+            "{expected}"
+        );
+    }
+}
+
 // A target and the kernel's own BTF, named by calls or by the manifest.
 #[test]
 fn what_the_user_knows_counts() {
