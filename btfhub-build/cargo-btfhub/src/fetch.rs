@@ -4,15 +4,16 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
-use std::path::{MAIN_SEPARATOR, Path};
+use std::path::Path;
 
 use btfhub_build::archive::{Archive, Pin, PinnedFile};
 use serde::Serialize;
 
 use crate::args;
+use crate::checkout::check_out;
 use crate::failure::failure;
 use crate::failure::{Context, Exit, Failure};
-use crate::git::Git;
+use crate::git::{Git, is_id};
 use crate::kernels::Wanted;
 use crate::output::{Output, count};
 
@@ -57,7 +58,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
         .with_exit(Exit::NotFound));
     }
     let requested = fetch_blobs(&git, &pin, &blobs, output)?;
-    check_out(&git, &pin, &blobs, others)?;
+    check_out(&git, &args.out, &pin, &blobs, others)?;
     let bytes = verify(&pinned, &args.out, &wanted)?;
     let fetched = Fetched {
         schema: "btfhub.fetch/1",
@@ -82,8 +83,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
 /// A pin is a full commit id: anything shorter, or a name, could mean a different commit
 /// tomorrow.
 fn commit_id(pin: &str) -> Result<String, Failure> {
-    let is_id = matches!(pin.len(), 40 | 64) && pin.bytes().all(|byte| byte.is_ascii_hexdigit());
-    if is_id {
+    if is_id(pin) {
         return Ok(pin.to_ascii_lowercase());
     }
     Err(Failure::usage(format!(
@@ -213,45 +213,6 @@ fn fetch_blobs(
     Ok(needed.len())
 }
 
-fn check_out(git: &Git, pin: &str, blobs: &[PinnedFile], others: bool) -> Result<(), Failure> {
-    // A killed run may have left half a file, which git does not know.
-    let is_unfinished = git.is_unfinished();
-    git.set_unfinished(true)?;
-    if others {
-        // One pattern per directory would be shorter, but would include whatever is added to
-        // the directory later.
-        let patterns = blobs.iter().fold(String::new(), |mut patterns, blob| {
-            let path = blob.path.to_string_lossy().replace(MAIN_SEPARATOR, "/");
-            let _ = writeln!(patterns, "/{}", escape(&path));
-            patterns
-        });
-        git.run_with_input(
-            &["sparse-checkout", "set", "--no-cone", "--stdin"],
-            patterns.as_bytes(),
-        )?;
-    } else {
-        git.run(&["sparse-checkout", "disable"])?;
-    }
-    let force: &[&str] = if is_unfinished { &["--force"] } else { &[] };
-    git.run(&[&["checkout", "--quiet", "--detach"], force, &[pin]].concat())?;
-    // `checkout` takes a deleted file for the user's wish.
-    let deleted = git.run(&["ls-files", "--deleted", "-z"])?;
-    git.run_with_input(&["checkout-index", "-z", "--stdin"], &deleted)?;
-    git.set_unfinished(false)
-}
-
-/// Takes the meaning of gitignore's special characters from a path.
-fn escape(path: &str) -> String {
-    let mut escaped = String::with_capacity(path.len());
-    for char in path.chars() {
-        if matches!(char, '*' | '?' | '[' | '\\' | ' ') {
-            escaped.push('\\');
-        }
-        escaped.push(char);
-    }
-    escaped
-}
-
 /// Checks that the checkout holds each wanted file with the bytes of the pin; returns how many
 /// bytes.
 fn verify(pin: &Pin, out: &Path, wanted: &Wanted) -> Result<u64, Failure> {
@@ -262,7 +223,7 @@ fn verify(pin: &Pin, out: &Path, wanted: &Wanted) -> Result<u64, Failure> {
 
 #[cfg(test)]
 mod tests {
-    use super::{commit_id, escape};
+    use super::commit_id;
 
     #[test]
     fn only_full_commit_ids_pin() {
@@ -270,10 +231,5 @@ mod tests {
         assert!(commit_id("main").is_err());
         let id = "93CDEB8a93cdeb8a93cdeb8a93cdeb8a93cdeb8a";
         assert_eq!(commit_id(id).map_err(|_| ()), Ok(id.to_lowercase()));
-    }
-
-    #[test]
-    fn patterns_are_literal() {
-        assert_eq!(escape("a/b [1]*?.btf"), r"a/b\ \[1]\*\?.btf");
     }
 }

@@ -3,8 +3,8 @@
 //!
 //! git trusts a repository: its configuration and hooks say what to run. A directory that
 //! `fetch` made may have been in a cache or an image since then, where others can write. So
-//! before git is called, everything in `.git` except objects, HEAD and index is removed, and
-//! the configuration is rewritten. What git says about objects and files is not trusted, but
+//! before git is called, everything in `.git` is removed except objects and the ids of commits
+//! (HEAD, shallow), and the configuration is rewritten. What git says about objects and files is not trusted, but
 //! checked by hash ([`Pin::files`](btfhub_build::archive::Pin::files),
 //! [`Pin::verify`](btfhub_build::archive::Pin::verify)).
 
@@ -53,9 +53,13 @@ const SETTINGS: [&str; 10] = [
     "maintenance.auto=false",
 ];
 
-/// The files of an existing repository that are kept, besides its objects. Its references and
-/// their logs are not kept: if one were a link, git would write to its target.
-const KEPT: [&str; 5] = ["HEAD", "config", "index", "shallow", UNFINISHED];
+/// The files of an existing repository that are kept, besides its objects: HEAD and shallow only
+/// if they hold nothing but ids. References and their logs are not kept: if one were a link, git
+/// would write to its target. Neither is the index: git writes to any path that it names.
+const KEPT: [&str; 4] = [HEAD, "config", SHALLOW, UNFINISHED];
+
+const HEAD: &str = "HEAD";
+const SHALLOW: &str = "shallow";
 
 /// Marks a repository as one that `fetch` may change: what git writes for `btfhub.fetch`.
 const MADE_HERE: &str = "[btfhub]\n\tfetch = true\n";
@@ -109,8 +113,8 @@ impl Git {
         command
     }
 
-    /// Creates the repository, or cleans an existing one for use: only objects, HEAD and index
-    /// are kept, and these are plain files.
+    /// Creates the repository, or cleans an existing one for use: only objects and ids of
+    /// commits are kept, and these in plain files.
     pub(crate) fn renew(&self, url: &str) -> Result<(), Failure> {
         let git = self.directory.join(".git");
         fs::create_dir_all(&git).context(|| format!("cannot make {}", git.display()))?;
@@ -137,10 +141,38 @@ impl Git {
         for directory in ["objects", "refs"] {
             fs::create_dir_all(git.join(directory)).context(cannot)?;
         }
-        let head = git.join("HEAD");
-        if !head.is_file() {
-            files::write(&head, b"ref: refs/heads/main\n")?;
+        let shallow = git.join(SHALLOW);
+        let ids = input::read_to_string(&shallow, input::FILE_LIMIT);
+        if !ids.is_ok_and(|ids| ids.lines().all(is_id)) {
+            remove(&shallow).context(cannot)?;
         }
+        if self.head().is_none() {
+            files::write(&git.join(HEAD), b"ref: refs/heads/main\n")?;
+        }
+        Ok(())
+    }
+
+    /// The id of the commit that is checked out.
+    pub(crate) fn head(&self) -> Option<String> {
+        const LONGEST: u64 = 80;
+        let head = self.directory.join(".git").join(HEAD);
+        let id = input::read_to_string(&head, LONGEST).ok()?;
+        Some(id.trim_end().to_owned()).filter(|id| is_id(id))
+    }
+
+    /// Says which commit is checked out.
+    pub(crate) fn set_head(&self, id: &str) -> Result<(), Failure> {
+        let head = self.directory.join(".git").join(HEAD);
+        files::write(&head, format!("{id}\n").as_bytes())
+    }
+
+    /// Says that only what fits `patterns` is checked out.
+    pub(crate) fn set_sparse(&self, patterns: &str) -> Result<(), Failure> {
+        let info = self.directory.join(".git/info");
+        fs::create_dir_all(&info).context(|| format!("cannot make {}", info.display()))?;
+        files::write(&info.join("sparse-checkout"), patterns.as_bytes())?;
+        self.run(&["config", "core.sparseCheckoutCone", "false"])?;
+        self.run(&["config", "core.sparseCheckout", "true"])?;
         Ok(())
     }
 
@@ -280,6 +312,11 @@ fn configuration(url: &str, is_sha256: bool) -> Result<String, Failure> {
          \tpartialCloneFilter = blob:none\n\
          [http]\n\tlowSpeedLimit = 1000\n\tlowSpeedTime = 60\n{MADE_HERE}"
     ))
+}
+
+/// Whether this is the full id of an object.
+pub(crate) fn is_id(id: &str) -> bool {
+    matches!(id.len(), 40 | 64) && id.bytes().all(|byte| byte.is_ascii_hexdigit())
 }
 
 fn is_empty(directory: &Path) -> bool {

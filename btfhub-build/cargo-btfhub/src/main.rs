@@ -16,6 +16,7 @@ mod atlas;
 mod build;
 mod bundle;
 mod check;
+mod checkout;
 mod examples;
 mod failure;
 mod fetch;

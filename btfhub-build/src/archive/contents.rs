@@ -26,6 +26,14 @@ pub struct PinnedFile {
     pub is_link: bool,
 }
 
+impl PinnedFile {
+    /// Whether these bytes, of a file or of a link's target, are its blob.
+    pub fn is(&self, bytes: &[u8]) -> bool {
+        let id = ObjectId::from_hex(&self.object);
+        id.is_some_and(|id| id.of_blob_like(bytes) == Some(id))
+    }
+}
+
 /// What a pinned tree holds.
 #[derive(Debug)]
 pub(super) struct Contents {

@@ -324,17 +324,56 @@ fn nothing_is_written_through_what_others_left() {
         }
     }
     std::fs::remove_file(&victim).expect("the file");
+    let _ = fetch(&first).ok();
     for path in ["objects/pack", "info", "refs", "refs/heads", "logs"] {
         dir.write("victim/tmp_precious", "");
         dir.write("victim/sparse-checkout.lock", "");
+        // Without its objects, nothing tells what an earlier run wrote.
         instead(path, &link);
-        let _ = fetch(&first).ok();
         let _ = fetch(&second).ok();
+        let _ = fetch(&first).ok();
         let there = dir.files("victim");
         assert_eq!(there, ["sparse-checkout.lock", "tmp_precious"], "{path}");
     }
     instead("index", &pipe);
     let _ = fetch(&second).ok();
+}
+
+/// The index of `out`, and files that are to be written whatever their names are.
+fn hostile_index(dir: &Dir, files: &[(&str, &str)]) -> Vec<u8> {
+    const IS_EXTENDED: u16 = 0x4000;
+    const SKIP_WORKTREE: u16 = 0x4000;
+    let honest = std::fs::read(dir.path("out/.git/index")).expect("an index");
+    let (head, honest) = honest.split_at(12);
+    let mut index = b"DIRC\0\0\0\x03".to_vec();
+    index.extend([head[8], head[9], head[10], head[11] + files.len() as u8]);
+    for (name, content) in files {
+        dir.write("blob", content);
+        let id = git(
+            dir,
+            "out",
+            &["hash-object", "--no-filters", "-w", "../blob"],
+        );
+        let mut entry = vec![0; 40];
+        entry[24..28].copy_from_slice(&0o100_755_u32.to_be_bytes());
+        entry.extend(u8_of_hex(id.trim()));
+        entry.extend((name.len() as u16 | IS_EXTENDED).to_be_bytes());
+        entry.extend(SKIP_WORKTREE.to_be_bytes());
+        entry.extend(name.bytes());
+        entry.resize(entry.len() / 8 * 8 + 8, 0);
+        index.extend(entry);
+    }
+    // They come first, because entries are sorted. git does not check the hash at the end.
+    index.extend(honest);
+    index
+}
+
+fn u8_of_hex(hex: &str) -> Vec<u8> {
+    let pairs = hex.as_bytes().chunks(2).map(|pair| {
+        let pair = std::str::from_utf8(pair).expect("digits");
+        u8::from_str_radix(pair, 16).expect("digits")
+    });
+    pairs.collect()
 }
 
 /// Whoever had the directory in between may have left anything in it.
@@ -345,6 +384,11 @@ fn nothing_that_others_left_is_run_or_believed() {
         return;
     }
     let [first, second] = upstream(&dir);
+    // Nothing that a checkout leaves out.
+    git(&dir, "upstream", &["rm", "-q", "README.md"]);
+    git(&dir, "upstream", &["commit", "-qm", "entries only"]);
+    let head = git(&dir, "upstream", &["rev-parse", "HEAD"]);
+    let whole = head.trim().to_owned();
     let url = url(&dir);
     let fetch = |pin: &str| dir.btfhub(["fetch", "--pin", pin, "--out", "out", "--url", &url]);
     let _ = fetch(&first).ok();
@@ -398,18 +442,32 @@ fn nothing_that_others_left_is_run_or_believed() {
         dir.write("out/.git/remotes/origin", "URL: /nowhere\n");
         dir.write("out/.git/objects/info/alternates", "/nowhere\n");
     };
-    for pin in [&second, &first, &first] {
+    let filter = format!("[filter \"x\"]\n\tsmudge = {script}\n");
+    for pin in [&second, &first, &first, &whole, &whole] {
+        let index = hostile_index(
+            &dir,
+            &[
+                ("../outside", "theirs"),
+                (".git/config.worktree", &filter),
+                (".git/info/attributes", "* filter=x\n"),
+            ],
+        );
         poison();
+        dir.write("out/.git/index", index);
+        let lost = dir.path("out/debian/10/x86_64/4.19.0-27-amd64.btf.tar.xz");
+        std::fs::remove_file(lost).expect("an entry");
         let before = std::fs::metadata(dir.path("script.ran")).is_ok();
         assert!(!before);
-        let kernels = if *pin == second {
-            "4 kernels"
-        } else {
+        let kernels = if *pin == first {
             "3 kernels"
+        } else {
+            "4 kernels"
         };
-        let text = fetch(pin).ok();
-        assert!(text.starts_with(kernels), "{text}");
+        let run = fetch(pin);
+        assert!(!dir.has("outside"), "something was written elsewhere");
         assert!(!dir.has("script.ran"), "something of theirs was run");
+        let text = run.ok();
+        assert!(text.starts_with(kernels), "{text}");
         let built = dir.btfhub(["lock", "--archive", "out", "--out", "lock"]);
         let _ = built.ok();
     }
@@ -485,6 +543,41 @@ fn forged_files_and_objects_are_refused() {
         let said = format!("something else as git's object {good}");
         assert!(complaint.contains(&said), "{what}: {complaint}");
         std::fs::remove_dir_all(dir.path("aside")).expect("it");
+    }
+}
+
+/// A pinned tree may be anything, and git makes trees with any name.
+#[test]
+fn trees_that_lead_out_are_refused() {
+    let dir = Dir::new();
+    if !has_tool("git") {
+        return;
+    }
+    let [first, _] = upstream(&dir);
+    let entries = git(&dir, "upstream", &["ls-tree", &first]);
+    for name in ["..", ".", ".git", ".GIT"] {
+        let debian = git(&dir, "upstream", &["rev-parse", &format!("{first}:debian")]);
+        dir.write(
+            "tree",
+            format!("{entries}040000 tree {}\t{name}\n", debian.trim()),
+        );
+        let tree = dir
+            .run(Command::new("sh").args(["-c", "git -C upstream mktree <tree"]))
+            .ok();
+        let commit = git(&dir, "upstream", &["commit-tree", "-mx", tree.trim()]);
+        let out = format!("out{name}");
+        let fetch = [
+            "fetch",
+            "--pin",
+            commit.trim(),
+            "--url",
+            &url(&dir),
+            "--out",
+            &out,
+        ];
+        let complaint = dir.btfhub(fetch).fails(1);
+        let said = format!("names a file `{name}`, which no checkout may have");
+        assert!(complaint.contains(&said), "{complaint}");
     }
 }
 

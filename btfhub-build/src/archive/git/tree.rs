@@ -1,7 +1,9 @@
 //! What a tree holds.
 
 use std::collections::HashMap;
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
+
+use btfhub_runtime::Printable;
 
 use super::object::Kind;
 use super::object::ObjectId;
@@ -60,7 +62,8 @@ pub(in crate::archive) fn find(
 /// clone may lack those outside its sparse checkout.
 ///
 /// # Errors
-/// If a tree can't be read, or if there are more files than in any archive.
+/// If a tree can't be read, if there are more files than in any archive, or if one has a name
+/// that would lead out of a checkout or into its `.git`.
 pub(in crate::archive) fn files(
     store: &Store,
     root: ObjectId,
@@ -74,6 +77,13 @@ pub(in crate::archive) fn files(
             let Ok(name) = String::from_utf8(name) else {
                 continue;
             };
+            if !stays_inside(&name) {
+                let message = format!(
+                    "git's object {id} names a file `{}`, which no checkout may have",
+                    Printable(&name)
+                );
+                return Err(Error::new(ErrorKind::Pin, message));
+            }
             let path = above.join(name);
             if item.mode != Mode::Directory {
                 files.push((path, item));
@@ -92,6 +102,16 @@ pub(in crate::archive) fn files(
     }
     files.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(files)
+}
+
+/// Whether this is a name in a directory, and none of git's own.
+fn stays_inside(name: &str) -> bool {
+    let mut parts = Path::new(name).components();
+    let is_one = matches!(
+        (parts.next(), parts.next()),
+        (Some(Component::Normal(_)), None)
+    );
+    is_one && !name.contains('/') && !name.eq_ignore_ascii_case(".git")
 }
 
 /// The items of one tree: `<mode> <name>\0<id>`, one after another.
