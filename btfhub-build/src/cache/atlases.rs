@@ -4,21 +4,24 @@
 //! kernel in it is found by the digest of its entry's file, regardless of archive and path.
 
 use std::collections::{HashMap, HashSet};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, OnceLock, PoisonError};
-use std::time::SystemTime;
 
 use btfhub_runtime::KernelId;
 
-use super::directory::{self, forget_old};
-use crate::archive::{Digest, SUFFIX};
+use super::directory;
+use crate::archive::{self, Digest};
 use crate::atlas::{Atlas, AtlasError, AtlasWriter, Effort, Source, Surveyor};
 use crate::btf::Btf;
+use crate::input::{self, ATLAS_LIMIT};
 use crate::output;
 
 /// The version of kernel names in an atlas; it changes if the names do.
 const HEAD: &[u8] = b"btfhub cached atlas 2\n";
+
+/// How the names of files end.
+const SUFFIX: &str = ".atlas";
 
 /// The number of unwritten kernels that a killed build may lose: about ten seconds of work.
 /// What they have in common is written once.
@@ -128,7 +131,7 @@ impl Atlases {
             ..kernel
         };
         let source = Source {
-            path: format!("{kernel}{SUFFIX}"),
+            path: format!("{kernel}{}", archive::SUFFIX),
             digest: entry,
         };
         let mut fresh = self.fresh.lock().unwrap_or_else(PoisonError::into_inner);
@@ -152,9 +155,7 @@ impl Atlases {
             // The files that are used are those to keep.
             let files = there.files.iter().map(|(path, _)| path);
             for path in files.chain([&directory]) {
-                if let Ok(file) = File::open(path) {
-                    let _ = file.set_modified(SystemTime::now());
-                }
+                directory::touch(path);
             }
         }
         drop(self.there);
@@ -169,7 +170,7 @@ impl Atlases {
             let _ = write(&directory, fresh.writer);
         }
         if let Some(engines) = directory.parent() {
-            forget_old(engines, KEPT_ENGINES);
+            directory::forget_old_directories(engines, SUFFIX, KEPT_ENGINES);
         }
         // A large archive leaves many pieces, more than one join may take.
         let mut there = files(&directory);
@@ -181,7 +182,7 @@ impl Atlases {
                 break;
             }
         }
-        forget_old(&directory, KEPT_FILES);
+        directory::forget_old_files(&directory, SUFFIX, KEPT_FILES);
     }
 }
 
@@ -208,16 +209,8 @@ impl There {
 
 /// The files of a directory with their sizes, the smallest first.
 fn files(directory: &Path) -> Vec<(u64, PathBuf)> {
-    let Ok(listing) = fs::read_dir(directory) else {
-        return Vec::new();
-    };
-    let mut files: Vec<(u64, PathBuf)> = listing
-        .filter_map(|file| {
-            let file = file.ok()?;
-            let path = file.path();
-            let is_atlas = path.extension().is_some_and(|suffix| suffix == "atlas");
-            is_atlas.then(|| Some((file.metadata().ok()?.len(), path)))?
-        })
+    let mut files: Vec<(u64, PathBuf)> = (directory::files(directory, SUFFIX).into_iter())
+        .map(|(path, metadata)| (metadata.len(), path))
         .collect();
     files.sort();
     files
@@ -225,7 +218,7 @@ fn files(directory: &Path) -> Vec<(u64, PathBuf)> {
 
 /// An atlas that is complete and matches its name. Any other file is removed.
 fn read(path: &Path) -> Option<Atlas> {
-    let bytes = fs::read(path).ok()?;
+    let bytes = input::read(path, ATLAS_LIMIT).ok()?;
     let whole = Atlas::parse(bytes).ok().filter(|atlas| {
         let name = path.file_stem().and_then(|name| name.to_str());
         name == Some(&name_of(atlas.digest())) && atlas.is_whole()
@@ -245,7 +238,7 @@ fn name_of(digest: Digest) -> String {
 fn write(directory: &Path, writer: AtlasWriter) -> Result<Option<PathBuf>, AtlasError> {
     let (_, file) = writer.finish(Effort::Stored, 1)?;
     let name = name_of(Atlas::digest_of(&file)?);
-    let path = directory.join(format!("{name}.atlas"));
+    let path = directory.join(format!("{name}{SUFFIX}"));
     Ok(output::replace(&path, &file).is_ok().then_some(path))
 }
 

@@ -79,7 +79,7 @@ impl Facts {
             if file::write(file, serialize(&known.entries)) {
                 file.parent()
                     .into_iter()
-                    .for_each(|sets| directory::forget_old(sets, KEPT_SETS));
+                    .for_each(|sets| directory::forget_old_files(sets, "", KEPT_SETS));
             }
         }
     }

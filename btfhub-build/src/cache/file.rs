@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::Path;
 
+use crate::input::{self, FILE_LIMIT};
 use crate::output;
 
 const DIGEST_LEN: usize = blake3::OUT_LEN;
@@ -15,9 +16,10 @@ pub(super) fn write(path: &Path, mut content: Vec<u8>) -> bool {
     output::replace(path, &content).is_ok()
 }
 
-/// The content of a whole file. A damaged one is removed.
+/// The content of a whole file. A damaged one is removed. What is not a regular file, or too
+/// long, is left to be replaced.
 pub(super) fn read(path: &Path) -> Option<Vec<u8>> {
-    let mut content = fs::read(path).ok()?;
+    let mut content = input::read(path, FILE_LIMIT).ok()?;
     let whole = content.len().checked_sub(DIGEST_LEN).filter(|len| {
         let (bytes, digest) = content.split_at(*len);
         blake3::hash(bytes) == *digest

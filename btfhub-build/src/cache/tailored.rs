@@ -1,10 +1,9 @@
 //! Results for entries: their tailored BTF and the digest of their outcome.
 
 use std::collections::{BTreeMap, HashMap};
-use std::fs::{self, File};
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::SystemTime;
 
 use super::directory;
 use super::file::{self, Reader, put_bytes, put_number};
@@ -14,6 +13,9 @@ use crate::modules::Modules;
 use crate::relo::{self, Outcome, Relocations};
 
 const HEAD: &[u8] = b"btfhub tailored 2\n";
+
+/// How the names of files end.
+const SUFFIX: &str = ".results";
 
 /// Results not yet written that a killed build may lose.
 const UNWRITTEN: usize = 64;
@@ -75,16 +77,14 @@ impl Results {
             directory: Some(set.clone()),
             ..Self::default()
         };
-        let Ok(listing) = fs::read_dir(&set) else {
+        if !set.is_dir() {
             // One more is about to be.
-            directory::forget_old(&sets, KEPT_SETS - 1);
+            directory::forget_old_directories(&sets, SUFFIX, KEPT_SETS - 1);
             return results;
-        };
-        let mut files: Vec<PathBuf> = listing
-            .filter_map(Result::ok)
-            .map(|file| file.path())
+        }
+        let mut files: Vec<PathBuf> = (directory::files(&set, SUFFIX).into_iter())
+            .map(|(path, _)| path)
             .collect();
-        files.retain(|path| path.extension().is_some_and(|suffix| suffix == "results"));
         files.sort();
         let mut outcomes: HashMap<Arc<[u8]>, Option<(usize, Digest)>> = HashMap::new();
         for path in files {
@@ -104,9 +104,7 @@ impl Results {
             }
         }
         // The sets that are used are those to keep.
-        if let Ok(directory) = File::open(&set) {
-            let _ = directory.set_modified(SystemTime::now());
-        }
+        directory::touch(&set);
         results
     }
 
@@ -196,7 +194,7 @@ fn key(relocations: &Relocations, modules: &Modules) -> String {
 /// same write the same file.
 fn add_file(directory: &Path, content: Vec<u8>) -> Option<PathBuf> {
     let name = blake3::hash(&content).to_hex();
-    let path = directory.join(format!("{}.results", name.as_str().get(..32)?));
+    let path = directory.join(format!("{}{SUFFIX}", name.as_str().get(..32)?));
     file::write(&path, content).then_some(path)
 }
 

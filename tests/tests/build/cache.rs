@@ -121,6 +121,57 @@ fn changed_relocations_are_another_set() {
     assert!(sets <= 16, "{sets} sets are kept");
 }
 
+/// The directory may be one of the user's, or hold links to such.
+#[test]
+fn what_others_keep_there_stays() {
+    let bench = Bench::new();
+    let mine = ["cache/atlas", "cache/tailored", "cache/facts", "home"];
+    for directory in mine {
+        for number in 0..30 {
+            let own = bench.path(directory).join(format!("mine-{number}.atlas"));
+            fs::create_dir_all(own.parent().unwrap()).unwrap();
+            fs::write(own, "mine").unwrap();
+        }
+    }
+    // Named as the cache names its own, but behind a link.
+    for number in 0..30 {
+        let set = bench.path("home").join(format!("{number:032x}"));
+        fs::create_dir(&set).unwrap();
+        fs::write(set.join(format!("{number:032x}.results")), "mine").unwrap();
+    }
+    fs::rename(bench.path("cache/tailored"), bench.path("tailored")).unwrap();
+    std::os::unix::fs::symlink(bench.path("home"), bench.path("cache/tailored")).unwrap();
+    let _built = bench.cached();
+    let count = |directory: &str| {
+        let listing = fs::read_dir(bench.path(directory)).unwrap().flatten();
+        let is_mine = |name: &str| name.starts_with("mine-") || name.starts_with("0000");
+        listing
+            .filter(|item| is_mine(item.file_name().to_str().unwrap()))
+            .count()
+    };
+    assert_eq!(count("cache/atlas"), 30);
+    assert_eq!(count("cache/facts"), 30);
+    assert_eq!(count("home"), 60);
+}
+
+/// Neither waited for nor read without end.
+#[test]
+fn pipes_and_devices_are_not_read() {
+    let bench = Bench::new();
+    let clean = bench.cached();
+    let digests = bench.path("cache/digests");
+    let results = bench.results().remove(0);
+    for place in [&digests, &results] {
+        let _ = fs::remove_file(place);
+        let made = Command::new("mkfifo").arg(place).status();
+        assert!(made.unwrap().success());
+        assert_eq!(bench.cached().bundle(), clean.bundle());
+        let _ = fs::remove_file(place);
+        std::os::unix::fs::symlink("/dev/zero", place).unwrap();
+        assert_eq!(bench.cached().bundle(), clean.bundle());
+    }
+}
+
 #[test]
 fn damage_anywhere_is_noticed_and_healed() {
     let bench = Bench::new();
