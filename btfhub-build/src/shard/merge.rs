@@ -206,9 +206,12 @@ fn of_one_bundle(parts: &[Part<'_>]) -> Result<Provenance, Error> {
     same(parts, "they were made for other objects", |part| {
         part.objects()
     })?;
+    let keeps = |part: &Part<'_>| !part.failures.is_empty();
+    let some_keep = parts.iter().any(keeps);
     same(parts, "some keep failing programs", |part| {
-        let keeps = !part.failures.is_empty() || part.btfs.is_empty();
-        (if keeps { "kept" } else { "not kept" }).to_owned()
+        // A shard without kernels fits either.
+        let kept = keeps(part) || (part.btfs.is_empty() && some_keep);
+        (if kept { "kept" } else { "not kept" }).to_owned()
     })?;
     same(parts, "they were made from other archives", |part| {
         part.archives()

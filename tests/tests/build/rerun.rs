@@ -38,7 +38,7 @@ fn a_new_object_where_objects_are_looked_for() {
 const TWO_ARCHIVES: &str = r#"
 fn main() -> Result<(), btfhub_build::Error> {
     btfhub_build::Builder::new()
-        .archive("archive").lock("btfhub.lock")
+        .pinned_archive("archive", btfhub_build::Pin::Lock("btfhub.lock".into()))
         .archive("own")
         .object("probe.o")
         .build("probe")

@@ -11,7 +11,7 @@ use std::time::Duration;
 use btfhub_build::archive::{Archive, Lock};
 use btfhub_build::atlas::AtlasBuilder;
 use btfhub_build::shard::{self, Shard, ShardFile};
-use btfhub_build::{Builder, OnBadEntry};
+use btfhub_build::{Builder, OnBadEntry, Pin};
 use btfhub_runtime::Bundle;
 use btfhub_tests::cli::Dir;
 use btfhub_tests::project::workspace;
@@ -95,10 +95,11 @@ fn joined_they_are_the_bundle_of_one_build() {
         ("pinned", pinned.clone()),
         (
             "archives",
-            pinned
-                .clone()
+            Builder::new()
+                .pinned_archive(bench.path("archive"), Pin::Lock(bench.path("lock")))
                 .archive(bench.path("own"))
-                .archive(bench.path("twice")),
+                .archive(bench.path("twice"))
+                .object(bench.path("probe.o")),
         ),
         ("atlas", pinned.atlas(bench.path("own.atlas"))),
     ];
