@@ -247,8 +247,12 @@ fn hold(file: &File, path: &Path) -> bool {
 fn remove_abandoned(directory: &Path) {
     for item in fs::read_dir(directory).into_iter().flatten().flatten() {
         let path = item.path();
-        if is_ours(&item.file_name()) && platform::open(&path).is_ok_and(|file| is_abandoned(&file))
-        {
+        if !is_ours(&item.file_name()) {
+            continue;
+        }
+        // Stays locked until it is gone: who has just made it must not lock it in between.
+        let abandoned = platform::open(&path).ok().filter(is_abandoned);
+        if abandoned.is_some() {
             // If it can't be removed, it does no harm.
             let _ = if is_directory(&path) {
                 fs::remove_dir_all(&path)
