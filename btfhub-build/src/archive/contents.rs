@@ -64,7 +64,7 @@ impl Contents {
             .filter(|(path, (mode, id))| is_entry(*mode, *id) && !is_hidden(path))
             .filter_map(|(path, _)| Entry::at("", path))
             .collect();
-        let mut aliases = aliases(&files, &entries);
+        let mut aliases = aliases(root, &files, &entries);
         name_kernels(&mut entries, &mut aliases);
         let by_path = |entry: Entry| (entry.path().to_owned(), entry);
         Ok(Self {
@@ -147,30 +147,41 @@ fn is_hidden(path: &Path) -> bool {
 
 /// The links next to version directories that lead to one of these, and the files that replace
 /// such links. They are identified by their hash, because a partial clone may lack their blobs.
-fn aliases(files: &BTreeMap<PathBuf, (Mode, ObjectId)>, entries: &[Entry]) -> Vec<Anomaly> {
+/// `like` is an id in the repository's format.
+fn aliases(
+    like: ObjectId,
+    files: &BTreeMap<PathBuf, (Mode, ObjectId)>,
+    entries: &[Entry],
+) -> Vec<Anomaly> {
     let directories: BTreeSet<&Path> = (entries.iter())
         .filter_map(|entry| entry.path().ancestors().nth(2))
         .collect();
-    let mut aliases = Vec::new();
-    for (path, (_, id)) in files.iter().filter(|(path, _)| path.iter().count() == 2) {
-        let mut beside = directories.iter().filter(|to| to.parent() == path.parent());
-        let leads_to = |name: &str| {
-            let mut spellings = [
-                name.to_owned(),
-                format!("{name}/"),
-                format!("./{name}"),
-                format!("{name}\n"),
-            ]
-            .into_iter();
-            spellings.any(|target| id.of_blob_like(target.as_bytes()) == Some(*id))
+    // By where a link may be, and the hash of what it may say.
+    let mut targets: HashMap<(&Path, ObjectId), &Path> = HashMap::new();
+    for directory in directories {
+        let name = directory.file_name().and_then(|name| name.to_str());
+        let (Some(parent), Some(name)) = (directory.parent(), name) else {
+            continue;
         };
-        let name = |to: &Path| to.file_name().and_then(|name| name.to_str()).map(leads_to);
-        if let Some(target) = beside.find(|to| name(to) == Some(true)) {
-            aliases.push(Anomaly {
-                path: path.clone(),
-                oddity: Oddity::Alias(target.to_path_buf()),
-            });
+        let spellings = [
+            name.to_owned(),
+            format!("{name}/"),
+            format!("./{name}"),
+            format!("{name}\n"),
+        ];
+        for spelling in spellings {
+            if let Some(id) = like.of_blob_like(spelling.as_bytes()) {
+                targets.insert((parent, id), directory);
+            }
         }
     }
-    aliases
+    let beside = files.iter().filter(|(path, _)| path.iter().count() == 2);
+    let aliases = beside.filter_map(|(path, (_, id))| {
+        let target = targets.get(&(path.parent()?, *id))?;
+        Some(Anomaly {
+            path: path.clone(),
+            oddity: Oddity::Alias(target.to_path_buf()),
+        })
+    });
+    aliases.collect()
 }

@@ -628,3 +628,52 @@ fn more_packs_than_files_may_be_open() {
     let said = String::from_utf8_lossy(&bundle.stderr);
     assert!(bundle.status.success(), "{said}");
 }
+
+/// A tree that git itself would not make: duplicate, unsorted or impossible names, or more of
+/// them than any archive has.
+#[test]
+fn trees_that_git_does_not_make_are_refused() {
+    let checkout = Checkout::new();
+    let debian = checkout.git(&["rev-parse", "HEAD:debian"]);
+    let item = |mode: &str, name: &str| {
+        let digits = debian.as_bytes().chunks(2);
+        let id = digits.map(|pair| {
+            let pair = std::str::from_utf8(pair).unwrap();
+            u8::from_str_radix(pair, 16).unwrap()
+        });
+        let mut bytes = format!("{mode} {name}\0").into_bytes();
+        bytes.extend(id);
+        bytes
+    };
+    let directory = |name: &str| item("40000", name);
+    let many: Vec<u8> = (0..40_000)
+        .flat_map(|number| directory(&format!("d{number:05}")))
+        .collect();
+    for (bytes, said) in [
+        (
+            [directory("debian"), directory("debian")].concat(),
+            "a name in it occurs twice",
+        ),
+        (
+            [item("100644", "debian"), directory("debian")].concat(),
+            "a name in it occurs twice",
+        ),
+        (
+            [directory("ubuntu"), directory("debian")].concat(),
+            "not in git's order",
+        ),
+        (directory("debian/11"), "names a file `debian/11`"),
+        (directory(""), "names a file ``"),
+        (directory(&"d".repeat(256)), "which no checkout may have"),
+        (many, "is larger than any archive's"),
+    ] {
+        fs::write(checkout.path("tree"), bytes).unwrap();
+        let tree = ["hash-object", "-t", "tree", "-w", "--literally", "../tree"];
+        let tree = checkout.git(&tree);
+        let commit = checkout.git(&["commit-tree", "-m", "odd", &tree]);
+        checkout.git(&["update-ref", "HEAD", &commit]);
+        let error = checkout.builder().pin(&commit).generate().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Pin, "{error:?}");
+        assert!(format!("{error:?}").contains(said), "{said}: {error:?}");
+    }
+}

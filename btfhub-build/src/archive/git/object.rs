@@ -1,5 +1,6 @@
 //! Objects and their ids.
 
+use std::cell::Cell;
 use std::fmt;
 use std::io;
 
@@ -149,12 +150,33 @@ pub(in crate::archive) struct Object {
     pub(in crate::archive) bytes: Vec<u8>,
 }
 
+/// How many bytes are inflated and made of deltas for all objects that are read from a store,
+/// false ones included: thirty times what the trees of the largest archive take in the deepest
+/// chains that git makes.
+#[derive(Debug)]
+pub(super) struct Work(Cell<usize>);
+
+impl Work {
+    pub(super) fn new() -> Self {
+        Self(Cell::new(1 << 30))
+    }
+
+    /// Takes some of what is left.
+    pub(super) fn take(&self, bytes: usize) -> Result<(), Flaw> {
+        let left = self.0.get().checked_sub(bytes);
+        self.0.set(left.unwrap_or(0));
+        left.map(|_| ()).ok_or(Flaw::TooMuchWork)
+    }
+}
+
 /// Why one place does not give an object.
 #[derive(Debug)]
 pub(super) enum Flaw {
     Damaged,
     TooLarge,
     Read(ReadError),
+    /// What [`Work`] allows is used up.
+    TooMuchWork,
 }
 
 impl From<ReadError> for Flaw {

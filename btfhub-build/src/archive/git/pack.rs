@@ -10,11 +10,14 @@ use std::path::{Path, PathBuf};
 
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use super::object::{Flaw, Kind, LARGEST_OBJECT, Object, ObjectId};
+use super::object::{Flaw, Kind, LARGEST_OBJECT, Object, ObjectId, Work};
 use crate::input::{Links, RegularFile};
 
 /// Longer chains of deltas git does not write.
 const LONGEST_CHAIN: usize = 4096;
+
+/// What a step of a chain counts as, whatever its size: it takes some small reads.
+const STEP: usize = 4096;
 
 /// The magic and version of an index.
 const INDEX_HEAD: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
@@ -35,6 +38,7 @@ struct Open<'a> {
     counts: &'a [u32],
     index: File,
     pack: File,
+    work: &'a Work,
 }
 
 /// The header of an object in a pack.
@@ -67,7 +71,7 @@ impl Pack {
     }
 
     /// The object of an id, if it is in here.
-    pub(super) fn read(&self, id: ObjectId) -> Result<Option<Object>, Flaw> {
+    pub(super) fn read(&self, id: ObjectId, work: &Work) -> Result<Option<Object>, Flaw> {
         if among(&self.counts, id).is_empty() {
             return Ok(None);
         }
@@ -76,6 +80,7 @@ impl Pack {
             counts: &self.counts,
             index: RegularFile::open(&self.index, Links::Follow)?.file,
             pack: RegularFile::open(&pack, Links::Follow)?.file,
+            work,
         };
         open.read(id)
     }
@@ -97,6 +102,7 @@ impl Open<'_> {
         let mut deltas = Vec::new();
         let mut left = LARGEST_OBJECT;
         let (kind, mut bytes) = loop {
+            self.work.take(STEP)?;
             let head = self.head(at)?;
             left = left.checked_sub(head.size).ok_or(Flaw::TooLarge)?;
             let base = match head.kind {
@@ -131,7 +137,7 @@ impl Open<'_> {
             }
         };
         for delta in deltas.iter().rev() {
-            bytes = apply(&bytes, delta)?;
+            bytes = apply(&bytes, delta, self.work)?;
         }
         Ok(Some(Object { kind, bytes }))
     }
@@ -219,6 +225,7 @@ impl Open<'_> {
 
     /// Inflates the data at a place; the result must have `size` bytes.
     fn inflate(&self, at: u64, size: usize) -> Result<Vec<u8>, Flaw> {
+        self.work.take(size)?;
         // Data that does not compress grows, but by less than this with any compressor.
         let most = (size as u64).saturating_add(size as u64 / 4 + 128);
         let compressed = bytes_at(&self.pack, at, most)?;
@@ -240,7 +247,7 @@ fn bytes_at(mut file: &File, at: u64, most: u64) -> io::Result<Vec<u8>> {
 }
 
 /// Makes an object of its base and a delta.
-fn apply(base: &[u8], delta: &[u8]) -> Result<Vec<u8>, Flaw> {
+fn apply(base: &[u8], delta: &[u8], work: &Work) -> Result<Vec<u8>, Flaw> {
     let mut delta = delta;
     let base_len = length(&mut delta)?;
     let len = length(&mut delta)?;
@@ -250,6 +257,7 @@ fn apply(base: &[u8], delta: &[u8]) -> Result<Vec<u8>, Flaw> {
     if len > LARGEST_OBJECT {
         return Err(Flaw::TooLarge);
     }
+    work.take(len)?;
     let mut bytes = Vec::new();
     while let Some((op, rest)) = delta.split_first() {
         delta = rest;

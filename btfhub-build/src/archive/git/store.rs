@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use miniz_oxide::inflate::decompress_to_vec_zlib_with_limit;
 
-use super::object::{Flaw, Kind, LARGEST_OBJECT, Object, ObjectId};
+use super::object::{Flaw, Kind, LARGEST_OBJECT, Object, ObjectId, Work};
 use super::pack::Pack;
 use crate::error::{Error, ErrorKind};
 use crate::input::{self, ReadError};
@@ -19,6 +19,7 @@ const MOST_ALTERNATES: usize = 64;
 pub(in crate::archive) struct Store {
     directories: Vec<PathBuf>,
     packs: Vec<Pack>,
+    work: Work,
 }
 
 impl Store {
@@ -30,6 +31,7 @@ impl Store {
         let mut store = Self {
             directories: vec![objects],
             packs: Vec::new(),
+            work: Work::new(),
         };
         let mut at = 0;
         while let Some(directory) = store.directories.get(at).cloned() {
@@ -97,10 +99,13 @@ impl Store {
         let (first, rest) = hex.split_at(2);
         let loose = (self.directories.iter()).map(|directory| {
             let path = directory.join(first).join(rest);
-            let object = read_loose(&path);
+            let object = read_loose(&path, &self.work);
             (path, object)
         });
-        let packed = (self.packs.iter()).map(|pack| (pack.path().to_owned(), pack.read(id)));
+        let packed = self.packs.iter().map(|pack| {
+            let object = pack.read(id, &self.work);
+            (pack.path().to_owned(), object)
+        });
         for (path, object) in packed.chain(loose) {
             match object {
                 Ok(None) => {}
@@ -112,6 +117,7 @@ impl Store {
                 Err(Flaw::Read(error)) if is_fault(&error) => {
                     return Err(unreadable(&path, error));
                 }
+                Err(Flaw::TooMuchWork) => return Err(too_much_work(&path, id)),
                 Ok(Some(_)) | Err(_) => false_one = Some(path),
             }
         }
@@ -146,14 +152,25 @@ pub(super) fn unreadable(path: &Path, error: ReadError) -> Error {
     Error::new(ErrorKind::Io, format!("cannot read {}", path.display())).because(error)
 }
 
+fn too_much_work(path: &Path, id: ObjectId) -> Error {
+    let message = format!(
+        "the repository takes too much work to read: stopped at git's object {id} in {}",
+        path.display()
+    );
+    Error::new(ErrorKind::Pin, message)
+        .help("its packs are damaged, or made to wear down who reads them; clone it again")
+}
+
 /// `<kind> <length>\0<bytes>`, compressed.
-fn read_loose(path: &Path) -> Result<Option<Object>, Flaw> {
+fn read_loose(path: &Path, work: &Work) -> Result<Option<Object>, Flaw> {
     let compressed = match input::read(path, LARGEST_OBJECT as u64) {
         Err(error) if error.io().is_some_and(is_absent) => return Ok(None),
         compressed => compressed?,
     };
-    let mut bytes = decompress_to_vec_zlib_with_limit(&compressed, LARGEST_OBJECT)
-        .map_err(|_| Flaw::Damaged)?;
+    let inflated = decompress_to_vec_zlib_with_limit(&compressed, LARGEST_OBJECT);
+    // The length of damaged data is unknown.
+    work.take(inflated.as_ref().map_or(LARGEST_OBJECT, Vec::len))?;
+    let mut bytes = inflated.map_err(|_| Flaw::Damaged)?;
     let head = (bytes.iter().position(|byte| *byte == 0)).ok_or(Flaw::Damaged)?;
     let kinds = [Kind::Commit, Kind::Tree, Kind::Blob, Kind::Tag];
     // The length is part of the hashed data; we use the real one.

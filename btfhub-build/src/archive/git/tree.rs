@@ -1,7 +1,7 @@
 //! What a tree holds.
 
-use std::collections::HashMap;
-use std::path::{Component, Path, PathBuf};
+use std::collections::HashSet;
+use std::path::{Path, PathBuf, is_separator};
 
 use btfhub_runtime::Printable;
 
@@ -12,6 +12,16 @@ use crate::error::{Error, ErrorKind};
 
 /// A hundred times the number of files in the largest archive.
 const MOST_FILES: usize = 1 << 20;
+
+/// A hundred times the number of trees in the largest archive. One that is at several places
+/// counts as often.
+const MOST_TREES: usize = 1 << 14;
+
+/// A hundred times the size of the largest archive's trees and paths.
+const MOST_BYTES: usize = 128 << 20;
+
+/// The longest name that file systems have.
+const LONGEST_NAME: usize = 255;
 
 /// What an item of a tree is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,8 +57,8 @@ pub(in crate::archive) fn find(
         if item.mode != Mode::Directory {
             return Ok(None);
         }
-        let mut items = read(store, item.id)?;
-        let Some(found) = items.remove(name.as_encoded_bytes()) else {
+        let mut items = read(store, item.id)?.items.into_iter();
+        let Some((_, found)) = items.find(|(found, _)| found == name.as_encoded_bytes()) else {
             return Ok(None);
         };
         item = found;
@@ -70,21 +80,23 @@ pub(in crate::archive) fn files(
     depth: usize,
     lacking: bool,
 ) -> Result<Vec<(PathBuf, Item)>, Error> {
+    let too_large = || {
+        let message = format!("tree {root} is larger than any archive's");
+        Error::new(ErrorKind::Pin, message)
+    };
     let mut files = Vec::new();
     let mut pending = vec![(PathBuf::new(), root)];
+    let (mut trees, mut bytes) = (0, 0);
     while let Some((above, id)) = pending.pop() {
-        for (name, item) in read(store, id)? {
+        let tree = read(store, id)?;
+        trees += 1;
+        bytes += tree.size;
+        for (name, item) in tree.items {
             let Ok(name) = String::from_utf8(name) else {
                 continue;
             };
-            if !stays_inside(&name) {
-                let message = format!(
-                    "git's object {id} names a file `{}`, which no checkout may have",
-                    Printable(&name)
-                );
-                return Err(Error::new(ErrorKind::Pin, message));
-            }
             let path = above.join(name);
+            bytes += path.as_os_str().len();
             if item.mode != Mode::Directory {
                 files.push((path, item));
             } else if path.iter().count() < depth {
@@ -94,41 +106,76 @@ pub(in crate::archive) fn files(
                     pending.push((path, item.id));
                 }
             }
-        }
-        if files.len() + pending.len() > MOST_FILES {
-            let message = format!("tree {id} and those around it hold too many files");
-            return Err(Error::new(ErrorKind::Pin, message));
+            let found = files.len() + pending.len();
+            if found > MOST_FILES || trees + pending.len() > MOST_TREES || bytes > MOST_BYTES {
+                return Err(too_large());
+            }
         }
     }
     files.sort_by(|(a, _), (b, _)| a.cmp(b));
     Ok(files)
 }
 
-/// Whether this is a name in a directory, and none of git's own.
-fn stays_inside(name: &str) -> bool {
-    let mut parts = Path::new(name).components();
-    let is_one = matches!(
-        (parts.next(), parts.next()),
-        (Some(Component::Normal(_)), None)
-    );
-    is_one && !name.contains('/') && !name.eq_ignore_ascii_case(".git")
+/// One tree.
+struct Tree {
+    /// What is in it, by name, in git's order.
+    items: Vec<(Vec<u8>, Item)>,
+    size: usize,
 }
 
-/// The items of one tree: `<mode> <name>\0<id>`, one after another.
-fn read(store: &Store, id: ObjectId) -> Result<HashMap<Vec<u8>, Item>, Error> {
+/// Reads a tree: `<mode> <name>\0<id>`, one after another. What `git fsck` refuses is refused:
+/// such items have several meanings, or none that can be checked out.
+fn read(store: &Store, id: ObjectId) -> Result<Tree, Error> {
     let object = store.read(id)?;
-    let malformed = || Error::new(ErrorKind::Pin, format!("git's object {id} is not a tree"));
+    let no_tree = || Error::new(ErrorKind::Pin, format!("git's object {id} is not a tree"));
     if object.kind != Kind::Tree {
-        return Err(malformed());
+        return Err(no_tree());
     }
-    let mut items = HashMap::new();
+    let mut items = Vec::new();
     let mut rest = object.bytes.as_slice();
     while !rest.is_empty() {
-        let (name, item, behind) = first(rest, id.as_bytes().len()).ok_or_else(malformed)?;
-        items.insert(name.to_owned(), item);
+        let (name, item, behind) = first(rest, id.as_bytes().len()).ok_or_else(no_tree)?;
+        items.push((name.to_owned(), item));
         rest = behind;
     }
-    Ok(items)
+    let flaw = if let Some((name, _)) = items.iter().find(|(name, _)| !is_name(name)) {
+        let name = String::from_utf8_lossy(name.get(..LONGEST_NAME).unwrap_or(name));
+        &format!(
+            "it names a file `{}`, which no checkout may have",
+            Printable(&name)
+        )
+    } else if !items.is_sorted_by_key(order) {
+        "its names are not in git's order"
+    } else if items
+        .iter()
+        .map(|(name, _)| name)
+        .collect::<HashSet<_>>()
+        .len()
+        < items.len()
+    {
+        "a name in it occurs twice"
+    } else {
+        let size = object.bytes.len();
+        return Ok(Tree { items, size });
+    };
+    Err(Error::new(
+        ErrorKind::Pin,
+        format!("git's tree {id} is malformed: {flaw}"),
+    )
+    .help("`git fsck` tells more; pin a commit without it"))
+}
+
+fn is_name(name: &[u8]) -> bool {
+    (1..=LONGEST_NAME).contains(&name.len())
+        && ![&b"."[..], b".."].contains(&name)
+        && !name.eq_ignore_ascii_case(b".git")
+        && !name.iter().any(|byte| is_separator(char::from(*byte)))
+}
+
+/// What git orders a tree by: directories as if their names ended with a slash.
+fn order((name, item): &(Vec<u8>, Item)) -> Vec<u8> {
+    let slash = (item.mode == Mode::Directory).then_some(b'/');
+    name.iter().copied().chain(slash).collect()
 }
 
 fn first(bytes: &[u8], id_len: usize) -> Option<(&[u8], Item, &[u8])> {
