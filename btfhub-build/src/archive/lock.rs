@@ -18,7 +18,9 @@ use btfhub_runtime::Printable;
 
 use super::{Archive, Digest, Entry};
 use crate::error::{Error, ErrorKind};
-use crate::{input, output, queue};
+use crate::input;
+use crate::output;
+use crate::queue;
 
 const HEAD: &str = "\
 # What each entry of the BTF archive must be, as BLAKE3. Written by `cargo btfhub lock`.

@@ -17,6 +17,7 @@ use super::modules;
 use super::pack::{MAX_NAMES, expand, packed};
 use crate::archive::Digest;
 use crate::btf::{Endian, Kind};
+use crate::error::{Error, ErrorKind};
 
 /// The type definitions of many kernels.
 ///
@@ -132,16 +133,15 @@ impl Atlas {
     ///
     /// # Errors
     /// As [`Atlas::parse`], and if the file can't be read or has a different digest.
-    pub fn open(path: &Path, pin: Option<&str>) -> Result<Self, crate::Error> {
-        let failed = |kind| crate::Error::new(kind, format!("atlas {}", path.display()));
+    pub fn open(path: &Path, pin: Option<&str>) -> Result<Self, Error> {
+        let failed = |kind| Error::new(kind, format!("atlas {}", path.display()));
         let file = crate::input::read(path, crate::input::ATLAS_LIMIT)
-            .map_err(|error| failed(crate::ErrorKind::Io).because(error))?;
-        let atlas =
-            Self::parse(file).map_err(|error| failed(crate::ErrorKind::Archive).because(error))?;
+            .map_err(|error| failed(ErrorKind::Io).because(error))?;
+        let atlas = Self::parse(file).map_err(|error| failed(ErrorKind::Archive).because(error))?;
         match pin {
             Some(wanted) if wanted != atlas.digest.to_string() => {
                 let (wanted, found) = (wanted.to_owned(), atlas.digest);
-                Err(failed(crate::ErrorKind::Pin)
+                Err(failed(ErrorKind::Pin)
                     .because(AtlasError(Why::Pin { wanted, found }))
                     .help("pin the digest that `cargo btfhub atlas inspect` prints, if this is the atlas you want"))
             }

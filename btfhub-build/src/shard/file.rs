@@ -27,7 +27,8 @@ use btfhub_runtime::{Arch, KernelId};
 use super::Shard;
 use crate::archive::{Digest, Entry};
 use crate::error::{Error, ErrorKind};
-use crate::{input, output};
+use crate::input;
+use crate::output;
 
 const DIGEST_LEN: usize = 32;
 
