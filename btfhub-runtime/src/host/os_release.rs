@@ -1,6 +1,8 @@
 //! `os-release(5)`: how a distribution identifies itself.
 
-use super::is_sound;
+use core::fmt;
+
+use crate::printable::Printable;
 
 /// The longest os-release file that is read. Real ones have less than 1 KiB.
 pub(super) const OS_RELEASE_MAX: u64 = 64 * 1024;
@@ -110,6 +112,21 @@ fn unquote(value: &str) -> String {
         word.push(kept);
     }
     word
+}
+
+/// Whether a text may go into a log line.
+pub(super) fn is_sound(text: &str) -> bool {
+    !text.is_empty() && Printable(text).is_plain()
+}
+
+impl fmt::Display for OsRelease {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.id().unwrap_or("(no ID)"))?;
+        match self.version_id().or(self.version_codename()) {
+            Some(version) => write!(f, " {version}"),
+            None => Ok(()),
+        }
+    }
 }
 
 #[cfg(test)]
