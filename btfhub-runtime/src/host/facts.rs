@@ -5,9 +5,8 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use super::os_release::{OS_RELEASE_MAX, OsRelease, is_sound};
-use super::privilege::environment_is_trusted;
 use super::root::{Root, read_regular};
-use super::{BTF_VARIABLE, OS_RELEASE_VARIABLE, btf_file, machine};
+use super::{BTF_VARIABLE, OS_RELEASE_VARIABLE, btf_file, environment_is_trusted, machine};
 use crate::error::{Error, FileError};
 use crate::policy::{POLICY_VARIABLE, Source};
 
