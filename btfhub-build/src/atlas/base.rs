@@ -79,7 +79,8 @@ impl AtlasWriter {
             Ok(())
         })?;
         let names = base.module_names();
-        base.each_modules(Some, |kernel, modules| {
+        let all = |_| true;
+        base.each_modules(all, |kernel, modules| {
             let Some(kernel) = kept.get(kernel).copied().flatten() else {
                 return Ok(());
             };

@@ -54,24 +54,6 @@ impl Group {
     pub(super) fn body(&self, variant: &Decoded) -> &[u32] {
         self.words.get(variant.body.clone()).unwrap_or_default()
     }
-
-    /// Another variant, which is not the base of any other.
-    pub(super) fn push(&mut self, kind: Kind, flavored: u32, body: &[u32]) {
-        let start = self.words.len();
-        self.words.extend_from_slice(body);
-        self.variants.push(Decoded {
-            kind,
-            flavored,
-            body: start..self.words.len(),
-            elements: 0..0,
-        });
-    }
-
-    /// One more variant that is equal to an earlier one.
-    pub(super) fn push_again(&mut self, variant: u32) {
-        self.variants
-            .extend(self.variants.get(variant as usize).cloned());
-    }
 }
 
 /// Where the reading of a group begins.

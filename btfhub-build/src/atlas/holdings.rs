@@ -2,16 +2,15 @@
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
-use std::rc::Rc;
 use std::sync::Arc;
 
-use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
+use foldhash::{HashMap, HashMapExt as _};
 
 use super::error::{AtlasError, Part};
 use super::kernels::KernelEntry;
 use super::modules::Base;
 use super::read::Atlas;
-use super::sets::{Changes, Set, changes};
+use super::sets::{Changes, Set};
 use crate::btf::{Endian, Kind};
 use crate::modules::Modules;
 
@@ -98,13 +97,13 @@ impl Atlas {
     }
 
     /// Calls `visit` with the number of each kernel and what its modules hold of some
-    /// definitions, in their order. `stands` is as for [`Changes::standing`].
+    /// definitions, those that `counts` says, in their order.
     ///
     /// # Errors
     /// The first one that `visit` returns.
     pub(super) fn each_modules<E>(
         &self,
-        stands: impl Fn(u32) -> Option<u32>,
+        counts: impl Fn(u32) -> bool,
         mut visit: impl FnMut(usize, Vec<OfModule>) -> Result<(), E>,
     ) -> Result<(), E> {
         let last = self.last_children();
@@ -112,7 +111,7 @@ impl Atlas {
         for (number, entry) in self.entries().iter().enumerate() {
             let parent = entry.parent.and_then(|parent| needed.get(&parent));
             let parent = parent.map_or(&[][..], Vec::as_slice);
-            let modules = follow_modules(parent, entry, &stands);
+            let modules = follow_modules(parent, entry, &counts);
             if entry
                 .parent
                 .is_some_and(|parent| last.get(parent) == Some(&Some(number)))
@@ -131,24 +130,23 @@ impl Atlas {
     pub(super) fn modules_of(&self, kernel: usize) -> Vec<OfModule> {
         let of_line = self.line(kernel).into_iter().rev();
         of_line.fold(Vec::new(), |parent, entry| {
-            follow_modules(&parent, entry, &Some)
+            follow_modules(&parent, entry, &|_| true)
         })
     }
 
-    /// What each kernel holds of some definitions, by number: each distinct
-    /// holding once, and for each kernel which it is. `standing` tells for each
-    /// definition the one that stands for it, if it counts. Where several of one
-    /// group are held by a kernel and a module, each must stand for itself. Of
-    /// modules those count that have a candidate among `roots` (the first definition
-    /// of each group, and how many it has, ascending).
+    /// What each kernel holds of the definitions that `counts` says, by number: each
+    /// distinct holding once, and for each kernel which it is. Of modules those count that
+    /// have a candidate among `roots` (the first definition of each group, and how many it
+    /// has, ascending).
     pub(super) fn holdings(
         &self,
-        standing: &[Option<u32>],
+        counts: impl Fn(u32) -> bool,
         modules: &Modules,
         roots: &[(u32, u32)],
     ) -> (Vec<Holding>, Vec<usize>) {
-        let stands = |number: u32| standing.get(number as usize).copied().flatten();
-        let mut of_modules = self.modules_of_all(stands, modules).into_iter();
+        let counting: Vec<bool> = (0..self.definition_count()).map(counts).collect();
+        let counts = |number: u32| counting.get(number as usize) == Some(&true);
+        let mut of_modules = self.modules_of_all(counts, modules).into_iter();
         let mut distinct: Vec<Holding> = Vec::new();
         let mut numbers: HashMap<Holding, usize> = HashMap::new();
         let mut of_kernels: Vec<usize> = Vec::new();
@@ -157,16 +155,13 @@ impl Atlas {
                 .parent
                 .and_then(|parent| of_kernels.get(parent).copied());
             let parent = parent.and_then(|parent| Some((parent, distinct.get(parent)?)));
-            let changes = entry.changes.standing(stands);
+            let changes = entry.changes.of(counts);
             let mut modules = of_modules.next().unwrap_or_default();
-            let common = [entry.pointer_int, entry.index_type];
-            let common = common.map(|number| number.map(|number| stands(number).unwrap_or(number)));
-            let [pointer_int, index_type] = common;
             if let Some((number, parent)) = parent {
                 let unchanged = changes.are_none()
                     && entry.endian == parent.endian
-                    && pointer_int == parent.pointer_int
-                    && index_type == parent.index_type
+                    && entry.pointer_int == parent.pointer_int
+                    && entry.index_type == parent.index_type
                     && modules.is_empty()
                     && parent.modules.is_empty();
                 if unchanged {
@@ -174,11 +169,7 @@ impl Atlas {
                     continue;
                 }
             }
-            let mut holding = Holding {
-                pointer_int,
-                index_type,
-                ..follow(parent.map(|(_, parent)| parent), entry, changes)
-            };
+            let mut holding = follow(parent.map(|(_, parent)| parent), entry, changes);
             if !modules.is_empty() {
                 retain_needed(&mut modules, &holding.set, roots);
                 holding.modules = modules;
@@ -252,104 +243,19 @@ impl Atlas {
     /// What the modules that count hold, by kernel; nothing where no kernel has any.
     fn modules_of_all(
         &self,
-        stands: impl Fn(u32) -> Option<u32>,
+        counts: impl Fn(u32) -> bool,
         modules: &Modules,
     ) -> Vec<Vec<OfModule>> {
         let mut of_kernels = Vec::new();
         if self.module_names().is_empty() {
             return of_kernels;
         }
-        let visited: Result<(), Infallible> = self.each_modules(stands, |_, all| {
+        let visited: Result<(), Infallible> = self.each_modules(counts, |_, all| {
             of_kernels.push(self.chosen(&all, modules));
             Ok(())
         });
         let Ok(()) = visited;
         of_kernels
-    }
-
-    /// The groups of which some kernel holds several definitions, or one twice.
-    /// `groups` tells for each definition its group, if that is asked about.
-    pub(super) fn crowded(&self, groups: &[Option<u32>]) -> BTreeSet<u32> {
-        let group = |number: u32| groups.get(number as usize).copied().flatten();
-        let mut crowded = BTreeSet::new();
-        let entries = self.entries();
-        let last_child = self.last_children();
-        let has_modules = !self.module_names().is_empty();
-        let mut of_kernels: Vec<Rc<Vec<u32>>> = Vec::new();
-        // What kernels hold from which later ones go out.
-        let mut needed: HashMap<usize, Rc<Vec<u32>>> = HashMap::new();
-        for (number, entry) in entries.iter().enumerate() {
-            crowded.extend(
-                entry
-                    .changes
-                    .twice
-                    .iter()
-                    .filter_map(|&number| group(number)),
-            );
-            let parent = entry.parent.and_then(|parent| {
-                if last_child.get(parent) == Some(&Some(number)) {
-                    needed.remove(&parent)
-                } else {
-                    needed.get(&parent).cloned()
-                }
-            });
-            let changed = entry.changes.held.iter().copied();
-            let changed: Vec<u32> = changed.filter(|&number| group(number).is_some()).collect();
-            let parent = parent.unwrap_or_default();
-            let held = if changed.is_empty() {
-                parent
-            } else {
-                Rc::new(changes(&parent, &changed))
-            };
-            for &number in &changed {
-                let at = held.partition_point(|&held| held < number);
-                let around = held.get(at.saturating_sub(1)..).unwrap_or_default();
-                let around = around
-                    .iter()
-                    .take(3)
-                    .filter(|&&held| group(held) == group(number));
-                if around.count() > 1 {
-                    crowded.extend(group(number));
-                }
-            }
-            if has_modules {
-                of_kernels.push(Rc::clone(&held));
-            }
-            if last_child.get(number).is_some_and(Option::is_some) {
-                needed.insert(number, held);
-            }
-        }
-        if has_modules {
-            self.crowded_with_modules(&of_kernels, group, &mut crowded);
-        }
-        crowded
-    }
-
-    /// Those of which a kernel and its modules have several together.
-    fn crowded_with_modules(
-        &self,
-        of_kernels: &[Rc<Vec<u32>>],
-        group: impl Fn(u32) -> Option<u32>,
-        crowded: &mut BTreeSet<u32>,
-    ) {
-        let relevant = |number| group(number).map(|_| number);
-        let visited: Result<(), Infallible> = self.each_modules(relevant, |kernel, modules| {
-            let own = of_kernels
-                .get(kernel)
-                .into_iter()
-                .flat_map(|held| held.iter());
-            let all = modules.iter().flat_map(|module| &module.set.held);
-            let mut seen = HashSet::new();
-            for &number in own.chain(all) {
-                if let Some(group) = group(number).filter(|&group| !seen.insert(group)) {
-                    crowded.insert(group);
-                }
-            }
-            let twice = modules.iter().flat_map(|module| &module.set.twice);
-            crowded.extend(twice.filter_map(|&number| group(number)));
-            Ok(())
-        });
-        let Ok(()) = visited;
     }
 }
 
@@ -380,7 +286,7 @@ fn roots_of(set: &Set, roots: &[(u32, u32)]) -> Vec<u32> {
 fn follow_modules(
     parent: &[OfModule],
     entry: &KernelEntry,
-    stands: &impl Fn(u32) -> Option<u32>,
+    counts: &impl Fn(u32) -> bool,
 ) -> Vec<OfModule> {
     let nothing: Arc<Set> = Arc::default();
     let mut modules: Vec<OfModule> = Vec::with_capacity(entry.modules.len());
@@ -396,7 +302,7 @@ fn follow_modules(
             }
         };
         let base = at.map_or(&nothing, |base| &base.set);
-        let changes = module.changes.standing(stands);
+        let changes = module.changes.of(counts);
         let set = if changes.are_none() {
             Arc::clone(base)
         } else {

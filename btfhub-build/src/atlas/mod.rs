@@ -7,8 +7,7 @@
 //! collect     definitions of many kernels, each once
 //! write       canonical numbers → the file (encode, delta, sets, kernels, modules, pack)
 //! read        the file → definitions, when asked for (decode, holdings)
-//! scope       what some names reach; demand: the names that relocations look
-//!             for; narrow: what is read; project: definitions → BTF (owner);
+//! scope       what some names reach; project: definitions → BTF (owner);
 //!             extract: a kernel's
 //! build       archives → an atlas, and back again (base)
 //! text, diff  definitions to read, and what changed
@@ -30,7 +29,6 @@ mod columns;
 mod decode;
 mod definition;
 mod delta;
-mod demand;
 mod describe;
 mod diff;
 mod encode;
@@ -42,7 +40,6 @@ mod holdings;
 mod kernels;
 mod modules;
 mod names;
-mod narrow;
 mod owner;
 mod pack;
 mod project;

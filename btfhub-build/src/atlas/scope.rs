@@ -7,10 +7,8 @@ use super::decode::Group;
 use super::definition::{
     Element, body_len, elements, inline_kind, is_typed, shape, split, type_len,
 };
-use super::demand::Demand;
 use super::error::AtlasError;
 use super::holdings::Holding;
-use super::narrow::Narrow;
 use super::read::Atlas;
 use crate::btf::Kind;
 use crate::modules::Modules;
@@ -43,6 +41,7 @@ pub struct Scope<'a> {
 pub(super) struct Groups {
     /// By number of the group where it stands in `list`.
     places: Vec<Option<u32>>,
+    /// Once complete, ascending by number.
     list: Vec<Reached>,
 }
 
@@ -52,11 +51,6 @@ impl Groups {
             places: vec![None; atlas.group_count() as usize],
             list: Vec::new(),
         }
-    }
-
-    /// All, once complete ascending by their numbers.
-    pub(super) fn list(&self) -> impl Iterator<Item = &Reached> {
-        self.list.iter()
     }
 
     /// A group, and where it stands among them.
@@ -110,36 +104,15 @@ pub(super) struct Reached {
     pub(super) number: u32,
     pub(super) group: Group,
     pub(super) first_definition: u32,
-    /// For each variant the first one that equals it, as far as it is read.
-    firsts: Vec<u32>,
     value: bool,
 }
 
 impl Reached {
-    /// A group of which everything counts.
-    fn whole(atlas: &Atlas, number: u32, value: bool) -> Result<Self, AtlasError> {
+    fn new(atlas: &Atlas, number: u32, value: bool) -> Result<Self, AtlasError> {
         let group = atlas.group(number)?;
         Ok(Self {
             number,
             first_definition: atlas.first_definition(number)?,
-            firsts: (0..).take(group.variants.len()).collect(),
-            group,
-            value,
-        })
-    }
-
-    /// A group of which counts what can be read.
-    fn narrowed(
-        atlas: &Atlas,
-        number: u32,
-        value: bool,
-        narrow: &mut Narrow<'_>,
-    ) -> Result<Self, AtlasError> {
-        let (group, firsts) = narrow.group(atlas, number)?;
-        Ok(Self {
-            number,
-            first_definition: atlas.first_definition(number)?,
-            firsts,
             group,
             value,
         })
@@ -147,13 +120,11 @@ impl Reached {
 
     /// Adds what its variants refer to.
     fn visit(&self, reach: Reach, open: &mut Vec<(u32, Reach)>) {
-        for ((variant, first), number) in self.group.variants.iter().zip(&self.firsts).zip(0..) {
-            if *first == number {
-                let body = self.group.body(variant);
-                visit_body(variant.kind, body, reach, &mut |group, _, reach| {
-                    open.push((group, reach));
-                });
-            }
+        for variant in &self.group.variants {
+            let body = self.group.body(variant);
+            visit_body(variant.kind, body, reach, &mut |group, _, reach| {
+                open.push((group, reach));
+            });
         }
     }
 }
@@ -172,14 +143,12 @@ impl Atlas {
         for (kind, name) in names {
             roots.extend(self.find(kind, name)?);
         }
-        let none = Modules::Named(Vec::new());
-        self.scope_of_roots(roots, None, &none)
+        self.scope_of_roots(roots, &Modules::Named(Vec::new()))
     }
 
-    /// What some relocations can ask for: libbpf and aya-obj look for candidates by kind and
-    /// essential name, and in them for members and enumerators by name. Kernels that are equal
-    /// in that share one BTF, in which these relocations, and no others, resolve as in the full
-    /// one. Chosen modules that have a candidate are included.
+    /// What the candidates of some relocations reach, libbpf's and those that only aya-obj
+    /// looks for. Kernels that are equal in that share one BTF, in which these relocations, and
+    /// no others, resolve as in the full one. Chosen modules that have a candidate are included.
     ///
     /// # Errors
     /// When the atlas is damaged.
@@ -192,8 +161,7 @@ impl Atlas {
         for relocation in relocations.list() {
             roots.extend(self.candidates(relocation)?.into_iter().flatten());
         }
-        let demand = Demand::new(self, relocations)?;
-        self.scope_of_roots(roots, demand.map(Narrow::new), modules)
+        self.scope_of_roots(roots, modules)
     }
 
     /// The groups of a relocation's candidates: libbpf's, and those that only
@@ -213,27 +181,19 @@ impl Atlas {
     fn scope_of_roots(
         &self,
         mut roots: Vec<u32>,
-        narrow: Option<Narrow<'_>>,
         modules: &Modules,
     ) -> Result<Scope<'_>, AtlasError> {
         roots.sort_unstable();
         roots.dedup();
-        let groups = self.reached(&roots, narrow)?;
-        let mut standing = vec![None; self.definition_count() as usize];
-        for reached in groups.list() {
-            let first = reached.first_definition;
-            let slots = standing.get_mut(first as usize..).unwrap_or_default();
-            for (slot, variant) in slots.iter_mut().zip(&reached.firsts) {
-                *slot = first.checked_add(*variant);
-            }
-        }
+        let groups = self.reached(&roots)?;
         let definitions = roots.iter().filter_map(|&root| {
             let (_, reached) = groups.get(root)?;
             let count = u32::try_from(reached.group.variants.len()).unwrap_or(u32::MAX);
             Some((reached.first_definition, count))
         });
         let definitions: Vec<_> = definitions.collect();
-        let (holdings, of_kernels) = self.holdings(&standing, modules, &definitions);
+        let in_scope = |definition| groups.of_definition(definition).is_some();
+        let (holdings, of_kernels) = self.holdings(in_scope, modules, &definitions);
         Ok(Scope {
             atlas: self,
             roots,
@@ -257,7 +217,7 @@ impl Atlas {
         }
         let mut groups = Groups::new(self);
         for &number in &roots {
-            let reached = Reached::whole(self, number, true)?;
+            let reached = Reached::new(self, number, true)?;
             let first = reached.first_definition as usize;
             let mut slots = held.iter().skip(first).take(reached.group.variants.len());
             if slots.any(|held| *held) {
@@ -275,7 +235,7 @@ impl Atlas {
 
     /// Groups that `roots` reach in any kernel, and those of the types that
     /// every BTF has here.
-    fn reached(&self, roots: &[u32], mut narrow: Option<Narrow<'_>>) -> Result<Groups, AtlasError> {
+    fn reached(&self, roots: &[u32]) -> Result<Groups, AtlasError> {
         let mut groups = Groups::new(self);
         let mut open: Vec<(u32, Reach)> = roots.iter().map(|&root| (root, Reach::Value)).collect();
         for number in self.common_types() {
@@ -283,71 +243,34 @@ impl Atlas {
         }
         // Groups whose name is all that was asked of them so far.
         let mut plain = HashSet::new();
-        // By definition the group that was narrowed since it was last asked
-        // which kernels have several of it.
-        let mut narrowed = Vec::new();
-        if narrow.is_some() {
-            narrowed.resize(self.definition_count() as usize, None);
-        }
-        loop {
-            while let Some((number, reach)) = open.pop() {
-                let value = reach == Reach::Value;
-                if let Some(known) = groups.get_mut(number) {
-                    if known.value || !value {
-                        continue;
-                    }
-                    known.value = true;
-                } else {
-                    let (kind, _) = self.title(number)?;
-                    if kind.is_composite() && !value {
-                        // Kind and name are all that counts; mostly that is the
-                        // group's.
-                        if plain.insert(number) {
-                            let whole = Reached::whole(self, number, value)?;
-                            let mut variants = whole.group.variants.iter();
-                            if variants.any(|variant| variant.flavored != 0) {
-                                groups.insert(whole);
-                            }
+        while let Some((number, reach)) = open.pop() {
+            let value = reach == Reach::Value;
+            if let Some(known) = groups.get_mut(number) {
+                if known.value || !value {
+                    continue;
+                }
+                known.value = true;
+            } else {
+                let (kind, _) = self.title(number)?;
+                if kind.is_composite() && !value {
+                    // Kind and name are all that counts; mostly that is the
+                    // group's.
+                    if plain.insert(number) {
+                        let whole = Reached::new(self, number, value)?;
+                        let mut variants = whole.group.variants.iter();
+                        if variants.any(|variant| variant.flavored != 0) {
+                            groups.insert(whole);
                         }
-                        continue;
                     }
-                    groups.insert(match &mut narrow {
-                        Some(narrow) => {
-                            let reached = Reached::narrowed(self, number, value, narrow)?;
-                            let slots = narrowed.get_mut(reached.first_definition as usize..);
-                            let slots = slots.unwrap_or_default().iter_mut();
-                            for (slot, _) in slots.zip(&reached.firsts) {
-                                *slot = Some(number);
-                            }
-                            reached
-                        }
-                        None => Reached::whole(self, number, value)?,
-                    });
+                    continue;
                 }
-                if let Some((_, reached)) = groups.get(number) {
-                    reached.visit(reach, &mut open);
-                }
+                groups.insert(Reached::new(self, number, value)?);
             }
-            if narrow.is_none() {
-                return Ok(groups.complete());
-            }
-            let crowded = self.crowded(&narrowed);
-            if crowded.is_empty() {
-                return Ok(groups.complete());
-            }
-            narrowed.fill(None);
-            for number in crowded {
-                if let Some(known) = groups.get_mut(number) {
-                    *known = Reached::whole(self, number, known.value)?;
-                    let reach = if known.value {
-                        Reach::Value
-                    } else {
-                        Reach::Pointer
-                    };
-                    known.visit(reach, &mut open);
-                }
+            if let Some((_, reached)) = groups.get(number) {
+                reached.visit(reach, &mut open);
             }
         }
+        Ok(groups.complete())
     }
 
     /// Definitions that tell pointer sizes and index types.

@@ -134,15 +134,18 @@ impl Changes {
         self.held.is_empty() && self.twice.is_empty() && self.orders.is_none()
     }
 
-    /// The same among the definitions that others stand for, or they for
-    /// themselves. Where several of one group are held, each must stand for itself.
-    pub(super) fn standing(&self, stands: impl Fn(u32) -> Option<u32>) -> Self {
-        let relevant = |number: &u32| stands(*number).is_some();
+    /// Those of them that concern some definitions.
+    pub(super) fn of(&self, counts: impl Fn(u32) -> bool) -> Self {
+        let those = |numbers: &[u32]| -> Vec<u32> {
+            let numbers = numbers.iter().copied();
+            numbers.filter(|&number| counts(number)).collect()
+        };
         Self {
-            held: standing_for(&self.held, &stands),
-            twice: self.twice.iter().copied().filter(relevant).collect(),
+            held: those(&self.held),
+            twice: those(&self.twice),
             orders: self.orders.as_ref().map(|orders| {
-                let orders = orders.iter().filter(|order| order.iter().any(relevant));
+                let orders = orders.iter();
+                let orders = orders.filter(|order| order.iter().any(|&number| counts(number)));
                 orders.cloned().collect()
             }),
         }
@@ -173,31 +176,6 @@ fn is_rearranged(order: &[u32], usual: &[u32]) -> bool {
         numbers
     };
     sorted(order) == sorted(usual)
-}
-
-/// The definitions that stand for these, ascending. Of two that one stands for
-/// one came and one went: no change.
-fn standing_for(numbers: &[u32], stands: impl Fn(u32) -> Option<u32>) -> Vec<u32> {
-    let mut out: Vec<u32> = numbers
-        .iter()
-        .filter_map(|&number| stands(number))
-        .collect();
-    out.sort_unstable();
-    let mut kept = 0;
-    let mut at = 0;
-    while at < out.len() {
-        let run = out[at..]
-            .iter()
-            .take_while(|&&other| other == out[at])
-            .count();
-        if run % 2 == 1 {
-            out[kept] = out[at];
-            kept += 1;
-        }
-        at += run;
-    }
-    out.truncate(kept);
-    out
 }
 
 /// Numbers that are in one of two ascending lists but not in both.

@@ -131,7 +131,6 @@ fn extracted_equals_full() {
     let plain_scope = atlas
         .scope_of(&plain, &Modules::All)
         .expect("a whole atlas");
-    // The less an object asks for, the less of a definition counts.
     let alone: Vec<(&Relocations, Scope<'_>)> = (subjects.iter().map(|s| &s.relocations))
         .map(|of| {
             (
