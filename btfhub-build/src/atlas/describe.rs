@@ -99,7 +99,20 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
                     self.ty(member.ty)?;
                 }
             }
-            _ => return Err(SurveyError::no_value(id.0)),
+            Kind::Void
+            | Kind::Ptr
+            | Kind::Array
+            | Kind::Typedef
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::FuncProto
+            | Kind::Var
+            | Kind::DataSec
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => return Err(SurveyError::no_value(id.0)),
         }
         Ok(())
     }

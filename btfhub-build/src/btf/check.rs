@@ -217,7 +217,20 @@ impl Btf {
             Kind::DataSec => {
                 references.extend((0..ty.vlen()).map(|index| TypeId(ty.member_name(index).0)));
             }
-            _ => references.push(ty.referenced()),
+            Kind::Void
+            | Kind::Int
+            | Kind::Ptr
+            | Kind::Fwd
+            | Kind::Typedef
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::Var
+            | Kind::Float
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => references.push(ty.referenced()),
         }
         let id = id.0;
         if let Some(name) = names.into_iter().find(|name| name.0 >= strings) {

@@ -36,7 +36,16 @@ pub(super) fn each(record: &mut [u32], mut show: impl FnMut(Reference<'_>)) {
                 show(Reference::Type(index));
             }
         }
-        _ => {}
+        Kind::Void
+        | Kind::Int
+        | Kind::Struct
+        | Kind::Union
+        | Kind::Enum
+        | Kind::Fwd
+        | Kind::DataSec
+        | Kind::Float
+        | Kind::Enum64
+        | Kind::Unknown(_) => {}
     }
     let words = ELEMENT_WORDS.get(number as usize).copied().unwrap_or(0);
     let count = (*info & VLEN_MASK) as usize;

@@ -85,7 +85,9 @@ impl Btf {
                     nelems = nelems.checked_mul(array.nelems).ok_or(SizeError::TooBig)?;
                     array.element
                 }
-                _ => return Err(SizeError::Invalid),
+                Kind::Void | Kind::Fwd | Kind::Func | Kind::FuncProto | Kind::Unknown(_) => {
+                    return Err(SizeError::Invalid);
+                }
             };
             ty = self.ty(next);
         }

@@ -155,7 +155,13 @@ pub(super) fn localize(btf: &Btf, record: &CoreRelo) -> Result<Local, Errno> {
             };
             (Spec::Enumerator(name), plain(value))
         }
-        _ => {
+        ReloKind::FieldByteOffset
+        | ReloKind::FieldByteSize
+        | ReloKind::FieldExists
+        | ReloKind::FieldSigned
+        | ReloKind::FieldLshiftU64
+        | ReloKind::FieldRshiftU64
+        | ReloKind::TypeIdLocal => {
             // For any problem with the access string, libbpf returns -EINVAL.
             let (accessors, end) = field(btf, record.type_id, &parse_access(access)?, &mut shaper)
                 .map_err(|_| Errno::Invalid)?;

@@ -275,7 +275,17 @@ impl<'a> Matcher<'a> {
                         ))
                     }
                     ReloKind::TypeIdTarget => plain(0),
-                    _ => plain(1),
+                    ReloKind::FieldByteOffset
+                    | ReloKind::FieldByteSize
+                    | ReloKind::FieldExists
+                    | ReloKind::FieldSigned
+                    | ReloKind::FieldLshiftU64
+                    | ReloKind::FieldRshiftU64
+                    | ReloKind::TypeIdLocal
+                    | ReloKind::TypeExists
+                    | ReloKind::EnumvalExists
+                    | ReloKind::EnumvalValue
+                    | ReloKind::TypeMatches => plain(1),
                 }))
             }
         }

@@ -204,7 +204,19 @@ impl<'a> Shaper<'a> {
                 let dimensions = dimensions.checked_sub(1).ok_or(Errno::TooBig)?;
                 FieldShape::Array(Box::new(self.field_at(ty.array().element, dimensions)?))
             }
-            _ => FieldShape::Other,
+            Kind::Void
+            | Kind::Int
+            | Kind::Typedef
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::FuncProto
+            | Kind::Var
+            | Kind::DataSec
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => FieldShape::Other,
         })
     }
 
@@ -245,7 +257,18 @@ impl<'a> Shaper<'a> {
                     .collect::<Result<_, _>>()?,
                 result: Box::new(self.compat_at(ty.referenced(), depth, level)?),
             },
-            _ => CompatShape::Other,
+            Kind::Int
+            | Kind::Typedef
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::Var
+            | Kind::DataSec
+            | Kind::Float
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => CompatShape::Other,
         })
     }
 
@@ -342,7 +365,17 @@ impl<'a> Shaper<'a> {
                     .collect::<Result<_, _>>()?,
                 result: Box::new(self.match_at(ty.referenced(), behind_ptr, depth, level)?),
             },
-            _ => MatchBody::Other,
+            Kind::Typedef
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::Var
+            | Kind::DataSec
+            | Kind::Float
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => MatchBody::Other,
         };
         Ok(MatchShape {
             name: essential_name(self.btf.string(ty.name())).to_vec(),

@@ -182,7 +182,16 @@ impl Comparison<'_> {
                         .zip(b.params())
                         .all(|(x, y)| self.refer_to_equal(x.ty, y.ty, behind_ptr, depth))
             }
-            _ => false,
+            Kind::Void
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::Var
+            | Kind::DataSec
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => false,
         }
     }
 

@@ -92,7 +92,17 @@ pub(super) fn field_value(
             ReloKind::FieldByteSize => Ok(plain(u64::from(
                 btf.resolve_size(end.type_id).map_err(|_| Errno::Invalid)?,
             ))),
-            _ => Err(Errno::Invalid),
+            ReloKind::FieldExists
+            | ReloKind::FieldSigned
+            | ReloKind::FieldLshiftU64
+            | ReloKind::FieldRshiftU64
+            | ReloKind::TypeIdLocal
+            | ReloKind::TypeIdTarget
+            | ReloKind::TypeExists
+            | ReloKind::TypeSize
+            | ReloKind::EnumvalExists
+            | ReloKind::EnumvalValue
+            | ReloKind::TypeMatches => Err(Errno::Invalid),
         };
     };
 
@@ -138,7 +148,14 @@ pub(super) fn field_value(
             ),
         }),
         ReloKind::FieldRshiftU64 => plain(u64::from(64u32.wrapping_sub(bit_size))),
-        _ => return Err(Errno::NotSupported),
+        ReloKind::FieldExists
+        | ReloKind::TypeIdLocal
+        | ReloKind::TypeIdTarget
+        | ReloKind::TypeExists
+        | ReloKind::TypeSize
+        | ReloKind::EnumvalExists
+        | ReloKind::EnumvalValue
+        | ReloKind::TypeMatches => return Err(Errno::NotSupported),
     })
 }
 

@@ -348,7 +348,16 @@ impl<'a> Emitter<'a> {
                 self.open.remove(&spot);
                 self.anonymous(record)
             }
-            _ => None,
+            Kind::Typedef
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::Var
+            | Kind::DataSec
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => None,
         }
     }
 
@@ -408,7 +417,19 @@ impl<'a> Emitter<'a> {
             }
             Kind::Int => (ty.size(), Body::Words(vec![ty.int().0])),
             Kind::Float => (ty.size(), Body::Words(Vec::new())),
-            _ => return None,
+            Kind::Void
+            | Kind::Ptr
+            | Kind::Array
+            | Kind::Volatile
+            | Kind::Const
+            | Kind::Restrict
+            | Kind::Func
+            | Kind::FuncProto
+            | Kind::Var
+            | Kind::DataSec
+            | Kind::DeclTag
+            | Kind::TypeTag
+            | Kind::Unknown(_) => return None,
         };
         Some(Record {
             name,

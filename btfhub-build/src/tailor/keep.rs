@@ -256,7 +256,19 @@ impl Keep {
                 Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
                     open.push((spot, sized));
                 }
-                _ => return None,
+                Kind::Void
+                | Kind::Ptr
+                | Kind::Array
+                | Kind::Volatile
+                | Kind::Const
+                | Kind::Restrict
+                | Kind::Func
+                | Kind::FuncProto
+                | Kind::Var
+                | Kind::DataSec
+                | Kind::DeclTag
+                | Kind::TypeTag
+                | Kind::Unknown(_) => return None,
             }
         }
         // A type that is found to be measured only later is walked once more.
@@ -295,7 +307,16 @@ impl Keep {
                         refer(self.step(spot, Step::Member(index), member.ty), how.size)?;
                     }
                 }
-                _ => return None,
+                Kind::Typedef
+                | Kind::Volatile
+                | Kind::Const
+                | Kind::Restrict
+                | Kind::Func
+                | Kind::Var
+                | Kind::DataSec
+                | Kind::DeclTag
+                | Kind::TypeTag
+                | Kind::Unknown(_) => return None,
             }
             if spot.is_named() {
                 self.types.insert(spot.id);
