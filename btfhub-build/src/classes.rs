@@ -11,7 +11,7 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use crate::archive::Entry;
 use crate::btf::Btf;
-use crate::cache::Known;
+use crate::cache::TailoredBtf;
 use crate::error::{Error, ErrorKind, shown};
 use crate::relo::{self, Outcome, Relocations};
 use crate::tailor::Tailor;
@@ -28,7 +28,7 @@ pub(crate) struct Classes {
 
 /// The class and the outcome of a kernel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
-pub(crate) struct Place {
+pub(crate) struct Classified {
     pub(crate) class: usize,
     pub(crate) outcome: usize,
 }
@@ -39,25 +39,25 @@ pub(crate) struct Ordered {
     pub(crate) btfs: Vec<Arc<[u8]>>,
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// One for each kernel.
-    pub(crate) places: Vec<Place>,
+    pub(crate) places: Vec<Classified>,
     /// The programs that fail on each kernel, where the bundle is to say it.
     pub(crate) failures: Option<Vec<Arc<[Failure]>>>,
 }
 
 impl Classes {
     /// Adds the result for one kernel; equal results are kept once.
-    pub(crate) fn add(&mut self, known: &Known) -> Place {
+    pub(crate) fn add(&mut self, tailored: &TailoredBtf) -> Classified {
         let next = self.btfs.len();
-        let btf = Arc::clone(&known.btf);
+        let btf = Arc::clone(&tailored.btf);
         let class = *self.btfs.entry(btf).or_insert(next);
         let next = self.outcomes.len();
-        let outcome = Arc::clone(&known.outcome);
+        let outcome = Arc::clone(&tailored.outcome);
         let outcome = *self.outcomes.entry(outcome).or_insert(next);
-        Place { class, outcome }
+        Classified { class, outcome }
     }
 
     /// Renumbers by the kernels in their order.
-    pub(crate) fn in_order(self, places: &[Place]) -> Ordered {
+    pub(crate) fn in_order(self, places: &[Classified]) -> Ordered {
         fn renumber<T>(
             values: HashMap<T, usize>,
             used: impl Iterator<Item = usize>,
@@ -79,7 +79,7 @@ impl Classes {
         let (btfs, class) = renumber(self.btfs, places.iter().map(|place| place.class));
         let (outcomes, outcome) = renumber(self.outcomes, places.iter().map(|place| place.outcome));
         let renumbered = places.iter().filter_map(|place| {
-            Some(Place {
+            Some(Classified {
                 class: *class.get(&place.class)?,
                 outcome: *outcome.get(&place.outcome)?,
             })

@@ -5,8 +5,8 @@ use std::sync::Arc;
 
 use btfhub_runtime::bundle::{Failure, When};
 
+use super::collector::Processed;
 use super::kernels::Chosen;
-use super::work::Worked;
 use crate::relo::Relocations;
 use crate::verdict::{Certainty, Judge, Kernel, KernelBtf, Reason};
 
@@ -15,20 +15,20 @@ const NAME_MAX: usize = 1000;
 /// As many characters as are kept of a reason.
 const REASON_MAX: usize = 250;
 
-/// The programs that fail on each kernel that was worked on, at least so surely.
+/// The programs that fail on each kernel that was processed on, at least so surely.
 pub(super) fn failing(
     judge: &Judge,
     least: Certainty,
     relocations: &Relocations,
     chosen: &Chosen,
-    worked: &Worked,
+    processed: &Processed,
 ) -> Vec<Arc<[Failure]>> {
     let mut known = HashMap::new();
-    let places = worked.classes.places.iter();
-    let kernels = worked.kernels.iter().zip(places).zip(&worked.facts);
+    let places = processed.classes.places.iter();
+    let kernels = processed.kernels.iter().zip(places).zip(&processed.facts);
     let failing = kernels.map(|(((at, _), place), facts)| {
         let chosen = chosen.entries.get(*at)?;
-        let outcome = worked.classes.outcomes.get(place.outcome)?;
+        let outcome = processed.classes.outcomes.get(place.outcome)?;
         let facts = facts.as_ref()?;
         // The program that runs there knows whether the kernel has BTF of its own.
         let kernel = |has| Kernel {

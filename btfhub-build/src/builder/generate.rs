@@ -8,12 +8,13 @@ use btfhub_runtime::KernelId;
 use btfhub_runtime::bundle::Provenance;
 
 use super::bad_entry::{BadEntry, bad_entries};
+use super::collector::Processed;
+use super::entry::Work;
 use super::kernels::Chosen;
 use super::objects::Loaded;
 use super::progress::Progress;
 use super::questions::Questions;
 use super::verdicts::Verdicts;
-use super::work::{Work, Worked};
 use super::{Builder, failing, kernels, objects};
 use crate::archive::{self, Archive, Entry};
 use crate::cache::{Atlases, Digests, Facts, Results};
@@ -184,22 +185,22 @@ impl Builder {
         let tailor = self.tailor(&relocations);
         let judge = self.judge(&objects, &relocations)?;
         let chosen = kernels::choose(self)?;
-        let mut worked = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
-        if worked.kernels.is_empty() {
-            return Err(bad_entries(&worked.bad, chosen.entries.len()));
+        let mut processed = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
+        if processed.kernels.is_empty() {
+            return Err(bad_entries(&processed.bad, chosen.entries.len()));
         }
         let support = judge.as_ref().filter(|_| self.wants_support());
         let support = support.map(|judge| {
-            Verdicts::new(judge, &relocations, &chosen, &worked).support(&objects, judge)
+            Verdicts::new(judge, &relocations, &chosen, &processed).support(&objects, judge)
         });
-        self.keep_failing(judge.as_ref(), &relocations, &chosen, &mut worked);
-        let Worked {
+        self.keep_failing(judge.as_ref(), &relocations, &chosen, &mut processed);
+        let Processed {
             kernels,
             classes,
             bad,
             decoded,
             ..
-        } = worked;
+        } = processed;
         let entries = chosen.used(&kernels);
         let used = kernels.iter().zip(&entries);
         let used = used.filter_map(|((at, digest), entry)| {
@@ -237,12 +238,12 @@ impl Builder {
         judge: Option<&Judge>,
         relocations: &Relocations,
         chosen: &Chosen,
-        worked: &mut Worked,
+        processed: &mut Processed,
     ) {
         let failing = judge.zip(self.failing);
         let failing = failing
-            .map(|(judge, least)| failing::failing(judge, least, relocations, chosen, worked));
-        worked.classes.failures = failing;
+            .map(|(judge, least)| failing::failing(judge, least, relocations, chosen, processed));
+        processed.classes.failures = failing;
     }
 
     /// What tailors kernels for these relocations.
@@ -262,7 +263,7 @@ impl Builder {
         chosen: &Chosen,
         judge: Option<&Judge>,
         progress: &mut dyn FnMut(Progress),
-    ) -> Result<Worked, Error> {
+    ) -> Result<Processed, Error> {
         let cache = self.cache_dir.as_deref();
         let results = Results::open(cache, tailor.relocations(), &self.modules);
         let digests = Digests::open(cache);
@@ -280,13 +281,13 @@ impl Builder {
             atlases: &atlases,
             questions: questions.as_ref(),
         };
-        let worked = work.run(progress);
+        let processed = work.run(progress);
         digests.save();
         atlases.save();
         if let Some(questions) = &questions {
             questions.known.save();
         }
-        worked
+        processed
     }
 
     pub(super) fn provenance(

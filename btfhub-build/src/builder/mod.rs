@@ -5,8 +5,8 @@
 //! objects   files → eBPF objects
 //! kernels   archives and atlases → the entries to take
 //! questions what verdicts need from kernels
-//! parts     atlases × relocations → kernels that share one BTF
-//! work      entries × relocations → tailored BTF, several at a time
+//! work      entries × relocations → tailored BTF, several at a time: an entry of an archive
+//!           (entry), kernels of an atlas (from_atlas), what came out (collector)
 //! verdicts  which programs run on which of the kernels
 //! failing   which of them the bundle says fail
 //! generate  the stages in order, up to the bundle and its proof
@@ -14,13 +14,15 @@
 //! ```
 
 mod bad_entry;
+mod collector;
 mod configured;
+mod entry;
 mod failing;
+mod from_atlas;
 mod generate;
 mod kernels;
 mod lints;
 mod objects;
-mod parts;
 mod progress;
 mod questions;
 mod shard;

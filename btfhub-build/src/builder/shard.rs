@@ -1,7 +1,7 @@
 //! The stages for a part of the kernels: up to a shard and its proof.
 
+use super::collector::Processed;
 use super::progress::Progress;
-use super::work::Worked;
 use super::{Builder, kernels, objects};
 use crate::classes;
 use crate::error::Error;
@@ -50,14 +50,14 @@ impl Builder {
             .then(|| self.judge(&objects, &relocations))
             .transpose()?
             .flatten();
-        let mut worked = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
-        self.keep_failing(judge.as_ref(), &relocations, &chosen, &mut worked);
-        let Worked {
+        let mut processed = self.work(&tailor, &chosen, judge.as_ref(), &mut progress)?;
+        self.keep_failing(judge.as_ref(), &relocations, &chosen, &mut processed);
+        let Processed {
             kernels,
             classes,
             bad,
             ..
-        } = worked;
+        } = processed;
         let entries = chosen.used(&kernels);
         let mut provenance = self.provenance(&objects, &relocations, Vec::new());
         provenance.partial = true;

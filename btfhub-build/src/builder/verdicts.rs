@@ -5,9 +5,9 @@ use std::sync::Arc;
 
 use btfhub_runtime::KernelId;
 
+use super::collector::Processed;
 use super::kernels::Chosen;
 use super::objects::Loaded;
-use super::work::Worked;
 use crate::relo::Relocations;
 use crate::support::Support;
 use crate::verdict::{Judge, Judged};
@@ -21,23 +21,24 @@ pub(super) struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    /// Holds the programs against the kernels that were worked on.
+    /// Holds the programs against the kernels that were processed on.
     pub(super) fn new(
         judge: &Judge,
         relocations: &Relocations,
         chosen: &'a Chosen,
-        worked: &Worked,
+        processed: &Processed,
     ) -> Self {
         let mut verdicts = Self {
             kernels: Vec::new(),
             judged: Vec::new(),
         };
         let mut known = HashMap::new();
-        let places = worked.classes.places.iter();
-        for (((at, _), place), facts) in worked.kernels.iter().zip(places).zip(&worked.facts) {
+        let places = processed.classes.places.iter();
+        for (((at, _), place), facts) in processed.kernels.iter().zip(places).zip(&processed.facts)
+        {
             let (Some(chosen), Some(outcome), Some(facts)) = (
                 chosen.entries.get(*at),
-                worked.classes.outcomes.get(place.outcome),
+                processed.classes.outcomes.get(place.outcome),
                 facts,
             ) else {
                 continue;

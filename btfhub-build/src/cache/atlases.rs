@@ -54,12 +54,12 @@ pub(crate) struct Atlases {
 struct There {
     files: Vec<(PathBuf, Atlas)>,
     /// By the digest of the entry.
-    kernels: HashMap<Digest, Kept>,
+    kernels: HashMap<Digest, Location>,
 }
 
 /// A kernel in one of the atlases.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Kept {
+pub(crate) struct Location {
     /// For [`Atlases::atlas`].
     pub(crate) atlas: usize,
     /// Its number in there.
@@ -91,7 +91,7 @@ impl Atlases {
     }
 
     /// The place of an entry's kernel.
-    pub(crate) fn find(&self, entry: &Digest) -> Option<Kept> {
+    pub(crate) fn find(&self, entry: &Digest) -> Option<Location> {
         self.there().kernels.get(entry).copied()
     }
 
@@ -197,7 +197,7 @@ impl There {
             for kernel in 0..atlas.kernels().len() {
                 if let Some(source) = atlas.source(kernel) {
                     let atlas = number;
-                    let kept = Kept { atlas, kernel };
+                    let kept = Location { atlas, kernel };
                     there.kernels.insert(source.digest, kept);
                 }
             }

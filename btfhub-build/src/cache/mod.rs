@@ -30,7 +30,7 @@ mod facts;
 mod file;
 mod tailored;
 
-pub(crate) use atlases::{Atlases, Kept};
+pub(crate) use atlases::{Atlases, Location};
 pub(crate) use digests::Digests;
 pub(crate) use facts::Facts;
-pub(crate) use tailored::{Keep, Known, Results};
+pub(crate) use tailored::{ResultWriter, Results, TailoredBtf};

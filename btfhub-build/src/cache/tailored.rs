@@ -11,6 +11,7 @@ use crate::archive::Digest;
 use crate::btf::Btf;
 use crate::modules::Modules;
 use crate::relo::{self, Outcome, Relocations};
+use crate::tailor::Tailored;
 
 const HEAD: &[u8] = b"btfhub tailored 2\n";
 
@@ -28,9 +29,18 @@ const KEPT_SETS: usize = 16;
 
 /// A tailored BTF and what it resolves to.
 #[derive(Clone, Debug)]
-pub(crate) struct Known {
+pub(crate) struct TailoredBtf {
     pub(crate) btf: Arc<[u8]>,
     pub(crate) outcome: Arc<Outcome>,
+}
+
+impl From<Tailored> for TailoredBtf {
+    fn from(tailored: Tailored) -> Self {
+        Self {
+            btf: tailored.btf,
+            outcome: tailored.outcome,
+        }
+    }
 }
 
 /// The results for one set of relocations.
@@ -39,17 +49,17 @@ pub(crate) struct Results {
     directory: Option<PathBuf>,
     /// The files that were read.
     files: Vec<PathBuf>,
-    known: Vec<Known>,
+    known: Vec<TailoredBtf>,
     /// By the digest of the entry, an index into `known`.
     entries: HashMap<Digest, usize>,
 }
 
-/// Takes what becomes known and writes it now and then.
+/// Takes new results and writes them now and then.
 #[derive(Debug)]
-pub(crate) struct Keep {
+pub(crate) struct ResultWriter {
     directory: Option<PathBuf>,
     files: Vec<PathBuf>,
-    all: HashMap<Digest, Known>,
+    all: HashMap<Digest, TailoredBtf>,
     fresh: Vec<Digest>,
 }
 
@@ -115,7 +125,7 @@ impl Results {
     ) -> Option<(usize, Digest)> {
         let outcome = relo::resolve(relocations, &Btf::parse(btf).ok()?).ok()?;
         let digest = digest_of(&outcome);
-        self.known.push(Known {
+        self.known.push(TailoredBtf {
             btf: Arc::clone(btf),
             outcome: Arc::new(outcome),
         });
@@ -123,13 +133,13 @@ impl Results {
     }
 
     /// The result for an entry, if known.
-    pub(crate) fn get(&self, entry: &Digest) -> Option<&Known> {
+    pub(crate) fn get(&self, entry: &Digest) -> Option<&TailoredBtf> {
         self.known.get(*self.entries.get(entry)?)
     }
 
-    /// For what else becomes known.
-    pub(crate) fn keep(&self) -> Keep {
-        Keep {
+    /// Takes new results.
+    pub(crate) fn writer(&self) -> ResultWriter {
+        ResultWriter {
             directory: self.directory.clone(),
             files: self.files.clone(),
             all: HashMap::new(),
@@ -138,9 +148,9 @@ impl Results {
     }
 }
 
-impl Keep {
+impl ResultWriter {
     /// Remembers the result for an entry.
-    pub(crate) fn put(&mut self, entry: Digest, known: Known) {
+    pub(crate) fn put(&mut self, entry: Digest, known: TailoredBtf) {
         if self.directory.is_none() {
             return;
         }
@@ -198,8 +208,8 @@ fn add_file(directory: &Path, content: Vec<u8>) -> Option<PathBuf> {
     file::write(&path, content).then_some(path)
 }
 
-fn serialize<'a>(entries: impl Iterator<Item = (Digest, &'a Known)>) -> Vec<u8> {
-    let by_entry: BTreeMap<Digest, &Known> = entries.collect();
+fn serialize<'a>(entries: impl Iterator<Item = (Digest, &'a TailoredBtf)>) -> Vec<u8> {
+    let by_entry: BTreeMap<Digest, &TailoredBtf> = entries.collect();
     let mut number: HashMap<&Arc<[u8]>, u64> = HashMap::new();
     let mut outcomes: HashMap<&Arc<Outcome>, Digest> = HashMap::new();
     let mut btfs = Vec::new();

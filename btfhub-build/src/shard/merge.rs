@@ -9,7 +9,7 @@ use btfhub_runtime::bundle::{Failure, Provenance};
 
 use super::file::{List, Row, ShardFile};
 use crate::archive;
-use crate::classes::{self, Ordered, Place};
+use crate::classes::{self, Classified, Ordered};
 use crate::error::{Error, ErrorKind};
 use crate::output;
 
@@ -90,7 +90,7 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
             btfs.push(Arc::clone(btf));
             btfs.len() - 1
         });
-        places.push(Place { class, outcome: 0 });
+        places.push(Classified { class, outcome: 0 });
         failures.extend(part.failures.get(&row.entry.kernel().to_string()).cloned());
         digests.push((row.archive, digest));
         entries.push(row.entry.clone());
