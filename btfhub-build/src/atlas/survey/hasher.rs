@@ -1,20 +1,107 @@
-//! What is hashed of a type, as definitions and relocations look at it.
+//! Hashes of types, as definitions and relocations look at them.
 
-use super::{
-    ARRAY, ENUM, ENUM64, FLOAT, FUNC, FUNC_PROTO, FWD, INT, PTR, STRUCT, Surveyor, TYPE_TAG,
-    TYPEDEF, UNION, VAR,
-};
 use crate::atlas::error::SurveyError;
-use crate::atlas::hash::Hash;
+use crate::atlas::hash::{Hash, HashKey};
+use crate::atlas::names::StringHashes;
+use crate::btf::{Btf, Kind};
+
+/// Kind numbers as the type section has them: the hot loops compare these.
+pub(super) const INT: u32 = Kind::Int.number() as u32;
+pub(super) const PTR: u32 = Kind::Ptr.number() as u32;
+pub(super) const ARRAY: u32 = Kind::Array.number() as u32;
+pub(super) const STRUCT: u32 = Kind::Struct.number() as u32;
+pub(super) const UNION: u32 = Kind::Union.number() as u32;
+pub(super) const ENUM: u32 = Kind::Enum.number() as u32;
+pub(super) const FWD: u32 = Kind::Fwd.number() as u32;
+pub(super) const TYPEDEF: u32 = Kind::Typedef.number() as u32;
+pub(super) const FUNC: u32 = Kind::Func.number() as u32;
+pub(super) const FUNC_PROTO: u32 = Kind::FuncProto.number() as u32;
+pub(super) const VAR: u32 = Kind::Var.number() as u32;
+pub(super) const FLOAT: u32 = Kind::Float.number() as u32;
+pub(super) const TYPE_TAG: u32 = Kind::TypeTag.number() as u32;
+pub(super) const ENUM64: u32 = Kind::Enum64.number() as u32;
 
 /// How deep anonymous types may nest, and types by value. Real kernels reach
 /// about 20; beyond this only a cycle goes.
 const MAX_NESTING: u32 = 128;
 /// libbpf's `MAX_RESOLVE_DEPTH`: a longer chain of typedefs and qualifiers has
 /// no size for it, so that shortening it would change a result.
-pub(super) const MAX_CHAIN: u32 = 31;
+const MAX_CHAIN: u32 = 31;
 
-impl Surveyor<'_> {
+/// Hashes the types of one kernel.
+pub(super) struct TypeHasher<'a> {
+    pub(super) words: &'a [u32],
+    pub(super) index: &'a [u32],
+    pub(super) key: HashKey,
+    pub(super) strings: StringHashes<'a>,
+    /// The type of most array indices.
+    pub(super) index_type: u32,
+    /// By type id: what has been hashed, 0 where not yet. By value as long as types
+    /// are told apart, then by name.
+    pub(super) known: Vec<u64>,
+    /// The same behind a pointer.
+    behind_pointer: Vec<u64>,
+    /// What is known by value, mostly of few.
+    by_value: Vec<u32>,
+}
+
+impl<'a> TypeHasher<'a> {
+    pub(super) fn new(btf: &'a Btf, key: HashKey) -> Result<Self, SurveyError> {
+        let (words, index) = btf.records();
+        let types = index.len() + 1;
+        Ok(Self {
+            words,
+            index,
+            key,
+            strings: StringHashes::new(btf, key),
+            index_type: index_type(words, index)?,
+            known: vec![0; types],
+            behind_pointer: Vec::new(),
+            by_value: Vec::new(),
+        })
+    }
+
+    /// Where the record of a type begins. Every id comes from a checked BTF.
+    #[inline(always)]
+    pub(super) fn at(&self, id: u32) -> usize {
+        self.index[id as usize - 1] as usize
+    }
+
+    /// What relocations can see of a candidate.
+    pub(super) fn candidate(&mut self, id: u32) -> Result<u64, SurveyError> {
+        if self.behind_pointer.is_empty() {
+            self.behind_pointer = vec![0; self.known.len()];
+        }
+        let at = self.at(id);
+        let mut hash = self.key.start(1);
+        hash.add(self.strings.plain(self.words[at]));
+        self.record(id, Look::ByValue, &mut hash, 0)?;
+        Ok(hash.short())
+    }
+
+    /// Makes room for what types come to by name.
+    pub(super) fn forget_candidates(&mut self) {
+        for id in self.by_value.drain(..) {
+            self.known[id as usize] = 0;
+        }
+    }
+
+    /// How many typedefs and qualifiers lie before what a type is of: at most as
+    /// many as were followed before.
+    pub(super) fn chain(&self, mut id: u32) -> u32 {
+        let mut steps = 0;
+        while id != 0 && steps <= MAX_CHAIN {
+            let at = self.at(id);
+            let kind = (self.words[at + 1] >> 24) & 0x7f;
+            if kind != TYPEDEF && !is_qualifier(kind) {
+                break;
+            }
+            id = self.words[at + 2];
+            steps += 1;
+        }
+        steps
+    }
+
     /// Adds kind, sizes and elements of a record, but not its name.
     pub(super) fn record(
         &mut self,
@@ -144,12 +231,7 @@ impl Surveyor<'_> {
 
     /// What a type that is referred to comes to: mostly that is known.
     #[inline(always)]
-    pub(super) fn reference(
-        &mut self,
-        id: u32,
-        look: Look,
-        depth: u32,
-    ) -> Result<u64, SurveyError> {
+    fn reference(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         let known = match look {
             Look::ByName | Look::ByValue => self.known[id as usize],
             Look::BehindPointer => self.behind_pointer[id as usize],
@@ -182,7 +264,7 @@ impl Surveyor<'_> {
 
     /// The same for one that nothing is to be skipped of; what definitions come to
     /// by name is known before.
-    pub(super) fn target(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
+    fn target(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         if id == 0 {
             return Ok(2);
         }
@@ -222,19 +304,14 @@ impl Look {
 
 /// VOLATILE, CONST, RESTRICT and TYPE_TAG.
 #[inline(always)]
-pub(super) fn is_qualifier(kind: u32) -> bool {
+fn is_qualifier(kind: u32) -> bool {
     matches!(kind, 9..=11 | TYPE_TAG)
 }
 
 /// Steps over what libbpf's `skip_mods_and_typedefs` steps over, typedefs only
 /// on demand; a typedef without a name, of which nothing refers by name,
 /// always.
-pub(super) fn skip(
-    words: &[u32],
-    index: &[u32],
-    first: u32,
-    typedefs: bool,
-) -> Result<u32, SurveyError> {
+fn skip(words: &[u32], index: &[u32], first: u32, typedefs: bool) -> Result<u32, SurveyError> {
     let mut id = first;
     let mut steps = 0;
     while id != 0 {
@@ -256,6 +333,19 @@ pub(super) fn skip(
         if steps > MAX_CHAIN {
             return Err(too_long(id));
         }
+    }
+    Ok(0)
+}
+
+/// The index type of the first ARRAY: in real kernels all have the same.
+fn index_type(words: &[u32], index: &[u32]) -> Result<u32, SurveyError> {
+    let mut number = 0;
+    while number < index.len() {
+        let at = index[number] as usize;
+        if (words[at + 1] >> 24) & 0x7f == ARRAY {
+            return skip(words, index, words[at + 4], false);
+        }
+        number += 1;
     }
     Ok(0)
 }
