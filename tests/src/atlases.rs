@@ -1,7 +1,7 @@
 //! Atlases of kernels made by hand.
 
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_runtime::{Arch, KernelId};
 
@@ -39,7 +39,7 @@ pub fn atlas_of_sane(kernels: &[(&str, &[u8])]) -> Atlas {
         let Ok(survey) = writer.surveyor().survey(&btf) else {
             continue;
         };
-        let source = Source {
+        let source = SourceEntry {
             path: format!("{release}.btf"),
             digest: Digest::of(bytes),
         };

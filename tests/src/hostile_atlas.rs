@@ -10,7 +10,7 @@ use std::io::{Read as _, Write as _};
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, Source, diff};
+use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, SourceEntry, diff};
 use btfhub_build::btf::Btf;
 use btfhub_build::relo::{Relocations, resolve};
 use btfhub_runtime::{Arch, KernelId};
@@ -105,8 +105,8 @@ fn id(release: &str) -> KernelId<'_> {
     }
 }
 
-fn source(bytes: &[u8]) -> Source {
-    Source {
+fn source(bytes: &[u8]) -> SourceEntry {
+    SourceEntry {
         path: "made-up.btf".to_owned(),
         digest: Digest::of(bytes),
     }

@@ -4,10 +4,10 @@
 //! are found.
 
 use super::chunks::List;
-use super::collect::{AtlasWriter, Kernel, TWICE};
+use super::collect::{AtlasWriter, CollectedKernel, TWICE};
 use super::decode::Group;
 use super::definition::{Title, body_len, elements, inline_kind, is_typed, shape, split, type_len};
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 use super::hash::{Hash, HashKey};
 use super::holdings::OfModule;
 use super::read::Atlas;
@@ -50,7 +50,7 @@ impl AtlasWriter {
         known: &[u32],
         mut wanted: impl FnMut(usize) -> bool,
     ) -> Result<(), AtlasError> {
-        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
         let number = |definition: u32| known.get(definition as usize).copied();
         // The numbers here of the kernels there.
         let mut kept = vec![None; base.entries().len()];
@@ -64,7 +64,7 @@ impl AtlasWriter {
             let entry = base.entries().get(kernel).ok_or_else(absent)?;
             let id = entry.id();
             let held = self.keep_set(&holding.set, known)?;
-            self.kernels.push(Kernel {
+            self.kernels.push(CollectedKernel {
                 arch: id.arch.as_str().to_owned(),
                 release: id.release.to_owned(),
                 distro: id.distro.to_owned(),
@@ -97,7 +97,8 @@ impl AtlasWriter {
 
     /// Keeps what is held, whose numbers here are `known`.
     fn keep_set(&mut self, set: &Set, known: &[u32]) -> Result<List, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Kernels, 0, "a definition that is not there");
+        let absent =
+            || AtlasError::malformed(FilePart::Kernels, 0, "a definition that is not there");
         let mut held = Vec::with_capacity(set.held.len() + set.twice.len());
         for (definition, again) in set.in_order() {
             let number = known.get(definition as usize).copied().ok_or_else(absent)?;
@@ -114,7 +115,7 @@ impl AtlasWriter {
         numbers: &[u32],
         hashes: &[u64],
     ) -> Result<Taken, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Index, 0, "a definition that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "a definition that is not there");
         let variant = group.variants.get(index).ok_or_else(absent)?;
         let body = group.body(variant);
         let name = if variant.flavored == 0 {
@@ -124,7 +125,7 @@ impl AtlasWriter {
         };
         if essential_name(name) != group.name {
             return Err(AtlasError::malformed(
-                Part::Index,
+                FilePart::Index,
                 0,
                 "a name in the wrong group",
             ));
@@ -255,7 +256,8 @@ impl Taking<'_> {
                 return Ok(2);
             }
             shape::NAMED | shape::OTHER => {
-                let absent = || AtlasError::malformed(Part::Index, 0, "a group that is not there");
+                let absent =
+                    || AtlasError::malformed(FilePart::Index, 0, "a group that is not there");
                 let place = argument as usize;
                 let number = self.numbers.get(place).copied().ok_or_else(absent)?;
                 let group = self.hashes.get(place).copied().ok_or_else(absent)?;

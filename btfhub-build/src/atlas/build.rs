@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use btfhub_runtime::KernelId;
 
-use super::collect::{AtlasWriter, Source, Surveyor};
+use super::collect::{AtlasWriter, SourceEntry, Surveyor};
 use super::pack::Effort;
 use super::read::Atlas;
 use crate::archive::{self, Digest, Entry};
@@ -269,9 +269,9 @@ fn base_failed(error: super::error::AtlasError) -> Error {
     Error::new(ErrorKind::Archive, "the atlas can't be used").because(error)
 }
 
-fn source(entry: &Entry, compressed: &[u8]) -> Source {
+fn source(entry: &Entry, compressed: &[u8]) -> SourceEntry {
     let parts = entry.path().iter().map(|part| part.to_string_lossy());
-    Source {
+    SourceEntry {
         path: parts.collect::<Vec<_>>().join("/"),
         digest: Digest::of(compressed),
     }

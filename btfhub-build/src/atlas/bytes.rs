@@ -1,6 +1,6 @@
 //! Numbers in bytes: varints (LEB128), zigzag, checked reading.
 
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 
 /// Appends a varint.
 #[inline]
@@ -47,11 +47,11 @@ pub(super) fn unzigzag(value: u64) -> i64 {
 pub(super) struct Cursor<'a> {
     bytes: &'a [u8],
     at: usize,
-    part: Part,
+    part: FilePart,
 }
 
 impl<'a> Cursor<'a> {
-    pub(super) fn new(bytes: &'a [u8], part: Part) -> Self {
+    pub(super) fn new(bytes: &'a [u8], part: FilePart) -> Self {
         Self { bytes, at: 0, part }
     }
 

@@ -18,7 +18,7 @@ use crate::btf::{Btf, Endian, Kind, StrOffset, TypeId, essential_name};
 
 /// The entry of an archive that a kernel was read from.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct Source {
+pub struct SourceEntry {
     /// Its path below the archive's root, with `/` between its parts.
     pub path: String,
     /// The digest of the compressed file.
@@ -41,7 +41,7 @@ pub struct AtlasWriter {
     followers: Vec<u32>,
     /// The bodies of all definitions, with provisional numbers.
     pub(super) words: Vec<u32>,
-    pub(super) kernels: Vec<Kernel>,
+    pub(super) kernels: Vec<CollectedKernel>,
     pub(super) chunks: Chunks,
 }
 
@@ -58,12 +58,12 @@ pub(super) struct Stored {
 
 /// A kernel, by provisional numbers of definitions.
 #[derive(Clone, Debug)]
-pub(super) struct Kernel {
+pub(super) struct CollectedKernel {
     pub(super) arch: String,
     pub(super) release: String,
     pub(super) distro: String,
     pub(super) version: String,
-    pub(super) source: Source,
+    pub(super) source: SourceEntry,
     pub(super) endian: Endian,
     /// In the order of its types; the second of two equal ones has [`TWICE`].
     pub(super) held: List,
@@ -73,7 +73,7 @@ pub(super) struct Kernel {
     pub(super) modules: Vec<(String, List)>,
 }
 
-impl Kernel {
+impl CollectedKernel {
     pub(super) fn id(&self) -> KernelId<'_> {
         KernelId {
             arch: Arch::new(&self.arch),
@@ -171,7 +171,7 @@ impl AtlasWriter {
     pub fn insert(
         &mut self,
         kernel: KernelId<'_>,
-        source: Source,
+        source: SourceEntry,
         survey: &Survey<'_>,
     ) -> Result<(), SurveyError> {
         let mut held = Vec::with_capacity(survey.held.len());
@@ -211,7 +211,7 @@ impl AtlasWriter {
         modules.sort_by(|a, b| a.0.cmp(&b.0));
         held.truncate(survey.held_by_kernel());
         let held = self.chunks.keep(&held);
-        self.kernels.push(Kernel {
+        self.kernels.push(CollectedKernel {
             arch: kernel.arch.as_str().to_owned(),
             release: kernel.release.to_owned(),
             distro: kernel.distro.to_owned(),

@@ -2,7 +2,7 @@
 //! `FORMAT.md` says what they hold.
 
 use super::bytes::{Cursor, put_len};
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 use crate::btf::Kind;
 
 /// How many columns a block has.
@@ -62,7 +62,7 @@ impl Columns<Vec<u8>> {
 
 impl<'a> Columns<Cursor<'a>> {
     /// The columns of a joined block.
-    pub(super) fn split(joined: &'a [u8], part: Part) -> Result<Self, AtlasError> {
+    pub(super) fn split(joined: &'a [u8], part: FilePart) -> Result<Self, AtlasError> {
         let mut cursor = Cursor::new(joined, part);
         let mut lens = [0; COLUMNS];
         for len in &mut lens {

@@ -5,7 +5,7 @@ use std::ops::Range;
 use super::bytes::{Cursor, sign_extended, to_signed};
 use super::columns::{COLUMNS, Columns, code, name, take_text};
 use super::definition::{GROUP_KINDS, MAX_ARGUMENT, is_typed, shape};
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 use crate::btf::Kind;
 
 /// More words than the definitions of any real block have. It is a limit, because the steps
@@ -78,7 +78,7 @@ impl<'a> Decoder<'a> {
     /// number of the first string that this block names.
     pub(super) fn new(
         joined: &'a [u8],
-        part: Part,
+        part: FilePart,
         groups: u32,
         first_string: u32,
     ) -> Result<Self, AtlasError> {

@@ -33,7 +33,7 @@ impl std::error::Error for SurveyError {}
 
 /// A part of an atlas, for messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Part {
+pub(super) enum FilePart {
     Header,
     Index,
     Kernels,
@@ -42,7 +42,7 @@ pub(super) enum Part {
     Strings(usize),
 }
 
-impl fmt::Display for Part {
+impl fmt::Display for FilePart {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Header => f.write_str("the header"),
@@ -74,18 +74,18 @@ pub(super) enum Why {
         need: u64,
         have: u64,
     },
-    Digest(Part),
+    Digest(FilePart),
     Pin {
         wanted: String,
         found: Digest,
     },
     Malformed {
-        part: Part,
+        part: FilePart,
         offset: usize,
         what: &'static str,
     },
     Unpack {
-        part: Part,
+        part: FilePart,
         why: String,
     },
     Pack(String),
@@ -95,7 +95,7 @@ pub(super) enum Why {
 }
 
 impl AtlasError {
-    pub(super) fn malformed(part: Part, offset: usize, what: &'static str) -> Self {
+    pub(super) fn malformed(part: FilePart, offset: usize, what: &'static str) -> Self {
         Self(Why::Malformed { part, offset, what })
     }
 }

@@ -1,6 +1,6 @@
 //! A kernel's BTF out of an atlas, whole or as far as some relocations see.
 
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 use super::holdings::{Holding, retain_needed};
 use super::project::{absent, project};
 use super::read::Atlas;
@@ -75,7 +75,7 @@ impl Scope<'_> {
     /// # Errors
     /// When the atlas is damaged.
     pub fn btf(&self, number: usize) -> Result<Vec<u8>, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
         Ok(project(self, self.holding(number).ok_or_else(absent)?)?.0)
     }
 
@@ -84,7 +84,7 @@ impl Scope<'_> {
     /// # Errors
     /// When the atlas is damaged.
     pub fn read(&self, number: usize) -> Result<Btf, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
         read(self, self.holding(number).ok_or_else(absent)?)
     }
 }

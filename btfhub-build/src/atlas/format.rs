@@ -3,7 +3,7 @@
 
 use super::bytes::{Cursor, put, put_len};
 use super::definition::GROUP_KINDS;
-use super::error::{AtlasError, Part, Why};
+use super::error::{AtlasError, FilePart, Why};
 use super::pack::{DEFLATE, Effort, MAX_RAW, STORED, Section, XZ, expand, pack};
 use crate::archive::Digest;
 
@@ -106,7 +106,7 @@ impl Index {
                 Why::Foreign
             }));
         };
-        let mut cursor = Cursor::new(header, Part::Header);
+        let mut cursor = Cursor::new(header, FilePart::Header);
         if cursor.array::<8>()? != MAGIC {
             return Err(AtlasError(Why::Foreign));
         }
@@ -140,7 +140,7 @@ impl Index {
             return Err(short);
         };
         if file_digest(file, end) != found {
-            return Err(AtlasError(Why::Digest(Part::Index)));
+            return Err(AtlasError(Why::Digest(FilePart::Index)));
         }
         let section = Section {
             start,
@@ -148,8 +148,8 @@ impl Index {
             raw,
             digest: super::pack::digest(file.get(HEADER_LEN..end).unwrap_or_default()),
         };
-        let raw = expand(file, &section, Part::Index)?;
-        let mut cursor = Cursor::new(&raw, Part::Index);
+        let raw = expand(file, &section, FilePart::Index)?;
+        let mut cursor = Cursor::new(&raw, FilePart::Index);
         let mut start = end as u64;
         let kernel_count = cursor.u32()?;
         let kernels = take_section(&mut cursor, &mut start)?;

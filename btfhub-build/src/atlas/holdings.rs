@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 use super::kernels::KernelEntry;
 use super::modules::Base;
 use super::read::Atlas;
@@ -53,7 +53,7 @@ impl Atlas {
     /// # Errors
     /// Beyond the last kernel.
     pub(super) fn holding_of(&self, kernel: usize) -> Result<Holding, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
         self.holding(kernel).ok_or_else(absent)
     }
 

@@ -3,9 +3,9 @@
 use btfhub_runtime::{Arch, KernelId, Printable};
 
 use super::bytes::{Cursor, put, put_len};
-use super::collect::Source;
+use super::collect::SourceEntry;
 use super::columns::{put_text, take_text};
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 use super::modules::ModuleEntry;
 use super::pack::MAX_NAMES;
 use super::sets::{Changes, Set, distance};
@@ -14,9 +14,9 @@ use crate::btf::Endian;
 
 /// A kernel by canonical numbers of definitions, as it is written.
 #[derive(Clone, Debug)]
-pub(super) struct Kernel<'a> {
+pub(super) struct WrittenKernel<'a> {
     pub(super) id: KernelId<'a>,
-    pub(super) source: &'a Source,
+    pub(super) source: &'a SourceEntry,
     pub(super) endian: Endian,
     pub(super) set: Set,
     pub(super) pointer_int: Option<u32>,
@@ -37,13 +37,13 @@ pub(super) struct KernelsEncoder<'a> {
     changes: Vec<u8>,
     /// The last one that was no usual one.
     path: Vec<u8>,
-    past: Vec<(Kernel<'a>, Vec<u32>)>,
+    past: Vec<(WrittenKernel<'a>, Vec<u32>)>,
     count: usize,
 }
 
 impl<'a> KernelsEncoder<'a> {
     /// Returns the number of this kernel's parent.
-    pub(super) fn add(&mut self, kernel: Kernel<'a>) -> Option<usize> {
+    pub(super) fn add(&mut self, kernel: WrittenKernel<'a>) -> Option<usize> {
         let mut sample = Vec::new();
         let mut at = 0;
         while at < kernel.set.held.len() {
@@ -125,7 +125,7 @@ pub(super) struct KernelEntry {
     release: String,
     distro: String,
     version: String,
-    pub(super) source: Source,
+    pub(super) source: SourceEntry,
     pub(super) endian: Endian,
     /// Its parent.
     pub(super) parent: Option<usize>,
@@ -153,14 +153,14 @@ pub(super) fn read(
     count: u32,
     definitions: u32,
 ) -> Result<Vec<KernelEntry>, AtlasError> {
-    let mut cursor = Cursor::new(section, Part::Kernels);
+    let mut cursor = Cursor::new(section, FilePart::Kernels);
     let mut lens = [0; 4];
     for len in &mut lens {
         *len = cursor.len()?;
     }
     let mut columns = [cursor; 4];
     for (column, len) in columns.iter_mut().zip(lens) {
-        *column = Cursor::new(cursor.take(len)?, Part::Kernels);
+        *column = Cursor::new(cursor.take(len)?, FilePart::Kernels);
     }
     let [mut lengths, mut text, mut records, mut numbers] = columns;
     let mut kernels: Vec<KernelEntry> = Vec::new();
@@ -224,7 +224,7 @@ pub(super) fn read(
             release,
             distro,
             version,
-            source: Source { path, digest },
+            source: SourceEntry { path, digest },
             endian,
             parent,
             changes,

@@ -52,7 +52,7 @@ mod text;
 mod write;
 
 pub use build::{AtlasBuilder, Built, Difference};
-pub use collect::{AtlasWriter, Source, Surveyor};
+pub use collect::{AtlasWriter, SourceEntry, Surveyor};
 pub use diff::{Change, Side, diff};
 pub use error::{AtlasError, SurveyError};
 pub use pack::Effort;

@@ -8,7 +8,7 @@ use btfhub_runtime::Printable;
 
 use super::bytes::{Cursor, put_len};
 use super::columns::{put_text, take_text};
-use super::error::{AtlasError, Part};
+use super::error::{AtlasError, FilePart};
 use super::pack::MAX_NAMES;
 use super::sets::{Changes, Set, changes, distance, put_ascending, take_ascending};
 
@@ -116,14 +116,14 @@ pub(super) fn read(
     parents: &[Option<usize>],
     definitions: u32,
 ) -> Result<(Vec<String>, Vec<Vec<ModuleEntry>>), AtlasError> {
-    let mut cursor = Cursor::new(section, Part::Modules);
+    let mut cursor = Cursor::new(section, FilePart::Modules);
     let mut lens = [0; 4];
     for len in &mut lens {
         *len = cursor.len()?;
     }
     let mut columns = [cursor; 4];
     for (column, len) in columns.iter_mut().zip(lens) {
-        *column = Cursor::new(cursor.take(len)?, Part::Modules);
+        *column = Cursor::new(cursor.take(len)?, FilePart::Modules);
     }
     let [mut lengths, mut text, mut records, mut numbers] = columns;
     let names = names(&mut lengths, &mut text, &mut records)?;

@@ -6,7 +6,7 @@ use std::io::Read;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
-use super::error::{AtlasError, Part, Why};
+use super::error::{AtlasError, FilePart, Why};
 use crate::archive::Digest;
 
 /// The codecs of index and sections: as they are, xz, and deflate.
@@ -80,7 +80,7 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 16] {
 pub(super) fn packed<'a>(
     file: &'a [u8],
     section: &Section,
-    part: Part,
+    part: FilePart,
 ) -> Result<&'a [u8], AtlasError> {
     let start = usize::try_from(section.start).ok();
     let len = usize::try_from(section.packed).ok();
@@ -101,7 +101,11 @@ pub(super) fn packed<'a>(
 }
 
 /// The bytes of a section, expanded.
-pub(super) fn expand(file: &[u8], section: &Section, part: Part) -> Result<Vec<u8>, AtlasError> {
+pub(super) fn expand(
+    file: &[u8],
+    section: &Section,
+    part: FilePart,
+) -> Result<Vec<u8>, AtlasError> {
     let packed = packed(file, section, part)?;
     let unpack = |why: String| AtlasError(Why::Unpack { part, why });
     if section.raw > MAX_RAW {

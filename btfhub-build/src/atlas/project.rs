@@ -11,7 +11,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
-use super::error::{AtlasError, Part, Why};
+use super::error::{AtlasError, FilePart, Why};
 use super::holdings::Holding;
 use super::owner::{Extent, Fate, Owner};
 use super::scope::{Reach, Scope, visit_body};
@@ -19,7 +19,7 @@ use crate::btf::{BtfWriter, Kind, StrOffset, TypeId, TypeRecord};
 
 /// A definition of the kernel or of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Name {
+struct DefinitionKey {
     /// 0 for the kernel.
     owner: usize,
     group: u32,
@@ -59,7 +59,7 @@ struct Projection<'a> {
     /// The kernel and its modules.
     owners: Vec<Owner<'a>>,
     /// Of those behind pointers that are in no group of the scope.
-    stubs: BTreeMap<Name, Option<TypeId>>,
+    stubs: BTreeMap<DefinitionKey, Option<TypeId>>,
     /// Offsets by number; 0 of those that were not needed yet, and of the empty one.
     strings: Vec<u32>,
     /// The group that was named last, and where its name stands.
@@ -75,14 +75,14 @@ struct Projection<'a> {
 impl<'a> Projection<'a> {
     /// Finds what has to be written.
     fn find(&mut self) -> Result<(), AtlasError> {
-        let mut open: Vec<(Name, Reach)> = Vec::new();
+        let mut open: Vec<(DefinitionKey, Reach)> = Vec::new();
         for (owner, of) in self.owners.iter().enumerate() {
             for (place, range) in &of.ranges {
                 let group = self.scope.groups.at(*place).map(|reached| reached.number);
                 let Some(group) = group.filter(|&group| self.is_root(group)) else {
                     continue;
                 };
-                let names = (0..).take(range.len()).map(|ordinal| Name {
+                let names = (0..).take(range.len()).map(|ordinal| DefinitionKey {
                     owner,
                     group,
                     ordinal,
@@ -130,7 +130,7 @@ impl<'a> Projection<'a> {
 
     /// What a definition of an owner refers to by group and ordinal: the kernel's
     /// candidates come first, and a module's own behind them.
-    fn referred(&self, owner: usize, group: u32, ordinal: u32) -> Name {
+    fn referred(&self, owner: usize, group: u32, ordinal: u32) -> DefinitionKey {
         let kernels = || {
             let (place, _) = self.scope.groups.get(group)?;
             u32::try_from(self.owners.first()?.candidates(place).len()).ok()
@@ -141,12 +141,12 @@ impl<'a> Projection<'a> {
             _ => kernels().and_then(|count| ordinal.checked_sub(count)),
         };
         match own {
-            Some(ordinal) => Name {
+            Some(ordinal) => DefinitionKey {
                 owner,
                 group,
                 ordinal,
             },
-            None => Name {
+            None => DefinitionKey {
                 owner: 0,
                 group,
                 ordinal,
@@ -180,7 +180,7 @@ impl<'a> Projection<'a> {
             };
             let written = (0..).zip(fates).filter(|(_, fate)| fate.extent.is_some());
             let group = reached.number;
-            names.extend(written.map(|(ordinal, _)| Name {
+            names.extend(written.map(|(ordinal, _)| DefinitionKey {
                 owner,
                 group,
                 ordinal,
@@ -200,7 +200,7 @@ impl<'a> Projection<'a> {
             names.sort_by_key(|name| Some(name.group) != pointer);
         }
 
-        let mut records: Vec<Name> = Vec::with_capacity(names.len());
+        let mut records: Vec<DefinitionKey> = Vec::with_capacity(names.len());
         for group in names.chunk_by(|a, b| a.group == b.group) {
             match group.first().filter(|name| self.is_root(name.group)) {
                 // Candidates as the kernel has them, equal ones too.
@@ -243,7 +243,7 @@ impl<'a> Projection<'a> {
         Ok(())
     }
 
-    fn named(&mut self, name: Name) -> Result<TypeRecord, AtlasError> {
+    fn named(&mut self, name: DefinitionKey) -> Result<TypeRecord, AtlasError> {
         let scope = self.scope;
         let fate = match scope.groups.get(name.group) {
             Some((place, _)) => self.fate(place, name).copied(),
@@ -408,7 +408,7 @@ impl<'a> Projection<'a> {
         Ok(offset)
     }
 
-    fn id(&mut self, name: Name) -> Result<TypeId, AtlasError> {
+    fn id(&mut self, name: DefinitionKey) -> Result<TypeId, AtlasError> {
         let id = match self.scope.groups.get(name.group) {
             Some((place, _)) => self.fate(place, name).and_then(|fate| fate.id),
             None => self.stubs.get(&name).copied().flatten(),
@@ -417,7 +417,7 @@ impl<'a> Projection<'a> {
     }
 
     /// What becomes of a definition, whose group is at `place` in the scope.
-    fn fate(&mut self, place: usize, name: Name) -> Option<&mut Fate> {
+    fn fate(&mut self, place: usize, name: DefinitionKey) -> Option<&mut Fate> {
         self.owners.get_mut(name.owner)?.fate(place, name.ordinal)
     }
 
@@ -426,13 +426,13 @@ impl<'a> Projection<'a> {
     }
 
     /// The candidates of a group in an owner's order, some of them twice.
-    fn sequence(&self, owner: usize, group: u32) -> Result<Vec<Name>, AtlasError> {
+    fn sequence(&self, owner: usize, group: u32) -> Result<Vec<DefinitionKey>, AtlasError> {
         let (place, reached) = self.scope.groups.get(group).ok_or_else(absent)?;
         let count = reached.group.variants.len();
         let of = self.owners.get(owner).ok_or_else(absent)?;
         let sequence = of.set.sequence(reached.first_definition, count);
         let candidates = of.candidates(place);
-        let name = |ordinal| Name {
+        let name = |ordinal| DefinitionKey {
             owner,
             group,
             ordinal,
@@ -452,14 +452,14 @@ impl<'a> Projection<'a> {
     }
 
     /// What a definition that the kernel must have is called.
-    fn name_of(&self, definition: u32) -> Result<Name, AtlasError> {
+    fn name_of(&self, definition: u32) -> Result<DefinitionKey, AtlasError> {
         let group = self.scope.atlas.group_of(definition)?;
         let (place, _) = self.scope.groups.get(group).ok_or_else(absent)?;
         let of_kernel = self.owners.first().ok_or_else(absent)?;
         let candidates = of_kernel.candidates(place).iter();
         let ordinal = (0..).zip(candidates).find(|&(_, &held)| held == definition);
         let (ordinal, _) = ordinal.ok_or_else(absent)?;
-        Ok(Name {
+        Ok(DefinitionKey {
             owner: 0,
             group,
             ordinal,
@@ -467,7 +467,7 @@ impl<'a> Projection<'a> {
     }
 
     /// A definition that the kernel must have.
-    fn definition(&self, name: Name) -> Result<(&'a Group, &'a Decoded), AtlasError> {
+    fn definition(&self, name: DefinitionKey) -> Result<(&'a Group, &'a Decoded), AtlasError> {
         let scope = self.scope;
         let (place, reached) = scope.groups.get(name.group).ok_or_else(absent)?;
         let of = self.owners.get(name.owner).ok_or_else(absent)?;
@@ -480,7 +480,7 @@ impl<'a> Projection<'a> {
 
 pub(super) fn absent() -> AtlasError {
     AtlasError::malformed(
-        Part::Kernels,
+        FilePart::Kernels,
         0,
         "a kernel lacks a definition that another one of it refers to",
     )

@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use btfhub_runtime::KernelId;
 
-use super::collect::Source;
+use super::collect::SourceEntry;
 use super::decode::{Decoder, Group, Position};
 use super::definition::GROUP_KINDS;
-use super::error::{AtlasError, Part, Why};
+use super::error::{AtlasError, FilePart, Why};
 use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
 use super::modules;
@@ -50,12 +50,12 @@ struct First {
 #[derive(Debug)]
 struct Block {
     columns: Vec<u8>,
-    groups: Vec<Place>,
+    groups: Vec<GroupInBlock>,
 }
 
 /// A group in its block.
 #[derive(Debug)]
-struct Place {
+struct GroupInBlock {
     position: Position,
     /// Of the group before, of which this one's name and kind are told apart.
     before: Group,
@@ -88,7 +88,7 @@ impl Atlas {
             firsts.push(next);
             let add = |a: u32, b: u32| {
                 a.checked_add(b)
-                    .ok_or_else(|| AtlasError::malformed(Part::Index, 0, "its counts overflow"))
+                    .ok_or_else(|| AtlasError::malformed(FilePart::Index, 0, "its counts overflow"))
             };
             next = First {
                 group: add(next.group, block.groups)?,
@@ -96,11 +96,11 @@ impl Atlas {
                 string: add(next.string, block.strings)?,
             };
         }
-        let raw = expand(&file, &index.kernels, Part::Kernels)?;
+        let raw = expand(&file, &index.kernels, FilePart::Kernels)?;
         let mut kernels = kernels::read(&raw, index.kernel_count, next.definition)?;
         let mut module_names = Vec::new();
         if let Some(section) = &index.modules {
-            let raw = expand(&file, section, Part::Modules)?;
+            let raw = expand(&file, section, FilePart::Modules)?;
             let parents: Vec<_> = kernels.iter().map(|kernel| kernel.parent).collect();
             let (names, of_kernels) = modules::read(&raw, &parents, next.definition)?;
             module_names = names;
@@ -164,7 +164,7 @@ impl Atlas {
     pub(crate) fn is_whole(&self) -> bool {
         let blocks = self.index.blocks.iter();
         let mut sections = blocks.flat_map(|block| [&block.columns, &block.text]);
-        sections.all(|section| packed(&self.file, section, Part::Index).is_ok())
+        sections.all(|section| packed(&self.file, section, FilePart::Index).is_ok())
     }
 
     /// Bytes of the file.
@@ -188,7 +188,7 @@ impl Atlas {
     }
 
     /// What the entry was that a kernel was read from.
-    pub fn source(&self, kernel: usize) -> Option<&Source> {
+    pub fn source(&self, kernel: usize) -> Option<&SourceEntry> {
         Some(&self.kernels.get(kernel)?.source)
     }
 
@@ -313,7 +313,7 @@ impl Atlas {
 
     /// The number of the group of a definition.
     pub(super) fn group_of(&self, definition: u32) -> Result<u32, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Index, 0, "a definition that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "a definition that is not there");
         let after = self
             .firsts
             .partition_point(|first| first.definition <= definition);
@@ -348,13 +348,17 @@ impl Atlas {
             .zip(end)
             .and_then(|(start, end)| text.bytes.get(start..end));
         string.ok_or_else(|| {
-            AtlasError::malformed(Part::Strings(block), 0, "it ends before the last string")
+            AtlasError::malformed(
+                FilePart::Strings(block),
+                0,
+                "it ends before the last string",
+            )
         })
     }
 
-    fn place(&self, group: u32) -> Result<(usize, &Block, &Place), AtlasError> {
+    fn place(&self, group: u32) -> Result<(usize, &Block, &GroupInBlock), AtlasError> {
         let after = self.firsts.partition_point(|first| first.group <= group);
-        let absent = || AtlasError::malformed(Part::Index, 0, "a group that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "a group that is not there");
         let number = after.checked_sub(1).ok_or_else(absent)?;
         let block = self.block(number)?;
         let first = self.firsts.get(number).map_or(0, |first| first.group);
@@ -367,17 +371,22 @@ impl Atlas {
 
     fn decoder<'a>(&self, block: usize, columns: &'a [u8]) -> Result<Decoder<'a>, AtlasError> {
         let first = self.firsts.get(block).map_or(1, |first| first.string);
-        Decoder::new(columns, Part::Definitions(block), self.totals.group, first)
+        Decoder::new(
+            columns,
+            FilePart::Definitions(block),
+            self.totals.group,
+            first,
+        )
     }
 
     fn block(&self, number: usize) -> Result<&Block, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Index, 0, "a block that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "a block that is not there");
         let slot = self.blocks.get(number).ok_or_else(absent)?;
         if let Some(block) = slot.get() {
             return Ok(block);
         }
         let entry = self.index.blocks.get(number).ok_or_else(absent)?;
-        let part = Part::Definitions(number);
+        let part = FilePart::Definitions(number);
         let columns = expand(&self.file, &entry.columns, part)?;
         let groups = self.places(number, entry, &columns)?;
         Ok(slot.get_or_init(|| Block { columns, groups }))
@@ -389,14 +398,14 @@ impl Atlas {
         number: usize,
         entry: &BlockEntry,
         columns: &[u8],
-    ) -> Result<Vec<Place>, AtlasError> {
-        let part = Part::Definitions(number);
+    ) -> Result<Vec<GroupInBlock>, AtlasError> {
+        let part = FilePart::Definitions(number);
         let malformed = |what| AtlasError::malformed(part, 0, what);
         let mut decoder = self.decoder(number, columns)?;
         let mut group = Group::default();
         let mut definition = self.firsts.get(number).map_or(0, |first| first.definition);
         let last = definition.saturating_add(entry.definitions);
-        let mut places: Vec<Place> = Vec::new();
+        let mut places: Vec<GroupInBlock> = Vec::new();
         for _ in 0..entry.groups {
             let position = decoder.position();
             let before = group.title();
@@ -405,7 +414,7 @@ impl Atlas {
             if self.names.fetch_add(len, Ordering::Relaxed) > MAX_NAMES {
                 return Err(malformed("the names of types are longer than 256 MiB"));
             }
-            places.push(Place {
+            places.push(GroupInBlock {
                 position,
                 before,
                 kind: group.kind(),
@@ -435,13 +444,13 @@ impl Atlas {
     }
 
     fn text(&self, number: usize) -> Result<&Text, AtlasError> {
-        let absent = || AtlasError::malformed(Part::Index, 0, "a block that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "a block that is not there");
         let slot = self.texts.get(number).ok_or_else(absent)?;
         if let Some(text) = slot.get() {
             return Ok(text);
         }
         let entry = self.index.blocks.get(number).ok_or_else(absent)?;
-        let part = Part::Strings(number);
+        let part = FilePart::Strings(number);
         let bytes = expand(&self.file, &entry.text, part)?;
         let mut ends = Vec::new();
         let mut at = 0;

@@ -7,12 +7,12 @@
 use std::collections::BTreeSet;
 
 use super::chunks::List;
-use super::collect::{AtlasWriter, Kernel as Collected, TWICE};
+use super::collect::{AtlasWriter, CollectedKernel, TWICE};
 use super::definition::{GROUP_KINDS, change_groups};
 use super::encode::{Encoder, StringNumbers, Variant};
 use super::error::{AtlasError, Why};
 use super::format::{BlockEntry, Index};
-use super::kernels::{Kernel, KernelsEncoder};
+use super::kernels::{KernelsEncoder, WrittenKernel};
 use super::modules::{Module, ModulesEncoder};
 use super::pack::{Effort, Section, digest, pack};
 use super::sets::Set;
@@ -37,12 +37,12 @@ struct Order {
     /// For each group in order: where its definitions end.
     ends: Vec<usize>,
     /// By provisional number of the definition.
-    places: Vec<Place>,
+    places: Vec<Numbers>,
 }
 
 /// A definition by canonical numbers. Both, so that memory is asked once.
 #[derive(Clone, Copy)]
-struct Place {
+struct Numbers {
     number: u32,
     group: u32,
 }
@@ -96,7 +96,7 @@ impl Order {
             ends.push(end);
             end += counts[group as usize];
         }
-        let none = Place {
+        let none = Numbers {
             number: NONE,
             group: NONE,
         };
@@ -107,7 +107,7 @@ impl Order {
             let group = group_numbers[group as usize];
             let end = &mut ends[group as usize];
             definitions[*end] = definition;
-            places[definition as usize] = Place {
+            places[definition as usize] = Numbers {
                 number: u32::try_from(*end).unwrap_or(NONE),
                 group,
             };
@@ -133,11 +133,11 @@ impl Order {
     fn kernel<'a>(
         &self,
         writer: &AtlasWriter,
-        kernel: &'a Collected,
+        kernel: &'a CollectedKernel,
         counts: &mut [u8],
-    ) -> Kernel<'a> {
+    ) -> WrittenKernel<'a> {
         let place = |definition: u32| self.places[definition as usize];
-        Kernel {
+        WrittenKernel {
             id: kernel.id(),
             source: &kernel.source,
             endian: kernel.endian,
@@ -175,7 +175,7 @@ impl Order {
         let mut all = Vec::new();
         for marked in writer.chunks.get(list) {
             let definition = marked & !TWICE;
-            let Place { number, group } = place(definition);
+            let Numbers { number, group } = place(definition);
             let again = marked != definition;
             if again {
                 twice.push(number);

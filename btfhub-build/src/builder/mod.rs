@@ -69,7 +69,7 @@ pub struct Builder {
     pin: Option<Pin>,
     /// Each with its digest, if it was added with one.
     pub(crate) atlases: Vec<(PathBuf, Option<String>)>,
-    objects: Vec<objects::Source>,
+    objects: Vec<objects::ObjectSource>,
     include: Vec<String>,
     exclude: Vec<String>,
     pub(crate) archs: Option<Vec<String>>,
@@ -246,14 +246,14 @@ impl Builder {
     /// * aya-build: `OUT_DIR` holds one file per binary, with the binary's name.
     pub fn object(mut self, path: impl AsRef<Path>) -> Self {
         self.objects
-            .push(objects::Source::Path(path.as_ref().to_owned()));
+            .push(objects::ObjectSource::Path(path.as_ref().to_owned()));
         self
     }
 
     /// Adds every eBPF object in a directory: all files named `*.o`, and all
     /// others that are eBPF ELF files. Not recursive. Finding none is an error.
     pub fn objects_in(mut self, directory: impl AsRef<Path>) -> Self {
-        let source = objects::Source::Directory(directory.as_ref().to_owned());
+        let source = objects::ObjectSource::Directory(directory.as_ref().to_owned());
         self.objects.push(source);
         self
     }

@@ -13,7 +13,7 @@ use crate::object::Object;
 
 /// How the caller named objects.
 #[derive(Clone, Debug)]
-pub(super) enum Source {
+pub(super) enum ObjectSource {
     /// A file, or a pattern of files.
     Path(PathBuf),
     /// A directory.
@@ -29,7 +29,7 @@ pub(crate) struct Loaded {
 }
 
 /// Reads the objects, each file once, in the order of their paths.
-pub(super) fn load(sources: &[Source]) -> Result<Vec<Loaded>, Error> {
+pub(super) fn load(sources: &[ObjectSource]) -> Result<Vec<Loaded>, Error> {
     let load = |file: PathBuf| {
         let data =
             input::read(&file, input::FILE_LIMIT).map_err(|error| unreadable(&file, error))?;
@@ -49,7 +49,7 @@ pub(super) fn load(sources: &[Source]) -> Result<Vec<Loaded>, Error> {
 }
 
 /// The files that are named, each once, ordered.
-pub(super) fn files(sources: &[Source]) -> Result<Vec<PathBuf>, Error> {
+pub(super) fn files(sources: &[ObjectSource]) -> Result<Vec<PathBuf>, Error> {
     if sources.is_empty() {
         return Err(
             Error::new(ErrorKind::Config, "no eBPF object was named").help(
@@ -60,8 +60,8 @@ pub(super) fn files(sources: &[Source]) -> Result<Vec<PathBuf>, Error> {
     let mut files = Vec::new();
     for source in sources {
         match source {
-            Source::Path(path) => files.extend(matching(path)?),
-            Source::Directory(directory) => files.extend(objects_in(directory)?),
+            ObjectSource::Path(path) => files.extend(matching(path)?),
+            ObjectSource::Directory(directory) => files.extend(objects_in(directory)?),
         }
     }
     files.sort();
@@ -71,10 +71,10 @@ pub(super) fn files(sources: &[Source]) -> Result<Vec<PathBuf>, Error> {
 }
 
 /// The directories in which a new file may be a new object.
-pub(super) fn directories(sources: &[Source]) -> impl Iterator<Item = &Path> {
+pub(super) fn directories(sources: &[ObjectSource]) -> impl Iterator<Item = &Path> {
     sources.iter().filter_map(|source| match source {
-        Source::Directory(directory) => Some(directory.as_path()),
-        Source::Path(path) => as_pattern(path).map(|_| {
+        ObjectSource::Directory(directory) => Some(directory.as_path()),
+        ObjectSource::Path(path) => as_pattern(path).map(|_| {
             let plain = |above: &&Path| !above.as_os_str().as_encoded_bytes().iter().any(is_wild);
             // `ancestors` ends with the empty path.
             path.ancestors()

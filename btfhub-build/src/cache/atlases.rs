@@ -12,7 +12,7 @@ use btfhub_runtime::KernelId;
 
 use super::directory;
 use crate::archive::{self, Digest};
-use crate::atlas::{Atlas, AtlasError, AtlasWriter, Effort, Source, Surveyor};
+use crate::atlas::{Atlas, AtlasError, AtlasWriter, Effort, SourceEntry, Surveyor};
 use crate::btf::Btf;
 use crate::input::{self, ATLAS_LIMIT};
 use crate::output;
@@ -130,7 +130,7 @@ impl Atlases {
             version: &version,
             ..kernel
         };
-        let source = Source {
+        let source = SourceEntry {
             path: format!("{kernel}{}", archive::SUFFIX),
             digest: entry,
         };

@@ -1,6 +1,6 @@
 //! What is kept → BTF bytes, in one order for everything that does not matter.
 //!
-//! Named types come first, sorted by essential name, kind, and the kernel's order among those,
+//! NamedType types come first, sorted by essential name, kind, and the kernel's order among those,
 //! so that candidates of one relocation keep their order. Types without a name follow, in the
 //! order in which a depth-first walk over the named ones completes them; equal ones are written
 //! once. Strings are in order of first use.
@@ -49,22 +49,22 @@ fn emit_without(
         let ty = btf.ty(id)?;
         let name = btf.string(ty.name());
         if !name.is_empty() {
-            named.push(Named {
+            named.push(NamedType {
                 name,
-                source: Source::Type(id, ty),
+                source: Origin::Type(id, ty),
             });
         }
     }
     match keep.long {
-        Some(Long::Plain(bytes)) => named.push(Named {
+        Some(Long::Plain(bytes)) => named.push(NamedType {
             name: b"long",
-            source: Source::Long(bytes),
+            source: Origin::Long(bytes),
         }),
         Some(Long::Kernels(id)) if !keep.types.contains(&id) && !keep.roots.contains(&id) => {
             let ty = btf.ty(id)?;
-            named.push(Named {
+            named.push(NamedType {
                 name: btf.string(ty.name()),
-                source: Source::Type(id, ty),
+                source: Origin::Type(id, ty),
             });
         }
         _ => {}
@@ -85,21 +85,21 @@ fn emit_without(
         first_anonymous: u32::try_from(named.len()).ok()?.checked_add(1)?,
     };
     for (number, named) in (1..).zip(&named) {
-        if let Source::Type(id, _) = named.source {
+        if let Origin::Type(id, _) = named.source {
             emitter.ids.insert(id, TypeId(number));
         }
     }
     let mut records = Vec::new();
     for named in &named {
         records.push(match named.source {
-            Source::Long(bytes) => Record {
+            Origin::Long(bytes) => Record {
                 name: named.name,
                 kind: Kind::Int,
                 kind_flag: false,
                 size_or_type: bytes,
                 body: Body::Words(vec![int_data(1, 0, bytes)]),
             },
-            Source::Type(id, ty) => {
+            Origin::Type(id, ty) => {
                 let spot = Spot::named(id);
                 emitter.record(spot, ty, named.name, keep.is_sized(spot), 0)?
             }
@@ -115,7 +115,7 @@ fn emit_without(
     let mut more = Replaced::new();
     let mut first = HashMap::new();
     for (named, record) in named.iter().zip(&records) {
-        let Source::Type(id, _) = named.source else {
+        let Origin::Type(id, _) = named.source else {
             continue;
         };
         if is_fixed(&id) {
@@ -133,23 +133,23 @@ fn emit_without(
 }
 
 /// A type with a name.
-struct Named<'a> {
+struct NamedType<'a> {
     name: &'a [u8],
-    source: Source<'a>,
+    source: Origin<'a>,
 }
 
-enum Source<'a> {
+enum Origin<'a> {
     /// The kernel's.
     Type(TypeId, Type<'a>),
     /// The INT that gives the pointer size.
     Long(u32),
 }
 
-impl Named<'_> {
+impl NamedType<'_> {
     fn key(&self) -> (&[u8], u8, TypeId) {
         let (kind, id) = match self.source {
-            Source::Type(id, ty) => (ty.kind(), id),
-            Source::Long(_) => (Kind::Int, TypeId::VOID),
+            Origin::Type(id, ty) => (ty.kind(), id),
+            Origin::Long(_) => (Kind::Int, TypeId::VOID),
         };
         // Candidates for the same relocation have a fixed order.
         (essential_name(self.name), kind.core_kind().number(), id)

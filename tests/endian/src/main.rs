@@ -6,7 +6,7 @@ use std::fmt::Debug;
 use std::path::Path;
 
 use btfhub_build::archive::{Archive, DEFAULT_LIMIT, Digest, decode};
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_build::relo::{Relocations, resolve};
 use btfhub_build::tailor::tailor;
@@ -53,7 +53,7 @@ fn main() {
             .add_kernel(id(name), tailored.btf.to_vec())
             .expect("a kernel");
         if let Ok(survey) = atlas.surveyor().survey(kernel) {
-            let source = Source {
+            let source = SourceEntry {
                 path: name.to_owned(),
                 digest: Digest::of(name.as_bytes()),
             };

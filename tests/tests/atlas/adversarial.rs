@@ -4,7 +4,7 @@
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
@@ -31,7 +31,7 @@ fn kept(types: &BtfBuilder) -> Result<[Btf; 2], String> {
     let mut writer = AtlasWriter::new();
     let survey = writer.surveyor().survey(&kernel);
     let survey = survey.map_err(|error| error.to_string())?;
-    let source = Source {
+    let source = SourceEntry {
         path: "made-up".to_owned(),
         digest: Digest::of(b""),
     };
@@ -168,7 +168,7 @@ cases! {
         for (release, moved) in [("1", false), ("2", true)] {
             let kernel = structs(moved);
             let survey = writer.surveyor().survey(&kernel).expect("sane types");
-            let source = Source { path: "made-up".to_owned(), digest: Digest::of(b"") };
+            let source = SourceEntry { path: "made-up".to_owned(), digest: Digest::of(b"") };
             writer.insert(id(release), source, &survey).expect("sane types");
         }
         let (_, file) = writer.finish(Effort::Fast, 1).expect("an atlas");

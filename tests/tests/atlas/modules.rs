@@ -2,7 +2,7 @@
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
@@ -33,7 +33,7 @@ fn file_of(kernels: &[(&str, &[u8], &[Module])]) -> Vec<u8> {
     for (release, kernel, modules) in kernels {
         let btf = joined(kernel, modules, &Modules::All);
         let survey = writer.surveyor().survey(&btf).expect("sane types");
-        let source = Source {
+        let source = SourceEntry {
             path: format!("{release}.btf"),
             digest: Digest::of(kernel),
         };

@@ -11,7 +11,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Scope, Source};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Scope, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_build::relo::{ReloKind, Relocations};
 use btfhub_build::tailor::tailor;
@@ -82,7 +82,7 @@ fn atlas_of(kernels: &[Given]) -> Atlas {
         let btf = Btf::parse(&kernel.btf()).expect("a BTF");
         let survey = writer.surveyor().survey(&btf);
         let survey = survey.unwrap_or_else(|e| panic!("{}: {e}", kernel.name()));
-        let source = Source {
+        let source = SourceEntry {
             path: kernel.name().to_owned(),
             digest: Digest::of(kernel.name().as_bytes()),
         };

@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
 use btfhub_build::btf::{Btf, Kind, TypeId};
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
@@ -292,7 +292,7 @@ fn types_of_modules_from_an_atlas() {
     };
     for (kernel, btf) in kernels.iter().zip(&targets) {
         let survey = writer.surveyor().survey(btf).expect("sane types");
-        let source = Source {
+        let source = SourceEntry {
             path: kernel.release.clone(),
             digest: Digest::of(kernel.release.as_bytes()),
         };

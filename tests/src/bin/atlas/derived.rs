@@ -6,7 +6,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Source};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::cost::run;
@@ -97,7 +97,7 @@ pub(crate) fn derive(archive: &Path, wanted: usize) -> Vec<u8> {
                     distro: name.distro,
                     version: name.version,
                 };
-                let source = Source {
+                let source = SourceEntry {
                     path: format!("{id}.btf.tar.xz"),
                     digest: Digest::of(series.btf()),
                 };
