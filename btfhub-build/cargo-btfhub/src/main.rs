@@ -3,6 +3,9 @@
 //!
 //! ```text
 //! args      the argument model
+//! workspace what Cargo.toml and BTFHUB_ARCHIVE supply where no option does
+//! kernels   the kernels that a command is about
+//! shell     completion and man pages
 //! output    stdout, stderr
 //! examples  the ends of the help texts
 //! files     read within bounds, written whole or not at all

@@ -139,7 +139,15 @@ fn open(command: &mut Command) -> Option<Open<'_>> {
         Command::List(args) => kernels_only(&mut args.archive, &mut args.filter),
         Command::Lock(args) => kernels_only(&mut args.archive, &mut args.filter),
         Command::Check(args) => kernels_only(&mut args.archive, &mut args.filter),
-        _ => return None,
+        Command::Merge(_)
+        | Command::Inspect(_)
+        | Command::Select(_)
+        | Command::Fetch(_)
+        | Command::Add(_)
+        | Command::Remove(_)
+        | Command::Atlas(_)
+        | Command::Completions(_)
+        | Command::Man(_) => return None,
     })
 }
 

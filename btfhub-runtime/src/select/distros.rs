@@ -12,7 +12,8 @@ pub(super) struct Distro {
     /// How the archive files a `VERSION_ID`.
     filed: Filed,
     /// The letters of the tag in its kernels' releases (`el` in `el8_5`). Distributions may
-    /// share them; kernels of other distributions have none of these tags.
+    /// share them; kernels of other distributions have none of these tags. A tag stands right
+    /// after a dot (Debian's also after `-`, `+` or `~`), and its letters hold no digit.
     tags: &'static [&'static str],
     /// Whether the digits after the letters are the version (`8` in `el8_5`).
     tags_have_version: bool,
@@ -47,7 +48,7 @@ const ENTERPRISE: Distro = Distro {
 };
 
 #[rustfmt::skip]
-const DISTROS: [Distro; 13] = [
+const DISTROS: &[Distro] = &[
     Distro { id: "almalinux", ..ENTERPRISE },
     Distro { id: "amzn", other_ids: &["amazon", "amazonlinux"], filed: Filed::Major, tags: &["amzn"], ..ROW },
     Distro { id: "centos", ..ENTERPRISE },
@@ -275,14 +276,30 @@ impl<'h> Tag<'h> {
 
 #[cfg(test)]
 mod tests {
-    use super::{DISTROS, Distro, Tag};
+    use super::{DISTROS, Distro, Tag, UEK};
 
     #[test]
     fn every_name_is_of_one_row() {
-        for distro in &DISTROS {
+        for distro in DISTROS {
             for name in distro.other_ids.iter().chain([&distro.id]) {
                 let found = Distro::of(name).map(|distro| distro.id);
                 assert_eq!(found, Some(distro.id), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn every_tag_can_be_read() {
+        for distro in DISTROS.iter().filter(|distro| distro.id != "debian") {
+            for letters in distro.tags {
+                let release = match *letters {
+                    UEK => "5.4.17-2011.el7uek.x86_64".to_owned(),
+                    letters => format!("5.10.0-1.{letters}7.x86_64"),
+                };
+                let tag = Tag::of_rpm(&release).expect(&release);
+                assert!(!tag.contradicts(distro, "7"), "{} of {release}", distro.id);
+                let is_version = distro.tags_have_version;
+                assert_eq!(tag.contradicts(distro, "8"), is_version, "{}", distro.id);
             }
         }
     }

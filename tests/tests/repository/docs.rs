@@ -2,6 +2,7 @@
 //! error messages are those of the code. (Its Rust is compiled as doctests of
 //! this package.)
 
+use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -269,6 +270,23 @@ fn what_is_shown_is_what_is_printed() {
         }
     }
     assert!(run >= 10, "{run} commands");
+}
+
+#[test]
+fn schemas_of_the_command_line_are_documented() {
+    let schemas = |text: &str| -> BTreeSet<String> {
+        let found = text.match_indices("btfhub.").filter_map(|(at, _)| {
+            let rest = &text[at..];
+            let is_part = |c: char| c.is_ascii_lowercase() || c == '-';
+            let (name, rest) = rest["btfhub.".len()..].split_once('/')?;
+            let version = rest.split(|c: char| !c.is_ascii_digit()).next()?;
+            let is_schema = !version.is_empty() && !name.is_empty() && name.chars().all(is_part);
+            is_schema.then(|| format!("btfhub.{name}/{version}"))
+        });
+        found.collect()
+    };
+    let documented = pages().iter().flat_map(|(_, text)| schemas(text)).collect();
+    assert_eq!(schemas(&sources()), documented);
 }
 
 #[test]

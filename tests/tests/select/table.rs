@@ -10,8 +10,9 @@ use btfhub_runtime::{Bundle, Error, Host, KernelId, Policy, select};
 /// `uname -r` and `uname -v`.
 type Installed = (&'static str, &'static str, &'static str);
 
-/// Kernels whose release no other distribution or version uses.
-const UNIQUE: [Installed; 40] = [
+/// Kernels whose release no other distribution or version uses. The release alone decides
+/// for them: what tags do is in `only_the_wrong_one`.
+const UNIQUE: &[Installed] = &[
     (
         "amzn/1/x86_64",
         "4.14.106-79.86.amzn1.x86_64",
