@@ -76,6 +76,10 @@ impl ChangeKind {
 impl Changes {
     /// Compares. Programs are the same by object, section and name, kernels by name.
     pub fn between(before: &Support, after: &Support) -> Self {
+        let (before, after) = (
+            &before.with_objects_of(after),
+            &after.with_objects_of(before),
+        );
         let kernels: HashMap<String, &Kernel> = (before.kernels.iter())
             .map(|kernel| (kernel.to_string(), kernel))
             .collect();
@@ -191,6 +195,46 @@ impl Changes {
     }
 }
 
+impl Support {
+    /// Has a row for each object that has one here or there, if its programs are here; the row
+    /// says what comes of the object, and not only where that is worse than of its programs.
+    fn with_objects_of(&self, other: &Self) -> Self {
+        let mut all = self.clone();
+        for object in other.programs.iter().filter(|it| it.is_whole_object()) {
+            let has = |is_whole| {
+                let of = |it: &&Program| it.object == object.object;
+                let mut its = self.programs.iter().filter(of);
+                its.any(|it| it.is_whole_object() == is_whole)
+            };
+            if has(false) && !has(true) {
+                all.programs.push(object.clone());
+                let runs = all.verdicts.len();
+                all.verdicts.push(Verdict {
+                    outcome: Outcome::Runs,
+                    reasons: Vec::new(),
+                });
+                all.columns.iter_mut().for_each(|column| column.push(runs));
+            }
+        }
+        for (row, object) in all.programs.iter().enumerate() {
+            if !object.is_whole_object() {
+                continue;
+            }
+            for column in &mut all.columns {
+                let its = column.iter().zip(&all.programs);
+                let its = its.filter(|(_, program)| program.object == object.object);
+                let outcome = |at: &usize| all.verdicts.get(*at).map(|verdict| verdict.outcome);
+                // The last of equals: the object's own.
+                let worst = its.map(|(at, _)| *at).max_by_key(outcome);
+                if let Some((cell, worst)) = column.get_mut(row).zip(worst) {
+                    *cell = worst;
+                }
+            }
+        }
+        all
+    }
+}
+
 /// A program, and how many programs with exactly the same names come before it.
 type Named<'a> = (&'a Program, usize);
 
@@ -202,4 +246,86 @@ fn named(programs: &[Program]) -> impl Iterator<Item = Named<'_>> {
         *count += 1;
         (program, *count - 1)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{ChangeKind, Changes};
+    use crate::support::{Kernel, Program, Support, Verdict};
+    use crate::verdict::{Certainty, Outcome};
+
+    /// Kernels with these verdicts on a program, and on its object if that has a row.
+    fn support(columns: &[&[usize]]) -> Support {
+        let of = |outcome| Verdict {
+            outcome,
+            reasons: Vec::new(),
+        };
+        let names = ["probe", ""];
+        Support {
+            programs: (names
+                .iter()
+                .take(columns.first().map_or(0, |column| column.len())))
+            .map(|name| Program {
+                object: "probe.bpf.o".to_owned(),
+                name: (*name).to_owned(),
+                section: (*name).to_owned(),
+            })
+            .collect(),
+            kernels: (0..columns.len())
+                .map(|column| Kernel {
+                    distro: "debian".to_owned(),
+                    version: "12".to_owned(),
+                    arch: "x86_64".to_owned(),
+                    release: format!("6.{column}.0"),
+                    column,
+                })
+                .collect(),
+            columns: columns.iter().map(|column| column.to_vec()).collect(),
+            verdicts: vec![
+                of(Outcome::Runs),
+                of(Outcome::Fails(Certainty::Likely)),
+                of(Outcome::Fails(Certainty::Proven)),
+            ],
+        }
+    }
+
+    #[test]
+    fn programs_that_get_in_each_others_way_are_lost_and_won() {
+        let apart = support(&[&[0], &[0], &[1]]);
+        let at_odds = support(&[&[0, 0], &[0, 2], &[1, 2]]);
+        let told = |before, after| {
+            let changes = Changes::between(before, after);
+            assert!(changes.programs_gone.is_empty() && changes.programs_new.is_empty());
+            let verdicts = changes.verdicts.iter().map(|change| {
+                assert!(change.program.is_whole_object());
+                let releases: Vec<&str> = (change.kernels.iter())
+                    .map(|kernel| kernel.release.as_str())
+                    .collect();
+                (change.kind, releases.join(" "))
+            });
+            (verdicts.collect::<Vec<_>>(), changes.lost().len())
+        };
+        let on = |kind, releases: &str| (kind, releases.to_owned());
+        assert_eq!(
+            told(&apart, &at_odds),
+            (
+                vec![
+                    on(ChangeKind::Lost, "6.1.0"),
+                    on(ChangeKind::Changed, "6.2.0")
+                ],
+                1
+            )
+        );
+        assert_eq!(
+            told(&at_odds, &apart),
+            (
+                vec![
+                    on(ChangeKind::Changed, "6.2.0"),
+                    on(ChangeKind::Won, "6.1.0")
+                ],
+                0
+            )
+        );
+        assert!(Changes::between(&at_odds, &at_odds).is_empty());
+    }
 }

@@ -38,8 +38,9 @@ impl Support {
             "{} expected to run on {}",
             match (running, all) {
                 (1, 1) => "The one program is".to_owned(),
-                (running, all) if running == all => format!("All {all} programs are"),
                 (0, 1) => "The one program is not".to_owned(),
+                (0, all) => format!("None of the {all} programs is"),
+                (running, all) if running == all => format!("All {all} programs are"),
                 (running, all) => {
                     let are = if running == 1 { "is" } else { "are" };
                     format!("{running} of {all} programs {are}")
@@ -51,13 +52,26 @@ impl Support {
         if let Some((program, kernels)) = failing.first() {
             text.push_str("; ");
             text.push_str(&self.failure(*program, kernels));
-            let others = failing.iter().skip(1).filter(|(program, _)| {
-                (self.programs.get(*program)).is_some_and(|program| !program.is_whole_object())
-            });
-            match others.count() {
-                0 => {}
-                1 => text.push_str("; 1 other program fails on some"),
-                others => text.push_str(&format!("; {others} other programs fail on some")),
+            let others: Vec<_> = (failing.iter().skip(1))
+                .map(|(program, _)| *program)
+                .filter(|at| {
+                    self.programs
+                        .get(*at)
+                        .is_some_and(|it| !it.is_whole_object())
+                })
+                .collect();
+            let is_proven = |at: &usize| self.worst_of(*at) == Outcome::Fails(Certainty::Proven);
+            if !others.is_empty() {
+                text.push_str(&format!(
+                    "; {} {} on some",
+                    count(others.len(), "other program", "other programs"),
+                    match (others.iter().all(is_proven), others.len()) {
+                        (true, 1) => "fails",
+                        (true, _) => "fail",
+                        (false, 1) => "likely fails",
+                        (false, _) => "fail, or likely fail,",
+                    }
+                ));
             }
         }
         if unknown > 0 {
@@ -90,14 +104,25 @@ impl Support {
         self.outcomes(program).max().unwrap_or(Outcome::Runs)
     }
 
-    /// The programs that fail somewhere and the kernels they fail on, the most first.
+    /// The programs that fail somewhere and the kernels they fail on: first the one for which
+    /// that is proven on the most kernels, then the one that fails on the most.
     pub fn failing(&self) -> Vec<(usize, Vec<&Kernel>)> {
         let mut failing: Vec<(usize, Vec<&Kernel>)> = (0..self.programs.len())
             .filter(|program| matches!(self.worst_of(*program), Outcome::Fails(_)))
             .map(|program| (program, self.kernels_failing(program)))
             .collect();
-        failing.sort_by_key(|(_, kernels)| std::cmp::Reverse(kernels.len()));
+        failing.sort_by_cached_key(|(program, kernels)| {
+            std::cmp::Reverse((self.proven(*program, kernels), kernels.len()))
+        });
         failing
+    }
+
+    /// On how many of the kernels it is proven that a program fails.
+    fn proven(&self, program: usize, kernels: &[&Kernel]) -> usize {
+        let verdicts = (kernels.iter()).filter_map(|kernel| self.verdict(program, kernel));
+        verdicts
+            .filter(|verdict| verdict.outcome == Outcome::Fails(Certainty::Proven))
+            .count()
     }
 
     /// The kernels on which a program fails.
@@ -111,32 +136,27 @@ impl Support {
 
     /// `probe` fails on 26 kernels, all before 5.2: reason
     fn failure(&self, program: usize, kernels: &[&Kernel]) -> String {
-        let verdicts = || {
-            kernels
-                .iter()
-                .filter_map(|kernel| self.verdict(program, kernel))
-        };
-        let likely = verdicts().any(|verdict| verdict.outcome != Outcome::Fails(Certainty::Proven));
         let mut by: BTreeMap<&str, usize> = BTreeMap::new();
-        for reason in verdicts().filter_map(|verdict| verdict.reasons.first()) {
-            // The text after the place in the source says what to do.
-            let what = reason.text.split_once(" (in ");
-            let what = what.map_or(reason.text.as_str(), |(what, _)| what);
-            *by.entry(what).or_default() += 1;
+        let verdicts = (kernels.iter()).filter_map(|kernel| self.verdict(program, kernel));
+        for reason in verdicts.filter_map(|verdict| verdict.reasons.first()) {
+            *by.entry(reason.fact()).or_default() += 1;
         }
-        let most = by.iter().rev().max_by_key(|(_, on)| **on);
-        let why = match most {
+        let why = match by.iter().rev().max_by_key(|(_, on)| **on) {
             None => String::new(),
-            Some((reason, on)) if *on == kernels.len() => format!(": {}", Printable(reason)),
-            Some((reason, on)) => format!(": {} (on {on} of them)", Printable(reason)),
+            Some((fact, on)) if *on == kernels.len() => format!(": {}", Printable(fact)),
+            Some((fact, on)) => format!(": on {on} of them, {}", Printable(fact)),
         };
-        format!(
-            "{} {} on {}{}{why}",
-            self.named(program),
-            if likely { "likely fails" } else { "fails" },
-            count(kernels.len(), "kernel", "kernels"),
-            self.scope(kernels),
-        )
+        let all = kernels.len();
+        let on = match (all == self.kernels.len(), all) {
+            (true, 2..) => format!("all {all} kernels"),
+            _ => count(all, "kernel", "kernels"),
+        };
+        let how = match all - self.proven(program, kernels) {
+            0 => format!("fails on {on}"),
+            likely if likely == all => format!("likely fails on {on}"),
+            likely => format!("fails on {on} ({likely} of them likely)"),
+        };
+        format!("{} {how}{}{why}", self.named(program), self.scope(kernels))
     }
 
     /// `name`, as code.
@@ -153,7 +173,7 @@ impl Support {
     /// What sets these kernels apart from all others of the report, if it is one thing.
     fn scope(&self, kernels: &[&Kernel]) -> String {
         if kernels.len() == self.kernels.len() {
-            return ", all there are".to_owned();
+            return String::new();
         }
         let among: HashSet<String> = kernels.iter().map(ToString::to_string).collect();
         let others = || (self.kernels.iter()).filter(|kernel| !among.contains(&kernel.to_string()));
@@ -264,8 +284,22 @@ mod tests {
             (
                 &THREE,
                 &[&[2, 2], &[2, 3]],
-                "0 of 2 programs are expected to run on all 3 kernels; `p0` fails on 3 kernels, \
-                 all there are: no function x; 1 other program fails on some.",
+                "None of the 2 programs is expected to run on all 3 kernels; `p0` fails on all 3 \
+                 kernels: no function x; 1 other program fails on some.",
+            ),
+            // What is proven comes first.
+            (
+                &THREE,
+                &[&[3, 2], &[3, 0]],
+                "None of the 2 programs is expected to run on all 3 kernels; `p1` fails on 1 \
+                 kernel, all before 5.4: no function x; 1 other program likely fails on some.",
+            ),
+            (
+                &THREE,
+                &[&[2, 3], &[3, 0]],
+                "None of the 2 programs is expected to run on all 3 kernels; `p0` fails on all 3 \
+                 kernels (2 of them likely): on 2 of them, x is not listed; 1 other program \
+                 likely fails on some.",
             ),
             (
                 &THREE,

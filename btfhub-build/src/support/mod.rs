@@ -23,6 +23,7 @@ pub use changes::{Change, ChangeKind, Changes};
 pub use read::BaselineError;
 
 pub use crate::verdict::Outcome;
+use crate::verdict::fact;
 
 /// A program of an object; or an object with all its programs, if they get in each other's way
 /// although each runs alone.
@@ -123,6 +124,19 @@ impl Verdict {
             .map(|reason| reason.text.as_str())
             .collect();
         Printable(&texts.join("; ")).to_string()
+    }
+
+    /// The same without places in the source and what to do.
+    pub fn facts(&self) -> String {
+        let facts: Vec<&str> = self.reasons.iter().map(Reason::fact).collect();
+        Printable(&facts.join("; ")).to_string()
+    }
+}
+
+impl Reason {
+    /// What it says of the kernel, without the place in the source and what to do about it.
+    pub fn fact(&self) -> &str {
+        fact(&self.text)
     }
 }
 

@@ -88,7 +88,8 @@ impl Support {
     /// Reads what `cargo btfhub report --format support --json` or `--format json` wrote.
     ///
     /// # Errors
-    /// If the text is not such a document, or if it refers to something that it lacks.
+    /// If the text is not such a document, if it refers to something that it lacks, or if it
+    /// has no kernels.
     pub fn from_json(text: &str) -> Result<Self, BaselineError> {
         let head: Head = serde_json::from_str(text)
             .map_err(|error| BaselineError(format!("it is not the JSON of a report: {error}")))?;
@@ -103,6 +104,11 @@ impl Support {
         let document: Document = serde_json::from_str(text)
             .map_err(|error| BaselineError(format!("its programs and kernels: {error}")))?;
         document.check()?;
+        if document.kernels.is_empty() {
+            return Err(BaselineError(
+                "it names no kernel, so nothing could be lost".to_owned(),
+            ));
+        }
         Ok(document.parts().support())
     }
 }

@@ -51,6 +51,7 @@ mod whole;
 pub(crate) use columns::Columns;
 pub use judge::{Facts, Judge, Judged};
 pub use kernel::{Kernel, KernelBtf};
+pub(crate) use outcome::fact;
 pub use outcome::{Certainty, Outcome, Reason, Verdict};
 pub use program::Program;
 pub use section::{Hook, SectionDef, section_def};

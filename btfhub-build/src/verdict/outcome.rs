@@ -45,11 +45,15 @@ pub struct Reason {
 impl Reason {
     /// What it says of the kernel, without the place in the source and what to do about it.
     pub fn fact(&self) -> &str {
-        let ends = [": ", "; ", " (in "].map(|mark| self.text.find(mark));
-        let end = ends.into_iter().flatten().min();
-        end.and_then(|end| self.text.get(..end))
-            .unwrap_or(&self.text)
+        fact(&self.text)
     }
+}
+
+/// [`Reason::fact`], for a reason that was read.
+pub(crate) fn fact(text: &str) -> &str {
+    let ends = [": ", "; ", " (in "].map(|mark| text.find(mark));
+    let end = ends.into_iter().flatten().min();
+    end.and_then(|end| text.get(..end)).unwrap_or(text)
 }
 
 impl Outcome {

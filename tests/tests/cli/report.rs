@@ -357,7 +357,7 @@ cli_test!(markdown_for_a_pull_request, |dir| {
         "{text}"
     );
     assert!(
-        text.contains("| debian/11/x86\\_64 5.10 | 0 | 0 | 1 |"),
+        text.contains("| debian/11/x86\\_64 5.10 | 1 | 0 | 0 | 1 |"),
         "{text}"
     );
     assert!(
@@ -515,7 +515,7 @@ cli_test!(what_a_change_loses_is_told_in_every_format, |dir| {
         "against the baseline: support lost on 2 kernels, ",
         "lost    ",
         "won     ",
-        "on debian/11/x86_64/6.1.0: was runs, is fails (proven)",
+        "on_switch: runs → fails (proven) on debian/11/x86_64/6.1.0",
         "1 kernel gone",
     ] {
         assert!(run.stdout.contains(expected), "{expected}: {}", run.stdout);
@@ -524,7 +524,7 @@ cli_test!(what_a_change_loses_is_told_in_every_format, |dir| {
     for expected in [
         "--deny lost>0: support lost on 2 of 4 kernels: debian/11/x86_64 (2)",
         "finds nothing here",
-        "no longer in the archive: debian/11/x86_64/6.6.0",
+        "kernels no longer in the report: debian/11/x86_64/6.6.0",
         "update the baseline",
     ] {
         assert!(complaint.contains(expected), "{expected}: {complaint}");
@@ -581,6 +581,7 @@ cli_test!(baselines_that_cannot_be_used, |dir| {
         ),
         (r#"{"schema": "btfhub.report/2"}"#, "missing field"),
         (wild, "program_columns[0] has 1 verdicts for 0 programs"),
+        (&wild.replace("[[7]]", "[]"), "it names no kernel"),
     ] {
         dir.write("base.json", text);
         let complaint = on_four(&dir, &BASELINE).fails(1);
@@ -640,9 +641,26 @@ cli_test!(a_table_for_the_readme, |dir| {
         complaint.contains("--into README.md rewrites it"),
         "{complaint}"
     );
-    dir.write("README.md", "nothing");
-    let complaint = on_four(&dir, &["--format", "support", "--into", "README.md"]).fails(1);
-    assert!(complaint.contains("README.md"), "{complaint}");
-    assert!(complaint.contains("write these two lines"), "{complaint}");
+    for page in ["nothing", &format!("{end}\n{begin}\n"), &page.repeat(2)] {
+        dir.write("README.md", page);
+        for option in ["--into", "--check"] {
+            let complaint = on_four(&dir, &["--format", "support", option, "README.md"]).fails(1);
+            assert!(complaint.contains("README.md"), "{complaint}");
+            assert!(complaint.contains("these two lines"), "{complaint}");
+        }
+    }
     let _ = on_four(&dir, &["--check", "README.md"]).fails(2);
+});
+
+// The rest of the page is the author's: ends of lines, and what mentions the markers.
+cli_test!(a_table_in_a_page_of_windows, |dir| {
+    let table = four(&dir, &["--format", "support"]).ok();
+    let begin = table.lines().next().expect("a line");
+    let end = table.lines().last().expect("a line");
+    let prose = format!("See `{begin}`.\r\n");
+    dir.write("README.md", format!("{prose}{begin}\r\n{end}"));
+    let _ = on_four(&dir, &["--format", "support", "--into", "README.md"]).ok();
+    let page = std::fs::read_to_string(dir.path("README.md")).expect("the page");
+    assert_eq!(page, prose + &table.trim_end().replace('\n', "\r\n"));
+    let _ = on_four(&dir, &["--format", "support", "--check", "README.md"]).ok();
 });

@@ -6,7 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use btfhub_tests::browser::Browser;
+use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::cli::Dir;
+use btfhub_tests::elf_builder::{Relo, object};
 use btfhub_tests::objects::own_dir;
 use btfhub_tests::oracle::records::LocalObject;
 use btfhub_tests::pack;
@@ -380,7 +382,7 @@ fn programs_first_and_relocations_behind_them() {
     );
     let tiles = browser.text("#tiles");
     assert!(
-        tiles.contains("5 unknown for some") && tiles.contains("5 fail some"),
+        tiles.contains("5 leave some unknown") && tiles.contains("5 fail some"),
         "{tiles}"
     );
     assert_eq!(shown(&browser).0, 11, "three objects and eight programs");
@@ -474,4 +476,76 @@ fn prints_a_document_of_a_few_pages() {
         !text.contains("Filters") && !text.contains("What to look at"),
         "{text}"
     );
+}
+
+/// An archive of two kernels, of which one comes with the module that has `struct vport`, and
+/// the report on an object that reads it.
+fn page_of_a_module(dir: &Dir, with_module: bool) -> PathBuf {
+    let mut kernel = BtfBuilder::new();
+    let long = kernel.int("long unsigned int", 8, 0);
+    let at = |name, at| member(name, long, at);
+    kernel.structure("pt_regs", 16, &[at("r15", 0), at("orig_ax", 8)]);
+    kernel.structure("task_struct", 8, &[at("stack", 0)]);
+    dir.write("vmlinux", kernel.finish());
+    let mut module = BtfBuilder::split(&kernel);
+    let port = module.int("port_t", 4, 0);
+    module.structure("vport", 8, &[member("port", port, 4)]);
+    dir.write("modules/open_vswitch", module.finish());
+    let mut local = BtfBuilder::new();
+    let port = local.int("port_t", 4, 0);
+    let vport = local.structure("vport", 4, &[member("port", port, 0)]);
+    let read = Relo {
+        program: 0,
+        type_id: vport,
+        access: "0:0".to_owned(),
+        kind: 0,
+    };
+    dir.write("reader.bpf.o", object(&local, &[read], false));
+    for (release, more) in [("6.1.0-1", &["--modules", "modules"][..]), ("6.1.0-2", &[])] {
+        let words = "add --archive archive --distro d --version 1 --arch x86_64 vmlinux --release";
+        let more = if with_module { more } else { &[] };
+        let words = words.split(' ').chain([release]);
+        let _ = dir.btfhub(words.chain(more.iter().copied())).ok();
+    }
+    let words = "report --archive archive --object reader.bpf.o --out report.html";
+    let _ = dir.btfhub(words.split(' ')).ok();
+    dir.path("report.html")
+}
+
+#[test]
+fn a_type_of_a_module_in_a_narrow_window_by_keyboard() {
+    let Some(browser) = Browser::open(600, 900) else {
+        return;
+    };
+    for (with_module, expected) in [
+        (
+            true,
+            "vport is in module open_vswitch, where that is loaded.",
+        ),
+        (
+            false,
+            "vport is in no kernel's BTF; mostly a type of module openvswitch.",
+        ),
+    ] {
+        let dir = Dir::new();
+        browser.go(&page_of_a_module(&dir, with_module));
+        browser.keys("#map", "\u{e015}");
+        browser.keys("#relocations", "\u{e007}");
+        // A cell, and the row as a whole.
+        browser.keys("#map", "\u{e015}");
+        for key in ["\u{e014}", "\u{e012}\u{e012}"] {
+            browser.keys("#map", key);
+            let details = browser.text("#details");
+            assert!(details.contains(expected), "{details}");
+        }
+        let seen = browser.run(
+            "const part = [...document.querySelectorAll('#details p')]
+                 .find(({ textContent }) => textContent.startsWith('vport is in'));
+             const box = part.getBoundingClientRect();
+             return box.top > 0 && box.bottom < innerHeight && box.right < innerWidth;",
+        );
+        assert_eq!(seen, true);
+        keep(&browser, &format!("report-module-{with_module}.png"));
+        assert_eq!(browser.errors(), [""; 0]);
+    }
 }

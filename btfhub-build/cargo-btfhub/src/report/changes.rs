@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use btfhub_build::report::Deny;
-use btfhub_build::support::{Change, ChangeKind, Changes, Kernel};
+use btfhub_build::support::{Change, ChangeKind, Changes, Kernel, Program};
 
 use btfhub_runtime::Printable;
 
@@ -77,11 +77,11 @@ fn told(change: &Change) -> [String; 2] {
     };
     [
         format!(
-            "{} on {}: was {}, is {}",
+            "{}: {} → {} on {}",
             change.program,
-            shortened(groups(&change.kernels)),
             change.before.outcome,
-            change.after.outcome
+            change.after.outcome,
+            shortened(groups(&change.kernels)),
         ),
         reason,
     ]
@@ -143,10 +143,22 @@ pub(super) fn markdown(changes: &Changes, text: &mut String) {
         ("New programs", &changes.programs_new),
     ] {
         if !programs.is_empty() {
-            let names = programs.iter().map(|program| code(&program.to_string()));
-            let _ = writeln!(text, "\n{what}: {}.", shortened(names.collect()));
+            let _ = writeln!(text, "\n{what}: {}.", shortened(named(programs, code)));
         }
     }
+}
+
+/// Programs with their objects: one of the same name may be in another.
+fn named(programs: &[Program], write: impl Fn(&str) -> String) -> Vec<String> {
+    let named = |program: &Program| match program.is_whole_object() {
+        true => program.to_string(),
+        false => format!(
+            "{} of {}",
+            write(&program.to_string()),
+            write(&program.object)
+        ),
+    };
+    programs.iter().map(named).collect()
 }
 
 fn capital(text: &str) -> String {
@@ -175,15 +187,11 @@ pub(super) fn complaint(changes: &Changes, deny: Deny) -> String {
     }
     if !changes.kernels_gone.is_empty() {
         let gone = shortened(groups(&changes.kernels_gone));
-        let _ = writeln!(text, "  no longer in the archive: {gone}");
+        let _ = writeln!(text, "  kernels no longer in the report: {gone}");
     }
     if !changes.programs_gone.is_empty() {
-        let names = changes.programs_gone.iter().map(ToString::to_string);
-        let _ = writeln!(
-            text,
-            "  no longer in the objects: {}",
-            shortened(names.collect())
-        );
+        let gone = shortened(named(&changes.programs_gone, str::to_owned));
+        let _ = writeln!(text, "  programs no longer in the report: {gone}");
     }
     text.push_str("  if that is intended, update the baseline: --format support --json --out FILE");
     text

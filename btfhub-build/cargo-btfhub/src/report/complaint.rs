@@ -66,7 +66,7 @@ fn programs(report: &Report, text: &mut String) {
             and_more(*alike),
             finding.verdict.outcome,
             count(finding.kernels.len(), "kernel", "kernels"),
-            reasons(finding),
+            reasons(finding, *alike),
         ));
     }
     let rest: usize = (clusters.iter().skip(SHOWN))
@@ -83,6 +83,12 @@ fn way_out(finding: &Finding<'_>) -> &'static str {
         (Effect::Fine | Effect::AnswersNo | Effect::Guarded, _) => {
             "nothing, if the program's fallback there is good enough: it checks first, and loads; \
              --deny unloadable accepts that"
+        }
+        (Effect::ProgramFails, _)
+            if matches!(finding.asked.root.as_str(), "pt_regs" | "user_pt_regs") =>
+        {
+            "registers differ by architecture: compile the program for this one, or leave its \
+             kernels out with --arch"
         }
         (Effect::ProgramFails, Status::Incompatible) => {
             "declare the kernel's other type as a flavor (struct NAME___old) and choose between \

@@ -17,11 +17,15 @@ const END: &str = "<!-- /btfhub-support -->";
 const RANGES: usize = 8;
 /// Programs that a footnote names for one reason.
 const NAMED: usize = 4;
+/// Reasons in a footnote.
+const REASONS: usize = 4;
 
-/// Neighbours in the order of their releases, of one directory, on which the same happens.
+/// Neighbours in the order of their releases, of one directory, of which the same is said.
 struct Range<'s> {
     kernels: Vec<&'s Kernel>,
     outcome: Outcome,
+    /// Nothing if everything runs.
+    note: String,
 }
 
 /// The kernels of a directory.
@@ -34,16 +38,13 @@ fn ranges<'s>(support: &Support, kernels: &'s [Kernel]) -> Vec<Range<'s>> {
     let mut ranges: Vec<Range<'_>> = Vec::new();
     for kernel in kernels {
         let outcome = support.outcome_on(kernel);
-        let same = ranges.last_mut().filter(|range| {
-            let last = range.kernels.last().map(|last| last.column);
-            let runs = outcome == Outcome::Runs && range.outcome == Outcome::Runs;
-            runs || last == Some(kernel.column)
-        });
-        match same {
+        let note = note(support, kernel);
+        match ranges.last_mut().filter(|range| range.note == note) {
             Some(range) => range.kernels.push(kernel),
             None => ranges.push(Range {
                 kernels: vec![kernel],
                 outcome,
+                note,
             }),
         }
     }
@@ -80,11 +81,10 @@ pub(super) fn markdown(support: &Support) -> String {
         let run: Vec<String> = run.into_iter().map(named).collect();
         let rest: Vec<String> = (rest.into_iter())
             .map(|range| {
-                let note = note(support, range);
-                let number = match notes.iter().position(|known| *known == note) {
+                let number = match notes.iter().position(|known| *known == range.note) {
                     Some(at) => at + 1,
                     None => {
-                        notes.push(note);
+                        notes.push(range.note.clone());
                         notes.len()
                     }
                 };
@@ -133,47 +133,59 @@ fn cell(ranges: &[String]) -> String {
     }
 }
 
-/// Which programs are not expected to run on the kernels of a range, and why.
-fn note(support: &Support, range: &Range<'_>) -> String {
-    let Some(kernel) = range.kernels.first() else {
-        return String::new();
-    };
-    // By verdict, in the order of the programs.
-    let mut known: Vec<(&btfhub_build::support::Verdict, Vec<String>)> = Vec::new();
+/// Which programs are not expected to run on a kernel, and why; nothing if all are.
+fn note(support: &Support, kernel: &Kernel) -> String {
+    // By reason, in the order of the programs.
+    let mut known: Vec<(Outcome, String, Vec<String>)> = Vec::new();
     for (program, verdict) in support.programs.iter().zip(support.verdicts_on(kernel)) {
         if verdict.outcome == Outcome::Runs {
             continue;
         }
         let name = code(&program.to_string());
-        match known.iter_mut().find(|(other, _)| *other == verdict) {
-            Some((_, names)) => names.push(name),
-            None => known.push((verdict, vec![name])),
+        let facts = verdict.facts();
+        let is_same = |(outcome, of, _): &&mut (Outcome, String, _)| {
+            (*outcome, of.as_str()) == (verdict.outcome, facts.as_str())
+        };
+        match known.iter_mut().find(is_same) {
+            Some((.., names)) => names.push(name),
+            None => known.push((verdict.outcome, facts, vec![name])),
         }
     }
-    known.sort_by_key(|(verdict, _)| std::cmp::Reverse(verdict.outcome));
-    let parts: Vec<String> = (known.iter())
-        .map(|(verdict, names)| {
+    known.sort_by_key(|(outcome, _, names)| std::cmp::Reverse((*outcome, names.len())));
+    let mut parts: Vec<String> = (known.iter().take(REASONS))
+        .map(|(outcome, facts, names)| {
             let shown = names.get(..NAMED).unwrap_or(names).join(", ");
             let more = match names.len().saturating_sub(NAMED) {
                 0 => String::new(),
                 more => format!(" and {more} more"),
             };
-            format!(
-                "{shown}{more}: {}: {}",
-                verdict.outcome,
-                escape(&verdict.reason())
-            )
+            format!("{shown}{more}: {outcome}: {}", escape(facts))
         })
         .collect();
+    let rest: usize = (known.iter().skip(REASONS))
+        .map(|(.., names)| names.len())
+        .sum();
+    if rest > 0 {
+        let more = count(rest, "more program", "more programs");
+        parts.push(format!("{more} for other reasons"));
+    }
     parts.join("; ")
 }
 
-/// A page with the table in the place of the one that it has.
+/// A page with the table in the place of the one that it has, with the page's ends of lines.
 pub(super) fn within(page: &str, table: &str) -> Result<String, Failure> {
     let (from, to) = place(page)?;
     let before = page.get(..from).unwrap_or_default();
+    let old = page.get(from..to).unwrap_or_default();
     let after = page.get(to..).unwrap_or_default();
-    Ok(format!("{before}{}{after}", table.trim_end()))
+    let table = table.trim_end();
+    let first = old.split('\n').next();
+    let is_windows = first.is_some_and(|first| first.ends_with('\r'));
+    let table = match is_windows {
+        true => table.replace('\n', "\r\n"),
+        false => table.to_owned(),
+    };
+    Ok(format!("{before}{table}{after}"))
 }
 
 /// Whether the page has this very table; what differs first, if not.
@@ -197,13 +209,31 @@ pub(super) fn check(page: &str, table: &str) -> Result<Option<String>, Failure> 
     }
 }
 
-/// Where the markers are, from the start of the first to the end of the last.
+/// Where the table is, its markers included. They are lines of their own, each there once.
 fn place(page: &str) -> Result<(usize, usize), Failure> {
-    let from = page.find(BEGIN);
-    let to = from.and_then(|from| Some(page.get(from..)?.find(END)? + from + END.len()));
-    from.zip(to).ok_or_else(|| {
-        Failure::new(format!(
-            "there is no place for the table: write these two lines where it should be\n  {BEGIN}\n  {END}"
-        ))
-    })
+    let mut found = Vec::new();
+    let mut start = 0;
+    for (number, line) in page.split_inclusive('\n').enumerate() {
+        let marker = line.trim();
+        if [BEGIN, END].contains(&marker) {
+            let from = start + line.len() - line.trim_start().len();
+            found.push((marker, from, from + marker.len(), number + 1));
+        }
+        start += line.len();
+    }
+    let what = match found.as_slice() {
+        [(BEGIN, from, ..), (END, _, to, _)] => return Ok((*from, *to)),
+        [] => {
+            "there is no place for the table: write these two lines where it should be".to_owned()
+        }
+        found => {
+            let lines: Vec<String> = found.iter().map(|(.., line)| line.to_string()).collect();
+            format!(
+                "the place of the table is not clear (line {}): it needs these two lines, each \
+                 once",
+                lines.join(", ")
+            )
+        }
+    };
+    Err(Failure::new(format!("{what}\n  {BEGIN}\n  {END}")))
 }

@@ -7,8 +7,7 @@ use btfhub_build::support::Changes;
 use btfhub_build::verdict::Outcome;
 
 use super::wording::{
-    WIDTH, and_more, clusters, cut, named, place, program, program_clusters, reasons, shortened,
-    wrap,
+    WIDTH, and_more, clusters, cut, fitted, named, place, program, program_clusters, reasons, wrap,
 };
 use super::{changes, modules};
 use crate::output::{Colour, Paint, count};
@@ -43,8 +42,8 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
             .filter(|kernel| report.outcome_on(kernel).name() == mark)
             .collect();
         if !such.is_empty() {
-            let such = format!("{word} {}", shortened(in_groups(&such)));
-            let _ = writeln!(text, "{}", cut(&such, WIDTH));
+            let such = fitted(&in_groups(&such), WIDTH - word.len() - 1);
+            let _ = writeln!(text, "{}", cut(&format!("{word} {such}"), WIDTH));
         }
     }
     programs(report, paint, &mut text);
@@ -72,7 +71,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
         let _ = writeln!(text, "{effect}  {}", cut(&head, WIDTH - 6));
         let lines = [
             finding.verdict.reason.clone(),
-            shortened(in_groups(&finding.kernels)),
+            fitted(&in_groups(&finding.kernels), WIDTH - 6),
             place(report, finding).unwrap_or_default(),
         ];
         for line in lines.iter().filter(|line| !line.is_empty()) {
@@ -120,7 +119,8 @@ fn programs(report: &Report, paint: Paint, text: &mut String) {
             count(finding.kernels.len(), "kernel", "kernels"),
         );
         let _ = writeln!(text, "{mark}  {}", cut(&head, WIDTH - 6));
-        for line in [reasons(finding), shortened(in_groups(&finding.kernels))] {
+        let kernels = fitted(&in_groups(&finding.kernels), WIDTH - 6);
+        for line in [reasons(finding, *alike), kernels] {
             let _ = writeln!(text, "      {}", cut(&line, WIDTH - 6));
         }
     }
@@ -129,7 +129,7 @@ fn programs(report: &Report, paint: Paint, text: &mut String) {
         .sum();
     if rest > 0 {
         let verdicts = count(rest, "verdict", "verdicts");
-        let _ = writeln!(text, "and {verdicts} more; --format json has all");
+        let _ = writeln!(text, "and {verdicts} more; --format html shows all");
     }
 }
 

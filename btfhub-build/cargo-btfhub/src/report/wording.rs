@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::fmt::Write as _;
 
 use btfhub_build::report::{Finding, ProgramFinding, Report};
+use btfhub_build::verdict::Reason;
 use btfhub_runtime::Printable;
 
 use crate::output::count;
@@ -21,15 +22,22 @@ pub(super) fn program(finding: &ProgramFinding<'_>) -> String {
     }
 }
 
-/// All reasons in a line.
-pub(super) fn reasons(finding: &ProgramFinding<'_>) -> String {
+/// All reasons in a line: with place and advice if they are one program's.
+pub(super) fn reasons(finding: &ProgramFinding<'_>, alike: usize) -> String {
+    if alike > 0 {
+        return facts(finding).join("; ");
+    }
     let reasons = finding.verdict.reasons.iter();
     let texts: Vec<&str> = reasons.map(|reason| reason.text.as_str()).collect();
     texts.join("; ")
 }
 
-/// Findings that say the same of the same kernels are told by the first of them; how many
-/// others there are.
+fn facts<'r>(finding: &ProgramFinding<'r>) -> Vec<&'r str> {
+    (finding.verdict.reasons.iter().map(Reason::fact)).collect()
+}
+
+/// Findings that say the same of the same kernels, wherever in the source, are told by the
+/// first of them; how many others there are.
 pub(super) fn program_clusters<'f, 'r>(
     findings: &'f [ProgramFinding<'r>],
 ) -> Vec<(&'f ProgramFinding<'r>, usize)> {
@@ -37,7 +45,11 @@ pub(super) fn program_clusters<'f, 'r>(
     let mut known: HashMap<_, usize> = HashMap::new();
     for finding in findings {
         let releases = finding.kernels.iter().map(|kernel| kernel.program_column);
-        let key = (finding.verdict, releases.collect::<Vec<_>>());
+        let key = (
+            finding.verdict.outcome,
+            facts(finding),
+            releases.collect::<Vec<_>>(),
+        );
         match known.get(&key).and_then(|&at: &usize| clusters.get_mut(at)) {
             Some((_, alike)) => *alike += 1,
             None => {
@@ -91,11 +103,20 @@ pub(super) fn and_more(alike: usize) -> String {
     }
 }
 
-pub(super) fn shortened(mut groups: Vec<String>) -> String {
-    let more = groups.len().saturating_sub(GROUPS);
-    groups.truncate(GROUPS);
-    let mut text = groups.join(", ");
-    if more > 0 {
+pub(super) fn shortened(groups: Vec<String>) -> String {
+    first_of(&groups, GROUPS)
+}
+
+/// As many of the groups as a line has room for.
+pub(super) fn fitted(groups: &[String], width: usize) -> String {
+    let fits = |some: &usize| first_of(groups, *some).chars().count() <= width;
+    let some = (1..=groups.len()).rev().find(fits).unwrap_or(1);
+    first_of(groups, some)
+}
+
+fn first_of(groups: &[String], some: usize) -> String {
+    let mut text = groups.get(..some).unwrap_or(groups).join(", ");
+    if let Some(more @ 1..) = groups.len().checked_sub(some) {
         let _ = write!(text, " and {}", count(more, "more group", "more groups"));
     }
     text

@@ -53,7 +53,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         .filter(|_| case.facts.has_global_data == Some(false))
     {
         let text = format!(
-            "the kernel has no global data (Linux 5.2){}: use a map",
+            "the kernel has no global data (since Linux 5.2){}: use a map",
             case.at(place)
         );
         case.findings.fails(Certainty::Proven, "global-data", text);

@@ -16,10 +16,16 @@ pub(super) fn check(case: &mut Case<'_>) {
     let Relocation { relocated, asked } = case.relocation;
     let record = (relocated.poisoned.iter()).find(|(at, _)| at == place);
     let asked = record.map_or("what it accesses".to_owned(), |(_, record)| asked(*record));
-    let text = format!(
-        "{asked} finds nothing here, and nothing guards it{}: ask bpf_core_field_exists() (or \
-         bpf_core_type_exists(), bpf_core_enum_value_exists()) first",
-        case.at(*place)
-    );
+    let at = case.at(*place);
+    let text = match asked.split_once('.') {
+        Some((root @ ("pt_regs" | "user_pt_regs"), _)) => format!(
+            "the kernel's {root} does not fit the program{at}: {asked} finds nothing; registers \
+             differ by architecture: compile the program for this one, or leave its kernels out"
+        ),
+        _ => format!(
+            "{asked} finds nothing here, and nothing guards it{at}: ask bpf_core_field_exists() \
+             (or bpf_core_type_exists(), bpf_core_enum_value_exists()) first"
+        ),
+    };
     case.findings.fails_at(*level, "relocation", text);
 }

@@ -55,6 +55,9 @@ function addWholeObjects() {
 }
 addWholeObjects();
 
+/** What a reason says of the kernel, without the place in the source and what to do. */
+const factOf = ({ text }) => text.split(/: |; | \(in /)[0];
+
 /** What can be looked at: rows, and for each kernel a list of verdicts on them. */
 const LEVELS = {
   programs: {
@@ -66,6 +69,7 @@ const LEVELS = {
     group: (program) => program.object,
     words: (program) => `${program.name} ${program.section} ${program.object}`,
     reason: (verdict) => verdict.reasons.map(({ text }) => text).join("; "),
+    fact: (verdict) => verdict.reasons.map(factOf).join("; "),
   },
   relocations: {
     name: "relocations", one: "relocation", kinds: EFFECT_KINDS, rows: report.relocations,
@@ -80,6 +84,7 @@ const LEVELS = {
       return [place.name, place.section, place.object, site.file || ""];
     })].join(" "),
     reason: ({ reason }) => reason,
+    fact: ({ reason }) => reason,
   },
 };
 /** An object with all its programs has a row, and is no program. */
@@ -189,10 +194,11 @@ function refreshRows() {
     if (of && level === LEVELS.relocations && !row.sites.some((site) => of.has(site.function))) return;
     const counts = countsOf(view.shares, [index]);
     if (view.kinds.size && !counts.some((count, kind) => count && view.kinds.has(level.kinds[kind].name))) return;
-    rows.push({ index, members: [index], counts, label: level.label(row), group: level.group(row) });
+    rows.push(withFailing({ index, members: [index], counts, label: level.label(row), group: level.group(row) }));
   });
   view.items = rows.filter(({ index }) => isCounted(level.rows[index])).length;
   const worse = (a, b) => {
+    if (a.failing !== b.failing) return b.failing - a.failing;
     for (let kind = level.kinds.length - 1; kind > 0; kind--) {
       if (a.counts[kind] !== b.counts[kind]) return b.counts[kind] - a.counts[kind];
     }
@@ -200,6 +206,11 @@ function refreshRows() {
   };
   if (view.sort === "worst") rows.sort((a, b) => worse(a, b) || a.index - b.index);
   view.rows = grouped(rows, worse);
+}
+
+/** A row, and on how many of the kernels shown it fails. */
+function withFailing(row) {
+  return Object.assign(row, { failing: failingKernels(row, view.shares) });
 }
 
 /** Rows under their objects, where there are several: the object's own row comes first. */
@@ -210,7 +221,7 @@ function grouped(rows, worse) {
     by.get(row.group).push(row);
   }
   if (by.size < 2) return rows;
-  const heads = [...by].map(([name, its]) => ({
+  const heads = [...by].map(([name, its]) => withFailing({
     index: null, group: name, label: name, its, members: its.map(({ index }) => index),
     counts: its[0].counts.map((_, kind) => its.reduce((sum, { counts }) => sum + counts[kind], 0)),
   }));

@@ -73,7 +73,7 @@ function measureLabels() {
 
 function measureHeads() {
   const room = map.clientWidth - layout.label - 10;
-  layout.cell = Math.max(LEAST_CELL, Math.min(view.columns.length > 30 ? 18 : 30, Math.floor(room / Math.max(1, view.columns.length))));
+  layout.cell = Math.max(LEAST_CELL, Math.min(view.columns.length > 30 ? 18 : 64, Math.floor(room / Math.max(1, view.columns.length))));
   const ink = canvas.getContext("2d");
   labelColumns(ink);
   ink.font = COLUMN_FONT;
@@ -85,10 +85,10 @@ function measureHeads() {
 /** Sizes what is scrolled over, and draws. */
 function arrange() {
   measureHeads();
-  const width = layout.label + view.columns.length * layout.cell + 24;
+  const width = layout.label + view.columns.length * layout.cell + 8;
   const height = layout.head + view.rows.length * layout.row + 24;
-  space.style.width = `${Math.max(width, map.clientWidth)}px`;
-  space.style.height = `${Math.max(height, map.clientHeight)}px`;
+  space.style.width = `${width}px`;
+  space.style.height = `${height}px`;
   // What a test or a screen magnifier needs to know to find a cell.
   Object.assign(map.dataset, {
     labelWidth: layout.label, headHeight: layout.head, cellWidth: layout.cell, rowHeight: layout.row,

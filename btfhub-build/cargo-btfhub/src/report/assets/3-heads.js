@@ -20,7 +20,6 @@ function paintRowNames(ink, first, last, y, height) {
       const text = isHead ? `${view.closed.has(row.group) ? "▸" : "▾"} ${row.label}` : row.label;
       const indent = isGrouped && !isHead ? 22 : 8;
       ink.fillText(fit(ink, text, layout.label - layout.count - indent - 6), indent, middle);
-      row.failing ??= failingKernels(row, view.shares);
       if (row.failing > 0) {
         ink.fillStyle = colours.bad;
         ink.font = COLUMN_FONT;
@@ -149,7 +148,16 @@ function paintCorner(ink) {
   ink.fillText(of(view.kernels.length, report.kernels.length, "kernel"), 8, bottom - 10);
   ink.font = COLUMN_FONT;
   ink.textAlign = "right";
-  ink.fillText("worst", layout.label - 6, layout.head - 4);
   ink.fillText("fails on", layout.label - 6, bottom - 10);
+  const failing = failingKernels({ members: [...view.level.rows.keys()] }, view.shares);
+  ink.textBaseline = "middle";
+  const middle = layout.head - layout.strip / 2;
+  if (failing > 0) {
+    ink.fillStyle = colours.bad;
+    ink.fillText(failing.toLocaleString("en"), layout.label - 6, middle);
+  }
   ink.textAlign = "left";
+  ink.fillStyle = colours.text;
+  ink.font = BOLD;
+  ink.fillText(`all ${view.level.name}`, 8, middle);
 }

@@ -7,7 +7,7 @@ const MEANING = {
   "runs": "Nothing that was checked speaks against it.",
   "unknown": "What decides it can't be read from this kernel's BTF, or was not said.",
   "likely": "A strong hint, no proof.",
-  "fails": "The kernel's BTF shows it.",
+  "fails": "Proven: libbpf or the kernel decides by what was examined here.",
   "fine": "The instructions take this kernel's value.",
   "answers-no": "The program asks whether it is there and is told no (0).",
   "guarded": "The instructions become invalid, but a check keeps the program from reaching them here.",
@@ -15,6 +15,9 @@ const MEANING = {
   "program-fails": "The program can reach an invalid instruction: the verifier refuses it.",
   "object-fails": "libbpf refuses to load the whole object.",
 };
+
+/** Rules about the function that a program attaches to. */
+const BY_TARGET = new Set(["kprobe", "function", "target"]);
 
 function element(tag, attributes = {}, ...children) {
   const node = document.createElement(tag);
@@ -79,8 +82,17 @@ function showProgram(index, kernels, title) {
         element("p", { class: kind ? "reason" : "soft" }, text, element("span", { class: "rule" }, ` ${rule}`)));
       return verdictPart(PROGRAM_KINDS[kind], reasons, its);
     }),
+    ...programAdvice(program, index, kernels),
     link("Its relocations ›", () => openLevel(LEVELS.relocations, index), "relocations"),
   );
+}
+
+/** A program that does not attach by its section may be meant for something else. */
+function programAdvice(program, index, kernels) {
+  const isByTarget = verdictsOf(LEVELS.programs, index, kernels).some(([number]) =>
+    LEVELS.programs.kind[number] > 0 && report.program_verdicts[number].reasons.some(({ rule }) => BY_TARGET.has(rule)));
+  if (!isByTarget) return [];
+  return says(`if user space attaches it to something else than its section names, say so: --target ${program.name}=TARGET`);
 }
 
 function showRelocation(index, kernels, title) {
@@ -97,7 +109,7 @@ function showRelocation(index, kernels, title) {
       const reasons = verdict.reason ? [element("p", { class: "reason" }, verdict.reason)] : [];
       return verdictPart({ ...kind, word: `${verdict.status} · ${kind.word}${value}` }, reasons, its);
     }),
-    ...advice(verdicts.map(([verdict]) => verdict)),
+    ...advice(relocation, verdicts.map(([verdict]) => verdict)),
     ...guardsPart(relocation, kernels),
     ...sitesPart(relocation, new Set(verdicts.flatMap(([verdict]) => verdict.failing))),
   );
@@ -107,8 +119,9 @@ function showRelocation(index, kernels, title) {
 function modulesPart(relocation) {
   const { modules, in_no_kernel: absent } = relocation;
   if (modules) {
-    const word = modules.length === 1 ? "module" : "modules";
-    return [element("p", {}, `${relocation.root} is in ${word} ${modules.join(", ")} on some kernels.`)];
+    const one = modules.length === 1;
+    const where = one ? "where that is loaded" : "where they are loaded";
+    return [element("p", {}, `${relocation.root} is in ${one ? "module" : "modules"} ${modules.join(", ")}, ${where}.`)];
   }
   if (!absent) return [];
   const of = absent.usual_module ? `mostly a type of module ${absent.usual_module}` : "it may be a type of a module";
@@ -146,14 +159,20 @@ function kernelsPart(kernels) {
   return element("details", parts.length <= 4 ? { open: "" } : {}, element("summary", {}, plural(kernels.length, "kernel")), ...items);
 }
 
-function advice(verdicts) {
-  const says = (text) => [element("p", { class: "advice" }, element("b", {}, "What to do: "), text)];
+function says(text) {
+  return [element("p", { class: "advice" }, element("b", {}, "What to do: "), text)];
+}
+
+function advice({ root }, verdicts) {
   const of = (effect, status) => verdicts.some((verdict) => verdict.effect === effect && (!status || verdict.status === status));
   if (of("object-fails", "refused")) {
     return says("read the field with bpf_core_read() or BPF_CORE_READ(), which take any offset and size, if the program loads it directly; or leave these kernels out.");
   }
   if (of("object-fails")) {
     return says("put the access into a program of its own and don't load that on these kernels (bpf_program__set_autoload), or leave them out.");
+  }
+  if (of("program-fails") && (root === "pt_regs" || root === "user_pt_regs")) {
+    return says("registers differ by architecture: compile the program for this one, or leave its kernels out (--arch).");
   }
   if (of("program-fails", "incompatible")) {
     return says("declare the kernel's other type as a flavor (struct NAME___old) and choose between the two with bpf_core_field_exists or bpf_core_type_matches, or leave these kernels out.");

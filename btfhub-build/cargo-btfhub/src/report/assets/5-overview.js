@@ -2,44 +2,50 @@
 
 const WORTH_A_LOOK = 12;
 
-/** Rows that fail on some of the kernels, those for one reason on the same number together. */
+/** Rows that fail on some of the kernels, each with its most common failure; those with the same one together. */
 function findings(members, kernels) {
   const { level } = view;
   const by = shares(kernels);
   const known = new Map();
   for (const index of members) {
-    const counts = new Map();
+    const failures = new Map(); // kind and fact -> a verdict, and on how many kernels
     for (const [number, some] of by) {
       const verdict = level.columns[number][index];
-      if (level.kind[verdict] >= level.firstBad) counts.set(verdict, (counts.get(verdict) || 0) + some);
+      if (level.kind[verdict] < level.firstBad) continue;
+      const key = `${level.kind[verdict]} ${level.fact(level.verdicts[verdict])}`;
+      if (!failures.has(key)) failures.set(key, { verdict, on: 0 });
+      failures.get(key).on += some;
     }
-    if (!counts.size) continue;
-    const count = [...counts.values()].reduce((sum, some) => sum + some, 0);
-    const [verdict] = [...counts].sort((a, b) => b[1] - a[1])[0];
-    const kind = level.kinds[level.kind[verdict]];
-    const reason = level.reason(level.verdicts[verdict]);
-    const key = [kind.name, reason, count].join("\n");
-    if (known.has(key)) known.get(key).alike += 1;
-    else known.set(key, { index, count, kind, reason, alike: 0 });
+    if (!failures.size) continue;
+    const count = [...failures.values()].reduce((sum, { on }) => sum + on, 0);
+    const [key, { verdict, on }] = [...failures].sort(([, a], [, b]) => b.on - a.on)[0];
+    const alike = known.get([key, on, count].join("\n"));
+    if (alike) alike.more += 1;
+    else known.set([key, on, count].join("\n"), { index, count, on, verdict, more: 0 });
   }
   return [...known.values()].sort((a, b) => b.count - a.count || a.index - b.index);
 }
 
 /** A row as a button that selects it. */
-function findingButton({ index, count, kind, reason, alike }, kernels) {
-  const where = kernels.length === 1 ? "" : ` on ${count.toLocaleString("en")} of ${plural(kernels.length, "kernel")}`;
+function findingButton({ index, count, on, verdict, more }, kernels) {
   const { level } = view;
-  const name = level === LEVELS.relocations ? level.rows[index].term : level.label(level.rows[index]);
+  const kind = level.kinds[level.kind[verdict]];
+  const where = kernels.length === 1 ? "" : ` on ${on.toLocaleString("en")} of ${plural(kernels.length, "kernel")}`;
+  const others = count > on ? `; other failures on ${(count - on).toLocaleString("en")} more` : "";
+  const reason = more ? level.fact(level.verdicts[verdict]) : level.reason(level.verdicts[verdict]);
+  const row = level.rows[index];
+  const name = level === LEVELS.relocations ? row.term : level.label(row);
+  const object = level === LEVELS.programs && report.objects.length > 1 ? ` ${row.object}` : "";
   return element("li", {},
     element("button", { type: "button", class: "finding", style: `--swatch: var(--c-${kind.name})`, click: () => goTo(index) },
-      element("b", {}, `${name}${alike ? ` and ${alike} more` : ""}`),
-      element("span", {}, `${kind.word}${where}${reason ? `: ${reason}` : ""}`)));
+      element("b", {}, name, element("span", {}, object), more ? ` and ${more} more` : ""),
+      element("span", {}, `${kind.word}${where}${reason ? `: ${reason}` : ""}${others}`)));
 }
 
 function findingsPart(members, kernels) {
   const { level } = view;
   const found = findings(members, kernels);
-  const rows = found.reduce((sum, { alike }) => sum + 1 + alike, 0);
+  const rows = found.reduce((sum, { more }) => sum + 1 + more, 0);
   if (!rows) {
     const unknown = countsOf(shares(kernels), members)[1];
     const none = level === LEVELS.programs
@@ -47,13 +53,13 @@ function findingsPart(members, kernels) {
       : "No relocation keeps anything from loading.";
     return [element("p", {}, none)];
   }
-  const more = found.slice(WORTH_A_LOOK).reduce((sum, { alike }) => sum + 1 + alike, 0);
+  const rest = found.slice(WORTH_A_LOOK).reduce((sum, { more }) => sum + 1 + more, 0);
   return [
     element("p", {}, level === LEVELS.programs
       ? `${plural(rows, "program")} ${rows === 1 ? "fails" : "fail"}:`
       : `${plural(rows, "relocation")} ${rows === 1 ? "keeps" : "keep"} something from loading:`),
     element("ul", { class: "plain" }, ...found.slice(0, WORTH_A_LOOK).map((one) => findingButton(one, kernels))),
-    more > 0 ? element("p", { class: "soft" }, `… and ${more} more, in the map`) : null,
+    rest > 0 ? element("p", { class: "soft" }, `… and ${rest} more, in the map`) : null,
   ].filter(Boolean);
 }
 

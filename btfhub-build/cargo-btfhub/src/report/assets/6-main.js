@@ -16,16 +16,17 @@ function fillIn() {
   const tiles = judged === LEVELS.programs
     ? [
       tile(on((worst) => worst === 0), "run every program"),
-      tile(on((worst) => worst === 1), "unknown for some"),
+      tile(on((worst) => worst === 1), "leave some unknown"),
       tile(failing, "fail some", failing > 0),
-      tile(judged.count, "programs"),
     ]
     : [tile(on((worst) => worst < judged.firstBad), "resolve everything"), tile(failing, "do not", failing > 0)];
   byId("tiles").append(
-    tile(report.kernels.length, "kernels"),
+    tile(report.kernels.length, report.kernels.length === 1 ? "kernel:" : "kernels:"),
     ...tiles,
-    tile(report.relocations.length, "relocations"),
     ...(report.unreadable.length ? [tile(report.unreadable.length, "left out", true)] : []),
+    element("li", {}, "asked by"),
+    ...(judged === LEVELS.programs ? [tile(judged.count, judged.count === 1 ? "program" : "programs")] : []),
+    tile(report.relocations.length, report.relocations.length === 1 ? "relocation" : "relocations"),
   );
   for (const name of ["programs", "relocations"]) byId(`level-${name}`).addEventListener("click", () => openLevel(LEVELS[name]));
   byId("levels").hidden = judged !== LEVELS.programs;
@@ -44,7 +45,8 @@ function fillLegend() {
       box.checked ? view.kinds.add(name) : view.kinds.delete(name);
       changed();
     });
-    return element("label", {}, box, swatch(name), `${word} (${cells[kind].toLocaleString("en")})`);
+    const title = `${plural(cells[kind], `pair`)} of ${level.one} and kernel`;
+    return element("label", { title }, box, swatch(name), `${word} (${cells[kind].toLocaleString("en")})`);
   });
   byId("legend").replaceChildren(element("legend", {}, "Only rows with"), ...entries);
   for (const name of ["programs", "relocations"]) byId(`level-${name}`).setAttribute("aria-pressed", level === LEVELS[name]);
