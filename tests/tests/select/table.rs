@@ -300,7 +300,7 @@ fn the_release_decides() {
     let data = bundle_of(&archive());
     let bundle = Bundle::parse(&data).expect("a sound bundle");
     let mut tally = Tally::default();
-    for (directory, release, uname_v) in UNIQUE {
+    for &(directory, release, uname_v) in UNIQUE {
         let expected = kernel(directory, release).to_string();
         let host = Host::new(release, machine(directory)).with_version(uname_v);
         tally.row(&bundle, &host, "no os-release", &expected);
