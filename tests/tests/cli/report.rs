@@ -251,6 +251,36 @@ cli_test!(one_cause_is_told_once, |dir| {
     );
 });
 
+// Forty programs that read the registers of another architecture, or can't be traced on it.
+cli_test!(programs_with_one_reason_are_told_together, |dir| {
+    let mut tools = libbpf_tools().into_iter();
+    let Some(tool) = tools.find(|tool| tool.name.contains("/klockstat#")) else {
+        return;
+    };
+    dir.write("klockstat.bpf.o", tool.elf);
+    let kernels = ["--include", "debian/11/arm64/*", "--format"];
+    for (format, expected) in [
+        (
+            "text",
+            "kprobe_mutex_lock (kprobe/mutex_lock) and 21 more: fails (proven) on 1 kernel\n      \
+             the kernel's pt_regs does not fit the program\n",
+        ),
+        (
+            "markdown",
+            "| `kprobe_mutex_lock (kprobe/mutex_lock)` and 21 more | fails (proven) | \
+             debian/11/arm64 5.10 (1) | the kernel's pt\\_regs does not fit the program |\n",
+        ),
+        (
+            "support",
+            "`kprobe_mutex_lock_interruptible` and 18 more: fails (proven): the kernel's \
+             pt\\_regs does not fit the program; `mutex_lock`, ",
+        ),
+    ] {
+        let text = report(&dir, "klockstat.bpf.o", &[&kernels[..], &[format]].concat()).ok();
+        assert!(text.contains(expected), "{format}: {text}");
+    }
+});
+
 // What a threshold on guarded relocations says is not how to mend what needs no mending.
 cli_test!(a_threshold_names_what_exceeds_it, |dir| {
     let run = report(&dir, EXECWATCH, &["--deny", "absent", "--json"]);
