@@ -9,6 +9,7 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
+use std::sync::{Mutex, PoisonError};
 
 use btfhub_build::archive::{Archive, DEFAULT_LIMIT, decode};
 use btfhub_build::btf::Btf;
@@ -222,6 +223,9 @@ pub fn objects(arch: &str) -> Option<Vec<ObjectFile>> {
 
 /// Debian's packages for arm64 that a guest of that architecture takes, unpacked once.
 fn foreign_root() -> Option<PathBuf> {
+    // Tests that run at once share the directory.
+    static FETCHING: Mutex<()> = Mutex::new(());
+    let _alone = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
     let dir = scratch("judge-arm64");
     let root = dir.join("root");
     if !root.exists() {

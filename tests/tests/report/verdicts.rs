@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
 use std::fs;
 
+use btfhub_build::archive::Filter;
 use btfhub_build::object::Object;
 use btfhub_build::report::{Effect, Report, Survey};
 use btfhub_build::symbols::Symbols;
@@ -15,10 +16,23 @@ use btfhub_tests::project::workspace;
 
 /// The report on one kernel of the examples' archive, as if its entry held these symbols.
 fn report(guest: &Guest, objects: &[ObjectFile], symbols: Option<&Symbols>) -> Report {
+    report_with(guest, objects, symbols, None)
+}
+
+/// The same, where the user may say whether the kernel has BTF of its own.
+fn report_with(
+    guest: &Guest,
+    objects: &[ObjectFile],
+    symbols: Option<&Symbols>,
+    own_btf: Option<bool>,
+) -> Report {
     let objects: Vec<Object> = (objects.iter())
         .map(|object| Object::parse(&object.name, &object.elf).expect("an object"))
         .collect();
-    let survey = Survey::new(&objects);
+    let mut survey = Survey::new(&objects);
+    if let Some(has) = own_btf {
+        survey.set_own_btf(Filter::new("*").expect("a filter"), has);
+    }
     let answer = survey.ask_with_symbols(&btf(guest), symbols);
     let answer = answer.map_err(|error| error.to_string());
     let kernel = KernelId {
@@ -186,6 +200,65 @@ fn constants_keep_programs_from_what_fails() {
         row.reason.ends_with("changes constants of the object"),
         "{}",
         row.reason
+    );
+}
+
+/// Programs that need no BTF by their kind, but by what they call or read.
+const TYPED: &str = r#"
+#define SEC(name) __attribute__((section(name), used))
+static void *(*const task)(void) = (void *)158;
+static void *(*const plain_task)(void) = (void *)35;
+static void *(*const tcp_sock)(void *) = (void *)137;
+static void *(*const storage)(void *, void *, void *, long) = (void *)156;
+struct { int (*type)[29], (*key)[4], (*value)[8], (*map_flags)[1]; } tasks
+    __attribute__((section(".maps"), used));
+const volatile int off = 0, on = 1;
+SEC("raw_tp/sys_enter") int plain(void *ctx) { return plain_task() != 0; }
+SEC("raw_tp/sys_enter") int current(void *ctx) { return task() != 0; }
+SEC("raw_tp/sys_enter") int if_on(void *ctx) { return on ? task() != 0 : 0; }
+SEC("raw_tp/sys_enter") int if_off(void *ctx) { return off ? task() != 0 : 0; }
+SEC("tc") int socket(void *ctx) { return tcp_sock(ctx) != 0; }
+SEC("raw_tp/sys_enter") int stored(void *ctx) { return storage(&tasks, plain_task(), 0, 1) != 0; }
+SEC("netfilter") int accepts(void *ctx) { return 1; }
+SEC("netfilter") int looks(unsigned long *ctx) { return ctx[0] != 0; }
+"#;
+
+// A kernel built without BTF refuses what is typed by it, whichever kind of program asks.
+#[test]
+fn what_is_typed_by_the_kernels_btf_needs_it() {
+    let Some(elf) = compiled(TYPED) else {
+        return;
+    };
+    let object = [ObjectFile {
+        name: "typed.bpf.o".to_owned(),
+        elf,
+    }];
+    // 7.3 has all of these helpers and program types.
+    let said = |own_btf: bool| -> Vec<String> {
+        let report = report_with(&GUESTS[3], &object, None, Some(own_btf));
+        let verdicts = report.program_verdicts_of(&report.kernels[0]);
+        let programs = report.programs.iter().zip(verdicts);
+        programs
+            .map(|(program, verdict)| {
+                let reasons = verdict.reasons.iter();
+                let rule = reasons.last().map_or("", |reason| reason.rule);
+                format!("{} {} {rule}", program.name, verdict.outcome)
+            })
+            .collect()
+    };
+    assert!(said(true).iter().all(|line| line.ends_with("runs checked")));
+    assert_eq!(
+        said(false),
+        [
+            "plain runs checked",
+            "current fails (proven) kernel-btf",
+            "if_on fails (likely) kernel-btf",
+            "if_off runs kernel-btf",
+            "stored fails (likely) kernel-btf",
+            "socket fails (proven) kernel-btf",
+            "accepts runs checked",
+            "looks fails (proven) kernel-btf",
+        ]
     );
 }
 

@@ -1,48 +1,122 @@
 //! The running kernel's own BTF, which some programs need whatever BTF their relocations use.
 
 use super::super::case::Case;
+use super::super::found::Place;
 use super::super::kernel::KernelBtf;
-use super::super::outcome::Certainty;
+use super::super::reach::Level;
 use super::super::section::Hook;
+use super::super::uapi;
+
+/// Helpers that return a pointer to a struct of the kernel: `bpf_skc_to_*`,
+/// `bpf_get_current_task_btf`, `bpf_sock_from_file`, `bpf_task_pt_regs`.
+///
+/// In a kernel built without BTF the struct has number 0 (`BTF_ID`, include/linux/btf_ids.h), and
+/// the verifier refuses the call ("invalid return type", `check_helper_call`).
+const RETURN_STRUCTS: [u32; 10] = [136, 137, 138, 139, 140, 158, 162, 175, 178, 196];
+/// Helpers that take one, never null (`ARG_PTR_TO_BTF_ID`, `ARG_PTR_TO_PERCPU_BTF_ID`): output of
+/// packets, `bpf_seq_*`, `bpf_get_task_stack`, `bpf_d_path`, `bpf_*_cpu_ptr`, `bpf_find_vma` and
+/// others. Without BTF no register holds such a pointer (`check_reg_type`).
+const TAKE_STRUCTS: [u32; 15] = [
+    111, 116, 121, 126, 127, 141, 147, 150, 153, 154, 159, 161, 180, 191, 193,
+];
+/// Helpers that take one or null, in some versions: local storage of inodes, tasks and cgroups.
+/// `bpf_kptr_xchg`: no map holds typed pointers (`btf_parse_kptr`), but versions differ in what
+/// else it takes.
+const MAY_TAKE_STRUCTS: [u32; 7] = [145, 146, 156, 157, 194, 210, 211];
+
+const GET_CURRENT_TASK_BTF: u32 = 158;
+/// `BPF_PROG_TYPE_NETFILTER`: each member of its context is such a pointer (`nf_ptr_to_btf_id`).
+const NETFILTER: u32 = 32;
+
+/// What needs it, how surely, and where; and what works without.
+struct Need {
+    what: String,
+    level: Level,
+    instead: &'static str,
+}
 
 pub(super) fn check(case: &mut Case<'_>) {
-    let by_type = case.program.def.is_some_and(|def| {
-        matches!(
-            def.hook,
-            Hook::BtfTracepoint | Hook::Trace | Hook::Lsm | Hook::Iter | Hook::StructOps
-        )
-    });
-    let why = match case.needs_btf {
-        _ if by_type => "programs of its kind",
-        Some(why) => why,
-        None => return,
+    let Some(Need {
+        what,
+        level,
+        instead,
+    }) = need(case)
+    else {
+        return;
     };
-    let is_tracepoint = case
-        .program
-        .def
-        .is_some_and(|def| def.hook == Hook::BtfTracepoint);
-    let instead = if is_tracepoint {
-        "; raw_tp works without"
-    } else {
-        ""
-    };
-    match case.kernel_btf {
-        KernelBtf::Known(true) | KernelBtf::Likely(true) => {}
-        KernelBtf::Known(false) | KernelBtf::Likely(false) => {
-            let certainty = match case.kernel_btf {
-                KernelBtf::Known(_) => Certainty::Proven,
-                _ => Certainty::Likely,
-            };
-            let text = format!(
-                "the kernel has no BTF of its own, which {why} need whatever BTF is embedded{instead}"
-            );
-            case.findings.fails(certainty, "kernel-btf", text);
-        }
+    let level = match case.kernel_btf {
+        KernelBtf::Known(true) | KernelBtf::Likely(true) => return,
+        KernelBtf::Known(false) => level,
+        KernelBtf::Likely(false) => level.min(Level::Maybe),
+        KernelBtf::Unknown if level == Level::IfChanged => return,
         KernelBtf::Unknown => {
             let text = format!(
-                "{why} need the kernel's own BTF, and it is not known whether it has any{instead}"
+                "it is not known whether the kernel has BTF of its own, which {what}{instead}"
             );
-            case.findings.unknown("kernel-btf", text);
+            return case.findings.unknown("kernel-btf", text);
         }
+    };
+    let text = format!(
+        "the kernel has no BTF of its own, which {what}, whatever BTF is embedded{instead}"
+    );
+    case.findings.fails_at(level, "kernel-btf", text);
+}
+
+fn need(case: &Case<'_>) -> Option<Need> {
+    let surely = |what: &str, instead| {
+        Some(Need {
+            what: what.to_owned(),
+            level: Level::Surely,
+            instead,
+        })
+    };
+    match case.program.def.map(|def| def.hook) {
+        Some(Hook::BtfTracepoint) => {
+            return surely("programs of its kind need", "; raw_tp works without");
+        }
+        Some(Hook::Trace | Hook::Lsm | Hook::Iter | Hook::StructOps) => {
+            return surely("programs of its kind need", "");
+        }
+        _ => {}
     }
+    if let Some(why) = case.needs_btf {
+        return surely(&format!("{why} needs"), "");
+    }
+    let at = |what: &str, place: Place, level, instead| Need {
+        what: format!("{what}{}", case.at(place)),
+        level,
+        instead,
+    };
+    let helpers = case
+        .found
+        .helpers
+        .iter()
+        .filter_map(|(helper, (place, level))| {
+            let level = if RETURN_STRUCTS.contains(helper) || TAKE_STRUCTS.contains(helper) {
+                *level
+            } else if MAY_TAKE_STRUCTS.contains(helper) {
+                (*level).min(Level::Maybe)
+            } else {
+                return None;
+            };
+            let instead = if *helper == GET_CURRENT_TASK_BTF {
+                "; bpf_get_current_task() works without"
+            } else {
+                ""
+            };
+            let what = format!("{} needs", uapi::helper(*helper));
+            Some(at(&what, *place, level, instead))
+        });
+    let is_netfilter = case
+        .program
+        .def
+        .is_some_and(|def| def.program_type == NETFILTER);
+    let context = case.found.context.iter().filter(|_| is_netfilter);
+    let context = context.map(|(_, place, level)| at("what it reads needs", *place, *level, ""));
+    // Of equally sure ones the first.
+    helpers.chain(context).reduce(
+        |best, next| {
+            if next.level > best.level { next } else { best }
+        },
+    )
 }
