@@ -129,7 +129,7 @@ impl Symbols {
                 return Err(SymbolsError::File("/proc/kallsyms", number));
             }
             let is_function = matches!(kind, "t" | "T" | "w" | "W");
-            if is_function && words.next().is_none() && is_name(name) && !is_padding(name) {
+            if is_function && words.next().is_none() && is_name(name) && !is_mark(name) {
                 let (count, addresses) = counts.entry(name).or_default();
                 *count = count.saturating_add(1);
                 addresses.push(address);
@@ -230,7 +230,10 @@ fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Symbols of the space before functions, of which nobody asks.
-fn is_padding(name: &str) -> bool {
-    name.starts_with("__pfx_") || name.starts_with("__cfi_")
+/// Symbols of the space before functions, and what tells code from data on ARM (`$x`, `$d`): of
+/// these nobody asks.
+fn is_mark(name: &str) -> bool {
+    ["__pfx_", "__cfi_", "$"]
+        .iter()
+        .any(|mark| name.starts_with(mark))
 }

@@ -45,6 +45,8 @@ struct Kernel {
     bytes: u64,
     #[serde(skip_serializing_if = "Option::is_none")]
     modules: Option<Vec<String>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    symbols: Option<bool>,
 }
 
 #[derive(Serialize)]
@@ -76,6 +78,7 @@ pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
                     path: entry.file().display().to_string(),
                     bytes: entry.size(),
                     modules: None,
+                    symbols: None,
                 }
             })
             .collect(),
@@ -95,12 +98,12 @@ pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
             .filter(|entry| filter.takes(&entry.kernel()))
             .collect();
         let progress = output.progress("reading");
-        let modules = parallel(&args.jobs, entries.len(), &progress, |at| {
-            entries.get(at).map(|entry| modules_of(entry))
+        let contents = parallel(&args.jobs, entries.len(), &progress, |at| {
+            entries.get(at).map(|entry| contents_of(entry))
         });
         drop(progress);
-        for (kernel, modules) in listing.kernels.iter_mut().zip(modules) {
-            kernel.modules = modules.transpose()?;
+        for (kernel, contents) in listing.kernels.iter_mut().zip(contents) {
+            (kernel.modules, kernel.symbols) = contents.transpose()?.unzip();
         }
     }
     for archive in archives
@@ -120,12 +123,11 @@ pub(crate) fn run(args: &args::List, output: Output) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The names of the modules in an entry.
-fn modules_of(entry: &Entry) -> Result<Vec<String>, Failure> {
+/// The names of the modules in an entry, and whether it holds symbols.
+fn contents_of(entry: &Entry) -> Result<(Vec<String>, bool), Failure> {
     let decoded = entry.decode(&entry.read()?, archive::DEFAULT_LIMIT)?;
-    Ok((decoded.modules.into_iter())
-        .map(|module| module.name)
-        .collect())
+    let modules = decoded.modules.into_iter().map(|module| module.name);
+    Ok((modules.collect(), decoded.symbols.is_some()))
 }
 
 fn groups(kernels: &[Kernel]) -> Vec<Group> {
@@ -180,7 +182,11 @@ fn text(listing: &Listing, kernels: bool) -> String {
     let mut text = String::new();
     if kernels {
         for kernel in &listing.kernels {
-            let _ = writeln!(text, "{}", kernel.kernel);
+            let symbols = match kernel.symbols {
+                Some(true) => " (with symbols)",
+                Some(false) | None => "",
+            };
+            let _ = writeln!(text, "{}{symbols}", kernel.kernel);
             for module in kernel.modules.iter().flatten() {
                 let _ = writeln!(text, "  {}", Printable(module));
             }

@@ -49,6 +49,8 @@ pub struct Built {
     pub decoded: usize,
     /// Modules that were decoded, of all of these together.
     pub modules: usize,
+    /// How many of the decoded entries hold symbols, which an atlas does not.
+    pub symbols: usize,
 }
 
 impl<'a> AtlasBuilder<'a> {
@@ -132,7 +134,7 @@ impl<'a> AtlasBuilder<'a> {
         // Only one thread at a time adds what it found.
         let shared = std::sync::Mutex::new(writer);
         let (mut done, mut decoded) = (0, 0);
-        let modules = AtomicUsize::new(0);
+        let (modules, symbols) = (AtomicUsize::new(0), AtomicUsize::new(0));
         let mut kept = Vec::new();
         queue::run(
             jobs,
@@ -150,7 +152,8 @@ impl<'a> AtlasBuilder<'a> {
                 if base.is_some() {
                     return Ok(base);
                 }
-                let btf = decode(entry, &compressed, limit)?;
+                let (btf, has_symbols) = decode(entry, &compressed, limit)?;
+                symbols.fetch_add(usize::from(has_symbols), Ordering::Relaxed);
                 modules.fetch_add(btf.modules().count(), Ordering::Relaxed);
                 drop(compressed);
                 let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
@@ -191,6 +194,7 @@ impl<'a> AtlasBuilder<'a> {
             definitions,
             decoded,
             modules: modules.into_inner(),
+            symbols: symbols.into_inner(),
         })
     }
 }
@@ -250,7 +254,7 @@ impl Atlas {
             return Ok(Some(Difference::OtherFile));
         }
         let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
-        let full = decode(entry, &compressed, archive::DEFAULT_LIMIT)?;
+        let (full, _) = decode(entry, &compressed, archive::DEFAULT_LIMIT)?;
         let extracted = self
             .read(kernel, &Modules::All, None)
             .map_err(base_failed)?;
@@ -277,11 +281,11 @@ fn source(entry: &Entry, compressed: &[u8]) -> SourceEntry {
     }
 }
 
-/// The kernel's BTF with those of all its modules.
-fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<Btf, Error> {
+/// The kernel's BTF with those of all its modules, and whether its entry holds symbols.
+fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<(Btf, bool), Error> {
     let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
     let decoded = entry.decode(compressed, limit)?;
-    Modules::All
-        .join(decoded, None)
-        .map_err(|e| bad().because(e))
+    let has_symbols = decoded.symbols.is_some();
+    let btf = Modules::All.join(decoded, None);
+    Ok((btf.map_err(|e| bad().because(e))?, has_symbols))
 }

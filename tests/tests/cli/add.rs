@@ -360,6 +360,17 @@ cli_test!(symbols_of_a_kernel, |dir| {
     );
     let checked = dir.btfhub(["check", "--archive", "a"]).ok();
     assert!(checked.contains("symbols"), "{checked}");
+    let listed = dir.btfhub(["list", "--archive", "a", "--modules"]).ok();
+    assert_eq!(listed, "d/1/x86_64/6.1.0-x (with symbols)\n");
+    let built = dir.btfhub(["atlas", "build", "--archive", "a", "--out", "atlas"]);
+    assert!(
+        built
+            .stderr
+            .contains("note: 1 entry with symbols: an atlas keeps none"),
+        "{}",
+        built.stderr
+    );
+    let _ = built.ok();
     // Of another kernel; no list of symbols; damaged in the entry.
     pack::write(&dir.path("."), "foreign", b"0000 t other\n");
     pack::write(&dir.path("."), "odd", b"<html>\n");
@@ -377,4 +388,51 @@ cli_test!(symbols_of_a_kernel, |dir| {
     let running = ["--symbols", "/proc/kallsyms", "--traceable", "traceable"];
     let said = add(&dir, "6.1.0-x.btf", &running).fails(2);
     assert!(said.contains("which runs here"), "{said}");
+});
+
+// Marks in the code, functions of modules and programs, and a second name for an address: as
+// arm64 has them.
+cli_test!(symbols_of_an_arm64_kernel, |dir| {
+    let mut btf = BtfBuilder::new();
+    let long = btf.int("long unsigned int", 8, 0);
+    btf.structure("pt_regs", 16, &[member("pstate", long, 0)]);
+    btf.structure("task_struct", 8, &[member("stack", long, 0)]);
+    let proto = btf.prototype(0, &[]);
+    let functions = ["__arm64_sys_openat", "do_el0_svc", "memcpy", "vfs_open"];
+    for name in functions {
+        btf.raw(name, 12 << 24, proto, &[]);
+    }
+    let kallsyms = "ffff800008010000 T _text
+ffff800008010000 t $x
+ffff800008010004 t $d
+ffff800008010010 T do_el0_svc
+ffff800008010020 t __arm64_sys_openat
+ffff800008010030 W memcpy
+ffff800008010030 T __pi_memcpy
+ffff800008010040 T vfs_open
+ffff800008010050 t vfs_open.part.0
+ffff800008010060 t __kvm_nvhe_handle_trap
+ffff800008010070 t $x.17
+ffff800009000000 d sys_call_table
+ffff800001000000 t $x\t[veth]
+ffff800001000010 t veth_open\t[veth]
+ffff800001200000 t bpf_prog_6deef7357e7b4530\t[bpf]
+";
+    let traceable =
+        "do_el0_svc\n__arm64_sys_openat\n__pi_memcpy\nvfs_open.part.0\nveth_open [veth]\n";
+    pack::write(&dir.path("."), "6.1.0-x.btf", &btf.finish());
+    pack::write(&dir.path("."), "kallsyms", kallsyms.as_bytes());
+    pack::write(&dir.path("."), "traceable", traceable.as_bytes());
+    let more = ["--symbols", "kallsyms", "--traceable", "traceable"];
+    let said = add(&dir, "6.1.0-x.btf", &more).ok();
+    assert!(said.contains("added d/1/arm64/6.1.0-x"), "{said}");
+    let packed = std::fs::read(dir.path("a/d/1/arm64/6.1.0-x.btf.tar.xz")).expect("an entry");
+    let decoded = decode(&packed, DEFAULT_LIMIT).expect("an entry");
+    assert_eq!(
+        String::from_utf8(decoded.symbols.expect("symbols")).expect("text"),
+        "btfhub symbols 1\nn __kvm_nvhe_handle_trap\nt __pi_memcpy\nn _text\nn vfs_open\n\
+         t vfs_open.part.0\n"
+    );
+    let listed = dir.btfhub(["list", "--archive", "a", "--modules"]).ok();
+    assert_eq!(listed, "d/1/arm64/6.1.0-x (with symbols)\n");
 });

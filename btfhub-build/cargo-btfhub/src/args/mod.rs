@@ -208,7 +208,8 @@ pub(crate) struct List {
     /// List every kernel on its own line, DISTRO/VERSION/ARCH/RELEASE
     #[arg(long)]
     pub(crate) kernels: bool,
-    /// List the modules that each kernel's entry holds BTF of; decodes the entries
+    /// List the modules that each kernel's entry holds BTF of, and whether it holds symbols;
+    /// decodes the entries
     #[arg(long)]
     pub(crate) modules: bool,
     #[command(flatten)]

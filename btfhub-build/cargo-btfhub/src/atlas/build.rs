@@ -23,6 +23,7 @@ struct Made {
     definitions: usize,
     decoded: usize,
     modules: usize,
+    symbols: usize,
     /// Size of the entries, compressed as in the archive.
     archive_bytes: u64,
     seconds: f64,
@@ -63,10 +64,17 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
         definitions: built.definitions,
         decoded: built.decoded,
         modules: built.modules,
+        symbols: built.symbols,
         archive_bytes: entries.iter().map(Entry::size).sum(),
         seconds,
         digest: Atlas::parse(built.file)?.digest().to_string(),
     };
+    if made.symbols > 0 {
+        output.note(&format!(
+            "note: {} with symbols: an atlas keeps none, and its verdicts are those without",
+            count(made.symbols, "entry", "entries")
+        ));
+    }
     output.result(&made, || {
         format!(
             "{}: {} ({} decoded{}), {}, {} bytes, 1/{:.1} of the entries\ndigest {}\n",
