@@ -9,7 +9,6 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
-use std::sync::{Mutex, PoisonError};
 
 use btfhub_build::archive::{Archive, DEFAULT_LIMIT, decode};
 use btfhub_build::btf::Btf;
@@ -17,7 +16,7 @@ use btfhub_build::symbols::Symbols;
 
 use crate::objects::{ObjectFile, carved, libbpf_tools, objects_in, own_dir};
 use crate::project::workspace;
-use crate::shared::{has_tool, scratch, skip};
+use crate::shared::{has_tool, preparing, scratch, skip};
 use crate::vm;
 
 /// A kernel that is asked, which the archive of the examples has the BTF of.
@@ -223,9 +222,7 @@ pub fn objects(arch: &str) -> Option<Vec<ObjectFile>> {
 
 /// Debian's packages for arm64 that a guest of that architecture takes, unpacked once.
 fn foreign_root() -> Option<PathBuf> {
-    // Tests that run at once share the directory.
-    static FETCHING: Mutex<()> = Mutex::new(());
-    let _alone = FETCHING.lock().unwrap_or_else(PoisonError::into_inner);
+    let _alone = preparing();
     let dir = scratch("judge-arm64");
     let root = dir.join("root");
     if !root.exists() {

@@ -423,6 +423,16 @@ impl NameFilter {
             [] => {}
         }
     }
+
+    /// Lets through what begins so.
+    pub(crate) fn insert_beginning(&mut self, beginning: &[u8]) {
+        if beginning.len() >= 4 {
+            return self.insert(beginning);
+        }
+        for next in 0..=u8::MAX {
+            self.insert_beginning(&[beginning, &[next]].concat());
+        }
+    }
 }
 
 /// A copy of `data` in an aligned buffer, padded with zeros.

@@ -1,4 +1,4 @@
-//! How new a kernel is: what its release says, and what its helpers say.
+//! How new a kernel is, by its release and its helpers.
 //!
 //! Distributions put new parts into old kernels (the 4.18 of RHEL 8 has most of 5.10's eBPF),
 //! so a kernel counts as at least as new as the newest helper that it has.

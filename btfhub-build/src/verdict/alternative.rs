@@ -1,43 +1,137 @@
-//! What a program could attach to instead, where the kernel has it.
+//! Other names for what a kernel may lack.
 
-use super::facts::Facts;
-use super::target::syscall_names;
+use super::target::{syscall_in, syscall_names};
 
-/// Other names under which a function may be known.
-pub(super) fn names(name: &str) -> Vec<String> {
-    let mut names = vec![
-        format!("__{name}"),
-        format!("_{name}"),
-        format!("do_{name}"),
-    ];
-    let plain = name.trim_start_matches('_');
-    if plain != name {
-        names.push(plain.to_owned());
+/// Functions that were renamed and kept their prototypes: `_do_fork` in Linux 5.10,
+/// `generic_make_request` in 5.9.
+const RENAMED: [(&str, &str); 2] = [
+    ("_do_fork", "kernel_clone"),
+    ("generic_make_request", "submit_bio_noacct"),
+];
+
+/// What the compiler adds to the name of a function that it made smaller.
+const SUFFIXES: [&str; 2] = [".isra.0", ".constprop.0"];
+
+/// What the kernel calls the struct that a tracepoint fills.
+pub(super) const EVENT_STRUCT: &str = "trace_event_raw_";
+
+/// Other names under which a kernel may have a function, the best first.
+pub(super) fn functions(name: &str) -> Vec<String> {
+    if let Some(call) = syscall_in(name) {
+        return syscall_names(call);
     }
-    for prefix in [
-        "__x64_sys_",
-        "__arm64_sys_",
-        "__s390x_sys_",
-        "sys_",
-        "SyS_",
-        "__se_sys_",
-    ] {
-        if let Some(call) = name.strip_prefix(prefix) {
-            names.extend(syscall_names(call));
-        }
-    }
+    let renamed = RENAMED.iter().filter_map(|(old, new)| {
+        [(old, new), (new, old)]
+            .into_iter()
+            .find(|(its, _)| **its == name)
+    });
+    let mut names: Vec<String> = renamed.map(|(_, other)| (*other).to_owned()).collect();
+    names.extend(["__", "_", "do_"].map(|prefix| format!("{prefix}{name}")));
+    names.push(name.trim_start_matches('_').to_owned());
+    // Where memory allocations are profiled (Linux 6.10).
+    names.push(format!("{name}_noprof"));
+    names.extend(SUFFIXES.map(|suffix| format!("{name}{suffix}")));
     // Renamed when pages became folios.
     if name.contains("page") {
         names.push(name.replacen("page", "folio", 1));
         names.push(format!("folio_{}", name.replacen("_page", "", 1)));
     }
-    names.retain(|other| other != name);
+    names.retain(|other| other != name && !other.is_empty());
     names
 }
 
-/// A sentence that names one that the kernel has, or nothing.
-pub(super) fn function(name: &str, facts: &Facts) -> String {
-    (names(name).iter())
-        .find(|other| facts.function(other).is_some())
-        .map_or_else(String::new, |other| format!("; it has {other}"))
+/// The functions of a system call on an architecture, the best first: its wrapper, what stands
+/// for it where it has no arguments, and what it was before there were wrappers.
+pub(super) fn syscall_functions(call: &str, arch: &str) -> Vec<String> {
+    let wrapper = match arch {
+        "x86_64" => "__x64_sys_",
+        "arm64" => "__arm64_sys_",
+        "s390x" => "__s390x_sys_",
+        "riscv64" => "__riscv_sys_",
+        _ => "__se_sys_",
+    };
+    [wrapper, "__do_sys_", "sys_", "SyS_"]
+        .map(|prefix| format!("{prefix}{call}"))
+        .to_vec()
+}
+
+/// The newer form of a system call that newer architectures have only so (of which
+/// `include/uapi/asm-generic/unistd.h` has none): their functions are there, their events are
+/// not. An empty one is of no use.
+pub(super) fn newer_syscall(name: &str) -> Option<&'static str> {
+    let at = OLD_SYSCALLS
+        .binary_search_by(|(old, _)| (*old).cmp(name))
+        .ok()?;
+    OLD_SYSCALLS.get(at).map(|(_, new)| *new)
+}
+
+/// Sorted by name.
+static OLD_SYSCALLS: [(&str, &str); 44] = [
+    ("access", "faccessat"),
+    ("alarm", "setitimer"),
+    ("bdflush", ""),
+    ("chmod", "fchmodat"),
+    ("chown", "fchownat"),
+    ("creat", "openat"),
+    ("dup2", "dup3"),
+    ("epoll_create", "epoll_create1"),
+    ("epoll_wait", "epoll_pwait"),
+    ("eventfd", "eventfd2"),
+    ("fork", "clone"),
+    ("futimesat", "utimensat"),
+    ("getdents", "getdents64"),
+    ("getpgrp", "getpgid"),
+    ("inotify_init", "inotify_init1"),
+    ("lchown", "fchownat"),
+    ("link", "linkat"),
+    ("lstat", "newfstatat"),
+    ("mkdir", "mkdirat"),
+    ("mknod", "mknodat"),
+    ("newlstat", "newfstatat"),
+    ("newstat", "newfstatat"),
+    ("oldumount", "umount"),
+    ("open", "openat"),
+    ("pause", "rt_sigsuspend"),
+    ("pipe", "pipe2"),
+    ("poll", "ppoll"),
+    ("readlink", "readlinkat"),
+    ("recv", "recvfrom"),
+    ("rename", "renameat2"),
+    ("rmdir", "unlinkat"),
+    ("select", "pselect6"),
+    ("send", "sendto"),
+    ("signal", "rt_sigaction"),
+    ("signalfd", "signalfd4"),
+    ("stat", "newfstatat"),
+    ("symlink", "symlinkat"),
+    ("sysctl", ""),
+    ("sysfs", ""),
+    ("time", "gettimeofday"),
+    ("unlink", "unlinkat"),
+    ("ustat", "statfs"),
+    ("utime", "utimensat"),
+    ("utimes", "utimensat"),
+];
+
+/// What the struct of a tracepoint may be called if several share it: that of
+/// `sched_process_exit` is `trace_event_raw_sched_process_template`.
+pub(super) fn event_structs(name: &str) -> Vec<String> {
+    let Some(event) = name.strip_prefix(EVENT_STRUCT) else {
+        return Vec::new();
+    };
+    let ends = event.match_indices('_').map(|(end, _)| end);
+    let beginnings = ends.chain([event.len()]).filter_map(|end| event.get(..end));
+    // The longest first; none has more words.
+    let mut beginnings: Vec<&str> = beginnings.filter(|it| !it.is_empty()).take(8).collect();
+    beginnings.reverse();
+    (beginnings.iter())
+        .flat_map(|beginning| {
+            ["template", "class"].map(|end| format!("{EVENT_STRUCT}{beginning}_{end}"))
+        })
+        .collect()
+}
+
+/// The function that calls a hook of the security modules.
+pub(super) fn security_function(hook: &str) -> String {
+    format!("security_{hook}")
 }

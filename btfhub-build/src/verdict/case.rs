@@ -26,8 +26,8 @@ impl Findings {
             Level::Maybe => self.fails(Certainty::Likely, rule, text),
             Level::IfChanged => {
                 let text = format!(
-                    "only if a constant (of the object, or the kernel's version) is not what it \
-                     is taken for: {text}"
+                    "only if a constant (of the object, or the kernel's version) has another value \
+                     than assumed: {text}"
                 );
                 self.0.push((Outcome::Runs, Reason { rule, text }));
             }
@@ -67,6 +67,14 @@ impl Case<'_> {
             Some(line) => format!(" (in {}, {line})", function.name),
             None => format!(" (in {}, instruction {})", function.name, place.at),
         }
+    }
+
+    /// The type whose members one of the object's records asks for.
+    pub(super) fn struct_of(&self, record: usize) -> Option<String> {
+        let btf = self.object.btf();
+        let id = self.object.records().get(record)?.relo.type_id;
+        let name = btf.string(btf.ty(id)?.name());
+        Some(String::from_utf8_lossy(name).into_owned())
     }
 
     /// Whether a kernel of this version, or one with backports that tell, has what came with

@@ -31,7 +31,7 @@ impl Constants {
             ExternKind::Function if facts.function(&it.name).is_some() => Some(true),
             ExternKind::Function if is_listed => Some(false),
             ExternKind::TypedVariable => Some(facts.has_variable(&it.name)),
-            _ => None,
+            ExternKind::Function | ExternKind::Symbol | ExternKind::Other => None,
         });
         let values = externs.iter().map(|it| match it.name.as_str() {
             VERSION => version(kernel.id.release).map_or(Value::Maybe, |(major, minor, patch)| {

@@ -1,6 +1,7 @@
 //! What one kernel has, as far as its BTF tells: the answers to what some programs need.
 
 mod atlas;
+mod numbers;
 mod probes;
 mod stored;
 
@@ -8,9 +9,11 @@ use std::collections::BTreeSet;
 
 use foldhash::{HashMap, HashMapExt as _};
 
-use crate::btf::{Btf, Kind, Type, TypeId};
+use super::alternative::EVENT_STRUCT;
+use crate::btf::{Btf, Kind, NameFilter, Type, TypeId};
 use crate::symbols::Symbols;
 
+use numbers::Numbers;
 use probes::Probes;
 
 /// The names that programs ask a kernel for.
@@ -59,45 +62,6 @@ pub(super) struct Facts {
     pub(super) probes: Option<Probes>,
 }
 
-/// The values of an enum of the kernel's interface; empty where it is not in the BTF.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
-pub(super) struct Numbers(Vec<u64>);
-
-impl Numbers {
-    fn insert(&mut self, number: u64) {
-        let Ok(word) = usize::try_from(number / 64) else {
-            return;
-        };
-        // Far above any number in use.
-        if word >= 64 {
-            return;
-        }
-        if self.0.len() <= word {
-            self.0.resize(word + 1, 0);
-        }
-        if let Some(slot) = self.0.get_mut(word) {
-            *slot |= 1 << (number % 64);
-        }
-    }
-
-    /// Whether it is among them; `None` where nothing is known.
-    pub(super) fn has(&self, number: u32) -> Option<bool> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let word = usize::try_from(number / 64).ok()?;
-        let bits = self.0.get(word).copied().unwrap_or(0);
-        Some(bits >> (number % 64) & 1 != 0)
-    }
-
-    /// The largest.
-    pub(super) fn last(&self) -> Option<u32> {
-        let word = self.0.iter().rposition(|bits| *bits != 0)?;
-        let bits = self.0.get(word)?;
-        Some(u32::try_from(word).ok()? * 64 + 63 - bits.leading_zeros())
-    }
-}
-
 /// What a function takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Arguments {
@@ -120,7 +84,7 @@ pub(super) enum FunctionList {
     Full,
 }
 
-/// Functions whose presence tells something.
+/// What the presence of some functions tells.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Signs {
     /// /sys/kernel/btf/vmlinux is made.
@@ -133,10 +97,10 @@ pub(super) struct Signs {
     pub(super) wraps_syscalls: bool,
 }
 
-/// Functions of one file whose address is taken, so that every kernel has them somewhere.
-const STATIC: [&str; 4] = ["pipe_read", "eventfd_write", "pipe_write", "sock_ioctl"];
+/// Static functions that every kernel has, since it takes their addresses.
+const STATIC_FUNCTIONS: [&str; 4] = ["pipe_read", "eventfd_write", "pipe_write", "sock_ioctl"];
 /// All functions that [`Signs`] are told by.
-const SIGNS: [&str; 9] = [
+const SIGN_FUNCTIONS: [&str; 9] = [
     "btf_vmlinux_init",
     "btf_vmlinux_read",
     "btf_sysfs_vmlinux_mmap",
@@ -179,22 +143,23 @@ impl Facts {
         };
         // Whether each is wanted, or tells something: most functions are neither.
         let mut functions: HashMap<&[u8], bool> = HashMap::new();
-        functions.extend(SIGNS.iter().chain(&STATIC).map(|n| (n.as_bytes(), false)));
+        functions.extend(
+            SIGN_FUNCTIONS
+                .iter()
+                .chain(&STATIC_FUNCTIONS)
+                .map(|n| (n.as_bytes(), false)),
+        );
         if symbols.is_some() {
-            functions.extend(probes::SIGNS.iter().map(|n| (n.as_bytes(), false)));
+            functions.extend(probes::SIGN_FUNCTIONS.iter().map(|n| (n.as_bytes(), false)));
         }
         functions.extend(wanted.functions.iter().map(|n| (n.as_bytes(), true)));
         let mut told: BTreeSet<&[u8]> = BTreeSet::new();
         let mut families: BTreeSet<&str> = BTreeSet::new();
-        // Of functions of modules nobody knows whether they are loaded.
-        for id in btf.ids_of_kernel() {
+        for id in looked_at(btf, wanted, functions.keys().copied()) {
             let Some(ty) = btf.ty(id) else { continue };
             match ty.kind() {
                 Kind::Func => {
                     let name = btf.string(ty.name());
-                    if facts.list == FunctionList::None {
-                        facts.list = FunctionList::Externals;
-                    }
                     if let Some(is_wanted) = functions.get(name) {
                         facts.sign(name);
                         told.insert(name);
@@ -219,8 +184,26 @@ impl Facts {
                         facts.variables.push(name.into_owned());
                     }
                 }
-                _ => {}
+                Kind::Void
+                | Kind::Int
+                | Kind::Ptr
+                | Kind::Array
+                | Kind::Union
+                | Kind::Fwd
+                | Kind::Volatile
+                | Kind::Const
+                | Kind::Restrict
+                | Kind::FuncProto
+                | Kind::DataSec
+                | Kind::Float
+                | Kind::DeclTag
+                | Kind::TypeTag
+                | Kind::Unknown(_) => {}
             }
+        }
+        let mut kinds = btf.ids_of_kernel().filter_map(|id| btf.ty(id));
+        if facts.list == FunctionList::None && kinds.any(|ty| ty.kind() == Kind::Func) {
+            facts.list = FunctionList::Externals;
         }
         facts.families = families.into_iter().map(str::to_owned).collect();
         facts.functions.sort_by(|a, b| {
@@ -251,7 +234,10 @@ impl Facts {
             b"__x64_sys_bpf" | b"__arm64_sys_bpf" | b"__s390x_sys_bpf" | b"__riscv_sys_bpf" => {
                 self.signs.wraps_syscalls = true;
             }
-            _ if STATIC.iter().any(|known| known.as_bytes() == name) => {
+            _ if STATIC_FUNCTIONS
+                .iter()
+                .any(|known| known.as_bytes() == name) =>
+            {
                 self.list = FunctionList::Full;
             }
             _ => {}
@@ -259,7 +245,7 @@ impl Facts {
     }
 
     fn typedef(&mut self, btf: &Btf, ty: Type<'_>, wanted: &Wanted) {
-        let Some(name) = btf.string(ty.name()).strip_prefix(b"btf_trace_") else {
+        let Some(name) = btf.string(ty.name()).strip_prefix(TRACEPOINT.as_bytes()) else {
             return;
         };
         self.lists_tracepoints = true;
@@ -331,6 +317,13 @@ impl Facts {
         self.tracepoints.get(at).map(|found| found.1)
     }
 
+    /// Whether there is a wanted tracepoint: one that programs attach to by name or, where the
+    /// BTF does not list these, one with a struct of its own.
+    pub(super) fn has_tracepoint(&self, name: &str) -> bool {
+        let has_struct = || self.has_struct(&format!("{EVENT_STRUCT}{name}"));
+        self.tracepoint(name).is_some() || (!self.lists_tracepoints && has_struct())
+    }
+
     /// Whether there is a wanted struct.
     pub(super) fn has_struct(&self, name: &str) -> bool {
         self.structs.iter().any(|known| known == name)
@@ -346,6 +339,41 @@ impl Facts {
         self.families.iter().any(|known| known == name)
     }
 }
+
+/// The types of the kernel itself that may tell something; of modules nobody knows whether they
+/// are loaded. Most types of a kernel are ruled out by how their names begin.
+fn looked_at<'a>(
+    btf: &Btf,
+    wanted: &'a Wanted,
+    functions: impl Iterator<Item = &'a [u8]>,
+) -> Vec<TypeId> {
+    let mut filter = NameFilter::default();
+    let structs = wanted.structs.iter().map(String::as_str).chain(STRUCTS);
+    let names = structs.chain(wanted.variables.iter().map(String::as_str));
+    let names = names.chain(ENUMS).chain([TRACEPOINT]).map(str::as_bytes);
+    for name in names.chain(functions) {
+        filter.insert(name);
+    }
+    for family in &wanted.families {
+        filter.insert_beginning(family.as_bytes());
+    }
+    let mut found = Vec::new();
+    btf.find_named(KINDS, &filter, &mut found);
+    if let Some(end) = btf.first_of_modules() {
+        found.retain(|id| *id < end);
+    }
+    found
+}
+
+/// What the typedefs of tracepoints begin with.
+const TRACEPOINT: &str = "btf_trace_";
+/// Kinds of types that tell something.
+const KINDS: u32 = 1 << Kind::Func.number()
+    | 1 << Kind::Typedef.number()
+    | 1 << Kind::Enum.number()
+    | 1 << Kind::Enum64.number()
+    | 1 << Kind::Struct.number()
+    | 1 << Kind::Var.number();
 
 /// What a FUNC takes; `None` where it has no prototype.
 fn arguments(btf: &Btf, function: Type<'_>) -> Option<Arguments> {

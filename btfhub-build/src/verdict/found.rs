@@ -1,5 +1,5 @@
-//! What a program comes to on a kernel: its instructions after relocation, and what of them
-//! is reached.
+//! What a program does on a kernel: which of its instructions are reached after relocation,
+//! and what they call and read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -39,6 +39,8 @@ pub(super) struct Found {
     pub(super) externs: BTreeSet<usize>,
     /// Instructions of later sets: what they are.
     pub(super) later: BTreeMap<&'static str, Place>,
+    /// Where it jumps back.
+    pub(super) repeats: Option<Place>,
     /// All its instructions.
     pub(super) size: usize,
 }
@@ -57,7 +59,9 @@ impl Surroundings for Around<'_> {
                 reach::Refers::Data(*section, *offset)
             }
             Refers::Extern(number) => reach::Refers::Extern(*number),
-            _ => reach::Refers::Something,
+            Refers::Data(..) | Refers::Call(_) | Refers::Function(_) | Refers::Other => {
+                reach::Refers::Something
+            }
         })
     }
 
@@ -143,7 +147,7 @@ pub(super) fn follow<'c>(
                 Refers::Function(to) => {
                     pending.push((*to, level.min(Level::Maybe), Value::Maybe));
                 }
-                _ => {}
+                Refers::Data(..) | Refers::Extern(_) | Refers::Other => {}
             }
         }
         last.insert(number, reached);
@@ -234,6 +238,7 @@ impl Found {
                 Refers::Other => {}
             }
         }
+        self.repeats = self.repeats.or(function.repeats.map(place));
         let mut at = 0;
         while let Some(insn) = function.insns.get(at) {
             if let Some(what) = later_instruction(*insn) {

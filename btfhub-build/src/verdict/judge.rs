@@ -14,7 +14,7 @@ use super::facts::{self, Wanted};
 use super::found::Place;
 use super::kernel::{Kernel, KernelBtf};
 use super::outcome::Verdict;
-use super::patched::{At, Part, Resolved};
+use super::patched::{ObjectAnalysis, Resolved};
 use super::program::{Code, Program};
 use super::reach::Level;
 use super::rules;
@@ -28,7 +28,7 @@ use crate::symbols::Symbols;
 /// Gives verdicts on the programs of some objects.
 #[derive(Debug)]
 pub struct Judge {
-    pub(super) objects: Vec<Part>,
+    pub(super) objects: Vec<ObjectAnalysis>,
     programs: Vec<Program>,
     wanted: Wanted,
     /// What the user knows of kernels' own BTF, the last one first.
@@ -75,7 +75,9 @@ impl Judge {
         for object in objects {
             let code = Code::of(object, &mut judge.programs);
             code.want(object, &mut judge.wanted);
-            judge.objects.push(Part::new(object, code, relocations));
+            judge
+                .objects
+                .push(ObjectAnalysis::new(object, code, relocations));
         }
         judge
     }
@@ -173,31 +175,32 @@ impl Judge {
             reached: Vec::with_capacity(self.objects.len()),
         };
         let resolved = Resolved::new(relocations, outcome);
-        let at = At {
-            relocations,
-            outcome,
-            resolved: &resolved,
-        };
         for part in &self.objects {
             let first = judged.programs.len();
-            part.judge(kernel, &facts.0, &at, &mut judged);
+            part.judge(kernel, &facts.0, &resolved, &mut judged);
             let own = judged.programs.get(first..).unwrap_or_default();
-            judged.objects.push(part.together(&at, own));
+            judged.objects.push(part.together(&resolved, own));
         }
         judged
     }
 }
 
-impl Part {
-    fn judge(&self, kernel: &Kernel<'_>, facts: &facts::Facts, at: &At<'_>, judged: &mut Judged) {
-        let fresh = self.fresh(at);
+impl ObjectAnalysis {
+    fn judge(
+        &self,
+        kernel: &Kernel<'_>,
+        facts: &facts::Facts,
+        resolved: &Resolved<'_>,
+        judged: &mut Judged,
+    ) {
+        let fresh = self.fresh(resolved);
         let constants = Constants::of(&self.object, kernel, facts);
         let of_object = rules::of_object(&self.object, facts, age(kernel.id.release, facts));
         // The functions of `.text` are relocated whichever program is loaded.
         let text: Vec<usize> = (0..self.code.functions.len())
             .filter(|function| self.is_program.get(*function) == Some(&false))
             .collect();
-        let shared = |function: &usize| self.shared_records(at, *function);
+        let shared = |function: &usize| self.shared_records(resolved, *function);
         let records_of_text: Vec<usize> = text.iter().flat_map(shared).collect();
         let refuses = |function: &usize| {
             (fresh.get(*function)).is_some_and(|it| it.changed.refusal.is_some())
@@ -205,13 +208,13 @@ impl Part {
         let refusing: Vec<usize> = text.iter().copied().filter(refuses).collect();
         let mut reached = BTreeMap::new();
         for (number, (program, parts)) in self.code.programs.iter().zip(&self.parts).enumerate() {
-            let mut records: Vec<usize> = self.shared_records(at, program.function).collect();
+            let mut records: Vec<usize> = self.shared_records(resolved, program.function).collect();
             let in_order = if records.is_empty() && records_of_text.is_empty() {
                 BTreeMap::new()
             } else {
                 records.extend(&records_of_text);
                 records.sort_unstable();
-                self.changed_in_order(at, &records)
+                self.changed_in_order(resolved, &records)
             };
             let changed = |function: usize| in_order.get(&function).or_else(|| fresh.get(function));
             let refusal = (refusing.iter().chain([&program.function]))
@@ -241,7 +244,7 @@ impl Part {
                     poisoned.collect()
                 },
             };
-            let asked = |record: usize| self.asked(at.relocations, record);
+            let asked = |record: usize| self.asked(resolved.relocations, record);
             let case = Case {
                 object: &self.object,
                 code: &self.code,

@@ -3,7 +3,7 @@
 use super::judge::{Facts, Judge};
 use super::kernel::Kernel;
 use super::outcome::{Certainty, Outcome, Reason};
-use super::patched::{At, Part, Resolved};
+use super::patched::{ObjectAnalysis, Resolved};
 use crate::relo::{self, Relocations};
 
 impl Judge {
@@ -27,30 +27,25 @@ impl Judge {
                 Outcome::Fails(certainty) if certainty >= least => {
                     verdict.reasons.into_iter().next()
                 }
-                _ => None,
+                Outcome::Fails(_) | Outcome::Unknown | Outcome::Runs => None,
             });
         let mut left_out: Vec<Option<Reason>> = why.collect();
         let resolved = Resolved::new(relocations, outcome);
-        let at = At {
-            relocations,
-            outcome,
-            resolved: &resolved,
-        };
         let mut rest = left_out.as_mut_slice();
         for part in &self.objects {
             let count = part.code.programs.len().min(rest.len());
             let (own, behind) = rest.split_at_mut(count);
-            part.leave_out(&at, own);
+            part.leave_out(&resolved, own);
             rest = behind;
         }
         left_out
     }
 }
 
-impl Part {
+impl ObjectAnalysis {
     /// Leaves out more programs, until none that is left gets in another's way.
-    fn leave_out(&self, at: &At<'_>, left_out: &mut [Option<Reason>]) {
-        if !self.shares_candidates(at) {
+    fn leave_out(&self, resolved: &Resolved<'_>, left_out: &mut [Option<Reason>]) {
+        if !self.shares_candidates(resolved) {
             return;
         }
         let programs = &self.code.programs;
@@ -61,7 +56,7 @@ impl Part {
                     program.function != function || (program.is_loaded && left_out.is_none())
                 })
             };
-            let mut at_odds = self.at_odds(at, is_loaded).into_iter();
+            let mut at_odds = self.at_odds(resolved, is_loaded).into_iter();
             // What the functions of `.text` refuse can't be left out.
             let next = at_odds.find_map(|(function, reason)| {
                 let number = programs.iter().position(|it| it.function == function)?;

@@ -70,7 +70,7 @@ impl Outcome {
     pub fn certainty(self) -> Option<Certainty> {
         match self {
             Self::Fails(certainty) => Some(certainty),
-            _ => None,
+            Self::Runs | Self::Unknown => None,
         }
     }
 }
@@ -89,7 +89,7 @@ impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Fails(certainty) => write!(f, "fails ({})", certainty.name()),
-            _ => f.write_str(self.name()),
+            Self::Runs | Self::Unknown => f.write_str(self.name()),
         }
     }
 }

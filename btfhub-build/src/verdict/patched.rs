@@ -15,7 +15,7 @@ use crate::relo::{self, CandidateLists, RecordMeaning, Relocations, Resolution};
 
 /// One object of a [`Judge`].
 #[derive(Debug)]
-pub(super) struct Part {
+pub(super) struct ObjectAnalysis {
     pub(super) object: Object,
     pub(super) code: Code,
     pub(super) meanings: Vec<RecordMeaning>,
@@ -63,15 +63,18 @@ pub(super) struct Changed {
     pub(super) refusal: Option<String>,
 }
 
-/// What relocations come to in a kernel with lists of candidates of their own, and whether
-/// that depends on the records before.
-pub(super) struct Resolved {
-    pub(super) fresh: Vec<Resolution>,
-    pub(super) is_shared: Vec<bool>,
+/// What relocations come to in the kernel that is looked at.
+pub(super) struct Resolved<'a> {
+    pub(super) relocations: &'a Relocations,
+    outcome: &'a relo::Outcome,
+    /// With a list of candidates of its own each.
+    fresh: Vec<Resolution>,
+    /// Whether that depends on the records before.
+    is_shared: Vec<bool>,
 }
 
-impl Resolved {
-    pub(super) fn new(relocations: &Relocations, outcome: &relo::Outcome) -> Self {
+impl<'a> Resolved<'a> {
+    pub(super) fn new(relocations: &'a Relocations, outcome: &'a relo::Outcome) -> Self {
         let count = relocations.list().len();
         let mut is_shared = vec![false; count];
         for group in outcome.groups() {
@@ -81,22 +84,25 @@ impl Resolved {
             }
         }
         Self {
+            relocations,
+            outcome,
             fresh: (0..count)
                 .map(|at| (outcome.resolution(relocations, at)).unwrap_or(Resolution::Poisoned))
                 .collect(),
             is_shared,
         }
     }
+
+    /// Whether a record's answer depends on those before it.
+    fn is_shared_by(&self, meaning: &RecordMeaning) -> bool {
+        match meaning {
+            RecordMeaning::Relocation { index, .. } => self.is_shared.get(*index) == Some(&true),
+            RecordMeaning::LocalTypeId(_) | RecordMeaning::Refused(_) => false,
+        }
+    }
 }
 
-/// What relocations come to in the kernel that is looked at.
-pub(super) struct At<'a> {
-    pub(super) relocations: &'a Relocations,
-    pub(super) outcome: &'a relo::Outcome,
-    pub(super) resolved: &'a Resolved,
-}
-
-impl Part {
+impl ObjectAnalysis {
     pub(super) fn new(object: &Object, mut code: Code, relocations: &Relocations) -> Self {
         let meanings = relocations.meanings(object);
         let mut owners = vec![None; meanings.len()];
@@ -131,18 +137,18 @@ impl Part {
     }
 
     /// What a record comes to that is the first of its type.
-    pub(super) fn alone(&self, at: &At<'_>, record: usize) -> Option<Resolution> {
+    pub(super) fn alone(&self, resolved: &Resolved<'_>, record: usize) -> Option<Resolution> {
         match self.meanings.get(record)? {
-            RecordMeaning::Relocation { index, .. } => at.resolved.fresh.get(*index).copied(),
+            RecordMeaning::Relocation { index, .. } => resolved.fresh.get(*index).copied(),
             RecordMeaning::LocalTypeId(_) => None,
             RecordMeaning::Refused(errno) => Some(Resolution::Refused(*errno)),
         }
     }
 
     /// What each function becomes, its records taken one by one.
-    pub(super) fn fresh(&self, at: &At<'_>) -> Vec<Numbered> {
+    pub(super) fn fresh(&self, resolved: &Resolved<'_>) -> Vec<Numbered> {
         let changed = (0..self.code.functions.len())
-            .map(|number| self.changed(at, number, |record| self.alone(at, record)));
+            .map(|number| self.changed(resolved, number, |record| self.alone(resolved, record)));
         let changed: Vec<Changed> = changed.collect();
         let mut seen = self.seen();
         changed.into_iter().map(|it| seen.number(it)).collect()
@@ -192,19 +198,16 @@ impl Part {
     }
 
     /// Whether any record's answer depends on those before it.
-    pub(super) fn shares_candidates(&self, at: &At<'_>) -> bool {
-        self.meanings.iter().any(|meaning| match meaning {
-            RecordMeaning::Relocation { index, .. } => {
-                at.resolved.is_shared.get(*index) == Some(&true)
-            }
-            _ => false,
-        })
+    pub(super) fn shares_candidates(&self, resolved: &Resolved<'_>) -> bool {
+        self.meanings
+            .iter()
+            .any(|meaning| resolved.is_shared_by(meaning))
     }
 
     /// What a function becomes with these resolutions of its records.
     fn changed(
         &self,
-        at: &At<'_>,
+        resolved: &Resolved<'_>,
         number: usize,
         resolution: impl Fn(usize) -> Option<Resolution>,
     ) -> Changed {
@@ -216,7 +219,7 @@ impl Part {
             let Some(resolution) = resolution(*record) else {
                 continue;
             };
-            match self.change(at.relocations, function, *insn, *record, &resolution) {
+            match self.change(resolved.relocations, function, *insn, *record, &resolution) {
                 Ok(Some(change)) => {
                     if change == Change::Poisoned {
                         changed.poisoned.push((*insn, *record));
@@ -236,49 +239,53 @@ impl Part {
     /// The records of a function whose candidates others share.
     pub(super) fn shared_records<'s>(
         &'s self,
-        at: &'s At<'_>,
+        resolved: &'s Resolved<'_>,
         function: usize,
     ) -> impl Iterator<Item = usize> + 's {
         let records = (self.code.functions.get(function)).map_or(&[][..], |it| &it.records);
-        let is_shared = |record: &usize| match self.meanings.get(*record) {
-            Some(RecordMeaning::Relocation { index, .. }) => {
-                at.resolved.is_shared.get(*index) == Some(&true)
-            }
-            _ => false,
+        let is_shared = |record: &usize| {
+            (self.meanings.get(*record)).is_some_and(|meaning| resolved.is_shared_by(meaning))
         };
         records.iter().map(|(_, record)| *record).filter(is_shared)
     }
 
     /// What records, in their order, come to one after the other.
-    pub(super) fn in_order(&self, at: &At<'_>, records: &[usize]) -> BTreeMap<usize, Resolution> {
-        let mut lists = CandidateLists::new(at.relocations, at.outcome);
-        let mut resolved = BTreeMap::new();
+    pub(super) fn in_order(
+        &self,
+        resolved: &Resolved<'_>,
+        records: &[usize],
+    ) -> BTreeMap<usize, Resolution> {
+        let mut lists = CandidateLists::new(resolved.relocations, resolved.outcome);
+        let mut in_order = BTreeMap::new();
         for &number in records {
             if let (Some(record), Some(RecordMeaning::Relocation { index, .. })) =
                 (self.object.records().get(number), self.meanings.get(number))
             {
-                resolved.insert(number, lists.next(record.relo.type_id, *index));
+                in_order.insert(number, lists.next(record.relo.type_id, *index));
             }
         }
-        resolved
+        in_order
     }
 
     /// The functions that become something else than by themselves where these records are
     /// taken one after the other.
     pub(super) fn changed_in_order(
         &self,
-        at: &At<'_>,
+        resolved: &Resolved<'_>,
         records: &[usize],
     ) -> BTreeMap<usize, Numbered> {
-        let resolved = self.in_order(at, records);
-        let owners: BTreeSet<usize> = (resolved.iter())
-            .filter(|(record, resolution)| self.alone(at, **record).as_ref() != Some(*resolution))
+        let in_order = self.in_order(resolved, records);
+        let owners: BTreeSet<usize> = (in_order.iter())
+            .filter(|(record, resolution)| {
+                self.alone(resolved, **record).as_ref() != Some(*resolution)
+            })
             .filter_map(|(record, _)| self.owners.get(*record).copied().flatten())
             .collect();
         let changed = owners.into_iter().map(|number| {
-            let of =
-                |record: usize| (resolved.get(&record).copied()).or_else(|| self.alone(at, record));
-            let changed = self.changed(at, number, of);
+            let of = |record: usize| {
+                (in_order.get(&record).copied()).or_else(|| self.alone(resolved, record))
+            };
+            let changed = self.changed(resolved, number, of);
             (number, self.seen().number(changed))
         });
         changed.collect()
@@ -308,7 +315,7 @@ impl Part {
                     asked()
                 ));
             }
-            _ => {}
+            Resolution::Resolved { .. } | Resolution::Poisoned => {}
         }
         let Some(RecordMeaning::Relocation { index, local }) = self.meanings.get(record) else {
             return Ok(None);
@@ -344,7 +351,9 @@ impl Part {
                 .map_or_else(String::new, |relocation| {
                     relo::term(relocation, name().unwrap_or(&relocation.root.name))
                 }),
-            _ => format!("number {record}"),
+            Some(RecordMeaning::LocalTypeId(_) | RecordMeaning::Refused(_)) | None => {
+                format!("number {record}")
+            }
         }
     }
 }

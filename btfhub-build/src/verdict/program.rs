@@ -2,9 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::alternative;
 use super::facts::Wanted;
 use super::module::family;
-use super::reach::insns;
+use super::reach::{back_edge, insns};
 use super::section::{Hook, SectionDef, section_def};
 use super::target::{function_of, probed, syscall_names, syscall_of};
 use crate::error::shown;
@@ -51,6 +52,8 @@ pub(super) struct Function {
     pub(super) refers: BTreeMap<usize, Refers>,
     /// By instruction which of the object's records it has, in their order.
     pub(super) records: Vec<(usize, usize)>,
+    /// An instruction that jumps back to one on the way to it.
+    pub(super) repeats: Option<usize>,
 }
 
 /// What an instruction refers to.
@@ -123,11 +126,13 @@ impl Code {
                         section: section.name.clone(),
                     });
                 }
+                let insns = insns(code, object.btf().endian());
                 functions.push(Function {
                     name: function.name.clone(),
                     section: number,
                     start: function.offset,
-                    insns: insns(code, object.btf().endian()),
+                    repeats: back_edge(&insns),
+                    insns,
                     refers: BTreeMap::new(),
                     records: Vec::new(),
                 });
@@ -289,6 +294,14 @@ impl Code {
                 ExternKind::Kconfig | ExternKind::Other => {}
             }
         }
+        for record in object.records() {
+            let root = object.btf().ty(record.relo.type_id);
+            let name = root.map_or(&[][..], |ty| object.btf().string(ty.name()));
+            if name.starts_with(alternative::EVENT_STRUCT.as_bytes()) {
+                let structs = alternative::event_structs(&String::from_utf8_lossy(name));
+                wanted.structs.extend(structs);
+            }
+        }
         for map in object.maps() {
             if let Some(name) = &map.struct_ops {
                 // Flavors as `tcp_congestion_ops___new` are cut off.
@@ -309,31 +322,43 @@ fn want_target(hook: Hook, target: &str, wanted: &mut Wanted) {
                 function_of(target)
             };
             wanted.functions.insert(name.to_owned());
-            wanted.functions.extend(super::alternative::names(name));
+            wanted.functions.extend(alternative::functions(name));
             wanted.families.extend(family(name).map(str::to_owned));
         }
         Hook::Ksyscall => wanted.functions.extend(syscall_names(target)),
         Hook::Tracepoint => {
             if let Some(name) = syscall_of(target) {
+                let newer = alternative::newer_syscall(name);
                 wanted.functions.extend(syscall_names(name));
+                wanted
+                    .functions
+                    .extend(newer.into_iter().flat_map(syscall_names));
             }
             if let Some((_, event)) = target.split_once('/') {
-                wanted.tracepoints.insert(event.to_owned());
+                want_event(event, wanted);
                 wanted.families.extend(family(event).map(str::to_owned));
             }
         }
         Hook::RawTracepoint | Hook::BtfTracepoint => {
-            wanted.tracepoints.insert(target.to_owned());
+            want_event(target, wanted);
             wanted.families.extend(family(target).map(str::to_owned));
         }
         Hook::Lsm => {
             wanted.functions.insert(format!("bpf_lsm_{target}"));
+            wanted
+                .functions
+                .insert(alternative::security_function(target));
         }
         Hook::Iter => {
             wanted.functions.insert(format!("bpf_iter_{target}"));
         }
         Hook::None | Hook::KprobeMulti | Hook::UserSpace | Hook::Replace | Hook::StructOps => {}
     }
+}
+
+fn want_event(name: &str, wanted: &mut Wanted) {
+    wanted.tracepoints.insert(name.to_owned());
+    (wanted.structs).insert(format!("{}{name}", alternative::EVENT_STRUCT));
 }
 
 /// The source line of an instruction, as `probe.bpf.c:12`.

@@ -27,6 +27,12 @@ impl SectionDef {
         self.hook == Hook::Trace && matches!(self.attach_type, 25 | 26 | 58)
     }
 
+    /// Whether it changes what a function returns.
+    pub(super) fn changes_result(&self) -> bool {
+        // BPF_MODIFY_RETURN
+        self.attach_type == 26
+    }
+
     /// Whether it is loaded with `BPF_F_XDP_HAS_FRAGS`.
     pub(super) fn has_frags(&self) -> bool {
         self.pattern.starts_with("xdp.frags")
@@ -62,6 +68,23 @@ pub enum Hook {
     Iter,
     /// A member of a struct of functions.
     StructOps,
+}
+
+impl Hook {
+    /// Whether its programs are typed by the kernel's own BTF.
+    pub(super) fn is_typed(self) -> bool {
+        match self {
+            Self::BtfTracepoint | Self::Trace | Self::Lsm | Self::Iter | Self::StructOps => true,
+            Self::None
+            | Self::Kprobe
+            | Self::KprobeMulti
+            | Self::Ksyscall
+            | Self::UserSpace
+            | Self::Tracepoint
+            | Self::RawTracepoint
+            | Self::Replace => false,
+        }
+    }
 }
 
 /// `section_defs` of libbpf 1.7.0, in its order.

@@ -19,25 +19,32 @@ pub(super) fn function_of(target: &str) -> &str {
     name.split_once('+').map_or(name, |(name, _)| name)
 }
 
+/// What the names of system calls' functions begin with.
+const SYSCALL_PREFIXES: [&str; 11] = [
+    "__x64_sys_",
+    "__arm64_sys_",
+    "__s390x_sys_",
+    "__riscv_sys_",
+    "__powerpc_sys_",
+    "__ia32_sys_",
+    "__do_sys_",
+    "__se_sys_",
+    "sys_",
+    "SyS_",
+    "ksys_",
+];
+
 /// The names under which a system call may be known to the kernel.
 pub(super) fn syscall_names(name: &str) -> Vec<String> {
-    let prefixes = [
-        "__x64_sys_",
-        "__arm64_sys_",
-        "__s390x_sys_",
-        "__riscv_sys_",
-        "__powerpc_sys_",
-        "__ia32_sys_",
-        "__do_sys_",
-        "__se_sys_",
-        "sys_",
-        "SyS_",
-        "ksys_",
-    ];
-    prefixes
-        .iter()
+    (SYSCALL_PREFIXES.iter())
         .map(|prefix| format!("{prefix}{name}"))
         .collect()
+}
+
+/// The system call in such a name.
+pub(super) fn syscall_in(name: &str) -> Option<&str> {
+    let mut prefixes = SYSCALL_PREFIXES.iter();
+    prefixes.find_map(|prefix| name.strip_prefix(prefix))
 }
 
 /// The system call of a tracepoint `syscalls/sys_enter_NAME`.

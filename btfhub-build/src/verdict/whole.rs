@@ -3,15 +3,15 @@
 use std::collections::BTreeSet;
 
 use super::outcome::{Certainty, Outcome, Reason, Verdict};
-use super::patched::{At, Part};
+use super::patched::{ObjectAnalysis, Resolved};
 use super::reach::Change;
 
-/// Enough to see what it is about.
+/// How many reasons of this kind are given.
 const MAX_REASONS: usize = 100;
 
-impl Part {
+impl ObjectAnalysis {
     /// What holds for the object with all programs that are loaded by default.
-    pub(super) fn together(&self, at: &At<'_>, own: &[Verdict]) -> Verdict {
+    pub(super) fn together(&self, resolved: &Resolved<'_>, own: &[Verdict]) -> Verdict {
         let loaded = self.code.programs.iter().zip(own);
         let loaded = loaded.filter(|(program, _)| program.is_loaded);
         let mut worst = Outcome::Runs;
@@ -27,12 +27,12 @@ impl Part {
                 }));
             }
         }
-        if self.shares_candidates(at) {
+        if self.shares_candidates(resolved) {
             let left_out: BTreeSet<usize> = (self.code.programs.iter())
                 .filter(|program| !program.is_loaded)
                 .map(|program| program.function)
                 .collect();
-            for (function, reason) in self.at_odds(at, |owner| !left_out.contains(&owner)) {
+            for (function, reason) in self.at_odds(resolved, |owner| !left_out.contains(&owner)) {
                 let outcome = Outcome::Fails(Certainty::Proven);
                 worst = worst.max(outcome);
                 let name = (self.code.functions.get(function)).map_or("", |f| &f.name);
@@ -61,17 +61,17 @@ impl Part {
     /// loaded; each with its own.
     pub(super) fn at_odds(
         &self,
-        at: &At<'_>,
+        resolved: &Resolved<'_>,
         is_loaded: impl Fn(usize) -> bool,
     ) -> Vec<(usize, Reason)> {
         let loaded = (0..self.code.functions.len()).filter(|function| is_loaded(*function));
         let mut records: Vec<usize> = loaded
-            .flat_map(|function| self.shared_records(at, function))
+            .flat_map(|function| self.shared_records(resolved, function))
             .collect();
         records.sort_unstable();
         let mut reasons: Vec<(usize, Reason)> = Vec::new();
-        for (record, resolution) in self.in_order(at, &records) {
-            if self.alone(at, record).as_ref() == Some(&resolution) {
+        for (record, resolution) in self.in_order(resolved, &records) {
+            if self.alone(resolved, record).as_ref() == Some(&resolution) {
                 continue;
             }
             let owner = self.owners.get(record).copied().flatten();
@@ -83,7 +83,7 @@ impl Part {
             let insn = insn.ok().and_then(|found| function.records.get(found));
             let fails = insn.is_some_and(|(insn, _)| {
                 !matches!(
-                    self.change(at.relocations, function, *insn, record, &resolution),
+                    self.change(resolved.relocations, function, *insn, record, &resolution),
                     Ok(None | Some(Change::Value(_)))
                 )
             });
@@ -91,7 +91,7 @@ impl Part {
                 let text = format!(
                     "{} finds its type only when {} is loaded without the programs before it: \
                      libbpf drops candidates that those do not fit; give the types two flavors",
-                    self.asked(at.relocations, record),
+                    self.asked(resolved.relocations, record),
                     function.name
                 );
                 let reason = Reason {

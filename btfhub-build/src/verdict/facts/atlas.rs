@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::error::Error;
 
-use super::{ENUMS, Facts, FunctionList, SIGNS, STATIC, STRUCTS, Wanted};
+use super::{ENUMS, Facts, FunctionList, SIGN_FUNCTIONS, STATIC_FUNCTIONS, STRUCTS, Wanted};
 use crate::atlas::Atlas;
 use crate::btf::{Btf, Kind, essential_name};
 
@@ -67,7 +67,7 @@ impl Facts {
 fn names(wanted: &Wanted) -> BTreeSet<(Kind, Vec<u8>)> {
     let of = |kind: Kind| move |name: &str| (kind, essential_name(name.as_bytes()).to_vec());
     let functions = wanted.functions.iter().map(String::as_str);
-    let functions = functions.chain(SIGNS).chain(STATIC);
+    let functions = functions.chain(SIGN_FUNCTIONS).chain(STATIC_FUNCTIONS);
     let tracepoints = (wanted.tracepoints.iter()).map(|name| format!("btf_trace_{name}"));
     let structs = wanted.structs.iter().map(String::as_str).chain(STRUCTS);
     let variables = wanted.variables.iter().map(String::as_str);

@@ -21,7 +21,7 @@ pub(in super::super) struct Probes {
 const NOTRACE: [&str; 2] = ["within_notrace_func", "__within_notrace_func"];
 const SEVERAL: &str = "count_symbols";
 /// All of them.
-pub(super) const SIGNS: [&str; 3] = [NOTRACE[0], NOTRACE[1], SEVERAL];
+pub(super) const SIGN_FUNCTIONS: [&str; 3] = [NOTRACE[0], NOTRACE[1], SEVERAL];
 
 impl Probes {
     /// Of those wanted, where the BTF has these functions.
@@ -30,14 +30,14 @@ impl Probes {
         wanted: &BTreeSet<String>,
         btf_has: impl Fn(&str) -> bool,
     ) -> Self {
-        let is_wanted = |name: &str| wanted.contains(name) || SIGNS.contains(&name);
+        let is_wanted = |name: &str| wanted.contains(name) || SIGN_FUNCTIONS.contains(&name);
         let once = Symbol {
             count: 1,
             is_traceable: true,
             may_be_alias: false,
         };
         let mut known: BTreeMap<&str, Symbol> = BTreeMap::new();
-        let asked = wanted.iter().map(String::as_str).chain(SIGNS);
+        let asked = wanted.iter().map(String::as_str).chain(SIGN_FUNCTIONS);
         known.extend(asked.filter(|name| btf_has(name)).map(|name| (name, once)));
         let mut renamed = Vec::new();
         for (name, symbol) in symbols.iter() {

@@ -1,7 +1,8 @@
 //! Facts as bytes, for the cache.
 
+use super::numbers::Numbers;
 use super::probes::Probes;
-use super::{Arguments, Facts, FunctionList, Numbers, Signs, Wanted};
+use super::{Arguments, Facts, FunctionList, Signs, Wanted};
 use crate::symbols::Symbol;
 
 impl Wanted {

@@ -27,7 +27,14 @@ pub(super) fn number(value: Value) -> Option<(u64, bool)> {
     match value {
         Value::Constant(value) => Some((value, true)),
         Value::Default(value) => Some((value, false)),
-        _ => None,
+        Value::Maybe
+        | Value::Word
+        | Value::Number
+        | Value::Address
+        | Value::Context(_)
+        | Value::Data(..)
+        | Value::Extern(_)
+        | Value::Frame(_) => None,
     }
 }
 

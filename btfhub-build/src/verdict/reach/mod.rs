@@ -12,13 +12,16 @@
 //! value    what registers and the stack hold
 //! compute  arithmetic and conditions on it
 //! walk     from instruction to instruction
+//! cycle    whether a function repeats anything
 //! ```
 
 mod compute;
+mod cycle;
 #[cfg(test)]
 mod tests;
 mod value;
 mod walk;
 
+pub(super) use cycle::back_edge;
 pub(super) use value::{Level, Value};
 pub(super) use walk::{Change, ContextLoad, Reached, Refers, Surroundings, insns, reach};

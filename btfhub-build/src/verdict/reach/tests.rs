@@ -1,4 +1,4 @@
-use super::{ContextLoad, Level, Refers, Surroundings, Value, reach};
+use super::{ContextLoad, Level, Refers, Surroundings, Value, back_edge, reach};
 use crate::insn::Insn;
 
 fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
@@ -119,6 +119,29 @@ fn loads_from_the_argument_are_told() {
         bytes: 8,
     };
     assert_eq!(reached.context, [load]);
+}
+
+// What lies behind another jump may be before it: only a way back to where it comes from counts.
+#[test]
+fn loops_are_found() {
+    let counts = [
+        insn(0xb7, 1, 0, 0, 0),
+        insn(0x18, 2, 0, 0, 0),
+        insn(0, 0, 0, 0, 0),
+        insn(0x07, 1, 0, 0, 1),
+        insn(0xa5, 1, 0, -4, 100),
+        EXIT,
+    ];
+    let jumps_about = [
+        insn(0x05, 0, 0, 1, 0),
+        EXIT,
+        insn(0x15, 0, 0, -2, 0),
+        insn(0x06, 0, 0, 0, -3),
+    ];
+    assert_eq!(back_edge(&counts), Some(4));
+    assert_eq!(back_edge(&jumps_about), None);
+    assert_eq!(back_edge(&[insn(0x05, 0, 0, -1, 0)]), Some(0));
+    assert_eq!(back_edge(&[]), None);
 }
 
 #[test]

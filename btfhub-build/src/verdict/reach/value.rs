@@ -119,6 +119,13 @@ pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
         }
         // Somewhere else, or by an unknown way on the stack.
         Value::Maybe | Value::Frame(_) => state.stack.clear(),
-        _ => {}
+        Value::Word
+        | Value::Number
+        | Value::Constant(_)
+        | Value::Default(_)
+        | Value::Address
+        | Value::Context(_)
+        | Value::Data(..)
+        | Value::Extern(_) => {}
     }
 }

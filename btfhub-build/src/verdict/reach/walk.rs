@@ -1,5 +1,7 @@
 //! From instruction to instruction, each as often as what is known of it changes.
 
+use std::collections::{BTreeMap, BTreeSet};
+
 use super::compute::{compute, decided};
 use super::value::{Level, State, Value, clobber, get, join, set, store};
 use crate::insn::{ALU, ALU64, INSN, Insn, JMP, JMP32, LD, LDX, ST, STX, wide_immediate};
@@ -47,6 +49,13 @@ pub(in super::super) struct ContextLoad {
     pub(in super::super) bytes: u32,
 }
 
+impl ContextLoad {
+    /// The first byte behind it.
+    pub(in super::super) fn end(&self) -> i64 {
+        self.offset.saturating_add(self.bytes.into())
+    }
+}
+
 /// What can be reached in a function.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Reached {
@@ -71,31 +80,48 @@ pub(in super::super) fn reach(
     set(&mut registers, 10, Value::Frame(0));
     let mut walk = Walk {
         insns,
+        changes,
         around,
+        is_target: jump_targets(insns),
         states: vec![None; insns.len()],
         pending: Vec::new(),
         steps: insns.len().saturating_mul(STEPS).saturating_add(1000),
         taken: lowest_address_taken(insns),
+        levels: vec![None; insns.len()],
+        context: BTreeMap::new(),
+        passed_on: BTreeSet::new(),
     };
     walk.enter(
         0,
-        State {
+        &State {
             level,
             registers,
             stack: Vec::new(),
         },
     );
     while let Some(at) = walk.pending.pop() {
-        let (Some(&insn), Some(Some(state))) = (insns.get(at), walk.states.get(at)) else {
-            continue;
-        };
-        let state = state.clone();
-        let change = (changes.binary_search_by_key(&at, |(at, _)| *at).ok())
-            .and_then(|found| changes.get(found))
-            .map(|(_, change)| *change);
-        walk.step(at, insn, change, state);
+        walk.follow(at);
     }
-    walk.end()
+    Reached {
+        levels: walk.levels,
+        context: walk.context.into_values().collect(),
+        passed_on: walk.passed_on.into_iter().collect(),
+    }
+}
+
+/// Where paths may meet: what a function begins with and what jumps lead to.
+fn jump_targets(insns: &[Insn]) -> Vec<bool> {
+    let mut is_target = vec![false; insns.len()];
+    let targets = insns
+        .iter()
+        .enumerate()
+        .filter_map(|(at, insn)| jump_target(at, *insn));
+    for target in targets.chain([0]) {
+        if let Some(slot) = is_target.get_mut(target) {
+            *slot = true;
+        }
+    }
+    is_target
 }
 
 /// The lowest place on the stack whose address is taken: calls may change what is at it and
@@ -118,55 +144,117 @@ const STEPS: usize = 16;
 
 struct Walk<'a, S> {
     insns: &'a [Insn],
+    changes: &'a [(usize, Change)],
     around: &'a S,
-    states: Vec<Option<State>>,
+    /// By instruction.
+    is_target: Vec<bool>,
+    /// What is known at each target of a jump.
+    states: Vec<Option<Box<State>>>,
     pending: Vec<usize>,
-    /// How many more are done before what is known is given up.
+    /// How many more instructions are looked at before what is known is given up.
     steps: usize,
     taken: i64,
+    /// What was found at each instruction the last time: then all was known that leads there.
+    levels: Vec<Option<Level>>,
+    context: BTreeMap<usize, ContextLoad>,
+    passed_on: BTreeSet<usize>,
 }
 
 impl<S: Surroundings> Walk<'_, S> {
-    /// Comes to an instruction with this state: what earlier paths brought there is joined,
-    /// and the instruction is looked at again where that changed anything.
-    fn enter(&mut self, at: usize, state: State) {
+    /// Comes to the target of a jump with this state: what earlier paths brought there is
+    /// joined, and what follows is looked at again where that changed anything.
+    fn enter(&mut self, at: usize, state: &State) {
         let Some(slot) = self.states.get_mut(at) else {
             return;
         };
-        let joined = match slot.as_ref() {
-            None => state,
-            Some(known) if self.steps > 0 => join(known, &state),
+        let joined = match slot.as_deref() {
+            None => state.clone(),
+            Some(known) if self.steps > 0 => join(known, state),
             Some(known) => State {
                 level: known.level.max(state.level),
                 registers: [Value::Maybe; 11],
                 stack: Vec::new(),
             },
         };
-        if slot.as_ref() != Some(&joined) {
-            self.steps = self.steps.saturating_sub(1);
-            *slot = Some(joined);
+        if slot.as_deref() != Some(&joined) {
+            *slot = Some(Box::new(joined));
             self.pending.push(at);
         }
     }
 
-    fn step(&mut self, at: usize, insn: Insn, change: Option<Change>, mut state: State) {
+    /// Goes from the target of a jump to the next one.
+    fn follow(&mut self, from: usize) {
+        let Some(mut state) = self.states.get(from).cloned().flatten() else {
+            return;
+        };
+        let first = self.changes.partition_point(|(at, _)| *at < from);
+        let mut changes = self
+            .changes
+            .get(first..)
+            .unwrap_or_default()
+            .iter()
+            .peekable();
+        let mut at = from;
+        while let Some(&insn) = self.insns.get(at) {
+            while changes.next_if(|(changed, _)| *changed < at).is_some() {}
+            let change = changes.next_if(|(changed, _)| *changed == at);
+            self.steps = self.steps.saturating_sub(1);
+            self.note(at, insn, &state);
+            let Some(next) = self.step(at, insn, change.map(|(_, change)| *change), &mut state)
+            else {
+                return;
+            };
+            if self.is_target.get(next) == Some(&true) {
+                return self.enter(next, &state);
+            }
+            at = next;
+        }
+    }
+
+    /// Keeps what is asked of an instruction that is reached in this state.
+    fn note(&mut self, at: usize, insn: Insn, state: &State) {
+        if let Some(slot) = self.levels.get_mut(at) {
+            *slot = Some(state.level);
+        }
+        if insn.class() == LDX {
+            let load = match get(&state.registers, insn.src) {
+                Value::Context(base) => Some(ContextLoad {
+                    at,
+                    offset: base.saturating_add(insn.off.into()),
+                    bytes: insn.bytes(),
+                }),
+                _ => None,
+            };
+            match load {
+                Some(load) => _ = self.context.insert(at, load),
+                None => _ = self.context.remove(&at),
+            }
+        } else if insn.is_call_of_program() {
+            if get(&state.registers, 1) == Value::Context(0) {
+                self.passed_on.insert(at);
+            } else {
+                self.passed_on.remove(&at);
+            }
+        }
+    }
+
+    /// What an instruction makes of a state, and which one is next.
+    fn step(
+        &mut self,
+        at: usize,
+        insn: Insn,
+        change: Option<Change>,
+        state: &mut State,
+    ) -> Option<usize> {
+        let next = if insn.is_ldimm64() { at + 2 } else { at + 1 };
         let value = match change {
             Some(Change::Poisoned) => {
                 // The verifier ends here. Going on, with nothing known, finds what else
                 // would end it once this is mended.
-                let next = if insn.is_ldimm64() { at + 2 } else { at + 1 };
-                let registers = [Value::Maybe; 11];
-                let stack = Vec::new();
-                let level = state.level.min(Level::Maybe);
-                self.enter(
-                    next,
-                    State {
-                        level,
-                        registers,
-                        stack,
-                    },
-                );
-                return;
+                state.level = state.level.min(Level::Maybe);
+                state.registers = [Value::Maybe; 11];
+                state.stack.clear();
+                return Some(next);
             }
             Some(Change::Value(value)) => Some(value),
             None => None,
@@ -177,17 +265,16 @@ impl<S: Surroundings> Walk<'_, S> {
             LD if insn.is_ldimm64() => {
                 let loaded = self.immediate(at, insn, value);
                 set(&mut state.registers, insn.dst, loaded);
-                return self.enter(at + 2, state);
             }
             LD => clobber(&mut state.registers, 0..=5),
             LDX => {
-                let loaded = self.load(insn, value, &state);
+                let loaded = self.load(insn, value, state);
                 set(&mut state.registers, insn.dst, loaded);
             }
-            ST | STX => store(insn, value, &mut state),
+            ST | STX => store(insn, value, state),
             _ => {}
         }
-        self.enter(at + 1, state);
+        Some(next)
     }
 
     /// What an `ldimm64` gives.
@@ -229,92 +316,77 @@ impl<S: Surroundings> Walk<'_, S> {
                 kept.filter(|_| bytes == 8)
                     .map_or(Value::Maybe, |(_, value)| *value)
             }
-            _ if bytes == 8 => Value::Word,
-            _ => Value::Number,
+            Value::Maybe
+            | Value::Word
+            | Value::Number
+            | Value::Constant(_)
+            | Value::Default(_)
+            | Value::Address
+            | Value::Context(_) => {
+                if bytes == 8 {
+                    Value::Word
+                } else {
+                    Value::Number
+                }
+            }
         }
     }
 
-    fn jump(&mut self, at: usize, insn: Insn, state: State) {
-        const CALL: u8 = 0x80;
-        const EXIT: u8 = 0x90;
-        let to = |offset: i64| {
-            let next = i64::try_from(at).ok()?.checked_add(1)?;
-            usize::try_from(next.checked_add(offset)?).ok()
-        };
-        let next = to(0);
-        let taken = to(insn.off.into());
-        let mut go = |to: Option<usize>, state: State| {
-            if let Some(to) = to {
-                self.enter(to, state);
-            }
-        };
+    fn jump(&mut self, at: usize, insn: Insn, state: &mut State) -> Option<usize> {
+        let target = jump_target(at, insn);
         match insn.op() {
-            0x00 if insn.class() == JMP => go(taken, state),
-            // `gotol`: the offset is in the immediate.
-            0x00 => go(to(insn.imm.into()), state),
             CALL => {
-                let mut after = state;
-                clobber(&mut after.registers, 1..=5);
-                set(&mut after.registers, 0, Value::Word);
+                clobber(&mut state.registers, 1..=5);
+                set(&mut state.registers, 0, Value::Word);
                 let lowest = self.taken;
-                after.stack.retain(|(slot, _)| *slot < lowest);
-                self.enter(at + 1, after);
+                state.stack.retain(|(slot, _)| *slot < lowest);
+                Some(at + 1)
             }
-            EXIT => {}
+            EXIT => None,
+            ALWAYS => target,
             _ => {
                 let (decided, is_sure) = decided(insn, &state.registers);
-                let doubtful = |state: &State| State {
-                    level: state.level.min(Level::Maybe),
-                    ..state.clone()
-                };
-                let both = if is_sure { state } else { doubtful(&state) };
+                let doubtful = state.level.min(Level::Maybe);
+                let level = if is_sure { state.level } else { doubtful };
                 // A pointer may be known not to be null.
                 let is_zero_sided = insn.class() == JMP
                     && insn.has_immediate()
                     && insn.imm == 0
-                    && get(&both.registers, insn.dst) == Value::Word;
+                    && get(&state.registers, insn.dst) == Value::Word;
                 let on = |decision: bool| match (decided, insn.op()) {
-                    (Some(decided), _) if decided == decision => Some(both.clone()),
+                    (Some(decided), _) if decided == decision => Some(level),
                     (Some(_), _) if is_sure => None,
-                    (Some(_), _) => Some(State {
-                        level: Level::IfChanged,
-                        ..both.clone()
-                    }),
-                    (None, 0x10) if is_zero_sided && decision => Some(doubtful(&both)),
-                    (None, 0x50) if is_zero_sided && !decision => Some(doubtful(&both)),
-                    (None, _) => Some(both.clone()),
+                    (Some(_), _) => Some(Level::IfChanged),
+                    (None, 0x10) if is_zero_sided && decision => Some(doubtful),
+                    (None, 0x50) if is_zero_sided && !decision => Some(doubtful),
+                    (None, _) => Some(level),
                 };
-                if let Some(state) = on(true) {
-                    go(taken, state);
+                if let (Some(level), Some(target)) = (on(true), target) {
+                    state.level = level;
+                    self.enter(target, state);
                 }
-                if let Some(state) = on(false) {
-                    go(next, state);
-                }
+                state.level = on(false)?;
+                Some(at + 1)
             }
         }
     }
+}
 
-    fn end(self) -> Reached {
-        let mut reached = Reached::default();
-        for (at, (insn, state)) in self.insns.iter().zip(&self.states).enumerate() {
-            reached.levels.push(state.as_ref().map(|state| state.level));
-            let Some(state) = state else { continue };
-            if insn.class() == LDX {
-                if let Value::Context(base) = get(&state.registers, insn.src) {
-                    reached.context.push(ContextLoad {
-                        at,
-                        offset: base.saturating_add(insn.off.into()),
-                        bytes: insn.bytes(),
-                    });
-                }
-            } else if insn.is_call_of_program()
-                && matches!(get(&state.registers, 1), Value::Context(0))
-            {
-                reached.passed_on.push(at);
-            }
-        }
-        reached
-    }
+pub(super) const ALWAYS: u8 = 0x00;
+const CALL: u8 = 0x80;
+pub(super) const EXIT: u8 = 0x90;
+
+/// Where an instruction jumps, if only sometimes.
+pub(super) fn jump_target(at: usize, insn: Insn) -> Option<usize> {
+    let offset = match (insn.class(), insn.op()) {
+        (JMP, CALL | EXIT) => return None,
+        // `gotol`
+        (JMP32, ALWAYS) => insn.imm.into(),
+        (JMP | JMP32, _) => i64::from(insn.off),
+        _ => return None,
+    };
+    let next = i64::try_from(at).ok()?.checked_add(1)?;
+    usize::try_from(next.checked_add(offset)?).ok()
 }
 
 /// The instructions of a function.

@@ -1,11 +1,15 @@
 //! Arguments that a program reads from its context and its hook does not have there.
 
 use super::super::case::Case;
-use super::super::section::Hook;
+use super::super::facts::Arguments;
+use super::super::section::{Hook, SectionDef};
 use super::super::target::function_of;
 
-/// `BPF_TRACE_FEXIT` and `BPF_MODIFY_RETURN`, which see a result behind the arguments.
-const WITH_RESULT: [u32; 3] = [25, 26, 58];
+/// How many words a program sees of a function: the arguments, and the result behind them.
+pub(super) fn words_seen(def: &SectionDef, arguments: Arguments) -> u32 {
+    let result = def.sees_end() && arguments.has_result;
+    arguments.words.saturating_add(u32::from(result))
+}
 
 pub(super) fn check(case: &mut Case<'_>) {
     let (Some(def), Some(target)) = (case.program.def, &case.program.target) else {
@@ -18,10 +22,8 @@ pub(super) fn check(case: &mut Case<'_>) {
         ),
         Hook::Trace => {
             let name = function_of(target);
-            let words = case.facts.function(name).map(|arguments| {
-                let result = WITH_RESULT.contains(&def.attach_type);
-                (arguments.words).saturating_add(u32::from(result && arguments.has_result))
-            });
+            let arguments = case.facts.function(name);
+            let words = arguments.map(|arguments| words_seen(def, arguments));
             (words, name.to_owned())
         }
         Hook::Lsm => {
@@ -32,12 +34,20 @@ pub(super) fn check(case: &mut Case<'_>) {
                 name,
             )
         }
-        _ => return,
+        Hook::None
+        | Hook::Kprobe
+        | Hook::KprobeMulti
+        | Hook::Ksyscall
+        | Hook::UserSpace
+        | Hook::Tracepoint
+        | Hook::Replace
+        | Hook::Iter
+        | Hook::StructOps => return,
     };
     let Some(words) = words else { return };
     let end = i64::from(words) * 8;
     let beyond = (case.found.context.iter())
-        .filter(|(load, ..)| load.offset.saturating_add(load.bytes.into()) > end)
+        .filter(|(load, ..)| load.end() > end)
         .max_by_key(|(_, place, level)| (*level, std::cmp::Reverse(*place)));
     if let Some(&(load, place, level)) = beyond {
         let text = format!(

@@ -1,14 +1,14 @@
 //! What a program attaches to: whether the kernel has it.
 
 use super::super::age::Age;
-use super::super::alternative;
+use super::super::alternative::newer_syscall;
 use super::super::case::Case;
 use super::super::facts::FunctionList;
 use super::super::module::family;
 use super::super::outcome::Certainty;
 use super::super::section::Hook;
 use super::super::target::{function_of, module_of, probed, syscall_names, syscall_of};
-use super::symbol;
+use super::{instead, symbol};
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else { return };
@@ -91,7 +91,7 @@ fn kprobe(case: &mut Case<'_>, target: &str) {
     if case.facts.function(name).is_some() || is_syscall_without_arguments(case, name) {
         return;
     }
-    let other = alternative::function(name, case.facts);
+    let other = instead::of_function(case, name);
     if case.facts.list == FunctionList::Full {
         let text = format!(
             "the kernel has no function {name} that can be probed (or it was inlined or renamed \
@@ -105,9 +105,6 @@ fn kprobe(case: &mut Case<'_>, target: &str) {
         case.findings.unknown("kprobe", text);
     }
 }
-
-/// `BPF_MODIFY_RETURN`.
-const MODIFY_RETURN: u32 = 26;
 
 /// Functions that no program may see the end of, since they have none (`noreturn_deny`, Linux
 /// 6.16).
@@ -134,7 +131,7 @@ fn traced(case: &mut Case<'_>, target: &str) {
     if sees_modules && in_module(case, name) {
         return;
     }
-    let other = alternative::function(name, case.facts);
+    let other = instead::of_function(case, name);
     if case.facts.list == FunctionList::None {
         let text = "the functions of the kernel's BTF are not known".to_owned();
         return case.findings.unknown("function", text);
@@ -153,15 +150,15 @@ fn what_is_traced(case: &mut Case<'_>, name: &str) {
     symbol::traced(case, name);
     let Some(def) = case.program.def else { return };
     let is_hook = name.starts_with("security_");
-    if def.attach_type == MODIFY_RETURN && !is_hook {
+    if def.changes_result() && !is_hook {
         let text = format!(
-            "only the kernel's own list of functions whose errors are injected tells whether the \
+            "only the kernel's list of functions that allow error injection tells whether the \
              result of {name} may be changed"
         );
         case.findings.unknown("function", text);
     } else if def.sleepable {
         let text = format!(
-            "only the kernel's own list of functions whose errors are injected tells whether a \
+            "only the kernel's list of functions that allow error injection tells whether a \
              program at {name} may sleep"
         );
         case.findings.unknown("sleepable", text);
@@ -187,64 +184,17 @@ fn syscall(case: &mut Case<'_>, name: &str, what: &str) {
     }
 }
 
-/// System calls that newer architectures have only in another form (of which
-/// `include/uapi/asm-generic/unistd.h` has none): their functions are there, their events are
-/// not.
-const OLD_SYSCALLS: [&str; 44] = [
-    "access",
-    "alarm",
-    "bdflush",
-    "chmod",
-    "chown",
-    "creat",
-    "dup2",
-    "epoll_create",
-    "epoll_wait",
-    "eventfd",
-    "fork",
-    "futimesat",
-    "getdents",
-    "getpgrp",
-    "inotify_init",
-    "lchown",
-    "link",
-    "lstat",
-    "mkdir",
-    "mknod",
-    "newlstat",
-    "newstat",
-    "oldumount",
-    "open",
-    "pause",
-    "pipe",
-    "poll",
-    "readlink",
-    "recv",
-    "rename",
-    "rmdir",
-    "select",
-    "send",
-    "signal",
-    "signalfd",
-    "stat",
-    "symlink",
-    "sysctl",
-    "sysfs",
-    "time",
-    "unlink",
-    "ustat",
-    "utime",
-    "utimes",
-];
-
 /// System calls with events whose functions are not found by their names.
 const WITHOUT_FUNCTION: [&str; 5] = ["getpid", "getuid", "perf_event_open", "setsid", "sync"];
 
 fn tracepoint(case: &mut Case<'_>, target: &str) {
     if let Some(name) = syscall_of(target) {
         let arch = case.kernel.id.arch.as_str();
-        if matches!(arch, "arm64" | "riscv64" | "loongarch64") && OLD_SYSCALLS.contains(&name) {
-            let text = format!("{arch} has no system call {name}, but its newer form (as openat)");
+        let is_new = matches!(arch, "arm64" | "riscv64" | "loongarch64");
+        if is_new && newer_syscall(name).is_some() {
+            let event = target.split('/').next_back().unwrap_or_default();
+            let other = instead::of_syscall_event(case, name, event);
+            let text = format!("{arch} has no system call {name}{other}");
             case.findings.fails(Certainty::Likely, "syscall", text);
         } else if !WITHOUT_FUNCTION.contains(&name) {
             syscall(case, name, "event for system call");
@@ -255,7 +205,7 @@ fn tracepoint(case: &mut Case<'_>, target: &str) {
         let text = format!("{target} is no category/event: libbpf refuses to attach it");
         return case.findings.fails(Certainty::Proven, "tracepoint", text);
     };
-    if case.facts.tracepoint(event).is_some() || in_module(case, event) {
+    if case.facts.has_tracepoint(event) || in_module(case, event) {
         return;
     }
     if category == "raw_syscalls" || !case.facts.lists_tracepoints {
@@ -273,7 +223,7 @@ fn tracepoint(case: &mut Case<'_>, target: &str) {
 }
 
 fn raw_tracepoint(case: &mut Case<'_>, name: &str) {
-    if case.facts.tracepoint(name).is_some() || in_module(case, name) {
+    if case.facts.has_tracepoint(name) || in_module(case, name) {
         return;
     }
     if case.facts.lists_tracepoints {
@@ -340,15 +290,18 @@ fn lsm(case: &mut Case<'_>, hook: &str) {
         let is_new = case.age.is_some_and(|age| age >= Age(6, 12));
         let is_disabled = DISABLED.contains(&hook);
         if is_disabled && is_new {
-            let text = format!("the kernel keeps eBPF from hook {hook}");
+            let other = instead::probe(case);
+            let text = format!("the kernel allows no eBPF program on hook {hook}{other}");
             case.findings.fails(Certainty::Likely, "lsm", text);
         } else if is_disabled {
-            let text = format!("kernels with security updates keep eBPF from hook {hook}");
+            let text =
+                format!("kernels with security updates allow no eBPF program on hook {hook}");
             case.findings.unknown("lsm", text);
         }
         let may_sleep = !case.is_older_than(Age(5, 11)) && SLEEPABLE.contains(&hook);
         if case.program.def.is_some_and(|def| def.sleepable) && !may_sleep {
-            let text = format!("only the kernel's own list tells whether {hook} may sleep");
+            let text =
+                format!("only the kernel's own list tells whether programs on {hook} may sleep");
             case.findings.unknown("sleepable", text);
         }
         return;
@@ -358,7 +311,8 @@ fn lsm(case: &mut Case<'_>, hook: &str) {
             .findings
             .unknown("lsm", "the kernel's functions are not known".to_owned());
     }
-    let text = format!("the kernel has no hook {hook} for eBPF");
+    let other = instead::probe(case);
+    let text = format!("the kernel has no hook {hook} for eBPF{other}");
     case.findings.fails(Certainty::Proven, "lsm", text);
 }
 
@@ -383,7 +337,7 @@ fn iterator(case: &mut Case<'_>, name: &str) {
             let text = format!("no program may sleep in the iterator over {name}");
             case.findings.fails(Certainty::Likely, "sleepable", text);
         } else if OF_USER_SPACE.contains(&name) {
-            let text = format!("user space says over which {name} it goes");
+            let text = format!("user space decides which {name} it iterates over");
             case.findings.unknown("target", text);
         }
         return;
@@ -394,6 +348,6 @@ fn iterator(case: &mut Case<'_>, name: &str) {
             "the kernel's functions are not known".to_owned(),
         );
     }
-    let text = format!("the kernel iterates over no {name}, unless a module does");
+    let text = format!("the kernel has no iterator over {name}, unless a module brings it");
     case.findings.fails(Certainty::Likely, "iterator", text);
 }

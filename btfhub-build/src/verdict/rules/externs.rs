@@ -75,7 +75,8 @@ fn check_one(it: &Extern, facts: &Facts, findings: &mut Findings) {
             );
             findings.fails(Certainty::Likely, "ksym", text);
         }
-        ExternKind::Symbol if !facts.has_variable(name) && !is_function => {
+        ExternKind::Symbol if facts.has_variable(name) || is_function => {}
+        ExternKind::Symbol => {
             let text = format!("only /proc/kallsyms tells whether there is a {name}");
             findings.unknown("ksym", text);
         }
@@ -83,6 +84,6 @@ fn check_one(it: &Extern, facts: &Facts, findings: &mut Findings) {
             let text = format!("the kernel's configuration is not known: {name}");
             findings.unknown("kconfig", text);
         }
-        _ => {}
+        ExternKind::Kconfig | ExternKind::Other => {}
     }
 }

@@ -1,4 +1,4 @@
-//! Instructions of later sets, calls between functions, callbacks, the size of a program.
+//! Instructions of later sets, calls between functions, callbacks, loops, the size of a program.
 
 use super::super::age::Age;
 use super::super::case::Case;
@@ -29,7 +29,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     let found = case.found;
     if !case.program.is_read {
         let text = format!(
-            "more than {MAX_INSNS} instructions, shared with other functions, or calling too many"
+            "the program was not followed: it has more than {MAX_INSNS} instructions, shares them \
+             with other functions, or calls too many"
         );
         case.findings.unknown("size", text);
     }
@@ -49,8 +50,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     if let Some(place) = found.callback {
         if case.facts.helpers.has(FOR_EACH_MAP_ELEM) == Some(false) {
             let text = format!(
-                "the kernel calls no function of a program back (Linux 5.13){}: put it into a \
-                 program of its own, and load that where it works",
+                "the kernel does not call functions of programs back, as Linux 5.13 does{}: move \
+                 the call into a program of its own, and load that where it works",
                 case.at(place)
             );
             case.findings.fails(Certainty::Proven, "callback", text);
@@ -63,6 +64,13 @@ pub(super) fn check(case: &mut Case<'_>) {
             case.at(place)
         );
         case.findings.fails(Certainty::Likely, "call", text);
+    }
+    if let Some(place) = found.repeats.filter(|_| case.is_older_than(Age(5, 3))) {
+        let text = format!(
+            "programs can't loop before Linux 5.3{}: write #pragma unroll",
+            case.at(place)
+        );
+        case.findings.fails(Certainty::Likely, "loop", text);
     }
     if found.size > FEW && case.is_older_than(Age(5, 2)) {
         let text = format!("{} instructions; the kernel takes {FEW}", found.size);

@@ -4,8 +4,8 @@ use super::super::case::Case;
 use super::super::found::Place;
 use super::super::kernel::KernelBtf;
 use super::super::reach::Level;
-use super::super::section::Hook;
 use super::super::uapi;
+use super::instead;
 
 /// Helpers that return a pointer to a struct of the kernel: `bpf_skc_to_*`,
 /// `bpf_get_current_task_btf`, `bpf_sock_from_file`, `bpf_task_pt_regs`.
@@ -32,7 +32,7 @@ const NETFILTER: u32 = 32;
 struct Need {
     what: String,
     level: Level,
-    instead: &'static str,
+    instead: String,
 }
 
 pub(super) fn check(case: &mut Case<'_>) {
@@ -63,60 +63,49 @@ pub(super) fn check(case: &mut Case<'_>) {
 }
 
 fn need(case: &Case<'_>) -> Option<Need> {
-    let surely = |what: &str, instead| {
-        Some(Need {
-            what: what.to_owned(),
+    let def = case.program.def;
+    if def.is_some_and(|def| def.hook.is_typed()) {
+        return Some(Need {
+            what: "programs of its kind need".to_owned(),
             level: Level::Surely,
-            instead,
-        })
-    };
-    match case.program.def.map(|def| def.hook) {
-        Some(Hook::BtfTracepoint) => {
-            return surely("programs of its kind need", "; raw_tp works without");
-        }
-        Some(Hook::Trace | Hook::Lsm | Hook::Iter | Hook::StructOps) => {
-            return surely("programs of its kind need", "");
-        }
-        _ => {}
+            instead: instead::probe(case),
+        });
     }
     if let Some(why) = case.needs_btf {
-        return surely(&format!("{why} needs"), "");
+        return Some(Need {
+            what: format!("{why} needs"),
+            level: Level::Surely,
+            instead: String::new(),
+        });
     }
-    let at = |what: &str, place: Place, level, instead| Need {
-        what: format!("{what}{}", case.at(place)),
+    let at = |what: &str, place: Place, level, instead: &str| Need {
+        what: format!("{what} needs{}", case.at(place)),
         level,
-        instead,
+        instead: instead.to_owned(),
     };
+    let has = |helper: u32| case.facts.helpers.has(helper) != Some(false);
     let helpers = case
         .found
         .helpers
         .iter()
-        .filter_map(|(helper, (place, level))| {
-            let level = if RETURN_STRUCTS.contains(helper) || TAKE_STRUCTS.contains(helper) {
-                *level
-            } else if MAY_TAKE_STRUCTS.contains(helper) {
-                (*level).min(Level::Maybe)
-            } else {
-                return None;
-            };
-            let instead = if *helper == GET_CURRENT_TASK_BTF {
-                "; bpf_get_current_task() works without"
-            } else {
-                ""
-            };
-            let what = format!("{} needs", uapi::helper(*helper));
-            Some(at(&what, *place, level, instead))
-        });
-    let is_netfilter = case
-        .program
-        .def
-        .is_some_and(|def| def.program_type == NETFILTER);
+        .filter(|(helper, _)| has(**helper));
+    let helpers = helpers.filter_map(|(helper, (place, level))| {
+        let level = match *helper {
+            helper if RETURN_STRUCTS.contains(&helper) => *level,
+            helper if TAKE_STRUCTS.contains(&helper) => *level,
+            helper if MAY_TAKE_STRUCTS.contains(&helper) => (*level).min(Level::Maybe),
+            _ => return None,
+        };
+        let instead = match *helper {
+            GET_CURRENT_TASK_BTF => "; bpf_get_current_task() works here",
+            _ => "",
+        };
+        Some(at(&uapi::helper(*helper), *place, level, instead))
+    });
+    let is_netfilter = def.is_some_and(|def| def.program_type == NETFILTER);
     let context = case.found.context.iter().filter(|_| is_netfilter);
-    let context = context.map(|(_, place, level)| at("what it reads needs", *place, *level, ""));
-    // Of equally sure ones the first.
-    helpers.chain(context).reduce(
-        |best, next| {
-            if next.level > best.level { next } else { best }
-        },
-    )
+    let context = context.map(|(_, place, level)| at("what it reads", *place, *level, ""));
+    // The surest one, and of equally sure ones the first.
+    let surest = |best: Need, next: Need| if next.level > best.level { next } else { best };
+    helpers.chain(context).reduce(surest)
 }

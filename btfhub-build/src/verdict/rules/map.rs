@@ -28,8 +28,7 @@ pub(super) fn check_all(object: &Object, facts: &Facts, age: Option<Age>, findin
             let missing = [name.to_owned(), format!("bpf_struct_ops_{name}")];
             if let Some(missing) = missing.iter().find(|name| !facts.has_struct(name)) {
                 let text = format!(
-                    "the kernel has no struct {missing}, by which programs fill a {name} as map \
-                     {} does",
+                    "the kernel has no struct {missing}, which map {} fills",
                     map.name
                 );
                 // From Linux 6.9 on modules may have some.

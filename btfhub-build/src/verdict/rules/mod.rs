@@ -4,6 +4,7 @@ mod arguments;
 mod attach;
 mod externs;
 mod helper;
+mod instead;
 mod instruction;
 mod kernel_btf;
 mod map;
@@ -27,7 +28,6 @@ const CHECKED: &str = "checked: relocations, helpers, map and program types, ext
      what it attaches to and the arguments that it reads there; not: the verifier's own \
      reasoning, configuration, privileges";
 
-/// What all rules say.
 /// How many reasons of one rule are told, of those that hold for all programs of an object.
 const MAX_REASONS: usize = 4;
 

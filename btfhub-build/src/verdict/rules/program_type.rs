@@ -43,9 +43,10 @@ pub(super) fn check(case: &mut Case<'_>) {
         case.findings.fails(Certainty::Proven, "attach-type", text);
     }
     if def.has_frags() && case.facts.helpers.has(XDP_GET_BUFF_LEN) == Some(false) {
-        let text = "XDP programs see no packet of several pieces here (Linux 5.18): leave out \
+        let text =
+            "XDP programs get no packets in several pieces, as from Linux 5.18 on: leave out \
                     .frags"
-            .to_owned();
+                .to_owned();
         case.findings.fails(Certainty::Proven, "program-type", text);
     }
     let has_lirc = case.facts.function(LIRC_FUNCTION).is_some();

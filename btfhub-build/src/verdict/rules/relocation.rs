@@ -2,6 +2,7 @@
 
 use super::super::case::{Case, Relocation};
 use super::super::outcome::Certainty;
+use super::instead;
 
 pub(super) fn check(case: &mut Case<'_>) {
     if let Some(refusal) = &case.relocation.relocated.refusal {
@@ -22,10 +23,15 @@ pub(super) fn check(case: &mut Case<'_>) {
             "the kernel's {root} does not fit the program{at}: {asked} finds nothing; registers \
              differ by architecture: compile the program for this one, or leave its kernels out"
         ),
-        _ => format!(
-            "{asked} finds nothing here, and nothing guards it{at}: ask bpf_core_field_exists() \
-             (or bpf_core_type_exists(), bpf_core_enum_value_exists()) first"
-        ),
+        _ => {
+            let root = record.and_then(|(_, record)| case.struct_of(*record));
+            let other = root.map_or_else(String::new, |root| instead::of_struct(case, &root));
+            format!(
+                "{asked} finds nothing here, and nothing guards it{at}{other}: ask \
+                 bpf_core_field_exists() (or bpf_core_type_exists(), bpf_core_enum_value_exists()) \
+                 first"
+            )
+        }
     };
     case.findings.fails_at(*level, "relocation", text);
 }

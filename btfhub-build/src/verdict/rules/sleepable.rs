@@ -10,13 +10,23 @@ pub(super) fn check(case: &mut Case<'_>) {
         return;
     };
     if case.facts.has_sleepable == Some(false) {
-        let text = "no program may sleep on this kernel (Linux 5.10)".to_owned();
+        let text = "no program may sleep on this kernel, as some may from Linux 5.10 on".to_owned();
         return case.findings.fails(Certainty::Proven, "sleepable", text);
     }
     let since = match def.hook {
         Hook::UserSpace => Age(6, 0),
         Hook::StructOps => Age(6, 8),
-        _ => return,
+        Hook::None
+        | Hook::Kprobe
+        | Hook::KprobeMulti
+        | Hook::Ksyscall
+        | Hook::Tracepoint
+        | Hook::RawTracepoint
+        | Hook::BtfTracepoint
+        | Hook::Trace
+        | Hook::Replace
+        | Hook::Lsm
+        | Hook::Iter => return,
     };
     if case.is_older_than(since) {
         let text = format!(

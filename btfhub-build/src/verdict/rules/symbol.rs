@@ -2,6 +2,7 @@
 
 use super::super::case::Case;
 use super::super::outcome::Certainty;
+use super::instead;
 use crate::symbols::Symbol;
 
 /// A kprobe at a function; whether the symbols decide.
@@ -16,12 +17,12 @@ pub(super) fn kprobe(case: &mut Case<'_>, name: &str, has_offset: bool) -> bool 
     };
     if symbol.count > 1 && probes.refuses_several {
         let text = format!(
-            "the kernel has {} functions {name}, and sets no probe by that name",
+            "the kernel has {} functions {name}, and allows no probe by a name that is not unique",
             symbol.count
         );
         case.findings.fails(Certainty::Proven, "symbol", text);
     } else if !symbol.is_traceable && probes.refuses_notrace && !has_offset {
-        let text = format!("the kernel lets nobody probe {name} (notrace, or __init)");
+        let text = format!("{name} can't be probed (notrace, or __init)");
         case.findings.fails(notrace(symbol), "symbol", text);
     }
     true
@@ -35,7 +36,7 @@ pub(super) fn traced(case: &mut Case<'_>, name: &str) {
     let (certainty, text) = match probes.get(name) {
         None => (Certainty::Proven, missing(case, name)),
         Some(symbol) if !symbol.is_traceable => {
-            let text = format!("the kernel lets nobody trace {name} (notrace, or __init)");
+            let text = format!("{name} can't be traced (notrace, or __init)");
             (notrace(symbol), text)
         }
         Some(_) => return,
@@ -55,7 +56,7 @@ fn missing(case: &Case<'_>, name: &str) -> String {
     let renamed = (case.facts.probes.as_ref()).and_then(|probes| probes.renamed(name));
     let other = match renamed {
         Some(other) => format!("; the compiler made {other} of it"),
-        None => super::super::alternative::function(name, case.facts),
+        None => instead::of_function(case, name),
     };
     format!(
         "the kernel has no function {name}, nor has a module (its symbols tell): the compiler \

@@ -6,6 +6,7 @@ use super::super::facts::FunctionList;
 use super::super::outcome::Certainty;
 use super::super::section::Hook;
 use super::super::target::function_of;
+use super::instead;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else { return };
@@ -18,18 +19,22 @@ pub(super) fn check(case: &mut Case<'_>) {
     if arch == "arm64" && !case.facts.signs.has_direct_calls {
         let is_old = case.is_older_than(Age(6, 4));
         if is_listed || is_old {
-            let text =
-                "functions can't be made to call a trampoline (arm64 before Linux 6.4): use \
-                        kprobe and kretprobe"
-                    .to_owned();
+            let text = format!(
+                "functions can't be made to call a trampoline (arm64 before Linux 6.4){}",
+                instead::probe(case)
+            );
             return case.findings.fails(Certainty::Likely, "trampoline", text);
         }
         let text = "whether functions can be made to call a trampoline is not known".to_owned();
         return case.findings.unknown("trampoline", text);
     }
-    let target = match (&case.program.target, def.hook) {
-        (Some(target), Hook::Trace) => function_of(target),
-        _ => return,
+    let target = case
+        .program
+        .target
+        .as_deref()
+        .filter(|_| def.hook == Hook::Trace);
+    let Some(target) = target.map(function_of) else {
+        return;
     };
     let words = case.facts.function(target).map(|arguments| arguments.words);
     let Some(words) = words.filter(|words| *words > 6) else {
@@ -38,7 +43,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     if arch == "x86_64" && case.is_older_than(Age(6, 6)) {
         let text = format!(
             "{target} takes {words} words of arguments, and trampolines of x86 take 6 before Linux \
-             6.6: use kprobe"
+             6.6{}",
+            instead::probe(case)
         );
         case.findings.fails(Certainty::Likely, "trampoline", text);
     }
