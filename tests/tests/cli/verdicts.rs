@@ -69,7 +69,7 @@ cli_test!(what_programs_do_to_each_other, |dir| {
     );
     let told = run.stdout.split_whitespace().collect::<Vec<_>>().join(" ");
     for expected in [
-        "with all its programs fails on 8 kernels",
+        "with all its programs fails on all 8 kernels",
         "at_exit: syscall_tp_t.ret",
     ] {
         assert!(told.contains(expected), "{told}");
