@@ -2,6 +2,7 @@
 
 use std::error::Error as StdError;
 use std::fmt;
+use std::path::Path;
 
 use btfhub_runtime::Printable;
 
@@ -98,15 +99,14 @@ impl Error {
     }
 }
 
-/// A name of an object or a kernel as it may be shown.
+/// A name of an object or a kernel as it may be shown, all of it.
 pub(crate) fn shown(name: &[u8]) -> String {
-    Printable(&String::from_utf8_lossy(name)).to_string()
+    format!("{:#}", Printable(&String::from_utf8_lossy(name)))
 }
 
-/// Text of several lines as it may be shown.
-pub(crate) fn shown_lines(text: &str) -> String {
-    let lines: Vec<String> = (text.split('\n').map(|line| Printable(line).to_string())).collect();
-    lines.join("\n")
+/// A path as it may be shown.
+pub(crate) fn shown_path(path: &Path) -> String {
+    shown(path.as_os_str().as_encoded_bytes())
 }
 
 /// `1 entry`, `2 entries`.
@@ -143,11 +143,11 @@ pub(crate) const GET_AN_ARCHIVE: &str = "get one with `cargo btfhub fetch` or `g
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        Printable(&self.0.message).fmt(f)?;
+        write!(f, "{:#}", Printable(&self.0.message))?;
         self.0
             .lines
             .iter()
-            .try_for_each(|line| write!(f, "\n{}", Printable(line)))
+            .try_for_each(|line| write!(f, "\n{:#}", Printable(line)))
     }
 }
 
@@ -159,11 +159,11 @@ impl fmt::Debug for Error {
             f.write_str("\n\nCaused by:")?;
         }
         while let Some(error) = cause {
-            write!(f, "\n    {}", shown_lines(&error.to_string()))?;
+            write!(f, "\n    {:#}", Printable(&error.to_string()))?;
             cause = error.source();
         }
         if let Some(help) = &self.0.help {
-            write!(f, "\n\nHelp: {}", shown_lines(help))?;
+            write!(f, "\n\nHelp: {:#}", Printable(help))?;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@ use std::io;
 use std::path::PathBuf;
 
 use crate::policy::POLICY_VARIABLE;
+use crate::printable::shown;
 use crate::{Ambiguous, BundleError, NotFound};
 
 /// Anything that can go wrong between [`for_this_host`](crate::for_this_host) and the
@@ -50,7 +51,7 @@ impl FileError {
 impl fmt::Display for FileError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { what, path, cause } = self;
-        write!(f, "{what} {}: {cause}", path.display())
+        write!(f, "{what} {}: {cause}", shown(path))
     }
 }
 

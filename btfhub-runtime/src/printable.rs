@@ -1,11 +1,13 @@
 //! Shows text from outside safely.
 
 use core::fmt;
+use std::path::Path;
 
 /// Shows text from an untrusted source: names of files, kernels and types, or what a
 /// distribution says about itself. Characters that would end the line, control a terminal or
 /// reorder the text around them are shown as escapes. The result is one line that can't
-/// pretend to be anything else.
+/// pretend to be anything else. `{}` is for names: of text longer than 255 bytes, it shows the
+/// beginning and `…`. `{:#}` shows all of it, for paths and whole messages.
 ///
 /// Every message of these crates shows such text this way.
 ///
@@ -13,12 +15,16 @@ use core::fmt;
 /// use btfhub_runtime::Printable;
 /// assert_eq!(Printable("5.10.0-46-amd64").to_string(), "5.10.0-46-amd64");
 /// assert_eq!(Printable("5.10\n\x1b[31m").to_string(), r"5.10\n\u{1b}[31m");
+/// assert_eq!(Printable(&"x".repeat(1 << 20)).to_string().chars().count(), 256);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Printable<'a>(pub &'a str);
 
+/// No file name is longer, and no name of a kernel, a program or a type that anyone reads.
+const LONGEST_NAME: usize = 255;
+
 impl Printable<'_> {
-    /// Whether the text is shown as it is.
+    /// Whether nothing in the text has to be escaped.
     pub fn is_plain(self) -> bool {
         self.0.chars().all(Self::is_plain_char)
     }
@@ -30,9 +36,21 @@ impl Printable<'_> {
     }
 }
 
+/// A path, as all of it may be shown.
+pub(crate) fn shown(path: &Path) -> String {
+    format!("{:#}", Printable(&path.to_string_lossy()))
+}
+
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut rest = self.0;
+        let name = match f.alternate() {
+            true => self.0,
+            false => (0..=LONGEST_NAME)
+                .rev()
+                .find_map(|end| self.0.get(..end))
+                .unwrap_or(self.0),
+        };
+        let mut rest = name;
         while let Some(at) = rest.find(|c| !Self::is_plain_char(c)) {
             let (plain, odd) = rest.split_at(at);
             f.write_str(plain)?;
@@ -42,7 +60,8 @@ impl fmt::Display for Printable<'_> {
             }
             rest = odd.as_str();
         }
-        f.write_str(rest)
+        f.write_str(rest)?;
+        f.write_str(if name.len() < self.0.len() { "…" } else { "" })
     }
 }
 
@@ -71,5 +90,16 @@ mod tests {
             assert_eq!(Printable(odd).to_string(), shown);
             assert!(!Printable(odd).is_plain());
         }
+    }
+
+    #[test]
+    fn how_much_is_shown() {
+        let name = "x".repeat(255);
+        assert_eq!(Printable(&name).to_string(), name);
+        let long = format!("{name}yz");
+        assert_eq!(Printable(&long).to_string(), format!("{name}…"));
+        assert_eq!(format!("{:#}", Printable(&long)), long);
+        let odd = format!("{}äö", "\n".repeat(254));
+        assert_eq!(Printable(&odd).to_string(), r"\n".repeat(254) + "…");
     }
 }

@@ -14,7 +14,7 @@ use crate::args;
 use crate::failure::{Context, Failure};
 use crate::files;
 use crate::image::{self, KernelImage, Module, Modules};
-use crate::output::{Output, count};
+use crate::output::{Lines, Output, count, line};
 
 /// The BTF of the kernel that runs here.
 const OWN_BTF: &str = "/sys/kernel/btf/vmlinux";
@@ -114,21 +114,23 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
             State::Replaced => "replaced",
             State::Unchanged => "already there:",
         };
-        format!(
-            "{verb} {}\n  {} types, {} bytes from {} ({})\n{}{}  {}\n",
-            added.kernel,
+        let mut text = Lines::from(format!("{verb} {}", added.kernel));
+        line!(
+            text,
+            "  {} types, {} bytes from {} ({})",
             added.types,
             added.bytes,
             args.file.display(),
-            added.found,
-            (added.modules).map_or_else(String::new, |modules| {
-                format!("  {}\n", count(modules, "module", "modules"))
-            }),
-            (added.symbols).map_or_else(String::new, |symbols| {
-                format!("  symbols: {symbols} beside those of the BTF\n")
-            }),
-            added.path
-        )
+            added.found
+        );
+        if let Some(modules) = added.modules {
+            line!(text, "  {}", count(modules, "module", "modules"));
+        }
+        if let Some(symbols) = added.symbols {
+            line!(text, "  symbols: {symbols} beside those of the BTF");
+        }
+        line!(text, "  {}", added.path);
+        text
     })
 }
 

@@ -72,7 +72,7 @@ pub(crate) fn run(
     };
     output.result(&bundled, || {
         format!(
-            "{}: {}, {}, {} bytes\n",
+            "{}: {}, {}, {} bytes",
             bundled.out,
             count(bundled.kernels, "kernel", "kernels"),
             count(bundled.classes, "class", "classes"),
@@ -122,7 +122,7 @@ fn shard(
     };
     output.result(&sharded, || {
         format!(
-            "{}: shard {}, {} of {}, {} bytes\n",
+            "{}: shard {}, {} of {}, {} bytes",
             sharded.out,
             sharded.shard,
             sharded.kernels,

@@ -1,18 +1,17 @@
 //! `check`: decodes every entry of an archive.
 
-use std::fmt::Write as _;
-
 use btfhub_build::Modules;
 use btfhub_build::archive::{self, Decoded, Entry};
 use btfhub_build::btf::Kind;
 use btfhub_build::symbols::Symbols;
+use btfhub_runtime::Printable;
 use serde::Serialize;
 
 use crate::args;
 use crate::failure::Failure;
 use crate::jobs::parallel;
 use crate::kernels::{Wanted, decoded, scan, wanted};
-use crate::output::{Output, count};
+use crate::output::{Lines, Output, count, line};
 
 #[derive(Serialize)]
 struct Checked {
@@ -80,7 +79,7 @@ pub(crate) fn run(args: &args::Check, output: Output) -> Result<(), Failure> {
             }
             Err(failure) => checked.bad.push(Bad {
                 path,
-                error: failure.chain,
+                error: failure.chain().to_vec(),
             }),
         }
     }
@@ -106,7 +105,7 @@ fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
     let modules = decoded.modules.len();
     let is_alone = modules == 0 && !decoded.member.is_empty();
     if is_alone && decoded.member != format!("{release}.btf") {
-        remarks.push(format!("the tar calls it {}", decoded.member));
+        remarks.push(format!("the tar calls it {}", Printable(&decoded.member)));
     }
     if Symbols::of(&decoded)?.is_some() {
         remarks.push("symbols".to_owned());
@@ -131,18 +130,18 @@ fn remarks(entry: &Entry, decoded: Decoded) -> Result<Looked, Failure> {
     })
 }
 
-fn text(checked: &Checked) -> String {
-    let mut text = String::new();
+fn text(checked: &Checked) -> Lines {
+    let mut text = Lines::default();
     for bad in &checked.bad {
-        let _ = writeln!(text, "bad   {}: {}", bad.path, bad.error.join(": "));
+        line!(text, "bad   {}: {}", bad.path, bad.error.join(": "));
     }
     for remark in &checked.remarks {
-        let _ = writeln!(text, "odd   {}: {}", remark.path, remark.what);
+        line!(text, "odd   {}: {}", remark.path, remark.what);
     }
     for anomaly in &checked.anomalies {
-        let _ = writeln!(text, "name  {anomaly}");
+        line!(text, "name  {anomaly}");
     }
-    let _ = writeln!(
+    line!(
         text,
         "{}{} decoded, {} bytes of BTF, {} bad",
         count(checked.kernels - checked.bad.len(), "kernel", "kernels"),

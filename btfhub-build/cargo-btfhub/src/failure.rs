@@ -2,7 +2,10 @@
 
 use std::error::Error;
 use std::fmt;
+use std::path::Path;
 use std::process::ExitCode;
+
+use btfhub_runtime::Printable;
 
 /// The exit status, part of the command line's contract.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,11 +33,12 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What went wrong, outermost first, and the exit status it means.
+/// What went wrong, outermost first, and the exit status it means. What a message quotes can't
+/// end its line.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
-    pub(crate) chain: Vec<String>,
+    chain: Vec<String>,
     /// The command's own JSON document is on stdout already and describes the failure.
     pub(crate) is_told: bool,
     /// What the user can do.
@@ -43,23 +47,56 @@ pub(crate) struct Failure {
 
 impl Failure {
     /// A failure with only a message.
-    pub(crate) fn new(message: impl Into<String>) -> Self {
+    pub(crate) fn new(message: impl AsRef<str>) -> Self {
+        Self::of_lines([message])
+    }
+
+    /// A failure whose message has several lines.
+    pub(crate) fn of_lines<L: AsRef<str>>(lines: impl IntoIterator<Item = L>) -> Self {
+        let lines: Vec<String> = lines.into_iter().map(|line| shown(line.as_ref())).collect();
         Self {
             exit: Exit::Failed,
-            chain: vec![message.into()],
+            chain: vec![lines.join("\n")],
             is_told: false,
             help: None,
         }
     }
 
     /// It is about this file.
-    pub(crate) fn at(mut self, file: &std::path::Path) -> Self {
-        self.chain.insert(0, file.display().to_string());
+    pub(crate) fn at(self, file: &Path) -> Self {
+        self.during(&file.display().to_string())
+    }
+
+    /// Adds what was being done.
+    pub(crate) fn during(mut self, what: &str) -> Self {
+        self.chain.insert(0, shown(what));
         self
     }
 
+    /// Adds a cause.
+    pub(crate) fn because(mut self, cause: &str) -> Self {
+        self.chain.push(shown(cause));
+        self
+    }
+
+    /// Without the outermost message, which a caller gives in another form.
+    pub(crate) fn cause(mut self) -> Self {
+        self.chain.remove(0);
+        self
+    }
+
+    /// The messages, outermost first.
+    pub(crate) fn chain(&self) -> &[String] {
+        &self.chain
+    }
+
+    /// All in one line.
+    pub(crate) fn in_a_line(&self) -> String {
+        self.chain.join(": ")
+    }
+
     /// The arguments don't make sense.
-    pub(crate) fn usage(message: impl Into<String>) -> Self {
+    pub(crate) fn usage(message: impl AsRef<str>) -> Self {
         Self::new(message).with_exit(Exit::Usage)
     }
 
@@ -75,10 +112,15 @@ impl Failure {
     }
 
     fn of(error: &(dyn Error + 'static)) -> Self {
-        let mut chain = vec![error.to_string()];
+        let text = |error: &(dyn Error + 'static)| match error.is::<btfhub_build::Error>() {
+            // Its lines are its own.
+            true => error.to_string(),
+            false => shown(&error.to_string()),
+        };
+        let mut chain = vec![text(error)];
         let mut source = error.source();
         while let Some(cause) = source {
-            let text = cause.to_string();
+            let text = text(cause);
             // Some libraries repeat their cause in their own message.
             if chain.last().is_none_or(|last| !last.ends_with(&text)) {
                 chain.push(text);
@@ -120,12 +162,13 @@ pub(crate) trait Context<T> {
 
 impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
     fn context(self, what: impl FnOnce() -> String) -> Result<T, Failure> {
-        self.map_err(|error| {
-            let mut failure = error.into();
-            failure.chain.insert(0, what());
-            failure
-        })
+        self.map_err(|error| error.into().during(&what()))
     }
+}
+
+/// A line of a message, as it is shown.
+fn shown(line: &str) -> String {
+    format!("{:#}", Printable(line))
 }
 
 /// An error of the library, with its help.

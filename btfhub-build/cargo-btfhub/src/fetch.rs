@@ -71,7 +71,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     };
     output.result(&fetched, || {
         format!(
-            "{}, {bytes} bytes, at {} in {} ({} requested now)\n",
+            "{}, {bytes} bytes, at {} in {} ({} requested now)",
             count(kernels, "kernel", "kernels"),
             fetched.pin,
             fetched.out,
@@ -143,17 +143,16 @@ fn fetch_commit(git: &Git, pin: &str, url: &str, output: Output) -> Result<(), F
         ],
     ]
     .concat();
-    git.run(&everything).map_err(|mut failure| {
-        failure.chain.insert(0, format!("cannot fetch from {url}"));
+    git.run(&everything).map_err(|failure| {
+        let mut failure = failure.during(&format!("cannot fetch from {url}"));
         failure.help = Some("is --url right, and can this machine reach it?".to_owned());
         failure
     })?;
     if git.succeeds(&["cat-file", "-e", &commit])? {
         return Ok(());
     }
-    let mut failure = Failure::new(format!("{url} has no commit {pin}")).with_exit(Exit::NotFound);
-    failure.chain.extend(refused.chain);
-    Err(failure)
+    let what = format!("{url} has no commit {pin}");
+    Err(refused.during(&what).with_exit(Exit::NotFound))
 }
 
 /// The wanted files of the commit, and whether there are others.

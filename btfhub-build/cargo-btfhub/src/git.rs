@@ -281,12 +281,12 @@ impl Git {
             output.status
         ));
         let said = said.lines().map(str::trim).filter(|line| !line.is_empty());
-        failure
-            .chain
-            .extend(said.clone().take(SHOWN).map(str::to_owned));
+        for line in said.clone().take(SHOWN) {
+            failure = failure.because(line);
+        }
         let more = said.count().saturating_sub(SHOWN);
         if more > 0 {
-            failure.chain.push(format!("({more} more lines)"));
+            failure = failure.because(&format!("({more} more lines)"));
         }
         Err(failure)
     }

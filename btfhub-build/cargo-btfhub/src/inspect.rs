@@ -1,17 +1,16 @@
 //! `inspect`: what is in a bundle.
 
 use std::collections::BTreeMap;
-use std::fmt::Write as _;
 
 use btfhub_build::input;
-use btfhub_runtime::Bundle;
 use btfhub_runtime::bundle::{self, FailureSets, When};
+use btfhub_runtime::{Bundle, Printable};
 use serde::Serialize;
 
 use crate::args;
 use crate::failure::{Context, Failure};
 use crate::files;
-use crate::output::{Output, count, hex};
+use crate::output::{Lines, Output, count, hex, line};
 
 #[derive(Serialize)]
 struct Inspected {
@@ -155,7 +154,7 @@ fn sets(all: &FailureSets) -> Vec<Vec<Failing>> {
 }
 
 /// The programs that fail, by object, and why and on how many kernels.
-fn failing(inspected: &Inspected, sets: &[Vec<Failing>]) -> String {
+fn failing(inspected: &Inspected, sets: &[Vec<Failing>], text: &mut Lines) {
     let mut kernels: BTreeMap<&Failing, usize> = BTreeMap::new();
     for entry in &inspected.entries {
         let set = entry.failing.and_then(|set| sets.get(set));
@@ -164,9 +163,9 @@ fn failing(inspected: &Inspected, sets: &[Vec<Failing>]) -> String {
         }
     }
     if kernels.is_empty() {
-        return "fails       no program that is known\n".to_owned();
+        line!(text, "fails       no program that is known");
     }
-    let mut groups: BTreeMap<(&str, &str, &str, usize), Vec<&str>> = BTreeMap::new();
+    let mut groups: BTreeMap<(&str, &str, &str, usize), Vec<String>> = BTreeMap::new();
     for (failing, on) in kernels {
         let group = (
             failing.object.as_str(),
@@ -174,42 +173,43 @@ fn failing(inspected: &Inspected, sets: &[Vec<Failing>]) -> String {
             failing.when,
             on,
         );
-        groups.entry(group).or_default().push(&failing.program);
+        let programs = groups.entry(group).or_default();
+        programs.push(shown(&failing.program));
     }
-    let mut text = String::new();
     for ((object, reason, when, on), programs) in groups {
         let when = match when {
             "without-kernel-btf" => " where they show no BTF of their own",
             "with-kernel-btf" => " where they show BTF of their own",
             _ => "",
         };
-        let _ = writeln!(
+        line!(
             text,
-            "fails       {object}: {} on {}{when}: {reason}",
+            "fails       {}: {} on {}{when}: {:#}",
+            Printable(object),
             programs.join(", "),
             count(on, "kernel", "kernels"),
+            Printable(reason),
         );
     }
-    text
 }
 
-fn text(inspected: &Inspected, kernels: bool) -> String {
-    let mut text = String::new();
+fn text(inspected: &Inspected, kernels: bool) -> Lines {
+    let mut text = Lines::default();
     if kernels {
         for entry in &inspected.entries {
-            let _ = write!(text, "{} class {}", entry.kernel, entry.class);
             let sets = inspected.failing_programs.iter().flatten();
             let set = entry.failing.and_then(|set| sets.clone().nth(set));
-            let names = set.into_iter().flatten().map(|it| it.program.as_str());
-            let names: Vec<&str> = names.collect();
-            if !names.is_empty() {
-                let _ = write!(text, " fails: {}", names.join(", "));
-            }
-            text.push('\n');
+            let names = set.into_iter().flatten();
+            let names: Vec<String> = names.map(|it| shown(&it.program)).collect();
+            let fails = match names.is_empty() {
+                true => String::new(),
+                false => format!(" fails: {}", names.join(", ")),
+            };
+            line!(text, "{} class {}{fails}", entry.kernel, entry.class);
         }
         return text;
     }
-    let _ = writeln!(
+    line!(
         text,
         "{}: {}, {}, {} bytes{}",
         inspected.file,
@@ -222,26 +222,31 @@ fn text(inspected: &Inspected, kernels: bool) -> String {
             ""
         }
     );
-    let _ = writeln!(text, "sha256      {}", inspected.digest);
-    let _ = writeln!(text, "made by     {}", inspected.provenance.tool);
+    line!(text, "sha256      {}", inspected.digest);
+    line!(
+        text,
+        "made by     {}",
+        Printable(&inspected.provenance.tool)
+    );
     for pin in &inspected.provenance.pins {
-        let _ = writeln!(text, "archive     {pin}");
+        line!(text, "archive     {}", Printable(pin));
     }
     for object in &inspected.provenance.objects {
-        let _ = writeln!(
+        line!(
             text,
             "object      {}  sha256 {}…",
-            object.name, object.sha256_start
+            Printable(&object.name),
+            object.sha256_start
         );
     }
-    let _ = writeln!(
+    line!(
         text,
         "objects     sha256 {} over all of them",
         inspected.provenance.objects_sha256
     );
-    let _ = writeln!(text, "relocations {}", inspected.provenance.relocations);
+    line!(text, "relocations {}", inspected.provenance.relocations);
     for part in &inspected.parts {
-        let _ = writeln!(
+        line!(
             text,
             "bytes       {:9} {:5.1}%  {}",
             part.bytes,
@@ -249,13 +254,13 @@ fn text(inspected: &Inspected, kernels: bool) -> String {
             part.name
         );
     }
-    let _ = writeln!(
+    line!(
         text,
         "unpacked    {:9} bytes of BTF in all classes",
         inspected.btf_bytes
     );
     if let Some(sets) = &inspected.failing_programs {
-        text += &failing(inspected, sets);
+        failing(inspected, sets, &mut text);
     }
     let mut groups: BTreeMap<(&str, &str, &str), (usize, Vec<u32>)> = BTreeMap::new();
     for entry in &inspected.entries {
@@ -268,14 +273,22 @@ fn text(inspected: &Inspected, kernels: bool) -> String {
     for ((distro, version, arch), (kernels, mut classes)) in groups {
         classes.sort_unstable();
         classes.dedup();
-        let _ = writeln!(
+        line!(
             text,
-            "{distro}/{version}/{arch}: {}, {}",
+            "{}/{}/{}: {}, {}",
+            Printable(distro),
+            Printable(version),
+            Printable(arch),
             count(kernels, "kernel", "kernels"),
             count(classes.len(), "class", "classes")
         );
     }
     text
+}
+
+/// A name, as it is shown.
+fn shown(name: &str) -> String {
+    Printable(name).to_string()
 }
 
 #[expect(clippy::cast_precision_loss, reason = "a percentage with one decimal")]

@@ -109,10 +109,8 @@ pub(crate) fn decoded(entry: &Entry, limit: u64) -> Result<Result<Decoded, Failu
     let decoded = (entry.read()).and_then(|packed| entry.decode(&packed, limit));
     match decoded {
         Err(error) if error.kind() == ErrorKind::Entry => {
-            let mut failure = Failure::from(error);
             // Callers that report it name the entry.
-            failure.chain.remove(0);
-            Ok(Err(failure))
+            Ok(Err(Failure::from(error).cause()))
         }
         decoded => Ok(Ok(decoded.map_err(failure)?)),
     }

@@ -53,9 +53,9 @@ pub(crate) fn tell(
     if denied.is_empty() {
         Ok(warnings)
     } else {
-        Err(Failure::new(format!(
-            "denied by the Cargo.toml: {}",
-            denied.join("\n")
-        )))
+        if let Some(first) = denied.first_mut() {
+            first.insert_str(0, "denied by the Cargo.toml: ");
+        }
+        Err(Failure::of_lines(denied))
     }
 }

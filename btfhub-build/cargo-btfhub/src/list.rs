@@ -11,7 +11,7 @@ use crate::args;
 use crate::failure::Failure;
 use crate::jobs::parallel;
 use crate::kernels::{Wanted, no_kernel_fits, scan};
-use crate::output::{Output, count};
+use crate::output::{Lines, Output, count, line};
 
 #[derive(Serialize)]
 struct Listing {
@@ -178,17 +178,17 @@ pub(crate) fn natural(text: &str) -> Vec<(u64, &str)> {
     parts
 }
 
-fn text(listing: &Listing, kernels: bool) -> String {
-    let mut text = String::new();
+fn text(listing: &Listing, kernels: bool) -> Lines {
+    let mut text = Lines::default();
     if kernels {
         for kernel in &listing.kernels {
             let symbols = match kernel.symbols {
                 Some(true) => " (with symbols)",
                 Some(false) | None => "",
             };
-            let _ = writeln!(text, "{}{symbols}", kernel.kernel);
+            line!(text, "{}{symbols}", kernel.kernel);
             for module in kernel.modules.iter().flatten() {
-                let _ = writeln!(text, "  {}", Printable(module));
+                line!(text, "  {}", Printable(module));
             }
         }
         return text;
@@ -202,19 +202,17 @@ fn text(listing: &Listing, kernels: bool) -> String {
     let (distro, version) = (widths(|g| &g.distro), widths(|g| &g.version));
     let (arch, oldest) = (widths(|g| &g.arch), widths(|g| &g.oldest));
     for group in &listing.groups {
-        let _ = write!(
-            text,
+        let mut row = format!(
             "{:distro$} {:version$} {:arch$} {:5}  {:oldest$}",
             group.distro, group.version, group.arch, group.kernels, group.oldest,
         );
         if group.kernels > 1 {
-            let _ = write!(text, " … {}", group.newest);
+            let _ = write!(row, " … {}", group.newest);
         }
-        text.truncate(text.trim_end().len());
-        text.push('\n');
+        text.push(row.trim_end());
     }
     let bytes: u64 = listing.kernels.iter().map(|kernel| kernel.bytes).sum();
-    let _ = writeln!(
+    line!(
         text,
         "{} in {}, {} bytes",
         count(listing.kernels.len(), "kernel", "kernels"),
@@ -222,13 +220,13 @@ fn text(listing: &Listing, kernels: bool) -> String {
         bytes,
     );
     if !listing.anomalies.is_empty() {
-        let _ = writeln!(
+        line!(
             text,
             "{}:",
             count(listing.anomalies.len(), "anomaly", "anomalies")
         );
         for anomaly in &listing.anomalies {
-            let _ = writeln!(text, "  {}", anomaly.what);
+            line!(text, "  {}", anomaly.what);
         }
     }
     text

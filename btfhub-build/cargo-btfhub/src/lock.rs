@@ -50,7 +50,7 @@ pub(crate) fn run(args: &args::Lock, output: Output) -> Result<(), Failure> {
     };
     output.result(&locked, || {
         format!(
-            "{}: {}, fingerprint {}{}\n",
+            "{}: {}, fingerprint {}{}",
             locked.file,
             count(locked.entries, "entry", "entries"),
             locked.fingerprint,

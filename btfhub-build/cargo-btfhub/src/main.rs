@@ -157,14 +157,14 @@ fn tip(error: &clap::Error) -> Option<String> {
 
 fn fail(failure: &Failure, output: Output) {
     if output.json && !failure.is_told {
-        document(failure.exit, &failure.chain);
+        document(failure.exit, failure.chain());
     }
     let paint = Paint::stderr();
     let error = paint.text(Colour::Bad, "error:");
     output::stderr(&format!("{error} {failure}\n"));
     if let Some(help) = &failure.help {
         let label = paint.text(Colour::Hint, "help:");
-        output::stderr(&format!("{label} {help}\n"));
+        output::say(&format!("{label} {help}"));
     }
 }
 

@@ -38,7 +38,7 @@ pub(crate) fn run(args: &args::Merge, output: Output) -> Result<(), Failure> {
     };
     output.result(&merged, || {
         format!(
-            "{}: {}, {}, {} bytes, from {}\n",
+            "{}: {}, {}, {} bytes, from {}",
             merged.out,
             count(merged.kernels, "kernel", "kernels"),
             count(merged.classes, "class", "classes"),

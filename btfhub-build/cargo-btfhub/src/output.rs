@@ -25,22 +25,22 @@ impl Output {
     }
 
     /// The result: `text` or, with `--json`, `document`.
-    pub(crate) fn result(
+    pub(crate) fn result<L: Into<Lines>>(
         self,
         document: &impl Serialize,
-        text: impl FnOnce() -> String,
+        text: impl FnOnce() -> L,
     ) -> Result<(), Failure> {
         if self.json {
             stdout(json(document)?.as_bytes())
         } else {
-            stdout(shown(&text(), Paint::stdout()).as_bytes())
+            stdout(text().into().shown(Paint::stdout()).as_bytes())
         }
     }
 
-    /// A remark for the user, not part of the result.
+    /// A remark for the user, not part of the result: a line.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
-            stderr(&format!("{text}\n"));
+            say(text);
         }
     }
 
@@ -52,6 +52,43 @@ impl Output {
         }
     }
 }
+
+/// Text as lines. Nothing that a line quotes can end it or steer the terminal.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(Vec<String>);
+
+impl Lines {
+    pub(crate) fn push(&mut self, line: impl Into<String>) {
+        self.0.push(line.into());
+    }
+
+    /// The text for a stream.
+    pub(crate) fn shown(&self, paint: Paint) -> String {
+        let lines = self.0.iter().map(|line| shown_line(line, paint) + "\n");
+        lines.collect()
+    }
+}
+
+/// One line.
+impl From<String> for Lines {
+    fn from(line: String) -> Self {
+        Self(vec![line])
+    }
+}
+
+impl FromIterator<String> for Lines {
+    fn from_iter<T: IntoIterator<Item = String>>(lines: T) -> Self {
+        Self(lines.into_iter().collect())
+    }
+}
+
+/// Adds a line to [`Lines`], as `writeln!` does to a `String`.
+macro_rules! line {
+    ($lines:expr, $($said:tt)+) => {
+        $lines.push(format!($($said)+))
+    };
+}
+pub(crate) use line;
 
 /// A terminal that can't move its cursor, by its own word.
 fn is_dumb() -> bool {
@@ -139,7 +176,12 @@ pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes to stderr, where nobody can be told of a failure to do so.
+/// Writes a line to stderr, where nobody can be told of a failure to do so.
+pub(crate) fn say(line: &str) {
+    raw_stderr(&(shown_line(line, Paint::stderr()) + "\n"));
+}
+
+/// The same for text whose lines are known to be its own.
 pub(crate) fn stderr(text: &str) {
     raw_stderr(&shown(text, Paint::stderr()));
 }
@@ -169,23 +211,28 @@ pub(crate) fn shown_json(json: &str) -> String {
     shown
 }
 
-/// Text of several lines that is safe for a stream: of everything that could control a
-/// terminal, only our own colours remain.
+/// Text of several lines, which are known to be its own, that is safe for a stream.
 pub(crate) fn shown(text: &str, paint: Paint) -> String {
+    let lines: Vec<String> = (text.split('\n').map(|line| shown_line(line, paint))).collect();
+    lines.join("\n")
+}
+
+/// A line that is safe for a stream: of everything that could control a terminal, only our own
+/// colours remain.
+fn shown_line(line: &str, paint: Paint) -> String {
     let mut shown = String::new();
-    let mut rest = text;
-    while let Some(at) = rest.find(['\n', '\x1b']) {
+    let mut rest = line;
+    while let Some(at) = rest.find('\x1b') {
         let (plain, odd) = rest.split_at(at);
-        let colours = COLOURS.iter().filter(|_| paint.0);
-        let kept = (["\n"].iter().chain(colours)).find(|kept| odd.starts_with(**kept));
-        shown += &Printable(plain).to_string();
+        let mut colours = COLOURS.iter().filter(|_| paint.0);
+        let kept = colours.find(|kept| odd.starts_with(**kept));
+        shown += &format!("{:#}", Printable(plain));
         shown += kept.unwrap_or(&"\\u{1b}");
         rest = odd
             .get(kept.map_or(1, |kept| kept.len())..)
             .unwrap_or_default();
     }
-    shown += &Printable(rest).to_string();
-    shown
+    shown + &format!("{:#}", Printable(rest))
 }
 
 /// `1 kernel`, `2 kernels`.

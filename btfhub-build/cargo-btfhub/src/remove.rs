@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::args;
 use crate::failure::failure;
 use crate::failure::{Context, Exit, Failure};
-use crate::output::Output;
+use crate::output::{Lines, Output};
 
 #[derive(Serialize)]
 struct Removed {
@@ -52,7 +52,7 @@ pub(crate) fn run(args: &args::Remove, output: Output) -> Result<(), Failure> {
     };
     output.result(&removed, || {
         (removed.removed.iter())
-            .map(|kernel| format!("removed {kernel}\n"))
-            .collect()
+            .map(|kernel| format!("removed {kernel}"))
+            .collect::<Lines>()
     })
 }

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::args;
 use crate::failure::{Context, Exit, Failure};
 use crate::files;
-use crate::output::{Output, json, stderr, stdout};
+use crate::output::{Lines, Output, json, say, stdout};
 
 #[derive(Serialize)]
 struct Selected {
@@ -139,17 +139,12 @@ fn tell(bundle: &Bundle<'_>, selection: &Selection<'_>, output: Output) -> Resul
         reasoning,
     };
     output.result(&selected, || {
-        let mut text = match &selected.kernel {
+        let first = match &selected.kernel {
             Some(kernel) => kernel.clone(),
             // The file that serves.
             None => (selection.path()).map_or(String::new(), |path| path.display().to_string()),
         };
-        for line in &selected.reasoning {
-            text.push('\n');
-            text.push_str(line);
-        }
-        text.push('\n');
-        text
+        (std::iter::once(first).chain(selected.reasoning.iter().cloned())).collect::<Lines>()
     })
 }
 
@@ -188,11 +183,11 @@ fn explain(error: Error, output: Output) -> Result<Failure, Failure> {
         stdout(json(&document)?.as_bytes())?;
     } else {
         for line in &reasoning {
-            stderr(&format!("{line}\n"));
+            say(line);
         }
     }
     for candidate in candidates {
-        stderr(&format!("candidate: {candidate}\n"));
+        say(&format!("candidate: {candidate}"));
     }
     Ok(Failure::new(message).with_exit(exit).told())
 }

@@ -102,7 +102,7 @@ pub(crate) fn man(args: &Man, output: Output) -> Result<(), Failure> {
     };
     output.result(&pages, || {
         format!(
-            "{} in {}\n",
+            "{} in {}",
             count(pages.files.len(), "page", "pages"),
             directory.display()
         )

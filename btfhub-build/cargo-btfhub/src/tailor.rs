@@ -90,7 +90,7 @@ pub(crate) fn run(
     };
     output.result(&tree, || {
         format!(
-            "{} in {}, {} bytes, {} different\n",
+            "{} in {}, {} bytes, {} different",
             count(tree.kernels, "kernel", "kernels"),
             tree.out,
             tree.bytes,

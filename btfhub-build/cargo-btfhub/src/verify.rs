@@ -15,7 +15,7 @@ use crate::failure::{Context, Failure};
 use crate::files;
 use crate::jobs::parallel;
 use crate::kernels::{decoded, objects, scan};
-use crate::output::{Output, count, hex};
+use crate::output::{Lines, Output, count, hex, line};
 
 #[derive(Serialize)]
 struct Verified {
@@ -157,7 +157,7 @@ fn compare(
                 first.get_or_insert(format!("relocation {at} resolves differently"));
             }
             Err(failure) => {
-                first.get_or_insert(failure.chain.join(": "));
+                first.get_or_insert(failure.in_a_line());
             }
         }
     }
@@ -187,8 +187,8 @@ fn first_difference(relocations: &Relocations, a: &Outcome, b: &Outcome) -> Stri
 /// How many kernels are named for each difference.
 const NAMED: usize = 5;
 
-fn text(verified: &Verified) -> String {
-    let mut text = String::new();
+fn text(verified: &Verified) -> Lines {
+    let mut text = Lines::default();
     // All that differ in one way, in one line; --json has each.
     let mut by_what: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for difference in &verified.differences {
@@ -204,22 +204,24 @@ fn text(verified: &Verified) -> String {
         } else {
             String::new()
         };
-        text.push_str(&format!("{}{more}: {what}\n", kernels.join(", ")));
+        line!(text, "{}{more}: {what}", kernels.join(", "));
     }
     if verified.verified {
-        text.push_str(&format!(
-            "{}: {} of {} give what the archive gives for {}\n",
+        line!(
+            text,
+            "{}: {} of {} give what the archive gives for {}",
             verified.file,
             count(verified.kernels, "kernel", "kernels"),
             count(verified.classes, "class", "classes"),
             count(verified.relocations, "relocation", "relocations"),
-        ));
+        );
     }
     if verified.not_in_bundle > 0 {
-        text.push_str(&format!(
-            "the archive has {} more of these architectures\n",
+        line!(
+            text,
+            "the archive has {} more of these architectures",
             count(verified.not_in_bundle, "kernel", "kernels")
-        ));
+        );
     }
     text
 }

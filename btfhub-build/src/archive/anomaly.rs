@@ -6,7 +6,7 @@ use std::path::{MAIN_SEPARATOR, Path, PathBuf};
 use btfhub_runtime::Printable;
 
 use super::entry::LONGEST_NAME;
-use crate::error::shown;
+use crate::error::shown_path;
 
 /// Something odd in an archive. It never stops a scan; the caller decides what it means for a
 /// build.
@@ -78,11 +78,10 @@ impl Anomaly {
 
 impl fmt::Display for Anomaly {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |path: &Path| shown(path.as_os_str().as_encoded_bytes());
-        let below = |path: &Path| shown(path).replace(MAIN_SEPARATOR, "/");
+        let below = |path: &Path| shown_path(path).replace(MAIN_SEPARATOR, "/");
         write!(f, "{}: ", below(&self.path))?;
         match &self.oddity {
-            Oddity::Alias(target) => write!(f, "link to {}, counted once", shown(target)),
+            Oddity::Alias(target) => write!(f, "link to {}, counted once", shown_path(target)),
             Oddity::LinkFile(target) => write!(
                 f,
                 "a file instead of a link to {}, counted once",
@@ -90,7 +89,11 @@ impl fmt::Display for Anomaly {
             ),
             Oddity::BadLink => f.write_str("link to nothing in the archive, left out"),
             Oddity::LeadsOut(target) => {
-                write!(f, "link out of the archive, to {}, left out", shown(target))
+                write!(
+                    f,
+                    "link out of the archive, to {}, left out",
+                    shown_path(target)
+                )
             }
             Oddity::Stray => f.write_str(
                 "not under <distro>/<version>/<arch>/, so its kernel is unknown; left out",
@@ -104,11 +107,16 @@ impl fmt::Display for Anomaly {
                 "not a kernel's name, which has at most {LONGEST_NAME} bytes and no control \
                  characters; left out"
             ),
-            Oddity::Unreadable(why) => write!(f, "cannot be read: {why}"),
+            Oddity::Unreadable(why) => write!(f, "cannot be read: {}", Printable(why)),
             Oddity::BuildCounter(release) => {
-                write!(f, "carries a build counter; `uname -r` says {release}")
+                write!(
+                    f,
+                    "carries a build counter; `uname -r` says {}",
+                    Printable(release)
+                )
             }
             Oddity::SecondBuild(release) => {
+                let release = Printable(release);
                 write!(
                     f,
                     "another build of {release}, which has an entry; left out"

@@ -75,7 +75,7 @@ enum Why {
         what: &'static str,
     },
     NoMember,
-    /// How many, and the names of the first few.
+    /// How many, and the names of the first few, as they are shown.
     Several(usize, Vec<String>),
     Twice(String),
 }
@@ -128,7 +128,7 @@ impl fmt::Display for DecodeError {
                     f,
                     "the tar holds {files} files and none of them is the only `vmlinux` or \
                      `<release>.btf`: {}",
-                    Printable(&named.join(", "))
+                    named.join(", ")
                 )?;
                 f.write_str(if *files > named.len() { ", …" } else { "" })
             }
@@ -323,10 +323,8 @@ fn kernel_of(files: &[File]) -> Result<usize, Why> {
         _ => only(&is_release),
     };
     found.ok_or_else(|| {
-        let named = files
-            .iter()
-            .take(NAMED_MEMBERS)
-            .map(|file| file.name.clone());
+        let named = files.iter().take(NAMED_MEMBERS);
+        let named = named.map(|file| Printable(&file.name).to_string());
         Why::Several(files.len(), named.collect())
     })
 }

@@ -224,7 +224,7 @@ pub(super) fn release_of(name: &str) -> Option<&str> {
 
 /// Whether a distribution, a version, an architecture or a release can be
 /// called this.
-pub(super) fn is_name(part: &str) -> bool {
+pub(crate) fn is_name(part: &str) -> bool {
     (1..=LONGEST_NAME).contains(&part.len()) && Printable(part).is_plain()
 }
 

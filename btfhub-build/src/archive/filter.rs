@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use btfhub_runtime::Printable;
+
 use btfhub_runtime::KernelId;
 use glob::Pattern;
 
@@ -63,7 +65,12 @@ pub struct FilterError {
 
 impl fmt::Display for FilterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "kernel filter `{}`: {}", self.filter, self.why)
+        write!(
+            f,
+            "kernel filter `{}`: {:#}",
+            Printable(&self.filter),
+            Printable(&self.why)
+        )
     }
 }
 

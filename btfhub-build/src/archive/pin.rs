@@ -12,7 +12,7 @@ use super::contents::{Contents, PinnedFile};
 use super::decode::is_lfs_pointer;
 use super::git::{Kind, ObjectId, Repository, Store, tree_of};
 use super::{Archive, Digest, Entry, Lock};
-use crate::error::{Error, ErrorKind, count, shell_word, some};
+use crate::error::{Error, ErrorKind, count, shell_word, shown_path, some};
 use crate::queue;
 
 /// What identifies the state of an archive.
@@ -34,7 +34,7 @@ impl fmt::Display for Pin {
         match self {
             Self::Commit(id) => write!(f, "commit {id}"),
             Self::Tree(hash) => write!(f, "tree {hash}"),
-            Self::Lock(path) => write!(f, "lock {}", path.display()),
+            Self::Lock(path) => write!(f, "lock {}", shown_path(path)),
         }
     }
 }

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::ops::RangeInclusive;
 
+use btfhub_runtime::Printable;
+
 use crate::archive::Digest;
 
 /// Types that no compiler writes and no relocation could be sure of.
@@ -121,16 +123,17 @@ impl fmt::Display for AtlasError {
             ),
             Why::Digest(part) => write!(f, "damaged atlas: the digest of {part} does not match"),
             Why::Pin { wanted, found } => {
+                let wanted = Printable(wanted);
                 write!(f, "not the pinned atlas: pinned {wanted}, found {found}")
             }
             Why::Malformed { part, offset, what } => {
                 write!(f, "malformed atlas: {part}, byte {offset}: {what}")
             }
-            Why::Unpack { part, why } => write!(f, "damaged atlas: {part}: {why}"),
+            Why::Unpack { part, why } => write!(f, "damaged atlas: {part}: {}", Printable(why)),
             Why::Pack(why) => write!(f, "the atlas can't be compressed: {why}"),
             Why::TooMany(what) => write!(f, "an atlas can't hold so many {what}"),
-            Why::Twice(kernel) => write!(f, "{kernel} comes twice"),
-            Why::NoKernel(kernel) => write!(f, "the atlas has no kernel {kernel}"),
+            Why::Twice(kernel) => write!(f, "{:#} comes twice", Printable(kernel)),
+            Why::NoKernel(kernel) => write!(f, "the atlas has no kernel {:#}", Printable(kernel)),
         }
     }
 }

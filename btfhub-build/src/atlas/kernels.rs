@@ -9,7 +9,7 @@ use super::error::{AtlasError, FilePart};
 use super::modules::ModuleEntry;
 use super::pack::MAX_NAMES;
 use super::sets::{Changes, Set, distance};
-use crate::archive::{Digest, SUFFIX};
+use crate::archive::{Digest, SUFFIX, is_name};
 use crate::btf::Endian;
 
 /// A kernel by canonical numbers of definitions, as it is written.
@@ -211,9 +211,9 @@ pub(super) fn read(
         } else {
             usual_path(id)
         };
-        let shown = [&arch, &release, &distro, &version, &path];
-        if !shown.into_iter().all(|name| Printable(name).is_plain()) {
-            return Err(text.error("a name with control characters"));
+        let names_entry = [&arch, &release, &distro, &version].map(|part| is_name(part));
+        if names_entry.contains(&false) || !Printable(&path).is_plain() {
+            return Err(text.error("a name that no kernel has"));
         }
         long += names.iter().map(Vec::len).sum::<usize>() as u64 + path.len() as u64;
         if long > MAX_NAMES {

@@ -7,6 +7,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use btfhub_runtime::Printable;
+
 use foldhash::{HashMap, HashMapExt as _};
 
 use super::error::BtfError;
@@ -45,13 +47,15 @@ impl fmt::Display for DistilledError {
             ),
             Why::Missing(name, size) => write!(
                 f,
-                "was built for a kernel with a type `{name}` of {size} bytes, which this kernel \
-                 does not have"
+                "was built for a kernel with a type `{}` of {size} bytes, which this kernel \
+                 does not have",
+                Printable(name)
             ),
             Why::Several(name, size) => write!(
                 f,
-                "refers to a type `{name}` of {size} bytes, and this kernel has several of that \
-                 name and size"
+                "refers to a type `{}` of {size} bytes, and this kernel has several of that \
+                 name and size",
+                Printable(name)
             ),
             Why::Name(offset) => write!(
                 f,

@@ -8,6 +8,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use btfhub_runtime::Printable;
+
 use super::error::BtfError;
 use super::references::{self, Reference};
 use super::{Btf, Endian, StrOffset, TypeId};
@@ -39,7 +41,7 @@ enum Why {
 
 impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "module {}: ", self.module.escape_debug())?;
+        write!(f, "module {}: ", Printable(&self.module))?;
         match &self.why {
             Why::Btf(error) => write!(
                 f,

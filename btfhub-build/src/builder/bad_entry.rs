@@ -32,7 +32,7 @@ impl fmt::Display for BadEntry {
         write!(f, "{}", self.error)?;
         let mut cause = std::error::Error::source(&self.error);
         while let Some(error) = cause {
-            write!(f, ": {}", Printable(&error.to_string()))?;
+            write!(f, ": {:#}", Printable(&error.to_string()))?;
             cause = error.source();
         }
         Ok(())

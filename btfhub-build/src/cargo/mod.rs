@@ -234,7 +234,7 @@ impl<'a> Script<'a> {
         // A directive is one line.
         let message = message.replace('\n', " ");
         self.warnings
-            .push(format!("cargo::warning=btfhub: {}", Printable(&message)));
+            .push(format!("cargo::warning=btfhub: {:#}", Printable(&message)));
     }
 
     fn lines(self) -> Vec<String> {

@@ -11,10 +11,11 @@ mod objects;
 use std::collections::BTreeMap;
 use std::fmt;
 
+use btfhub_runtime::Printable;
+
 pub(crate) use kernels::of_kernels;
 pub(crate) use objects::of_objects;
 
-use crate::error::shown_lines;
 use crate::object::Object;
 use crate::report::Report;
 
@@ -102,7 +103,7 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} [{}]", shown_lines(&self.message), self.lint)
+        write!(f, "{:#} [{}]", Printable(&self.message), self.lint)
     }
 }
 

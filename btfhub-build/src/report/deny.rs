@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use btfhub_runtime::Printable;
+
 use crate::verdict::Outcome;
 
 use super::{Effect, Kernel, Report, Status, Verdict};
@@ -50,7 +52,7 @@ impl fmt::Display for DenyError {
             "`{}` is not a threshold: write one of unloadable, unguarded, absent, incompatible, \
              truncated, ambiguous, refused or lost, optionally followed by >N (kernels) or >N% \
              (of the kernels)",
-            self.0
+            Printable(&self.0)
         )
     }
 }

@@ -30,6 +30,8 @@ mod why;
 
 use std::fmt;
 
+use btfhub_runtime::Printable;
+
 use crate::verdict::{self, Outcome, Program};
 
 pub use crate::insn::{Insn, Patched, Refusal, patch};
@@ -249,13 +251,8 @@ pub struct Kernel {
 impl fmt::Display for Kernel {
     /// `distro/version/arch/release`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            distro,
-            version,
-            arch,
-            release,
-            ..
-        } = self;
+        let parts = [&self.distro, &self.version, &self.arch, &self.release];
+        let [distro, version, arch, release] = parts.map(|part| Printable(part));
         write!(f, "{distro}/{version}/{arch}/{release}")
     }
 }

@@ -22,7 +22,7 @@
 use std::path::Path;
 
 use btfhub_runtime::bundle::write::SHARD_MAGIC;
-use btfhub_runtime::{Arch, KernelId};
+use btfhub_runtime::{Arch, KernelId, Printable};
 
 use super::Shard;
 use crate::archive::{Digest, Entry};
@@ -208,10 +208,11 @@ impl ShardFile {
         let mut reader = Reader(rest.unwrap_or_default());
         let writer = reader.text().unwrap_or_default();
         if writer != WRITER {
-            return Err(
-                wrong(&format!("was written by {writer}, but this is {WRITER}"))
-                    .help("make all shards, and join them, with one release of cargo-btfhub"),
-            );
+            return Err(wrong(&format!(
+                "was written by {}, but this is {WRITER}",
+                Printable(writer)
+            ))
+            .help("make all shards, and join them, with one release of cargo-btfhub"));
         }
         reader
             .shard(name)

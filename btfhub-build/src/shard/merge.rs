@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
-use btfhub_runtime::Bundle;
 use btfhub_runtime::bundle::{Failure, Provenance};
+use btfhub_runtime::{Bundle, Printable};
 
 use super::file::{List, Row, ShardFile};
 use crate::archive;
@@ -176,7 +176,7 @@ impl<'a> Part<'a> {
         let objects = objects.map(|object| {
             format!(
                 "{} (SHA-256 {}…)",
-                object.name,
+                Printable(&object.name),
                 digest(&object.sha256_start)
             )
         });

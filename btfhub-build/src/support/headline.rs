@@ -143,8 +143,8 @@ impl Support {
         }
         let why = match by.iter().rev().max_by_key(|(_, on)| **on) {
             None => String::new(),
-            Some((fact, on)) if *on == kernels.len() => format!(": {}", Printable(fact)),
-            Some((fact, on)) => format!(": on {on} of them, {}", Printable(fact)),
+            Some((fact, on)) if *on == kernels.len() => format!(": {:#}", Printable(fact)),
+            Some((fact, on)) => format!(": on {on} of them, {:#}", Printable(fact)),
         };
         let all = kernels.len();
         let on = match (all == self.kernels.len(), all) {

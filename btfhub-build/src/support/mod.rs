@@ -105,25 +105,19 @@ impl Program {
 /// For messages, as [`Program`].
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            distro,
-            version,
-            arch,
-            release,
-            ..
-        } = self;
-        let path = format!("{distro}/{version}/{arch}/{release}");
-        Printable(&path).fmt(f)
+        let parts = [&self.distro, &self.version, &self.arch, &self.release];
+        let [distro, version, arch, release] = parts.map(|part| Printable(part));
+        write!(f, "{distro}/{version}/{arch}/{release}")
     }
 }
 
 impl Verdict {
     /// The reasons in one line, for messages.
     pub fn reason(&self) -> String {
-        let texts: Vec<&str> = (self.reasons.iter())
-            .map(|reason| reason.text.as_str())
+        let texts: Vec<String> = (self.reasons.iter())
+            .map(|reason| format!("{:#}", Printable(&reason.text)))
             .collect();
-        Printable(&texts.join("; ")).to_string()
+        texts.join("; ")
     }
 
     /// The same without places in the source and what to do.

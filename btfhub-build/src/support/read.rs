@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use btfhub_runtime::Printable;
+
 use serde::Deserialize;
 
 use super::collect::Parts;
@@ -17,7 +19,7 @@ pub struct BaselineError(String);
 
 impl fmt::Display for BaselineError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
+        write!(f, "{:#}", Printable(&self.0))
     }
 }
 
@@ -92,17 +94,18 @@ impl Support {
     /// has no kernels.
     pub fn from_json(text: &str) -> Result<Self, BaselineError> {
         let head: Head = serde_json::from_str(text)
-            .map_err(|error| BaselineError(format!("it is not the JSON of a report: {error}")))?;
+            .map_err(|error| BaselineError::of("it is not the JSON of a report", &error))?;
         let schema = head.schema.as_deref().unwrap_or("none");
         if !SCHEMAS.contains(&schema) {
             return Err(BaselineError(format!(
-                "its schema is {schema}, not one of {}: regenerate it with `cargo btfhub report \
+                "its schema is {}, not one of {}: regenerate it with `cargo btfhub report \
                  --format support --json`",
+                Printable(schema),
                 SCHEMAS.join(", ")
             )));
         }
         let document: Document = serde_json::from_str(text)
-            .map_err(|error| BaselineError(format!("its programs and kernels: {error}")))?;
+            .map_err(|error| BaselineError::of("its programs and kernels", &error))?;
         document.check()?;
         if document.kernels.is_empty() {
             return Err(BaselineError(
@@ -110,6 +113,25 @@ impl Support {
             ));
         }
         Ok(document.parts().support())
+    }
+}
+
+impl KernelRow {
+    fn kernel(&self) -> Kernel {
+        Kernel {
+            distro: self.distro.clone(),
+            version: self.version.clone(),
+            arch: self.arch.clone(),
+            release: self.release.clone(),
+            column: 0,
+        }
+    }
+}
+
+impl BaselineError {
+    /// What the parser says quotes the text.
+    fn of(what: &str, error: &serde_json::Error) -> Self {
+        Self(format!("{what}: {}", Printable(&error.to_string())))
     }
 }
 
@@ -135,8 +157,8 @@ impl Document {
         match self.kernels.iter().find(is_wild) {
             None => Ok(()),
             Some(kernel) => Err(BaselineError(format!(
-                "kernel {}/{}/{}/{} refers to a column that does not exist",
-                kernel.distro, kernel.version, kernel.arch, kernel.release
+                "kernel {} refers to a column that does not exist",
+                kernel.kernel()
             ))),
         }
     }
@@ -156,16 +178,7 @@ impl Document {
             object_columns: self.object_columns,
             object_verdicts: verdicts(self.object_verdicts),
             kernels: (self.kernels.into_iter())
-                .map(|row| {
-                    let kernel = Kernel {
-                        distro: row.distro,
-                        version: row.version,
-                        arch: row.arch,
-                        release: row.release,
-                        column: 0,
-                    };
-                    (kernel, row.program_column, row.object_column)
-                })
+                .map(|row| (row.kernel(), row.program_column, row.object_column))
                 .collect(),
         }
     }

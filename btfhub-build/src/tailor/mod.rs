@@ -51,6 +51,8 @@ use std::cell::OnceCell;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use btfhub_runtime::Printable;
+
 use foldhash::HashMap;
 
 use self::keep::Keep;
@@ -120,8 +122,8 @@ impl fmt::Display for TailorError {
                 "module {} has its own type `{}` besides the kernel's, and your relocations use \
                  both in a way that no single BTF can satisfy; leave the module out \
                  (`modules` lists those to use)",
-                module.escape_debug(),
-                name.escape_debug()
+                Printable(module),
+                Printable(name)
             ),
             Self::Order {
                 name,
@@ -131,9 +133,9 @@ impl fmt::Display for TailorError {
                 "modules {} and {} each have a type `{}`, and how your relocations resolve \
                  depends on which was loaded first; list the loaded ones with `modules`, in that \
                  order",
-                one.escape_debug(),
-                other.escape_debug(),
-                name.escape_debug()
+                Printable(one),
+                Printable(other),
+                Printable(name)
             ),
         }
     }

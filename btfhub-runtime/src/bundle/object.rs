@@ -6,6 +6,10 @@ use super::digest::sha256;
 use super::error::BundleError;
 use super::provenance::sorted_objects_sha256;
 use super::read::Bundle;
+use crate::printable::Printable;
+
+/// How many objects a message names.
+const NAMED: usize = 8;
 
 /// The bundle was not made for this eBPF object.
 #[derive(Clone, PartialEq, Eq)]
@@ -13,7 +17,7 @@ pub struct ObjectError(Cause);
 
 #[derive(Clone, PartialEq, Eq)]
 enum Cause {
-    /// The names of the objects that it was made for.
+    /// The names of the objects that it was made for, or of the first, as they are shown.
     Foreign(Vec<String>),
     Bundle(BundleError),
 }
@@ -44,8 +48,14 @@ impl Bundle<'_> {
         if fits {
             return Ok(());
         }
-        let names = provenance.objects.into_iter().map(|known| known.name);
-        Err(ObjectError(Cause::Foreign(names.collect())))
+        let objects = provenance.objects.iter();
+        let mut names: Vec<String> = (objects.take(NAMED))
+            .map(|known| Printable(&known.name).to_string())
+            .collect();
+        if provenance.objects.len() > NAMED {
+            names.push("…".to_owned());
+        }
+        Err(ObjectError(Cause::Foreign(names)))
     }
 }
 

@@ -13,6 +13,7 @@ use rustix::process::Resource;
 
 use crate::error::Error;
 use crate::host::environment_is_trusted;
+use crate::printable::shown;
 
 /// How many files of other programs, or with other BTF, are skipped in one directory.
 const NAMES_MAX: u32 = 256;
@@ -67,7 +68,7 @@ fn put(btf: &[u8]) -> Result<Kept, Error> {
     while let Some(directory) = variable.take().or_else(|| usual.next().map(PathBuf::from)) {
         match unlinked(&directory, btf).or_else(|_| named(&directory, btf)) {
             Ok(kept) => return Ok(kept),
-            Err(error) => tried += &format!("; {}: {error}", directory.display()),
+            Err(error) => tried += &format!("; {}: {error}", shown(&directory)),
         }
     }
     Err(Error::NoPlace(tried))

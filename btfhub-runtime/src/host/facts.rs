@@ -9,6 +9,7 @@ use super::root::{Root, read_regular};
 use super::{BTF_VARIABLE, OS_RELEASE_VARIABLE, btf_file, environment_is_trusted, machine};
 use crate::error::{Error, FileError};
 use crate::policy::{POLICY_VARIABLE, Source};
+use crate::printable::shown;
 
 /// Where the kernel exposes its own BTF, if it was built with it.
 const KERNEL_BTF: &str = "sys/kernel/btf/vmlinux";
@@ -256,14 +257,14 @@ fn usable_btf(root: &Root, path: &str) -> Option<Result<PathBuf, Unusable>> {
 /// `/sys/kernel/btf/vmlinux can't be used: why`.
 impl fmt::Display for Unusable {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} can't be used: {}", self.path.display(), self.why)
+        write!(f, "{} can't be used: {}", shown(&self.path), self.why)
     }
 }
 
 /// One line of a full explanation.
 impl fmt::Display for OsReleaseFile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "os-release {}: ", self.path.display())?;
+        write!(f, "os-release {}: ", shown(&self.path))?;
         match &self.content {
             Ok(content) => write!(f, "{content}")?,
             Err(error) => return f.write_str(error),

@@ -21,6 +21,7 @@ use root::Root;
 use crate::error::Error;
 use crate::kernel::Arch;
 use crate::policy::Source;
+use crate::printable::Printable;
 
 /// Names the host's os-release file; see [`Host::detect`].
 pub const OS_RELEASE_VARIABLE: &str = "BTFHUB_OS_RELEASE";
@@ -251,8 +252,8 @@ impl fmt::Display for Host {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let release = Some(self.release()).filter(|release| !release.is_empty());
         let machine = self.arch().map(Arch::as_str);
-        write!(f, "kernel {}", release.unwrap_or("(unknown)"))?;
-        write!(f, " {}", machine.unwrap_or("(unknown)"))?;
+        write!(f, "kernel {}", Printable(release.unwrap_or("(unknown)")))?;
+        write!(f, " {}", Printable(machine.unwrap_or("(unknown)")))?;
         match self.os_release() {
             Some(os) => write!(f, " on {os}"),
             None => Ok(()),

@@ -121,9 +121,9 @@ pub(super) fn is_sound(text: &str) -> bool {
 
 impl fmt::Display for OsRelease {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.id().unwrap_or("(no ID)"))?;
+        write!(f, "{}", Printable(self.id().unwrap_or("(no ID)")))?;
         match self.version_id().or(self.version_codename()) {
-            Some(version) => write!(f, " {version}"),
+            Some(version) => write!(f, " {}", Printable(version)),
             None => Ok(()),
         }
     }

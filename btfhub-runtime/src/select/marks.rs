@@ -13,6 +13,7 @@ use core::fmt;
 use super::distros::{DEBIAN_ENDS, DEBIAN_FLAVOURS, Distro, Tag};
 use super::ubuntu;
 use crate::KernelId;
+use crate::printable::Printable;
 
 /// The marks of one kernel.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +41,7 @@ pub(super) enum Contradiction<'h> {
 impl fmt::Display for Contradiction<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Has { text, place } => write!(f, "{place} has `{text}`"),
+            Self::Has { text, place } => write!(f, "{place} has `{}`", Printable(text)),
             Self::Lacks { text } => write!(f, "{UNAME_V} lacks `{text}`"),
         }
     }

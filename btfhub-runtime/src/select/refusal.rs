@@ -7,6 +7,7 @@ use super::selection::About;
 use super::{bracket, named};
 use crate::bundle::Entry;
 use crate::host::BTF_VARIABLE;
+use crate::printable::Printable;
 use crate::{Bundle, BundleError, Host};
 
 /// How many of a bundle's distributions, or versions of one, a message lists.
@@ -126,7 +127,8 @@ impl fmt::Display for NotFound {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "no BTF in the bundle for {}", self.host)?;
         for (kernel, why) in &self.ruled_out {
-            write!(f, "; {kernel} is a different kernel ({why})")?;
+            let (kernel, why) = (Printable(kernel), Printable(why));
+            write!(f, "; {kernel:#} is a different kernel ({why:#})")?;
         }
         if !self.nearest.is_empty() {
             f.write_str("; nearest, but different kernels: ")?;
@@ -163,7 +165,7 @@ fn write_holdings(f: &mut fmt::Formatter<'_>, holdings: &[Holding]) -> fmt::Resu
         if i == HOLDINGS_MAX {
             return write!(f, "{comma}{} others", groups.len() - i);
         }
-        write!(f, "{comma}{name} ({kernels})")?;
+        write!(f, "{comma}{} ({kernels})", Printable(name))?;
     }
     Ok(())
 }
@@ -183,7 +185,7 @@ fn write_host(f: &mut fmt::Formatter<'_>, host: &Host) -> fmt::Result {
 fn write_list(f: &mut fmt::Formatter<'_>, names: &[String]) -> fmt::Result {
     for (i, name) in names.iter().enumerate() {
         let comma = if i == 0 { "" } else { ", " };
-        write!(f, "{comma}{name}")?;
+        write!(f, "{comma}{:#}", Printable(name))?;
     }
     Ok(())
 }

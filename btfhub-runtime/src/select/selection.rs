@@ -10,6 +10,7 @@ use super::exact::Filter;
 use super::failing::Told;
 use super::named::Name;
 use crate::bundle::Entry;
+use crate::printable::{Printable, shown};
 use crate::{Bundle, ClassId, Host, KernelId};
 
 /// The BTF that a host gets.
@@ -115,13 +116,13 @@ impl<'a> Selection<'a> {
         };
         let mut fields = vec![
             ("btf", btf.to_owned()),
-            ("release", self.host.release().to_owned()),
+            ("release", Printable(self.host.release()).to_string()),
             ("decided_by", Decided(self).to_string()),
         ];
         let arch = self.host.arch();
         fields.extend(arch.map(|arch| ("arch", arch.to_string())));
         let path = self.path();
-        fields.extend(path.map(|path| ("path", path.display().to_string())));
+        fields.extend(path.map(|path| ("path", shown(path))));
         fields.extend(self.kernel().map(|kernel| ("kernel", kernel.to_string())));
         fields.extend(self.class().map(|class| ("class", class.to_string())));
         fields.extend(
@@ -142,7 +143,7 @@ impl<'a> Selection<'a> {
 
 impl fmt::Display for Selection<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let path = self.path().unwrap_or(Path::new("")).display();
+        let path = shown(self.path().unwrap_or(Path::new("")));
         match (&self.choice, self.entry()) {
             (_, Some(entry)) => write!(f, "BTF of {}: ", entry.kernel())?,
             (Choice::Operator, _) => write!(f, "BTF file {path}: ")?,
@@ -193,9 +194,9 @@ impl fmt::Display for Decided<'_, '_> {
             Choice::Inferred { below, above } => write!(
                 f,
                 "inferred: {} lies between {} and {}, which share a class",
-                self.0.host.release(),
-                below.kernel().release,
-                above.kernel().release
+                Printable(self.0.host.release()),
+                Printable(below.kernel().release),
+                Printable(above.kernel().release)
             ),
         }
     }
@@ -242,12 +243,12 @@ impl fmt::Display for About<'_> {
         let host = self.0;
         write!(f, "  host: {host}")?;
         if !host.version().is_empty() {
-            write!(f, "\n  uname -v: {}", host.version())?;
+            write!(f, "\n  uname -v: {}", Printable(host.version()))?;
         }
         let kernels = host.kernel_btf();
         let mut unusable = host.unusable_btf().peekable();
         match (kernels.or(host.disk_btf()), unusable.peek()) {
-            (Some(path), _) => write!(f, "\n  the kernel's own BTF: {}", path.display())?,
+            (Some(path), _) => write!(f, "\n  the kernel's own BTF: {}", shown(path))?,
             (None, Some(_)) => {}
             (None, None) => f.write_str("\n  the kernel's own BTF: none")?,
         }

@@ -11,7 +11,7 @@ use crate::failure::Failure;
 use crate::files;
 use crate::jobs;
 use crate::kernels::{Wanted, scan, wanted};
-use crate::output::{Output, count};
+use crate::output::{Lines, Output, count, line};
 
 #[derive(Serialize)]
 struct Made {
@@ -76,8 +76,8 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
         ));
     }
     output.result(&made, || {
-        format!(
-            "{}: {} ({} decoded{}), {}, {} bytes, 1/{:.1} of the entries\ndigest {}\n",
+        let mut text = Lines::from(format!(
+            "{}: {} ({} decoded{}), {}, {} bytes, 1/{:.1} of the entries",
             made.file,
             count(made.kernels, "kernel", "kernels"),
             made.decoded,
@@ -88,8 +88,9 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
             count(made.definitions, "definition", "definitions"),
             made.bytes,
             ratio(made.archive_bytes, made.bytes),
-            made.digest,
-        )
+        ));
+        line!(text, "digest {}", made.digest);
+        text
     })
 }
 

@@ -9,7 +9,7 @@ use serde::Serialize;
 use super::{kernel, open};
 use crate::args::atlas as args;
 use crate::failure::Failure;
-use crate::output::Output;
+use crate::output::{Lines, Output, line};
 
 #[derive(Serialize)]
 struct Differences {
@@ -120,15 +120,11 @@ fn kernels(before: &Atlas, after: &Atlas) -> Titles {
     }
 }
 
-fn text(differences: &Differences, changes: &[Change]) -> String {
-    let mut out = String::new();
+fn text(differences: &Differences, changes: &[Change]) -> Lines {
     if !differences.lines.is_empty() {
-        for line in &differences.lines {
-            out += line;
-            out.push('\n');
-        }
-        return out;
+        return differences.lines.iter().cloned().collect();
     }
+    let mut out = Lines::default();
     for (what, titles) in [
         ("kernels", &differences.kernels),
         ("definitions", &differences.definitions),
@@ -139,18 +135,19 @@ fn text(differences: &Differences, changes: &[Change]) -> String {
             ('~', &titles.changed),
         ] {
             for title in list {
-                out += &format!("{mark} {title}\n");
+                line!(out, "{mark} {title}");
             }
         }
-        out += &format!(
-            "{what}: {} came, {} went, {} changed\n",
+        line!(
+            out,
+            "{what}: {} came, {} went, {} changed",
             titles.came.len(),
             titles.went.len(),
             titles.changed.len()
         );
     }
     if changes.is_empty() && differences.kernels.changed.is_empty() {
-        out += "no definition differs\n";
+        line!(out, "no definition differs");
     }
     out
 }

@@ -27,6 +27,6 @@ pub(crate) fn run(args: &args::AtlasExtract, output: Output) -> Result<(), Failu
         bytes: btf.len(),
     };
     output.result(&extracted, || {
-        format!("{}: {} bytes\n", extracted.path, extracted.bytes)
+        format!("{}: {} bytes", extracted.path, extracted.bytes)
     })
 }

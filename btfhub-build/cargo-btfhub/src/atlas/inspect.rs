@@ -5,7 +5,7 @@ use serde::Serialize;
 use super::open;
 use crate::args::atlas as args;
 use crate::failure::Failure;
-use crate::output::{Output, count};
+use crate::output::{Lines, Output, count, line};
 
 #[derive(Serialize)]
 struct Inspected {
@@ -78,27 +78,23 @@ pub(crate) fn run(args: &args::AtlasInspect, output: Output) -> Result<(), Failu
         text,
     };
     output.result(&inspected, || {
-        let mut out = String::new();
+        let mut out = Lines::default();
         if [&inspected.text, &inspected.list, &inspected.modules]
             .iter()
             .all(|lines| lines.is_empty())
         {
-            out = format!(
-                "digest      {}\nkernels     {}\ndefinitions {}, of {} names\nbytes       {}\n",
-                inspected.digest,
-                inspected.kernels,
-                inspected.definitions,
-                inspected.names,
-                inspected.bytes,
-            );
+            line!(out, "digest      {}", inspected.digest);
+            line!(out, "kernels     {}", inspected.kernels);
+            let (definitions, names) = (inspected.definitions, inspected.names);
+            line!(out, "definitions {definitions}, of {names} names");
+            line!(out, "bytes       {}", inspected.bytes);
             for part in &inspected.parts {
-                out += &format!("  {:<28}{:>10}\n", part.name, part.bytes);
+                line!(out, "  {:<28}{:>10}", part.name, part.bytes);
             }
         }
         let (list, modules) = (&inspected.list, &inspected.modules);
         for line in list.iter().chain(modules).chain(&inspected.text) {
-            out += line;
-            out.push('\n');
+            out.push(line.as_str());
         }
         out
     })

@@ -9,7 +9,7 @@ use crate::args::atlas as args;
 use crate::failure::Failure;
 use crate::jobs;
 use crate::kernels::{Wanted, scan, wanted};
-use crate::output::{Output, count};
+use crate::output::{Lines, Output, count, line};
 
 #[derive(Serialize)]
 struct Verified {
@@ -70,16 +70,18 @@ pub(crate) fn run(args: &args::AtlasVerify, output: Output) -> Result<(), Failur
         differences,
     };
     output.result(&verified, || {
-        let mut out = String::new();
+        let mut out = Lines::default();
         for difference in &verified.differences {
-            out += &format!("{}: {}\n", difference.kernel, difference.what);
+            line!(out, "{}: {}", difference.kernel, difference.what);
         }
-        out + &format!(
-            "{}, {} different, {} more in the atlas\n",
+        line!(
+            out,
+            "{}, {} different, {} more in the atlas",
             count(verified.kernels, "kernel", "kernels"),
             verified.differences.len(),
             verified.not_in_archive,
-        )
+        );
+        out
     })?;
     if verified.verified {
         Ok(())

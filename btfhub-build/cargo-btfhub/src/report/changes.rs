@@ -8,7 +8,7 @@ use btfhub_build::support::{Change, ChangeKind, Changes, Kernel, Program};
 use btfhub_runtime::Printable;
 
 use super::wording::{WIDTH, code, cut, escape, shortened, wrap};
-use crate::output::{Colour, Paint, count};
+use crate::output::{Colour, Lines, Paint, count, line};
 
 /// How many changes the text lists; a complaint lists as many.
 const SHOWN: usize = 4;
@@ -47,7 +47,7 @@ fn summary(changes: &Changes) -> String {
     format!("against the baseline: {}", parts.join(", "))
 }
 
-pub(super) fn text(changes: &Changes, paint: Paint, text: &mut String) {
+pub(super) fn text(changes: &Changes, paint: Paint, text: &mut Lines) {
     wrap(&summary(changes), text);
     for change in changes.verdicts.iter().take(SHOWN) {
         let word = format!("{:<7}", change.kind.name());
@@ -57,13 +57,13 @@ pub(super) fn text(changes: &Changes, paint: Paint, text: &mut String) {
             ChangeKind::Changed => word,
         };
         let [head, why] = told(change);
-        let _ = writeln!(text, "{word} {}", cut(&head, WIDTH - 8));
-        let _ = writeln!(text, "        {}", cut(&why, WIDTH - 8));
+        line!(text, "{word} {}", cut(&head, WIDTH - 8));
+        line!(text, "        {}", cut(&why, WIDTH - 8));
     }
     let rest = changes.verdicts.len().saturating_sub(SHOWN);
     if rest > 0 {
         let more = count(rest, "change", "changes");
-        let _ = writeln!(text, "and {more} more; --format json has all");
+        line!(text, "and {more} more; --format json has all");
     }
 }
 
@@ -95,11 +95,11 @@ pub(super) fn groups(kernels: &[Kernel]) -> Vec<String> {
     (kernels.chunk_by(same))
         .filter_map(|some| {
             let first = some.first()?;
-            let directory = format!("{}/{}/{}", first.distro, first.version, first.arch);
-            let directory = Printable(&directory);
+            let directory = [&first.distro, &first.version, &first.arch];
+            let [distro, version, arch] = directory.map(|name| Printable(name));
             Some(match some.len() {
                 1 => first.to_string(),
-                number => format!("{directory} ({number})"),
+                number => format!("{distro}/{version}/{arch} ({number})"),
             })
         })
         .collect()
@@ -168,31 +168,35 @@ fn capital(text: &str) -> String {
     })
 }
 
-/// What `--deny lost` says.
-pub(super) fn complaint(changes: &Changes, deny: Deny) -> String {
+/// What `--deny lost` says, in lines.
+pub(super) fn complaint(changes: &Changes, deny: Deny) -> Vec<String> {
     let lost = changes.lost();
-    let mut text = format!(
-        "--deny {deny}: support lost on {} of {}: {}\n",
+    let mut text = vec![format!(
+        "--deny {deny}: support lost on {} of {}: {}",
         lost.len(),
         count(changes.kernels_before(), "kernel", "kernels"),
         shortened(groups(lost))
-    );
+    )];
     for change in changes.of(ChangeKind::Lost).take(SHOWN) {
         let [head, why] = told(change);
-        let _ = writeln!(text, "  {head}\n    {why}");
+        line!(text, "  {head}");
+        line!(text, "    {why}");
     }
     let lost = changes.of(ChangeKind::Lost).count();
     if lost > SHOWN {
-        let _ = writeln!(text, "  and {} more", lost - SHOWN);
+        line!(text, "  and {} more", lost - SHOWN);
     }
     if !changes.kernels_gone.is_empty() {
         let gone = shortened(groups(&changes.kernels_gone));
-        let _ = writeln!(text, "  kernels no longer in the report: {gone}");
+        line!(text, "  kernels no longer in the report: {gone}");
     }
     if !changes.programs_gone.is_empty() {
         let gone = shortened(named(&changes.programs_gone, str::to_owned));
-        let _ = writeln!(text, "  programs no longer in the report: {gone}");
+        line!(text, "  programs no longer in the report: {gone}");
     }
-    text.push_str("  if that is intended, update the baseline: --format support --json --out FILE");
+    line!(
+        text,
+        "  if that is intended, update the baseline: --format support --json --out FILE"
+    );
     text
 }

@@ -6,74 +6,76 @@ use btfhub_build::report::{Deny, Effect, Finding, Kernel, Report, Status, in_gro
 use btfhub_build::verdict::Outcome;
 
 use super::wording::{and_more, clusters, place, program, program_clusters, reasons, shortened};
-use crate::output::count;
+use crate::output::{count, line};
 
 /// Relocations told in full.
 const SHOWN: usize = 3;
 
-pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> String {
-    let mut text = format!(
+pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Vec<String> {
+    let mut text = vec![format!(
         "--deny {deny}: {} of {}: {}",
         kernels.len(),
         count(report.kernels.len(), "kernel", "kernels"),
         shortened(in_groups(kernels))
-    );
+    )];
     if deny.is_about_programs() {
         programs(report, &mut text);
     }
     let shown = report.findings_of(|verdict| deny.shows(verdict));
     let clusters = clusters(&shown);
     for (finding, alike) in clusters.iter().take(SHOWN) {
-        text.push_str(&format!(
-            "\n  {}{} {} {} on {}: {}",
+        line!(
+            text,
+            "  {}{} {} {} on {}: {}",
             finding.asked.term,
             and_more(*alike),
             if *alike == 0 { "is" } else { "are" },
             finding.verdict.status,
             count(finding.kernels.len(), "kernel", "kernels"),
             finding.verdict.reason
-        ));
+        );
         if let Some(place) = place(report, finding) {
-            text.push_str(&format!("\n    asked in {place}"));
+            line!(text, "    asked in {place}");
         }
     }
     let rest: usize = (clusters.iter().skip(SHOWN))
         .map(|(_, alike)| 1 + alike)
         .sum();
     if rest > 0 {
-        text.push_str(&format!("\n  and {rest} more"));
+        line!(text, "  and {rest} more");
     }
     let ways: BTreeSet<&str> = shown.iter().map(way_out).collect();
     for way in ways {
-        text.push_str("\n  what to do: ");
-        text.push_str(way);
+        line!(text, "  what to do: {way}");
     }
-    text.push_str(
-        "\n  or give these kernels up with --exclude, or allow it with a higher threshold",
+    line!(
+        text,
+        "  or give these kernels up with --exclude, or allow it with a higher threshold",
     );
     text
 }
 
 /// The programs that fail.
-fn programs(report: &Report, text: &mut String) {
+fn programs(report: &Report, text: &mut Vec<String>) {
     let mut findings = report.program_findings();
     findings.retain(|finding| matches!(finding.verdict.outcome, Outcome::Fails(_)));
     let clusters = program_clusters(&findings);
     for (finding, alike) in clusters.iter().take(SHOWN) {
-        text.push_str(&format!(
-            "\n  {}{}: {} on {}: {}",
+        line!(
+            text,
+            "  {}{}: {} on {}: {}",
             program(finding),
             and_more(*alike),
             finding.verdict.outcome,
             count(finding.kernels.len(), "kernel", "kernels"),
             reasons(finding, *alike),
-        ));
+        );
     }
     let rest: usize = (clusters.iter().skip(SHOWN))
         .map(|(_, alike)| 1 + alike)
         .sum();
     if rest > 0 {
-        text.push_str(&format!("\n  and {rest} more"));
+        line!(text, "  and {rest} more");
     }
 }
 

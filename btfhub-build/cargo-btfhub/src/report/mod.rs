@@ -69,7 +69,7 @@ pub(crate) fn run(
     let found = btfhub_build::diagnose(&objects, &report, lints.known_loader());
     let warnings = lints::tell(&lints, &found, output)?;
     let changes = baseline.map(|before| Changes::between(&before, &report.support()));
-    let exceeded: Vec<Option<String>> = (denied.iter())
+    let exceeded: Vec<Option<Vec<String>>> = (denied.iter())
         .map(|deny| match &changes {
             Some(changes) if deny.is_about_changes() => {
                 let is_exceeded = deny.is_exceeded(changes.lost().len(), changes.kernels_before());
@@ -85,7 +85,7 @@ pub(crate) fn run(
         None => Paint::stdout(),
     };
     let rendered = match format {
-        Format::Text => shown(&text::render(&report, changes, paint), paint),
+        Format::Text => text::render(&report, changes, paint).shown(paint),
         Format::Json => {
             let denied = denied.iter().zip(&exceeded);
             json::render(
@@ -100,7 +100,7 @@ pub(crate) fn run(
         Format::Support => shown(&support::markdown(&report.support()), paint),
         Format::SupportJson => json::support(&report)?,
     };
-    let mut complaints: Vec<String> = exceeded.into_iter().flatten().collect();
+    let mut complaints: Vec<String> = exceeded.into_iter().flatten().flatten().collect();
     match &args.out {
         _ if args.check.is_some() || args.into.is_some() => {
             let Format::Support = format else {
@@ -108,7 +108,7 @@ pub(crate) fn run(
                     "--check and --into are for --format support",
                 ));
             };
-            complaints.extend(in_page(args, &rendered, output)?);
+            complaints.extend(in_page(args, &rendered, output)?.unwrap_or_default());
         }
         Some(out) => {
             files::write(out, rendered.as_bytes())?;
@@ -117,20 +117,17 @@ pub(crate) fn run(
         None => stdout(rendered.as_bytes())?,
     }
     if !args.source.skip_bad && !report.unreadable.is_empty() {
-        let bad = report
-            .unreadable
-            .iter()
-            .map(|bad| format!("\n  {}: {}", bad.kernel, bad.error));
         complaints.push(format!(
-            "{} of the archive cannot be used (--skip-bad leaves them out):{}",
+            "{} of the archive cannot be used (--skip-bad leaves them out):",
             count(report.unreadable.len(), "entry", "entries"),
-            bad.collect::<String>()
         ));
+        let bad = report.unreadable.iter();
+        complaints.extend(bad.map(|bad| format!("  {}: {}", bad.kernel, bad.error)));
     }
     if complaints.is_empty() {
         return Ok(());
     }
-    let failure = Failure::new(complaints.join("\n"));
+    let failure = Failure::of_lines(complaints);
     // Two documents on stdout would not be valid JSON.
     Err(if args.out.is_none() {
         failure.told()
@@ -141,7 +138,11 @@ pub(crate) fn run(
 
 /// The table in the page that `--into` or `--check` names, and what is wrong with it for
 /// `--check`.
-fn in_page(args: &args::Report, table: &str, output: Output) -> Result<Option<String>, Failure> {
+fn in_page(
+    args: &args::Report,
+    table: &str,
+    output: Output,
+) -> Result<Option<Vec<String>>, Failure> {
     if let Some(file) = &args.into {
         let page = page(file)?;
         let new = support::within(&page, table).map_err(|failure| failure.at(file))?;
@@ -154,11 +155,12 @@ fn in_page(args: &args::Report, table: &str, output: Output) -> Result<Option<St
         return Ok(None);
     };
     let differs = support::check(&page(file)?, table).map_err(|failure| failure.at(file))?;
-    Ok(differs.map(|differs| {
-        format!(
-            "--check: the table in {} does not match the archive; --into {0} rewrites it\n  {differs}",
+    Ok(differs.map(|[has, is]| {
+        let what = format!(
+            "--check: the table in {} does not match the archive; --into {0} rewrites it",
             file.display()
-        )
+        );
+        vec![what, has, is]
     }))
 }
 
@@ -210,7 +212,7 @@ fn make(args: &args::Report, objects: &[Object], output: Output) -> Result<Repor
     let answers = kernels.iter().zip(answers).map(|(kernel, answer)| {
         (
             kernel.kernel(),
-            answer.map_err(|failure| failure.chain.join(": ")),
+            answer.map_err(|failure| failure.in_a_line()),
         )
     });
     let mut report = survey.report(answers);

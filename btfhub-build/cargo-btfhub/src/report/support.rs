@@ -189,7 +189,7 @@ pub(super) fn within(page: &str, table: &str) -> Result<String, Failure> {
 }
 
 /// Whether the page has this very table; what differs first, if not.
-pub(super) fn check(page: &str, table: &str) -> Result<Option<String>, Failure> {
+pub(super) fn check(page: &str, table: &str) -> Result<Option<[String; 2]>, Failure> {
     let (from, to) = place(page)?;
     let has = page.get(from..to).unwrap_or_default();
     // A checkout on Windows may have changed the ends of lines.
@@ -199,11 +199,10 @@ pub(super) fn check(page: &str, table: &str) -> Result<Option<String>, Failure> 
             (None, None) => return Ok(None),
             (has, is) if has == is => {}
             (has, is) => {
-                return Ok(Some(format!(
-                    "it says: {}\n  now is:  {}",
-                    has.unwrap_or("nothing more"),
-                    is.unwrap_or("nothing more")
-                )));
+                return Ok(Some([
+                    format!("  it says: {}", has.unwrap_or("nothing more")),
+                    format!("  now is:  {}", is.unwrap_or("nothing more")),
+                ]));
             }
         }
     }
@@ -235,5 +234,9 @@ fn place(page: &str) -> Result<(usize, usize), Failure> {
             )
         }
     };
-    Err(Failure::new(format!("{what}\n  {BEGIN}\n  {END}")))
+    Err(Failure::of_lines([
+        what,
+        format!("  {BEGIN}"),
+        format!("  {END}"),
+    ]))
 }

@@ -1,7 +1,5 @@
 //! The summary an engineer needs in some twenty lines.
 
-use std::fmt::Write as _;
-
 use btfhub_build::report::{Effect, Report, in_groups};
 use btfhub_build::support::Changes;
 use btfhub_build::verdict::Outcome;
@@ -10,7 +8,7 @@ use super::wording::{
     WIDTH, and_more, clusters, cut, fitted, named, place, program, program_clusters, reasons, wrap,
 };
 use super::{changes, modules};
-use crate::output::{Colour, Paint, count};
+use crate::output::{Colour, Lines, Paint, count, line};
 
 /// Findings shown in full.
 const SHOWN: usize = 2;
@@ -19,9 +17,9 @@ const PROGRAMS: usize = 2;
 /// Sentences on types of modules shown.
 const TYPES: usize = 3;
 
-pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -> String {
-    let mut text = String::new();
-    let _ = writeln!(
+pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -> Lines {
+    let mut text = Lines::default();
+    line!(
         text,
         "{}: {} in {}, asked of {}",
         named(&report.objects),
@@ -43,16 +41,16 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
             .collect();
         if !such.is_empty() {
             let such = fitted(&in_groups(&such), WIDTH - word.len() - 1);
-            let _ = writeln!(text, "{}", cut(&format!("{word} {such}"), WIDTH));
+            line!(text, "{}", cut(&format!("{word} {such}"), WIDTH));
         }
     }
     programs(report, paint, &mut text);
     let of_modules = modules::sentences(report);
     for sentence in of_modules.iter().take(TYPES) {
-        let _ = writeln!(text, "{}", cut(sentence, WIDTH));
+        line!(text, "{}", cut(sentence, WIDTH));
     }
     if let Some(more @ 1..) = of_modules.len().checked_sub(TYPES) {
-        let _ = writeln!(
+        line!(
             text,
             "and {more} more on types of modules; --format html shows all"
         );
@@ -68,21 +66,21 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
             count(finding.kernels.len(), "kernel", "kernels"),
         );
         let effect = mark(finding.verdict.effect, paint);
-        let _ = writeln!(text, "{effect}  {}", cut(&head, WIDTH - 6));
+        line!(text, "{effect}  {}", cut(&head, WIDTH - 6));
         let lines = [
             finding.verdict.reason.clone(),
             fitted(&in_groups(&finding.kernels), WIDTH - 6),
             place(report, finding).unwrap_or_default(),
         ];
         for line in lines.iter().filter(|line| !line.is_empty()) {
-            let _ = writeln!(text, "      {}", cut(line, WIDTH - 6));
+            line!(text, "      {}", cut(line, WIDTH - 6));
         }
     }
     let rest: usize = (clusters.iter().skip(SHOWN))
         .map(|(_, alike)| 1 + alike)
         .sum();
     if rest > 0 {
-        let _ = writeln!(
+        line!(
             text,
             "and {} more; --format html shows all",
             count(rest, "finding", "findings")
@@ -90,7 +88,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
     }
     if !report.unreadable.is_empty() {
         let first = report.unreadable.first();
-        let _ = writeln!(
+        line!(
             text,
             "left out: {} with a damaged entry, first {}",
             count(report.unreadable.len(), "kernel", "kernels"),
@@ -103,7 +101,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
 }
 
 /// The programs that are not expected to run.
-fn programs(report: &Report, paint: Paint, text: &mut String) {
+fn programs(report: &Report, paint: Paint, text: &mut Lines) {
     let findings = report.program_findings();
     let clusters = program_clusters(&findings);
     for (finding, alike) in clusters.iter().take(PROGRAMS) {
@@ -118,10 +116,10 @@ fn programs(report: &Report, paint: Paint, text: &mut String) {
             finding.verdict.outcome,
             count(finding.kernels.len(), "kernel", "kernels"),
         );
-        let _ = writeln!(text, "{mark}  {}", cut(&head, WIDTH - 6));
+        line!(text, "{mark}  {}", cut(&head, WIDTH - 6));
         let kernels = fitted(&in_groups(&finding.kernels), WIDTH - 6);
         for line in [reasons(finding, *alike), kernels] {
-            let _ = writeln!(text, "      {}", cut(&line, WIDTH - 6));
+            line!(text, "      {}", cut(&line, WIDTH - 6));
         }
     }
     let rest: usize = (clusters.iter().skip(PROGRAMS))
@@ -129,7 +127,7 @@ fn programs(report: &Report, paint: Paint, text: &mut String) {
         .sum();
     if rest > 0 {
         let verdicts = count(rest, "verdict", "verdicts");
-        let _ = writeln!(text, "and {verdicts} more; --format html shows all");
+        line!(text, "and {verdicts} more; --format html shows all");
     }
 }
 

@@ -7,7 +7,7 @@ use btfhub_build::report::{Finding, ProgramFinding, Report};
 use btfhub_build::verdict::Reason;
 use btfhub_runtime::Printable;
 
-use crate::output::count;
+use crate::output::{Lines, count};
 
 /// Groups of kernels named in a line.
 const GROUPS: usize = 4;
@@ -144,21 +144,22 @@ pub(super) fn place(report: &Report, finding: &Finding<'_>) -> Option<String> {
 }
 
 /// A sentence in lines.
-pub(super) fn wrap(sentence: &str, text: &mut String) {
+pub(super) fn wrap(sentence: &str, text: &mut Lines) {
+    let mut line = String::new();
     let mut column = 0;
     for word in sentence.split(' ') {
         let wide = word.chars().count();
         if column > 0 && column + 1 + wide > WIDTH {
-            text.push('\n');
+            text.push(std::mem::take(&mut line));
             column = 0;
         } else if column > 0 {
-            text.push(' ');
+            line.push(' ');
             column += 1;
         }
-        text.push_str(word);
+        line.push_str(word);
         column += wide;
     }
-    text.push('\n');
+    text.push(line);
 }
 
 /// At most so many characters, the last of them `…` where some are left out.
@@ -170,23 +171,63 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Text in a cell of a table.
+/// Not shown, and keeps apart what pages would make links of.
+const APART: &str = "&#8203;";
+
+/// Text in a cell of a table. It is nothing but text: it calls nobody (`@team`), refers to no
+/// issue (`#1`) and is no link, because pages look for these even without marks.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
-    for char in Printable(text).to_string().chars() {
+    let text = format!("{:#}", Printable(text));
+    let mut chars = text.chars().peekable();
+    while let Some(char) = chars.next() {
         match char {
-            '|' | '*' | '_' | '`' | '<' | '[' | '\\' => {
+            '|' | '*' | '_' | '`' | '<' | '[' | '\\' | '~' | '$' => {
                 escaped.push('\\');
                 escaped.push(char);
             }
+            '&' => escaped.push_str("&amp;"),
             _ => escaped.push(char),
+        }
+        let is_link = match char {
+            '@' => true,
+            '#' => chars.peek().is_some_and(char::is_ascii_digit),
+            ':' => chars.peek() == Some(&'/'),
+            'w' | 'W' => chars.peek() == Some(&'.'),
+            _ => false,
+        };
+        if is_link {
+            escaped.push_str(APART);
         }
     }
     escaped
 }
 
-/// Code in a cell of a table.
+/// Code in a cell of a table. Pages look for no links in code.
 pub(super) fn code(text: &str) -> String {
-    let text = Printable(text).to_string();
+    let text = format!("{:#}", Printable(text));
     format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::escape;
+
+    #[test]
+    fn a_cell_is_nothing_but_text() {
+        for (text, cell) in [
+            (
+                "5.10.0-8-amd64, 4.18.0-80.el8.x86_64",
+                r"5.10.0-8-amd64, 4.18.0-80.el8.x86\_64",
+            ),
+            ("@team", "@&#8203;team"),
+            ("x#12 # y", "x#&#8203;12 # y"),
+            ("http://a.b", "http:&#8203;//a.b"),
+            ("www.a.b", "www&#8203;.a.b"),
+            ("&#64;team", r"&amp;#&#8203;64;team"),
+            ("a|b\n<i>`[x](y)", r"a\|b\\n\<i>\`\[x](y)"),
+        ] {
+            assert_eq!(escape(text), cell);
+        }
+    }
 }

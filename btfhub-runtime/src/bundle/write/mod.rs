@@ -14,6 +14,7 @@ use super::kernels::{self, ClassId, RELEASE_MAX};
 use super::programs::Failure;
 use super::provenance::Provenance;
 use super::read::Bundle;
+use crate::printable::Printable;
 use crate::{Arch, KernelId};
 
 /// The first eight bytes of a shard of a bundle. Readers of bundles refuse such a file.
@@ -114,6 +115,7 @@ impl fmt::Display for WriteError {
                  byte can't be a `uname -r`"
             ),
             Self::NoObject { object } => {
+                let object = Printable(object);
                 write!(f, "{object} is none of the objects that the bundle is for")
             }
             Self::TooLarge => f.write_str(
