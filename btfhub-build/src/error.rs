@@ -136,6 +136,9 @@ pub(crate) fn shell_word(word: impl fmt::Display) -> String {
     }
 }
 
+/// More bytes than a line of a message needs, even if it names a path.
+pub(crate) const LONGEST_LINE: usize = 8192;
+
 /// Where to get an archive.
 pub(crate) const GET_AN_ARCHIVE: &str = "get one with `cargo btfhub fetch` or `git clone \
      https://github.com/aquasecurity/btfhub-archive`, and name its directory in Builder::archive or \
@@ -143,11 +146,11 @@ pub(crate) const GET_AN_ARCHIVE: &str = "get one with `cargo btfhub fetch` or `g
 
 impl fmt::Display for Error {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#}", Printable(&self.0.message))?;
+        write!(f, "{:.LONGEST_LINE$}", Printable(&self.0.message))?;
         self.0
             .lines
             .iter()
-            .try_for_each(|line| write!(f, "\n{:#}", Printable(line)))
+            .try_for_each(|line| write!(f, "\n{:.LONGEST_LINE$}", Printable(line)))
     }
 }
 
@@ -159,11 +162,11 @@ impl fmt::Debug for Error {
             f.write_str("\n\nCaused by:")?;
         }
         while let Some(error) = cause {
-            write!(f, "\n    {:#}", Printable(&error.to_string()))?;
+            write!(f, "\n    {:.LONGEST_LINE$}", Printable(&error.to_string()))?;
             cause = error.source();
         }
         if let Some(help) = &self.0.help {
-            write!(f, "\n\nHelp: {:#}", Printable(help))?;
+            write!(f, "\n\nHelp: {:.LONGEST_LINE$}", Printable(help))?;
         }
         Ok(())
     }

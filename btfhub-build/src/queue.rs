@@ -19,10 +19,11 @@ pub(crate) fn run<T: Send, E>(
 ) -> Result<(), E> {
     let next = AtomicUsize::new(0);
     let stop = AtomicBool::new(false);
+    let threads = jobs.get().min(count);
     thread::scope(|scope| {
         // As many results as there are threads may wait for collection.
-        let (sender, results) = mpsc::sync_channel(jobs.get());
-        for _ in 0..jobs.get().min(count) {
+        let (sender, results) = mpsc::sync_channel(threads);
+        for _ in 0..threads {
             let (sender, next, stop, work) = (sender.clone(), &next, &stop, &work);
             scope.spawn(move || {
                 while !stop.load(Ordering::Relaxed) {
@@ -51,7 +52,7 @@ mod tests {
 
     #[test]
     fn every_piece_once_whatever_the_jobs() {
-        for jobs in [1, 2, 7].map(NonZeroUsize::new) {
+        for jobs in [1, 2, 7, usize::MAX].map(NonZeroUsize::new) {
             let mut seen = vec![0; 100];
             let jobs = jobs.unwrap_or(NonZeroUsize::MIN);
             let done = run(

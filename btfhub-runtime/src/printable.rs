@@ -7,7 +7,7 @@ use std::path::Path;
 /// distribution says about itself. Characters that would end the line, control a terminal or
 /// reorder the text around them are shown as escapes. The result is one line that can't
 /// pretend to be anything else. `{}` is for names: of text longer than 255 bytes, it shows the
-/// beginning and `…`. `{:#}` shows all of it, for paths and whole messages.
+/// beginning and `…`. `{:.8192}` does so for more than 8,192 bytes, and `{:#}` shows all.
 ///
 /// Every message of these crates shows such text this way.
 ///
@@ -43,13 +43,13 @@ pub(crate) fn shown(path: &Path) -> String {
 
 impl fmt::Display for Printable<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let name = match f.alternate() {
-            true => self.0,
-            false => (0..=LONGEST_NAME)
-                .rev()
-                .find_map(|end| self.0.get(..end))
-                .unwrap_or(self.0),
+        let longest = match (f.alternate(), f.precision()) {
+            (true, _) => self.0.len(),
+            (false, given) => given.unwrap_or(LONGEST_NAME),
         };
+        // Not in the midst of a character.
+        let mut cuts = (0..=longest.min(self.0.len())).rev();
+        let name = cuts.find_map(|end| self.0.get(..end)).unwrap_or("");
         let mut rest = name;
         while let Some(at) = rest.find(|c| !Self::is_plain_char(c)) {
             let (plain, odd) = rest.split_at(at);
@@ -99,6 +99,7 @@ mod tests {
         let long = format!("{name}yz");
         assert_eq!(Printable(&long).to_string(), format!("{name}…"));
         assert_eq!(format!("{:#}", Printable(&long)), long);
+        assert_eq!(format!("{:.256}", Printable(&long)), format!("{name}y…"));
         let odd = format!("{}äö", "\n".repeat(254));
         assert_eq!(Printable(&odd).to_string(), r"\n".repeat(254) + "…");
     }

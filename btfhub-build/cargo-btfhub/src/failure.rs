@@ -166,9 +166,12 @@ impl<T, E: Into<Failure>> Context<T> for Result<T, E> {
     }
 }
 
+/// More bytes than a line of a message needs, even if it names a path.
+const LONGEST_LINE: usize = 8192;
+
 /// A line of a message, as it is shown.
-fn shown(line: &str) -> String {
-    format!("{:#}", Printable(line))
+pub(crate) fn shown(line: &str) -> String {
+    format!("{:.LONGEST_LINE$}", Printable(line))
 }
 
 /// An error of the library, with its help.

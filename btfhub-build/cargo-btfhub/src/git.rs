@@ -10,7 +10,7 @@
 
 use std::ffi::OsStr;
 use std::fs;
-use std::io::{self, Write};
+use std::io::{self, Read as _, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -52,6 +52,9 @@ const SETTINGS: [&str; 10] = [
     "gc.auto=0",
     "maintenance.auto=false",
 ];
+
+/// How much of what git and the remote say on stderr is kept.
+const LONGEST_SAID: u64 = 64 << 10;
 
 /// The files of an existing repository that are kept, besides its objects: HEAD and shallow only
 /// if they hold nothing but ids. References and their logs are not kept: if one were a link, git
@@ -259,18 +262,25 @@ impl Git {
             .stderr(Stdio::piped())
             .spawn()
             .context(|| "cannot start git; it must be installed".into())?;
-        let stdin = child.stdin.take();
+        let (stdin, stderr) = (child.stdin.take(), child.stderr.take());
+        let mut said = Vec::new();
         let output = std::thread::scope(|scope| {
-            // In a separate thread, so that a child that writes while it reads can't block
+            // In separate threads, so that a child that writes while it reads can't block
             // both. A child that ends early closes the pipe; its status says why.
             scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input)));
+            // A remote can say as much as it wants.
+            scope.spawn(|| {
+                let mut pipe = stderr?;
+                (&mut pipe).take(LONGEST_SAID).read_to_end(&mut said).ok()?;
+                io::copy(&mut pipe, &mut io::sink()).ok()
+            });
             child.wait_with_output()
         })
         .context(|| "cannot read git's output".into())?;
         if output.status.success() {
             return Ok(output.stdout);
         }
-        let said = String::from_utf8_lossy(&output.stderr);
+        let said = String::from_utf8_lossy(&said);
         let shown: Vec<_> = arguments
             .iter()
             .map(|argument| argument.as_ref().to_string_lossy())

@@ -7,7 +7,7 @@ use btfhub_runtime::Printable;
 use serde::Serialize;
 
 use crate::args::Global;
-use crate::failure::{Context, Failure};
+use crate::failure::{self, Context, Failure};
 
 /// Where results and notes go.
 #[derive(Clone, Copy, Debug)]
@@ -40,7 +40,7 @@ impl Output {
     /// A remark for the user, not part of the result: a line.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
-            say(text);
+            say(&failure::shown(text));
         }
     }
 

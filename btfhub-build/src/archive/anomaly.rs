@@ -26,6 +26,9 @@ pub enum Oddity {
     /// A small regular file that holds the name of a sibling directory: a link that was checked
     /// out without link support. Its kernels are counted once.
     LinkFile(String),
+    /// A link that would give a directory's kernels its number as their version (`18.10` →
+    /// `bionic`), but another link already gives them this one.
+    SecondNumber(String),
     /// A link that leads nowhere (git-annex content that was not fetched) or
     /// to a directory around the archive.
     BadLink,
@@ -86,6 +89,11 @@ impl fmt::Display for Anomaly {
                 f,
                 "a file instead of a link to {}, counted once",
                 Printable(target)
+            ),
+            Oddity::SecondNumber(number) => write!(
+                f,
+                "gives a directory one more number; its kernels are of version {}",
+                Printable(number)
             ),
             Oddity::BadLink => f.write_str("link to nothing in the archive, left out"),
             Oddity::LeadsOut(target) => {

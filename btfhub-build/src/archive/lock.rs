@@ -9,13 +9,14 @@
 //! Lines as `b3sum` writes and checks them, ordered by path, so that differences between locks
 //! are easy to review.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
 
 use btfhub_runtime::Printable;
 
+use super::scan::name_kernels;
 use super::{Archive, Digest, Entry};
 use crate::error::{Error, ErrorKind};
 use crate::input;
@@ -149,10 +150,18 @@ impl Lock {
         entries: &[Entry],
         wanted: impl Fn(&Entry) -> bool,
     ) -> Vec<&'a str> {
-        let there: std::collections::BTreeSet<String> = entries.iter().filter_map(key).collect();
+        let there: BTreeSet<String> = entries.iter().filter_map(key).collect();
+        // Named as when they were locked.
+        let mut locked: Vec<Entry> = (self.entries.keys())
+            .filter_map(|path| Entry::at("", path))
+            .collect();
+        name_kernels(&mut locked, &mut Vec::new());
+        let wanted: BTreeSet<&Path> = (locked.iter())
+            .filter(|entry| wanted(entry))
+            .map(Entry::path)
+            .collect();
         (self.entries.keys())
-            .filter(|path| !there.contains(*path))
-            .filter(|path| Entry::at("", path).is_some_and(|entry| wanted(&entry)))
+            .filter(|path| !there.contains(*path) && wanted.contains(Path::new(path)))
             .map(String::as_str)
             .collect()
     }

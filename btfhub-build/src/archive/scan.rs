@@ -324,16 +324,28 @@ pub(super) fn name_kernels(entries: &mut Vec<Entry>, anomalies: &mut Vec<Anomaly
 }
 
 /// If the archive's directory has the codename and the *link* has the number (`18.04` →
-/// `bionic`), the version is the number, as in os-release's `VERSION_ID`.
-fn name_versions_by_number(entries: &mut [Entry], anomalies: &[Anomaly]) {
-    let links = anomalies.iter().filter_map(numbered_alias);
-    let links: BTreeMap<PathBuf, (&str, &Path)> = links.collect();
+/// `bionic`), the version is the number, as in os-release's `VERSION_ID`. Of several such links
+/// the first by name counts.
+fn name_versions_by_number(entries: &mut [Entry], anomalies: &mut Vec<Anomaly>) {
+    anomalies.sort();
+    let mut links: BTreeMap<PathBuf, (&str, &Path)> = BTreeMap::new();
+    let mut others = Vec::new();
+    for (directory, (number, link)) in anomalies.iter().filter_map(numbered_alias) {
+        let (first, _) = *links.entry(directory).or_insert((number, link));
+        if first != number {
+            others.push(Anomaly {
+                path: link.to_owned(),
+                oddity: Oddity::SecondNumber(first.to_owned()),
+            });
+        }
+    }
     for entry in entries {
         let directory = entry.path().ancestors().nth(2);
         if let Some((number, link)) = directory.and_then(|directory| links.get(directory)) {
             entry.set_version(number, link);
         }
     }
+    anomalies.extend(others);
 }
 
 /// A version directory whose number comes from a link next to it, with the number and the link.

@@ -5,7 +5,7 @@ use std::fmt;
 use btfhub_runtime::Printable;
 
 use crate::archive::Entry;
-use crate::error::{Error, ErrorKind};
+use crate::error::{Error, ErrorKind, LONGEST_LINE};
 
 /// An entry that could not be used.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl fmt::Display for BadEntry {
         write!(f, "{}", self.error)?;
         let mut cause = std::error::Error::source(&self.error);
         while let Some(error) = cause {
-            write!(f, ": {:#}", Printable(&error.to_string()))?;
+            write!(f, ": {:.LONGEST_LINE$}", Printable(&error.to_string()))?;
             cause = error.source();
         }
         Ok(())

@@ -20,7 +20,7 @@ use self::watch::Watch;
 use crate::archive::Pin;
 use crate::builder::{Builder, Generated, Loaded};
 use crate::diagnostics::{Diagnostic, Level, Lint};
-use crate::error::{Error, ErrorKind, count};
+use crate::error::{Error, ErrorKind, LONGEST_LINE, count};
 use crate::output;
 
 impl Builder {
@@ -233,8 +233,10 @@ impl<'a> Script<'a> {
     fn warn(&mut self, message: &str) {
         // A directive is one line.
         let message = message.replace('\n', " ");
-        self.warnings
-            .push(format!("cargo::warning=btfhub: {:#}", Printable(&message)));
+        self.warnings.push(format!(
+            "cargo::warning=btfhub: {:.LONGEST_LINE$}",
+            Printable(&message)
+        ));
     }
 
     fn lines(self) -> Vec<String> {

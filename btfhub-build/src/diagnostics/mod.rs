@@ -16,6 +16,7 @@ use btfhub_runtime::Printable;
 pub(crate) use kernels::of_kernels;
 pub(crate) use objects::of_objects;
 
+use crate::error::LONGEST_LINE;
 use crate::object::Object;
 use crate::report::Report;
 
@@ -103,7 +104,12 @@ impl Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:#} [{}]", Printable(&self.message), self.lint)
+        write!(
+            f,
+            "{:.LONGEST_LINE$} [{}]",
+            Printable(&self.message),
+            self.lint
+        )
     }
 }
 

@@ -79,6 +79,35 @@ fn links_count_once_whichever_side_bears_the_number() {
     );
 }
 
+/// Whatever order the file system lists them in.
+#[test]
+fn of_several_numbers_of_a_directory_the_first_counts() {
+    let numbers = ["18.04", "18.10", "19.04", "19.10", "20.04", "20.10"];
+    for from_the_end in [false, true] {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        let kernel = "ubuntu/bionic/x86_64/4.15.0-20-generic";
+        pack::entry(root, kernel, b"");
+        let mut order = numbers;
+        if from_the_end {
+            order.reverse();
+        }
+        for number in order {
+            symlink("bionic", root.join("ubuntu").join(number)).unwrap();
+        }
+        let listing = listing(root);
+        let named = format!("{kernel}.btf.tar.xz = ubuntu/18.04/x86_64/4.15.0-20-generic");
+        assert!(listing.contains(&named), "{listing:?}");
+        for number in &numbers[1..] {
+            let told = format!(
+                "! ubuntu/{number}: gives a directory one more number; its kernels are of \
+                 version 18.04"
+            );
+            assert!(listing.contains(&told), "{listing:?}");
+        }
+    }
+}
+
 #[test]
 fn a_distribution_may_be_linked_in_from_elsewhere() {
     let dir = tempfile::tempdir().unwrap();

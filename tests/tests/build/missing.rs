@@ -194,6 +194,31 @@ fn a_lock_holds_the_names_that_links_give() {
     assert!(part("ubuntu/20.04").generate().is_ok());
 }
 
+/// A filter takes kernels by the names that hosts use, which are not those of all files.
+#[test]
+fn a_locked_entry_is_missed_by_the_name_that_hosts_use() {
+    let checkout = Checkout::new();
+    let lock = checkout.path("lock");
+    let archive = Archive::scan(checkout.path("origin")).unwrap();
+    (Lock::of(&archive, NonZeroUsize::MIN, |_| true).unwrap())
+        .write_to(&lock)
+        .unwrap();
+    for build in ["4.4.103-6.33.1-default", "4.4.103-6.33.2-default"] {
+        fs::remove_file(checkout.entry(&format!("sles/12/x86_64/{build}"))).unwrap();
+    }
+    let build = |filter: &str| {
+        let builder = checkout.builder("origin").lock(&lock).include("debian");
+        builder.include(filter).generate()
+    };
+    let error = build("sles/12/x86_64/4.4.103-6.33-default").unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Pin, "{error:?}");
+    assert!(
+        format!("{error}").contains("4.4.103-6.33.1-default"),
+        "{error}"
+    );
+    assert!(build("sles/12/x86_64/4.4.103-6.34-default").is_ok());
+}
+
 /// What a sparse checkout leaves out is said, unless the build does not want it either.
 #[test]
 fn a_sparse_checkout_says_what_it_lacks() {

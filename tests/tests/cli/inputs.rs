@@ -1,9 +1,10 @@
 //! Files that are not what they seem, in an archive and wherever a command takes one: pipes,
 //! devices, files of the kernel, holes of gigabytes.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 
+use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::cli::{Dir, Run, binary};
 use btfhub_tests::objects::own_dir;
 use btfhub_tests::oracle::records::LocalObject;
@@ -154,4 +155,121 @@ cli_test!(a_hole_takes_no_memory, |dir| {
     }
     let skipping = "bundle --archive a --object o --out b2 --skip-bad";
     let _ = bounded(&dir, skipping).ok();
+});
+
+/// An ELF file whose sections all lie in its hole.
+fn elf_with_sections(sections: &[(&str, u32, u64)]) -> Vec<u8> {
+    const HOLE: u64 = 1 << 20;
+    let mut names = vec![0];
+    let header = |name: u32, kind: u32, at: u64, size: u64, entry: u64| {
+        let mut header = Vec::new();
+        header.extend([name, kind].map(u32::to_le_bytes).concat());
+        // Flags, address, offset, size.
+        header.extend([0, 0, at, size].map(u64::to_le_bytes).concat());
+        header.extend([0u32, 0].map(u32::to_le_bytes).concat());
+        header.extend([1, entry].map(u64::to_le_bytes).concat());
+        header
+    };
+    let mut headers = header(0, 0, 0, 0, 0);
+    for (name, kind, size) in sections {
+        let at = u32::try_from(names.len()).expect("a short table");
+        names.extend(name.bytes().chain([0]));
+        headers.extend(header(at, *kind, HOLE, *size, 24));
+    }
+    let at = u32::try_from(names.len()).expect("a short table");
+    names.extend(b".shstrtab\0");
+    headers.extend(header(at, 3, 64, names.len() as u64, 0));
+    let mut elf = b"\x7fELF\x02\x01\x01\0\0\0\0\0\0\0\0\0".to_vec();
+    elf.extend([2u16, 62].map(u16::to_le_bytes).concat());
+    elf.extend(1u32.to_le_bytes());
+    let table = 64 + names.len() as u64;
+    elf.extend([0, 0, table].map(u64::to_le_bytes).concat());
+    elf.extend(0u32.to_le_bytes());
+    let count = u16::try_from(sections.len() + 2).expect("few");
+    let sizes = [64, 0, 0, 64, count, count - 1];
+    elf.extend(sizes.map(u16::to_le_bytes).concat());
+    elf.extend(names);
+    elf.extend(headers);
+    elf
+}
+
+cli_test!(a_hole_in_a_kernels_image_takes_no_memory, |dir| {
+    const SIZE: u64 = 5 << 30;
+    let image = |sections: &[(&str, u32, u64)]| {
+        dir.write("vmlinux", elf_with_sections(sections));
+        let _ = dir
+            .run(Command::new("truncate").args(["-s", "6G", "vmlinux"]))
+            .ok();
+    };
+    let add = "add vmlinux --archive a --distro d --version 1 --release 5.10.0";
+    for (sections, complaint) in [
+        (&[(".BTF", 1, SIZE)][..], "longer than 256 MiB"),
+        (&[(".symtab", 2, SIZE)], "longer than 256 MiB"),
+        (&[(".dynsym", 11, SIZE)], "longer than 256 MiB"),
+        (&[(".BTF", 1, 200 << 20)], "section .BTF"),
+        (&[(".rodata", 1, SIZE)], "neither a .BTF section nor DWARF"),
+    ] {
+        image(sections);
+        let said = bounded(&dir, add).fails(1);
+        assert!(said.contains(complaint), "{sections:?}: {said}");
+    }
+    // Nor does an image that is only a hole, or modules that are.
+    let hole = |size: &str, path: &str| {
+        let _ = dir
+            .run(Command::new("truncate").args(["-s", size, path]))
+            .ok();
+    };
+    hole("6G", "hole");
+    let said = bounded(&dir, &add.replace("vmlinux", "hole")).fails(1);
+    assert!(said.contains("6442450944 bytes long"), "{said}");
+    let mut btf = BtfBuilder::new();
+    let int = btf.int("int", 4, 1);
+    btf.structure("task_struct", 4, &[member("pid", int, 0)]);
+    let kernel = btf.finish();
+    dir.write("vmlinux", &kernel);
+    for number in 0..8 {
+        let module = format!("modules/m{number}");
+        dir.write(&module, &kernel[..24]);
+        hole("200M", &module);
+    }
+    let modules = format!("{add} --arch x86_64 --modules modules");
+    let said = bounded(&dir, &modules).fails(1);
+    assert!(said.contains("more than the 256 MiB"), "{said}");
+});
+
+cli_test!(what_git_says_takes_no_memory, |dir| {
+    let says = "yes 'remote: more' | head -c 1500000000 >&2; exit 1";
+    dir.write("bin/git", format!("#!/bin/sh\n{says}\n"));
+    let executable = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(dir.path("bin/git"), executable).expect("a mode");
+    let path = std::env::var("PATH").expect("a path");
+    let mut shell = Command::new("sh");
+    shell
+        .args(["-c", "ulimit -v 1048576; exec timeout 60 \"$0\" \"$@\""])
+        .arg(binary())
+        .args(["fetch", "--out", "a", "--url", "file:///nowhere", "--pin"])
+        .arg("0".repeat(40))
+        .env("PATH", format!("{}:{path}", dir.path("bin").display()));
+    let said = dir.run(&mut shell).fails(1);
+    assert!(said.contains("more lines"), "{said}");
+    assert!(said.len() < 8192, "{} bytes", said.len());
+});
+
+cli_test!(any_number_of_jobs_is_taken, |dir| {
+    prepare(&dir);
+    let jobs = "4294967296";
+    for command in [
+        "check --archive a",
+        "list --archive a --modules",
+        "lock --archive a --out lock",
+        "bundle --archive a --object o --out b",
+        "bundle --archive a --object o --out s --shard 1/1",
+        "tailor --archive a --object o --out t",
+        "verify b --archive a --object o",
+        "report --archive a --object o --format json",
+        "atlas build --archive a --out atlas",
+        "atlas verify atlas --archive a",
+    ] {
+        let _ = bounded(&dir, &format!("{command} --jobs {jobs}")).ok();
+    }
 });

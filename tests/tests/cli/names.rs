@@ -1,6 +1,9 @@
 //! Names from outside (of entries, objects, types, programs, members of tars) that would steer
 //! a terminal, forge a line or be no name at all.
 
+use btfhub_runtime::bundle::write::Writer;
+use btfhub_runtime::bundle::{Failure, Provenance, When};
+use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::btf_builder::{BtfBuilder, member};
 use btfhub_tests::cli::Run;
 use btfhub_tests::elf_builder::{self, Relo};
@@ -200,4 +203,226 @@ cli_test!(members_of_entries_are_shown_as_text, |dir| {
     let bundle = ["bundle", "--archive", "a", "--object", "o", "--out", "b"];
     let complaint = plain("bundle", dir.btfhub(bundle)).fails(1);
     assert!(complaint.contains("7 of 7 entries"), "{complaint}");
+});
+
+/// A bundle in which every text is this one, as far as the format allows.
+fn bundle(odd: &str) -> Vec<u8> {
+    let provenance = Provenance {
+        pins: vec![odd.to_owned()],
+        tool: odd.to_owned(),
+        ..Provenance::default()
+    };
+    let mut writer = Writer::new(provenance.with_objects(&[(odd, [1; 32])]));
+    let short: String = odd.chars().take(40).collect();
+    for (distro, release, class) in [(odd, "5.10.0-1", 4), ("other", "5.10.0-1", 8)] {
+        let mut btf = BtfBuilder::new();
+        let _ = btf.int("int", class, 1);
+        let release = format!("{release}{short}");
+        let kernel = KernelId {
+            arch: Arch::new(odd),
+            release: &release,
+            distro,
+            version: odd,
+        };
+        writer.add_kernel(kernel, btf.finish()).expect("a kernel");
+        let text: String = odd.chars().take(1000).collect();
+        let failure = Failure {
+            object: odd.to_owned(),
+            program: text.clone(),
+            when: When::Always,
+            reason: text,
+        };
+        writer.add_failures(kernel, [failure]).expect("failures");
+    }
+    writer.finish().expect("a bundle")
+}
+
+/// What commands say of a bundle, a host, a baseline, a lock, an os-release and a kernel's
+/// image whose every text is this one.
+fn told(dir: &btfhub_tests::cli::Dir, odd: &str) -> Vec<(String, String)> {
+    dir.write("b", bundle(odd));
+    dir.write(
+        "os",
+        format!("ID={}\nVERSION_ID=1\n", odd.replace('\n', "")),
+    );
+    let reasons = serde_json::json!([{"rule": odd, "text": odd}]);
+    let verdict = |word: &str| serde_json::json!({"verdict": word, "reasons": reasons});
+    let baseline = serde_json::json!({
+        "schema": "btfhub.support/1",
+        "objects": [odd, "o"],
+        "programs": [{"object": odd, "name": odd, "section": odd},
+                     {"object": "o", "name": "p0", "section": "raw_tp/x"}],
+        "program_verdicts": [verdict("runs"), verdict("fails")],
+        "object_verdicts": [verdict("runs"), verdict("fails")],
+        "program_columns": [[0, 0]], "object_columns": [[0, 1]],
+        "kernels": [
+            {"distro": odd, "version": odd, "arch": odd, "release": odd,
+             "program_column": 0, "object_column": 0},
+            {"distro": "debian", "version": "11", "arch": "x86_64", "release": "5.10.0",
+             "program_column": 0, "object_column": 0}],
+    });
+    dir.write("before", baseline.to_string());
+    let unknown = baseline
+        .to_string()
+        .replace("\"runs\"", &serde_json::json!(odd).to_string());
+    dir.write("no before", unknown);
+    let schema = serde_json::json!({"schema": odd});
+    dir.write("no schema", schema.to_string());
+    dir.write(
+        "lock",
+        format!("{}  {odd}/x/y/z.btf.tar.xz\n", "0".repeat(64)),
+    );
+    pack::entry(&dir.path("a"), "debian/11/x86_64/5.10.0", &kernel("task"));
+    dir.write("o", object("task"));
+    let mut image = vec![0; 4096];
+    image.extend(format!("Linux version 5{}x ", odd.replace(' ', "")).as_bytes());
+    image.extend(kernel("task_struct"));
+    dir.write("Image", image);
+    dir.write("shard", [&b"BTFHUB\x1aS"[..], odd.as_bytes()].concat());
+    let commands: [&[&str]; 16] = [
+        &["inspect", "b"],
+        &["inspect", "b", "--kernels"],
+        &["select", "b", "--release", "5.10.0", "--machine", odd],
+        &[
+            "select",
+            "b",
+            "--release",
+            odd,
+            "--version-string",
+            odd,
+            "--os-release",
+            "os",
+        ],
+        &["select", "b", "--release", odd, "--root", "."],
+        &["select", "b", "--root", odd],
+        &["verify", "b", "--archive", "a", "--object", "o"],
+        &[
+            "report",
+            "--archive",
+            "a",
+            "--object",
+            "o",
+            "--baseline",
+            "before",
+            "--deny",
+            "lost",
+        ],
+        &[
+            "report",
+            "--archive",
+            "a",
+            "--object",
+            "o",
+            "--baseline",
+            "no before",
+        ],
+        &[
+            "report",
+            "--archive",
+            "a",
+            "--object",
+            "o",
+            "--baseline",
+            "no schema",
+        ],
+        &["report", "--archive", "a", "--object", "o", "--deny", odd],
+        &["list", "--archive", "a", "--include", odd],
+        &[
+            "bundle",
+            "--archive",
+            "a",
+            "--object",
+            "o",
+            "--out",
+            "b2",
+            "--pin",
+            "lock:lock",
+        ],
+        &[
+            "bundle",
+            "--archive",
+            "a",
+            "--object",
+            "o",
+            "--out",
+            "b2",
+            "--pin",
+            odd,
+        ],
+        &[
+            "add",
+            "Image",
+            "--archive",
+            "a",
+            "--distro",
+            odd,
+            "--version",
+            "1",
+        ],
+        &["merge", "shard", "--out", "b2"],
+    ];
+    let mut told = Vec::new();
+    for command in commands {
+        for json in [&[][..], &["--json"]] {
+            let run = dir.btfhub(command.iter().chain(json));
+            let what = format!("{command:?} {json:?}");
+            told.push((format!("{what} stdout"), run.stdout));
+            told.push((format!("{what} stderr"), run.stderr));
+        }
+    }
+    for format in ["text", "markdown", "html"] {
+        let report = [
+            "report",
+            "--archive",
+            "a",
+            "--object",
+            "o",
+            "--baseline",
+            "before",
+        ];
+        let run = dir.btfhub(report.iter().chain(&["--format", format]));
+        told.push((format.to_owned(), run.ok()));
+    }
+    told
+}
+
+cli_test!(nothing_that_is_quoted_ends_a_line, |dir| {
+    for odd in ODD {
+        for (what, text) in told(&dir, odd) {
+            is_plain(&what, &text);
+        }
+    }
+});
+
+cli_test!(what_is_quoted_is_cut, |dir| {
+    // No argument of a program is longer than 128 KiB.
+    let long = "l".repeat(100_000);
+    for (what, text) in told(&dir, &long) {
+        let is_document = what.contains("--json") && what.ends_with("stdout") || what == "html";
+        let longest = text.lines().map(str::len).max().unwrap_or(0);
+        assert!(
+            is_document || longest <= 8300,
+            "{what}: a line of {longest} bytes"
+        );
+    }
+    let member = "m".repeat(20 << 20);
+    for kind in [tar::EntryType::Symlink, tar::EntryType::Regular] {
+        let mut tar = tar::Builder::new(Vec::new());
+        for name in [&member, &format!("{member}2")] {
+            let mut header = tar::Header::new_gnu();
+            header.set_entry_type(kind);
+            header.set_size(0);
+            let _ = tar.append_data(&mut header, name, &b""[..]);
+        }
+        let entry = pack::xz(&tar.into_inner().expect("memory"));
+        dir.write("a/debian/11/x86_64/5.11.0.btf.tar.xz", entry);
+        for command in ["check --archive a", "list --archive a --modules"] {
+            let run = dir.btfhub(command.split(' '));
+            let said = run.stdout.len() + run.stderr.len();
+            assert!(
+                run.status == Some(1) && said < 8192,
+                "{command}: {said} bytes"
+            );
+        }
+    }
 });

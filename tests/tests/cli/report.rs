@@ -5,7 +5,7 @@ use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, member};
 use btfhub_tests::cli::Dir;
 use btfhub_tests::objects::{libbpf_tools, own_dir};
 use btfhub_tests::oracle::records::LocalObject;
-use btfhub_tests::{cli_test, pack};
+use btfhub_tests::{cli_test, elf_builder, pack};
 use serde_json::Value;
 
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/archive");
@@ -699,4 +699,45 @@ cli_test!(a_table_in_a_page_of_windows, |dir| {
     let page = std::fs::read_to_string(dir.path("README.md")).expect("the page");
     assert_eq!(page, prose + &table.trim_end().replace('\n', "\r\n"));
     let _ = on_four(&dir, &["--format", "support", "--check", "README.md"]).ok();
+// A page that shows them calls nobody, links nowhere and refers to no issue.
+cli_test!(names_in_markdown_are_nothing_but_text, |dir| {
+    let mut btf = BtfBuilder::new();
+    let int = btf.int("int", 4, 1);
+    btf.structure("task", 8, &[member("pid", int, 0)]);
+    let archive = dir.path("a");
+    for kernel in [
+        "@team/#12/x86_64/5.10.0-www.a.b",
+        "d/&#64;team/x86_64/http:.5",
+    ] {
+        pack::entry(&archive, kernel, &btf.clone().finish());
+    }
+    let mut local = BtfBuilder::new();
+    let int = local.int("int", 4, 1);
+    let task = local.structure("other", 8, &[member("pid", int, 0)]);
+    let relo = elf_builder::Relo {
+        program: 0,
+        type_id: task,
+        access: "0:0".into(),
+        kind: 0,
+    };
+    let object = elf_builder::object_of_sections(&local, &[relo], &["raw_tp/x"], false);
+    dir.write("@team.o", object);
+    for format in ["markdown", "support"] {
+        let report = [
+            "report",
+            "--archive",
+            "a",
+            "--object",
+            "@team.o",
+            "--format",
+            format,
+        ];
+        let page = dir.btfhub(report).ok();
+        assert!(page.contains("x86\\_64"), "{page}");
+        // In code nothing is a link.
+        let text: String = page.split('`').step_by(2).collect();
+        for link in ["@t", "#1", "www.", "://", "&#64"] {
+            assert!(!text.contains(link), "{format}: {link}: {page}");
+        }
+    }
 });

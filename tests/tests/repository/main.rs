@@ -3,6 +3,7 @@
 mod docs;
 mod layers;
 mod mutants;
+mod printing;
 mod public_api;
 mod readme;
 mod supply_chain;

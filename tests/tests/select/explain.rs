@@ -291,3 +291,84 @@ fn ambiguous_names_the_candidates() {
         assert_eq!(selection.to_string(), line);
     }
 }
+
+/// No text of a host, a bundle or a file's name controls a terminal or adds a line to the log.
+#[test]
+fn what_is_quoted_is_one_line() {
+    use btfhub_runtime::bundle::Provenance;
+    use btfhub_runtime::bundle::write::Writer;
+    use btfhub_runtime::{Arch, KernelId};
+    let long = "l".repeat(100_000);
+    for odd in [
+        "a\nforged",
+        "\x1b[31m",
+        "c\u{9b}1m",
+        "d\u{202e}\u{2028}",
+        &long,
+    ] {
+        let mut provenance = Provenance::default();
+        provenance.pins.push(odd.to_owned());
+        let mut writer = Writer::new(provenance.with_objects(&[(odd, [1; 32]), ("o", [2; 32])]));
+        let short = odd.get(..40).unwrap_or(odd);
+        let releases = [("a", "1"), ("a", "3"), (odd, "5"), ("b", "5"), (odd, "7")];
+        for (class, (distro, number)) in (0..).zip(releases) {
+            let release = format!("5.4.0-{number}-{short}");
+            let kernel = KernelId {
+                arch: Arch::new(odd),
+                release: &release,
+                distro,
+                version: odd,
+            };
+            writer.add_kernel(kernel, btf(class / 2)).unwrap();
+        }
+        let data = writer.finish().unwrap();
+        let bundle = Bundle::parse(&data).unwrap();
+        let mut told = vec![bundle.check_object(b"another").unwrap_err().to_string()];
+        let dir = tempfile::tempdir().unwrap();
+        let name = odd.get(..200).unwrap_or(odd);
+        let file = dir.path().join(format!("os{name}"));
+        let text = format!("ID={}\nVERSION_ID=\"{}\"\n", odd.replace('\n', ""), odd);
+        std::fs::write(&file, text).unwrap();
+        let root = dir.path().join(format!("root{name}"));
+        std::fs::create_dir_all(root.join("sys/kernel/btf")).unwrap();
+        std::fs::write(root.join("sys/kernel/btf/vmlinux"), "no BTF").unwrap();
+        for number in ["1", "2", "5", "6", "9"] {
+            for host in [Host::default(), Host::detect_under(&root)] {
+                let mut host = host
+                    .with_release(format!("5.4.0-{number}-{short}"))
+                    .with_machine(odd)
+                    .with_version(odd);
+                match host.clone().with_os_release_file(&file) {
+                    Ok(known) => host = known,
+                    Err(error) => told.push(error.to_string()),
+                }
+                if let Err(error) = host.clone().with_operator_btf(&file) {
+                    told.push(error.to_string());
+                }
+                told.push(host.to_string());
+                match select(&bundle, &host, Policy::default().bracketed(true)) {
+                    Ok(selection) => {
+                        told.push(selection.to_string());
+                        told.extend(format!("{selection:#}").lines().map(str::to_owned));
+                        let fields = selection.fields().into_iter();
+                        told.extend(fields.map(|(_, value)| value));
+                    }
+                    Err(error) => {
+                        told.push(error.to_string());
+                        told.extend(format!("{error:#}").lines().map(str::to_owned));
+                    }
+                }
+                let host = host.with_kernel_btf(Some(file.clone()));
+                let selection = select(&bundle, &host, Policy::default()).unwrap();
+                told.push(selection.to_string());
+                told.push(format!("{selection:#}").lines().collect());
+            }
+        }
+        for text in told {
+            let steers = |c: char| c.is_control() || matches!(c, '\u{202e}' | '\u{2028}');
+            assert!(!text.contains(steers), "{odd:?}: {text:?}");
+            assert!(!text.starts_with("forged"), "{text:?}");
+            assert!(text.len() < 16_384, "{} bytes", text.len());
+        }
+    }
+}

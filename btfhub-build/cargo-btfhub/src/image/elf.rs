@@ -1,5 +1,7 @@
 //! Kernels that are ELF files: vmlinux.
 
+use std::cell::Cell;
+use std::ops::Range;
 use std::path::Path;
 
 use btfhub_build::btf::Btf;
@@ -8,13 +10,28 @@ use object::read::ReadRef;
 use object::read::elf::ElfFile;
 use object::{Architecture, Endianness, FileKind, Object, ObjectKind, ObjectSection};
 
+/// The bytes that are read of a file: its tables, BTF and strings. Those of the largest kernels
+/// take 100 MB; the gigabytes of DWARF are not read.
+const MOST_READ: u64 = 256 << 20;
+
+/// The kernel's banner is in the first of its constants, which take some 20 MB in all.
+const MOST_RODATA: u64 = 64 << 20;
+
 use super::{KernelImage, banner_release, pahole};
 use crate::failure::{Context, Failure};
 
 /// The kernel in an ELF file. `path` is where `data` comes from, for `pahole`.
 pub(super) fn read<'data, R: ReadRef<'data>>(data: R, path: &Path) -> Result<KernelImage, Failure> {
-    let sections = sections(data)
-        .map_err(|error| Failure::new(format!("{}: damaged ELF file: {error}", path.display())))?;
+    let left = Cell::new(MOST_READ);
+    let bounded = Bounded { data, left: &left };
+    let sections = sections(bounded).map_err(|error| match left.get() {
+        0 => Failure::new(format!(
+            "{}: the tables and sections of this ELF file are longer than {} MiB",
+            path.display(),
+            MOST_READ >> 20
+        )),
+        _ => Failure::new(format!("{}: damaged ELF file: {error}", path.display())),
+    })?;
     if sections.is_relocatable {
         return Err(Failure::new(format!(
             "{}: a kernel module or another object file; only the linked vmlinux has the kernel's \
@@ -68,6 +85,43 @@ pub(super) fn with_btf(data: &[u8]) -> Option<KernelImage> {
     })
 }
 
+/// Data of which so many bytes are read, whatever lengths a file claims.
+struct Bounded<'b, R> {
+    data: R,
+    left: &'b Cell<u64>,
+}
+
+impl<R: Copy> Clone for Bounded<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R: Copy> Copy for Bounded<'_, R> {}
+
+impl<'data, R: ReadRef<'data>> ReadRef<'data> for Bounded<'_, R> {
+    fn len(self) -> Result<u64, ()> {
+        self.data.len()
+    }
+
+    fn read_bytes_at(self, offset: u64, size: u64) -> Result<&'data [u8], ()> {
+        let left = self.left.get().checked_sub(size);
+        self.left.set(left.unwrap_or(0));
+        left.ok_or(())?;
+        self.data.read_bytes_at(offset, size)
+    }
+
+    fn read_bytes_at_until(self, range: Range<u64>, delimiter: u8) -> Result<&'data [u8], ()> {
+        let end = range.start.saturating_add(self.left.get());
+        let found = self
+            .data
+            .read_bytes_at_until(range.start..range.end.min(end), delimiter)?;
+        self.left
+            .set(self.left.get().saturating_sub(found.len() as u64));
+        Ok(found)
+    }
+}
+
 struct Sections {
     btf: Option<Vec<u8>>,
     has_dwarf: bool,
@@ -79,22 +133,33 @@ struct Sections {
 
 fn sections<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Sections> {
     match FileKind::parse(data)? {
-        FileKind::Elf32 => of(&ElfFile::<elf::FileHeader32<Endianness>, R>::parse(data)?),
-        _ => of(&ElfFile::<elf::FileHeader64<Endianness>, R>::parse(data)?),
+        FileKind::Elf32 => of(
+            &ElfFile::<elf::FileHeader32<Endianness>, R>::parse(data)?,
+            data,
+        ),
+        _ => of(
+            &ElfFile::<elf::FileHeader64<Endianness>, R>::parse(data)?,
+            data,
+        ),
     }
 }
 
-fn of<'data>(file: &impl Object<'data>) -> object::read::Result<Sections> {
+fn of<'data>(
+    file: &impl Object<'data>,
+    data: impl ReadRef<'data>,
+) -> object::read::Result<Sections> {
     let named = |name| file.section_by_name(name);
-    let data = |name| named(name).map(|section| section.data()).transpose();
-    let btf = data(".BTF")?.filter(|btf| !btf.is_empty());
+    let btf = named(".BTF").map(|section| section.data()).transpose()?;
+    let btf = btf.filter(|btf| !btf.is_empty());
+    let rodata = named(".rodata").and_then(|section| section.file_range());
+    let rodata = rodata.map(|(at, size)| data.read_bytes_at(at, size.min(MOST_RODATA)));
     Ok(Sections {
         btf: btf.map(<[u8]>::to_vec),
         has_dwarf: named(".debug_info").is_some() || named(".zdebug_info").is_some(),
         is_dwz: named(".gnu_debugaltlink").is_some(),
         is_relocatable: file.kind() == ObjectKind::Relocatable,
         arch: arch(file.architecture(), file.is_little_endian()).map(str::to_owned),
-        release: data(".rodata")?.and_then(banner_release),
+        release: rodata.and_then(|rodata| banner_release(rodata.ok()?)),
     })
 }
 

@@ -4,6 +4,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use btfhub_build::archive;
 use btfhub_build::btf::{Btf, Endian};
 use btfhub_runtime::Printable;
 use object::{Object as _, ObjectSection as _};
@@ -52,6 +53,7 @@ impl Modules {
             }
         }
         paths.sort();
+        let mut bytes = 0;
         for path in &paths {
             let Some(name) = name_of(path) else { continue };
             let failed = |what: String| Failure::new(format!("{}: {what}", path.display()));
@@ -69,8 +71,18 @@ impl Modules {
                 continue;
             };
             match btf {
-                Some(btf) => modules.with_btf.push(Module { name, btf }),
+                Some(btf) => {
+                    bytes += btf.len() as u64;
+                    modules.with_btf.push(Module { name, btf });
+                }
                 None => modules.without_btf += 1,
+            }
+            if bytes > archive::DEFAULT_LIMIT {
+                return Err(failed(format!(
+                    "with it the BTF of the modules takes more than the {} MiB that an entry can \
+                     hold",
+                    archive::DEFAULT_LIMIT >> 20
+                )));
             }
             if modules.with_btf.len() > MOST_MODULES {
                 return Err(Failure::new(format!(
