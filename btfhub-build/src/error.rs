@@ -27,6 +27,7 @@ struct Inner {
     message: String,
     /// Below the message.
     lines: Vec<String>,
+    /// As it is shown.
     help: Option<String>,
     source: Option<Box<dyn StdError + Send + Sync>>,
 }
@@ -77,8 +78,15 @@ impl Error {
     }
 
     /// Adds what the user can do.
-    pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
-        self.0.help = Some(help.into());
+    pub(crate) fn help(mut self, help: impl AsRef<str>) -> Self {
+        self.0.help = Some(shown(help.as_ref().as_bytes()));
+        self
+    }
+
+    /// Adds a command that the user can run.
+    pub(crate) fn command(mut self, what: &str, command: &str) -> Self {
+        let lines = [what, command].map(|line| shown(line.as_bytes()));
+        self.0.help = Some(lines.join("\n  "));
         self
     }
 
@@ -166,7 +174,7 @@ impl fmt::Debug for Error {
             cause = error.source();
         }
         if let Some(help) = &self.0.help {
-            write!(f, "\n\nHelp: {:.LONGEST_LINE$}", Printable(help))?;
+            write!(f, "\n\nHelp: {help}")?;
         }
         Ok(())
     }

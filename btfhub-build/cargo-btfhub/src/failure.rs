@@ -41,7 +41,7 @@ pub(crate) struct Failure {
     chain: Vec<String>,
     /// The command's own JSON document is on stdout already and describes the failure.
     pub(crate) is_told: bool,
-    /// What the user can do.
+    /// What the user can do, as it is shown.
     pub(crate) help: Option<String>,
 }
 

@@ -164,7 +164,7 @@ fn fail(failure: &Failure, output: Output) {
     output::stderr(&format!("{error} {failure}\n"));
     if let Some(help) = &failure.help {
         let label = paint.text(Colour::Hint, "help:");
-        output::say(&format!("{label} {}", failure::shown(help)));
+        output::stderr(&format!("{label} {help}\n"));
     }
 }
 

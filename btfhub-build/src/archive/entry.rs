@@ -222,10 +222,13 @@ pub(super) fn release_of(name: &str) -> Option<&str> {
         .or_else(|| name.strip_suffix(PLAIN_SUFFIX))
 }
 
-/// Whether a distribution, a version, an architecture or a release can be
-/// called this.
+/// Whether a distribution, a version, an architecture or a release can be called this: it is
+/// one part of a path, and not hidden.
 pub(crate) fn is_name(part: &str) -> bool {
-    (1..=LONGEST_NAME).contains(&part.len()) && Printable(part).is_plain()
+    (1..=LONGEST_NAME).contains(&part.len())
+        && !part.starts_with('.')
+        && !part.contains(['/', '\\'])
+        && Printable(part).is_plain()
 }
 
 #[cfg(test)]

@@ -73,7 +73,7 @@ pub struct Builder {
     include: Vec<String>,
     exclude: Vec<String>,
     pub(crate) archs: Option<Vec<String>>,
-    follow_links: bool,
+    pub(crate) follow_links: bool,
     on_bad_entry: OnBadEntry,
     entry_limit: u64,
     pub(crate) modules: Modules,

@@ -57,7 +57,7 @@ struct All {
 impl Digests {
     /// The digests of a cache directory; without a directory none are known.
     pub(crate) fn open(directory: Option<&Path>) -> Self {
-        let file = directory.map(|directory| directory.join("digests"));
+        let file = directory.map(|directory| directory.join("btfhub-digests"));
         let known = (file.as_deref().and_then(file::read))
             .and_then(|content| parse(&content))
             .unwrap_or_default();

@@ -166,7 +166,7 @@ impl Builder {
             match pin {
                 // The whole lock is checked.
                 Some(Pin::Lock(lock)) => script.watch.file(lock),
-                _ => script.watch.archive(archive),
+                _ => script.watch.archive(archive, self.follow_links),
             }
         }
         for (atlas, _) in &self.atlases {

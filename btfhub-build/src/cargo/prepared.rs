@@ -21,12 +21,12 @@ pub(super) fn read(
 ) -> Result<Vec<u8>, Error> {
     let refused = |why: &str| {
         let message = format!("the prepared bundle {} {why}", path.display());
-        Error::new(ErrorKind::Prepared, message).help(format!(
-            "on a machine with the archive, a build with {}=1 makes it again; so does, in {}:\n  {}",
+        let what = format!(
+            "on a machine with the archive, a build with {}=1 makes it again; so does, in {}:",
             environment::UPDATE,
-            environment.package.display(),
-            renewal(builder, path, objects)
-        ))
+            environment.package.display()
+        );
+        Error::new(ErrorKind::Prepared, message).command(&what, &renewal(builder, path, objects))
     };
     let relocations = Relocations::from_objects(objects.iter().map(|loaded| &loaded.object));
     let data = input::read(path, input::FILE_LIMIT)

@@ -49,12 +49,21 @@ impl<'a> Watch<'a> {
 
     /// An archive that no lock file describes: its commit if it is its own checkout; otherwise
     /// a small folder as a whole, and for a large one the commit that it is part of, if any.
-    pub(super) fn archive(&mut self, archive: &Archive) {
+    ///
+    /// cargo follows links. Of a folder from which they lead elsewhere, perhaps to all of the
+    /// disk, only the entries are watched; unless the build follows them, too.
+    pub(super) fn archive(&mut self, archive: &Archive, follow_links: bool) {
         let State { files, is_own } = State::of(archive);
-        if !is_own && archive.entries().len() <= SMALL_ARCHIVE {
+        let is_closed = |path: &Path| follow_links || !leads_out(path);
+        if is_own || archive.entries().len() > SMALL_ARCHIVE {
+            self.paths
+                .extend(files.into_iter().filter(|path| is_closed(path)));
+        } else if is_closed(archive.root()) {
             self.paths.insert(archive.root().to_owned());
         } else {
-            self.paths.extend(files);
+            let entries = archive.entries().iter();
+            self.paths
+                .extend(entries.map(|entry| entry.file().to_owned()));
         }
     }
 
@@ -142,6 +151,19 @@ impl<'a> Watch<'a> {
             .map(|path| format!("cargo::rerun-if-changed={path}"))
             .collect()
     }
+}
+
+/// Whether a link below a directory leads out of it.
+fn leads_out(directory: &Path) -> bool {
+    let Ok(real) = directory.canonicalize() else {
+        return false;
+    };
+    let is_out = |path: &Path| {
+        path.canonicalize()
+            .is_ok_and(|target| !target.starts_with(&real))
+    };
+    (WalkDir::new(&real).into_iter().flatten())
+        .any(|item| item.path_is_symlink() && is_out(item.path()))
 }
 
 /// A path, as a line can name it.

@@ -438,3 +438,47 @@ cases! {
         }
     }
 }
+
+/// Names that are no part of a path would make two kernels of one, or lead elsewhere.
+#[test]
+fn names_that_no_kernel_has() {
+    let mut btf = BtfBuilder::new();
+    let int = btf.int("int", 4, 1);
+    btf.structure("task", 4, &[member("pid", int, 0)]);
+    let kernel = Btf::parse(&btf.finish()).expect("BTF");
+    let long = "l".repeat(65);
+    for name in ["11", "..", ".x", "a/b", "a\\b", "", "a\nb", &long] {
+        let ids = [
+            KernelId {
+                distro: name,
+                ..id("1")
+            },
+            KernelId {
+                version: name,
+                ..id("1")
+            },
+            KernelId {
+                arch: Arch::new(name),
+                ..id("1")
+            },
+            id(name),
+        ];
+        for id in ids {
+            let mut writer = AtlasWriter::new();
+            let survey = writer.surveyor().survey(&kernel).expect("types");
+            let source = Source {
+                path: "made-up".to_owned(),
+                digest: Digest::of(b""),
+            };
+            writer.insert(id, source, &survey).expect("a kernel");
+            let (_, file) = writer.finish(Effort::Fast, 1).expect("an atlas");
+            let refused = Atlas::parse(file)
+                .map(|_| ())
+                .map_err(|error| error.to_string());
+            match name {
+                "11" => assert_eq!(refused, Ok(())),
+                _ => assert!(refused.unwrap_err().contains("a name that no kernel has")),
+            }
+        }
+    }
+}

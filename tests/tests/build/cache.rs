@@ -126,6 +126,8 @@ fn changed_relocations_are_another_set() {
 fn what_others_keep_there_stays() {
     let bench = Bench::new();
     let mine = ["cache/atlas", "cache/tailored", "cache/facts", "home"];
+    fs::create_dir_all(bench.path("cache")).unwrap();
+    fs::write(bench.path("cache/digests"), "mine").unwrap();
     for directory in mine {
         for number in 0..30 {
             let own = bench.path(directory).join(format!("mine-{number}.atlas"));
@@ -152,6 +154,7 @@ fn what_others_keep_there_stays() {
     assert_eq!(count("cache/atlas"), 30);
     assert_eq!(count("cache/facts"), 30);
     assert_eq!(count("home"), 60);
+    assert_eq!(fs::read(bench.path("cache/digests")).unwrap(), b"mine");
 }
 
 /// Neither waited for nor read without end.

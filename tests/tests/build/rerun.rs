@@ -57,6 +57,22 @@ fn each_archive_is_watched_as_what_it_is() {
     assert!(!app.script_ran(&[]));
 }
 
+/// cargo follows links, so it would look at all that they lead to on every build.
+#[test]
+fn a_link_out_of_an_archive_is_not_watched() {
+    let app = App::new();
+    let outside = tempfile::tempdir().unwrap();
+    fs::write(outside.path().join("file"), "").unwrap();
+    for link in ["archive/debian/x", "archive/.hidden"] {
+        std::os::unix::fs::symlink(outside.path(), app.path(link)).unwrap();
+        app.configure("archive = \"archive\"\nobjects = \"*.o\"\n");
+        settle(&app, link);
+        fs::write(outside.path().join("file"), link).unwrap();
+        assert!(!app.script_ran(&[]), "{link}: what it leads to changed");
+        fs::remove_file(app.path(link)).unwrap();
+    }
+}
+
 /// The text of a lock of everything in an archive.
 fn lock(archive: &Path) -> String {
     use btfhub_build::archive::{Archive, Lock};
