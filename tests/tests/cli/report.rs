@@ -699,6 +699,8 @@ cli_test!(a_table_in_a_page_of_windows, |dir| {
     let page = std::fs::read_to_string(dir.path("README.md")).expect("the page");
     assert_eq!(page, prose + &table.trim_end().replace('\n', "\r\n"));
     let _ = on_four(&dir, &["--format", "support", "--check", "README.md"]).ok();
+});
+
 // A page that shows them calls nobody, links nowhere and refers to no issue.
 cli_test!(names_in_markdown_are_nothing_but_text, |dir| {
     let mut btf = BtfBuilder::new();
