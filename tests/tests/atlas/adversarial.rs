@@ -466,7 +466,7 @@ fn names_that_no_kernel_has() {
         for id in ids {
             let mut writer = AtlasWriter::new();
             let survey = writer.surveyor().survey(&kernel).expect("types");
-            let source = Source {
+            let source = SourceEntry {
                 path: "made-up".to_owned(),
                 digest: Digest::of(b""),
             };

@@ -155,7 +155,7 @@ fn named(programs: &[Program], write: impl Fn(&str) -> String) -> Vec<String> {
         false => format!(
             "{} of {}",
             write(&program.to_string()),
-            write(&program.object)
+            write(&Printable(&program.object).to_string())
         ),
     };
     programs.iter().map(named).collect()

@@ -205,7 +205,7 @@ pub(super) fn escape(text: &str) -> String {
 
 /// Code in a cell of a table. Pages look for no links in code.
 pub(super) fn code(text: &str) -> String {
-    let text = format!("{:#}", Printable(text));
+    let text = Printable(text).to_string();
     format!("`{}`", text.replace('`', "'").replace('|', "\\|"))
 }
 
