@@ -11,7 +11,7 @@ pub(crate) fn configure(builder: Builder, configured: Option<&Builder>) -> Build
     let Some(configured) = configured else {
         return builder;
     };
-    let builder = (Lint::ALL.into_iter()).fold(builder, |builder, lint| {
+    let builder = (Lint::ALL.iter()).fold(builder, |builder, &lint| {
         builder.lint(lint, configured.lint_level(lint))
     });
     match configured.known_loader() {

@@ -148,7 +148,10 @@ mod tests {
     #[test]
     fn numbers_round_trip() {
         for number in 0..=127 {
-            assert_eq!(Kind::from_number(number).number(), number);
+            let kind = Kind::from_number(number);
+            assert_eq!(kind.number(), number);
+            let is_known = !matches!(kind, Kind::Unknown(_));
+            assert_eq!(is_known, usize::from(number) < KNOWN_KINDS, "{number}");
         }
     }
 }

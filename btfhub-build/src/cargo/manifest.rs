@@ -283,7 +283,8 @@ impl Table {
             };
         }
         for (lint, level) in &self.lints {
-            let names = Lint::ALL.map(Lint::name).join(", ");
+            let names: Vec<&str> = Lint::ALL.iter().map(|lint| lint.name()).collect();
+            let names = names.join(", ");
             let lint = Lint::from_name(lint)
                 .ok_or_else(|| format!("there is no lint `{lint}`; the lints are {names}"))?;
             let level = Level::from_name(level)

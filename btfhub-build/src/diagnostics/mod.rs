@@ -4,6 +4,9 @@
 //! objects  what objects need, or lack
 //! kernels  how relocations resolve on the kernels of a report
 //! ```
+//!
+//! What only a build knows is found where it is known: `builder::lints`, `cargo`,
+//! `cargo::baseline`.
 
 mod kernels;
 mod objects;
@@ -115,7 +118,7 @@ impl fmt::Display for Diagnostic {
 
 impl Lint {
     /// All lints.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: &'static [Self] = &[
         Self::FailingRelocations,
         Self::TruncatedEnumerators,
         Self::NoRelocations,
@@ -154,7 +157,8 @@ impl Lint {
 
     /// The lint with this name.
     pub fn from_name(name: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|lint| lint.name() == name)
+        let mut all = Self::ALL.iter().copied();
+        all.find(|lint| lint.name() == name)
     }
 
     /// The default level, for a program that uses this loader.
@@ -163,7 +167,18 @@ impl Lint {
             Self::AyaTypeMatches if loader != Some(Loader::Aya) => Level::Allow,
             Self::OddEntries => Level::Allow,
             Self::SupportLost => Level::Deny,
-            _ => Level::Warn,
+            Self::FailingRelocations
+            | Self::TruncatedEnumerators
+            | Self::NoRelocations
+            | Self::MissingBtf
+            | Self::NeedsKernelBtf
+            | Self::TypeIdTarget
+            | Self::AyaTypeMatches
+            | Self::SkippedEntries
+            | Self::MissingEntries
+            | Self::Unoptimised
+            | Self::PartialBundle
+            | Self::EmptyBundle => Level::Warn,
         }
     }
 }

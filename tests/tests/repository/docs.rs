@@ -2,10 +2,11 @@
 //! error messages are those of the code. (Its Rust is compiled as doctests of
 //! this package.)
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use btfhub_build::Lint;
 use btfhub_tests::cli::{Dir, binary};
 
 fn project() -> PathBuf {
@@ -287,6 +288,18 @@ fn schemas_of_the_command_line_are_documented() {
     };
     let documented = pages().iter().flat_map(|(_, text)| schemas(text)).collect();
     assert_eq!(schemas(&sources()), documented);
+}
+
+#[test]
+fn every_lint_has_its_row() {
+    let page = std::fs::read_to_string(project().join("docs/build-script.md")).expect("a page");
+    let of_page = (page.lines()).filter_map(|line| line.strip_prefix("| `")?.split_once("` | "));
+    let defaults: BTreeMap<&str, &str> = of_page.collect();
+    for lint in Lint::ALL {
+        let row = defaults.get(lint.name()).copied().unwrap_or_default();
+        let default = format!("{:?}", lint.default_level(None)).to_lowercase();
+        assert!(row.starts_with(&default), "{lint}: {row}");
+    }
 }
 
 #[test]
