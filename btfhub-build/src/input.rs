@@ -21,10 +21,10 @@ pub const ATLAS_LIMIT: u64 = 1 << 30;
 
 /// Why a file was not read.
 #[derive(Debug)]
-pub struct ReadError(Why);
+pub struct ReadError(Cause);
 
 #[derive(Debug)]
-enum Why {
+enum Cause {
     NotRegular,
     TooLong { len: u64, limit: u64 },
     Changed,
@@ -35,13 +35,13 @@ impl ReadError {
     /// Whether the file itself is at fault: it is not a regular file, or too long. Otherwise
     /// the machine is, or something changed the file while it was read; trying again may help.
     pub fn is_of_the_file(&self) -> bool {
-        matches!(self.0, Why::NotRegular | Why::TooLong { .. })
+        matches!(self.0, Cause::NotRegular | Cause::TooLong { .. })
     }
 
     /// The error of the operating system, if it was one.
     pub fn io(&self) -> Option<&io::Error> {
         match &self.0 {
-            Why::Io(error) => Some(error),
+            Cause::Io(error) => Some(error),
             _ => None,
         }
     }
@@ -50,12 +50,12 @@ impl ReadError {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::NotRegular => f.write_str("not a regular file"),
-            Why::TooLong { len, limit } => {
+            Cause::NotRegular => f.write_str("not a regular file"),
+            Cause::TooLong { len, limit } => {
                 write!(f, "{len} bytes long, which is over the limit of {limit}")
             }
-            Why::Changed => f.write_str("the file changed while it was being read"),
-            Why::Io(error) => error.fmt(f),
+            Cause::Changed => f.write_str("the file changed while it was being read"),
+            Cause::Io(error) => error.fmt(f),
         }
     }
 }
@@ -64,7 +64,7 @@ impl StdError for ReadError {}
 
 impl From<io::Error> for ReadError {
     fn from(error: io::Error) -> Self {
-        Self(Why::Io(error))
+        Self(Cause::Io(error))
     }
 }
 
@@ -109,7 +109,7 @@ impl RegularFile {
             Links::Refuse => fs::symlink_metadata(path)?,
         };
         if !metadata.is_file() {
-            return Err(ReadError(Why::NotRegular));
+            return Err(ReadError(Cause::NotRegular));
         }
         let mut options = OpenOptions::new();
         options.read(true);
@@ -117,7 +117,7 @@ impl RegularFile {
         let file = options.open(path)?;
         let metadata = file.metadata()?;
         if !metadata.is_file() {
-            return Err(ReadError(Why::NotRegular));
+            return Err(ReadError(Cause::NotRegular));
         }
         Ok(Self { file, metadata })
     }
@@ -125,7 +125,7 @@ impl RegularFile {
     /// All of it.
     pub(crate) fn read(&self, limit: u64) -> Result<Vec<u8>, ReadError> {
         let len = self.metadata.len();
-        let too_long = ReadError(Why::TooLong { len, limit });
+        let too_long = ReadError(Cause::TooLong { len, limit });
         let Some(capacity) = usize::try_from(len).ok().filter(|_| len <= limit) else {
             return Err(too_long);
         };
@@ -141,7 +141,7 @@ impl RegularFile {
         // A growing file may have no end; a shrinking one is torn.
         let mut more = [0];
         if bytes.len() != capacity || (&self.file).read(&mut more)? != 0 {
-            return Err(ReadError(Why::Changed));
+            return Err(ReadError(Cause::Changed));
         }
         Ok(bytes)
     }

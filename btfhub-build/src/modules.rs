@@ -23,10 +23,10 @@ pub enum Modules {
 
 /// Why an entry's BTF can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ReadError(Why);
+pub struct ReadError(Cause);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
+enum Cause {
     Kernel(BtfError),
     Module(JoinError),
 }
@@ -34,8 +34,8 @@ enum Why {
 impl fmt::Display for ReadError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::Kernel(error) => error.fmt(f),
-            Why::Module(error) => error.fmt(f),
+            Cause::Kernel(error) => error.fmt(f),
+            Cause::Module(error) => error.fmt(f),
         }
     }
 }
@@ -62,7 +62,7 @@ impl Modules {
         relocations: Option<&Relocations>,
     ) -> Result<Btf, ReadError> {
         let kernel = Btf::from_words(decoded.words, decoded.len);
-        let kernel = kernel.map_err(|error| ReadError(Why::Kernel(error)))?;
+        let kernel = kernel.map_err(|error| ReadError(Cause::Kernel(error)))?;
         let modules = self.of(&decoded.modules, |module, name| module.name == name);
         if modules.is_empty() {
             return Ok(kernel);
@@ -75,7 +75,7 @@ impl Modules {
             }
             None => Btf::join(kernel, modules, |_| true),
         };
-        joined.map_err(|error| ReadError(Why::Module(error)))
+        joined.map_err(|error| ReadError(Cause::Module(error)))
     }
 
     /// Those that count, in their order; `is` tells whether one is of a name.

@@ -59,10 +59,10 @@ impl Decoded {
 
 /// Why an entry cannot be decoded.
 #[derive(Debug)]
-pub struct DecodeError(Why);
+pub struct DecodeError(Cause);
 
 #[derive(Debug)]
-enum Why {
+enum Cause {
     LfsPointer,
     NotXz,
     NotBtf,
@@ -83,14 +83,14 @@ enum Why {
 impl DecodeError {
     /// Whether this machine had too little memory. The entry may then be fine.
     pub fn is_out_of_memory(&self) -> bool {
-        matches!(self.0, Why::OutOfMemory)
+        matches!(self.0, Cause::OutOfMemory)
     }
 
     fn xz(error: io::Error) -> Self {
         Self(if xz::is_out_of_memory(&error) {
-            Why::OutOfMemory
+            Cause::OutOfMemory
         } else {
-            Why::Xz(error)
+            Cause::Xz(error)
         })
     }
 }
@@ -98,32 +98,32 @@ impl DecodeError {
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::LfsPointer => {
+            Cause::LfsPointer => {
                 f.write_str("Git LFS pointer instead of the file; `git lfs pull` fetches it")
             }
-            Why::NotXz => f.write_str("not an xz file"),
-            Why::NotBtf => f.write_str("not BTF"),
-            Why::OutOfMemory => f.write_str("not enough memory to decompress it"),
-            Why::Xz(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Cause::NotXz => f.write_str("not an xz file"),
+            Cause::NotBtf => f.write_str("not BTF"),
+            Cause::OutOfMemory => f.write_str("not enough memory to decompress it"),
+            Cause::Xz(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 f.write_str("truncated: the xz stream ends too early")
             }
-            Why::Xz(_) => f.write_str("damaged xz stream"),
-            Why::Tar(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Cause::Xz(_) => f.write_str("damaged xz stream"),
+            Cause::Tar(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
                 f.write_str("truncated: the tar inside ends in the middle of a member")
             }
-            Why::Tar(_) => f.write_str("the xz holds no readable tar"),
-            Why::TooBig(limit) => {
+            Cause::Tar(_) => f.write_str("the xz holds no readable tar"),
+            Cause::TooBig(limit) => {
                 write!(f, "decompresses to more than the limit of {limit} bytes")
             }
-            Why::Refused { member, what } => {
+            Cause::Refused { member, what } => {
                 write!(
                     f,
                     "the tar holds {what}, `{}`, where one regular file belongs",
                     Printable(member)
                 )
             }
-            Why::NoMember => f.write_str("the tar holds no file"),
-            Why::Several(files, named) => {
+            Cause::NoMember => f.write_str("the tar holds no file"),
+            Cause::Several(files, named) => {
                 write!(
                     f,
                     "the tar holds {files} files and none of them is the only `vmlinux` or \
@@ -132,7 +132,7 @@ impl fmt::Display for DecodeError {
                 )?;
                 f.write_str(if *files > named.len() { ", …" } else { "" })
             }
-            Why::Twice(module) => {
+            Cause::Twice(module) => {
                 write!(f, "the tar holds module {} twice", Printable(module))
             }
         }
@@ -143,7 +143,7 @@ impl StdError for DecodeError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match &self.0 {
             // The tar reader's own words quote bytes of the file.
-            Why::Xz(error) if error.kind() != io::ErrorKind::UnexpectedEof => Some(error),
+            Cause::Xz(error) if error.kind() != io::ErrorKind::UnexpectedEof => Some(error),
             _ => None,
         }
     }
@@ -168,7 +168,11 @@ pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
     }
     if !compressed.starts_with(b"\xfd7zXZ\0") {
         let lfs = is_lfs_pointer(compressed);
-        return Err(DecodeError(if lfs { Why::LfsPointer } else { Why::NotXz }));
+        return Err(DecodeError(if lfs {
+            Cause::LfsPointer
+        } else {
+            Cause::NotXz
+        }));
     }
     let reader = xz::reader(compressed).map_err(DecodeError::xz)?;
     let mut stream = Bounded {
@@ -179,7 +183,7 @@ pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
     let found = members(&mut stream, limit);
     // The tar reader's own error for a failed read helps nobody.
     match stream.failure.take() {
-        Some(Failure::TooBig) => Err(DecodeError(Why::TooBig(limit))),
+        Some(Failure::TooBig) => Err(DecodeError(Cause::TooBig(limit))),
         Some(Failure::Read(error)) => Err(DecodeError::xz(error)),
         None => found.map_err(DecodeError),
     }
@@ -194,11 +198,15 @@ fn is_btf(start: &[u8]) -> bool {
 pub(super) fn plain(btf: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
     if !is_btf(btf) {
         let lfs = is_lfs_pointer(btf);
-        return Err(DecodeError(if lfs { Why::LfsPointer } else { Why::NotBtf }));
+        return Err(DecodeError(if lfs {
+            Cause::LfsPointer
+        } else {
+            Cause::NotBtf
+        }));
     }
     let len = btf.len();
     if len as u64 > limit {
-        return Err(DecodeError(Why::TooBig(limit)));
+        return Err(DecodeError(Cause::TooBig(limit)));
     }
     let mut words = vec![0u32; len.div_ceil(4)];
     let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
@@ -219,14 +227,14 @@ pub(super) fn is_lfs_pointer(start: &[u8]) -> bool {
     start.starts_with(b"version https://git-lfs.")
 }
 
-fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> {
+fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Cause> {
     let mut tar = tar::Archive::new(&mut *stream);
     let mut files: Vec<File> = Vec::new();
-    for member in tar.entries().map_err(Why::Tar)? {
-        let mut member = member.map_err(Why::Tar)?;
+    for member in tar.entries().map_err(Cause::Tar)? {
+        let mut member = member.map_err(Cause::Tar)?;
         let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
         if let Some(what) = refused(&mut member, &name)? {
-            return Err(Why::Refused { member: name, what });
+            return Err(Cause::Refused { member: name, what });
         }
         let file_name = name.rsplit('/').next().unwrap_or(&name);
         if member.header().entry_type() != EntryType::Regular || file_name.starts_with("._") {
@@ -234,17 +242,17 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
         }
         let size = member.size();
         let len = usize::try_from(size).ok().filter(|_| size <= limit);
-        let len = len.ok_or(Why::TooBig(limit))?;
+        let len = len.ok_or(Cause::TooBig(limit))?;
         let mut words = vec![0u32; len.div_ceil(4)];
         let bytes: &mut [u8] = bytemuck::cast_slice_mut(&mut words);
         if let Some(bytes) = bytes.get_mut(..len) {
-            member.read_exact(bytes).map_err(Why::Tar)?;
+            member.read_exact(bytes).map_err(Cause::Tar)?;
         }
         files.push(File { name, words, len });
     }
     // The integrity check is at the very end of the stream.
     let mut rest = [0u8; 4096];
-    while stream.read(&mut rest).map_err(Why::Tar)? > 0 {}
+    while stream.read(&mut rest).map_err(Cause::Tar)? > 0 {}
     let symbols = files.iter().position(|file| file.name.ends_with(SYMBOLS));
     let symbols = symbols.map(|at| files.swap_remove(at).into_bytes());
     let kernel = kernel_of(&files)?;
@@ -254,7 +262,7 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
         .iter()
         .find(|module| !Printable(&module.name).is_plain())
     {
-        return Err(Why::Refused {
+        return Err(Cause::Refused {
             member: odd.name.clone(),
             what: "a name with control characters",
         });
@@ -262,7 +270,7 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Why> 
     modules.sort_by(|a, b| a.name.cmp(&b.name));
     let mut pairs = modules.iter().zip(modules.iter().skip(1));
     if let Some((first, _)) = pairs.find(|(a, b)| a.name == b.name) {
-        return Err(Why::Twice(first.name.clone()));
+        return Err(Cause::Twice(first.name.clone()));
     }
     Ok(Decoded {
         words,
@@ -300,7 +308,7 @@ impl File {
 
 /// The kernel's member: the only one, or else the only `vmlinux`, or else the only
 /// `<release>.btf`. A release contains a dot; a module's name never does.
-fn kernel_of(files: &[File]) -> Result<usize, Why> {
+fn kernel_of(files: &[File]) -> Result<usize, Cause> {
     let only = |is_kernel: &dyn Fn(&str) -> bool| {
         let mut found = (0..)
             .zip(files)
@@ -314,7 +322,7 @@ fn kernel_of(files: &[File]) -> Result<usize, Why> {
         release.is_some_and(|release| release.contains('.'))
     };
     if files.is_empty() {
-        return Err(Why::NoMember);
+        return Err(Cause::NoMember);
     }
     let has_vmlinux = files.iter().any(|file| is_vmlinux(file.file_name()));
     let found = match files {
@@ -325,7 +333,7 @@ fn kernel_of(files: &[File]) -> Result<usize, Why> {
     found.ok_or_else(|| {
         let named = files.iter().take(NAMED_MEMBERS);
         let named = named.map(|file| Printable(&file.name).to_string());
-        Why::Several(files.len(), named.collect())
+        Cause::Several(files.len(), named.collect())
     })
 }
 
@@ -333,11 +341,11 @@ fn kernel_of(files: &[File]) -> Result<usize, Why> {
 fn refused(
     member: &mut tar::Entry<'_, impl Read>,
     name: &str,
-) -> Result<Option<&'static str>, Why> {
+) -> Result<Option<&'static str>, Cause> {
     Ok(match member.header().entry_type() {
         EntryType::Regular if name.starts_with('/') => Some("an absolute path"),
         EntryType::Regular if name.split('/').any(|part| part == "..") => Some("a path with `..`"),
-        EntryType::Regular => match member.pax_extensions().map_err(Why::Tar)? {
+        EntryType::Regular => match member.pax_extensions().map_err(Cause::Tar)? {
             Some(mut extensions) => extensions
                 .any(|extension| {
                     extension.is_ok_and(|found| found.key_bytes().starts_with(b"GNU.sparse."))

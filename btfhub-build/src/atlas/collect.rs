@@ -8,10 +8,10 @@ use btfhub_runtime::{Arch, KernelId};
 use super::chunks::{Chunks, List};
 use super::definition::{MAX_ARGUMENT, Title};
 use super::describe::{MAX_STEPS, Names, describe};
-use super::error::{AtlasError, SurveyError, Why};
+use super::error::{AtlasError, Cause, SurveyError};
 use super::hash::HashKey;
 use super::names::Recent;
-use super::survey::{Survey, survey};
+use super::survey::{KernelDefinitions, survey};
 use super::table::{Slots, Table};
 use crate::archive::Digest;
 use crate::btf::{Btf, Endian, Kind, StrOffset, TypeId, essential_name};
@@ -97,7 +97,7 @@ impl Surveyor {
     /// # Errors
     /// When its types are such that no relocation could be sure of them, or it is a
     /// module's.
-    pub fn survey(self, btf: &Btf) -> Result<Survey<'_>, SurveyError> {
+    pub fn survey(self, btf: &Btf) -> Result<KernelDefinitions<'_>, SurveyError> {
         match survey(btf, self.key, self.functions) {
             // An invalid function does not affect any relocation.
             Err(_) if self.functions => survey(btf, self.key, false),
@@ -172,7 +172,7 @@ impl AtlasWriter {
         &mut self,
         kernel: KernelId<'_>,
         source: SourceEntry,
-        survey: &Survey<'_>,
+        survey: &KernelDefinitions<'_>,
     ) -> Result<(), SurveyError> {
         let mut held = Vec::with_capacity(survey.held.len());
         let mut pointer_int = None;
@@ -238,7 +238,7 @@ impl AtlasWriter {
 
     fn define(
         &mut self,
-        survey: &Survey<'_>,
+        survey: &KernelDefinitions<'_>,
         id: TypeId,
         hash: u128,
         known: &mut Known,
@@ -297,7 +297,7 @@ impl AtlasWriter {
     pub(super) fn check_size(&self) -> Result<(), AtlasError> {
         let too_many = |count: usize, what| match u32::try_from(count) {
             Ok(count) if count < MAX_ARGUMENT => Ok(()),
-            _ => Err(AtlasError(Why::TooMany(what))),
+            _ => Err(AtlasError(Cause::TooMany(what))),
         };
         too_many(self.strings.len(), "names")?;
         too_many(self.groups.len(), "names of types")?;
@@ -311,7 +311,7 @@ const NO_GROUP: u32 = u32::MAX;
 
 /// What the names in one kernel are called here.
 struct Numbers<'a, 'b> {
-    survey: &'a Survey<'b>,
+    survey: &'a KernelDefinitions<'b>,
     strings: &'a mut Strings,
     groups: &'a mut Groups,
     known: &'a mut Known,

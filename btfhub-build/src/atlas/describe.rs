@@ -2,7 +2,7 @@
 
 use super::definition::{is_typed, shape};
 use super::error::SurveyError;
-use super::survey::Survey;
+use super::survey::KernelDefinitions;
 use crate::btf::{Kind, StrOffset, Type, TypeId};
 
 /// Where names become numbers.
@@ -22,7 +22,7 @@ pub(super) const MAX_STEPS: usize = 1 << 24;
 /// Appends the body of the definition that type `id` is. What it takes is
 /// taken from `steps`.
 pub(super) fn describe(
-    survey: &Survey<'_>,
+    survey: &KernelDefinitions<'_>,
     id: TypeId,
     names: &mut impl Names,
     steps: &mut usize,
@@ -41,7 +41,7 @@ pub(super) fn describe(
 /// The survey has followed every reference before, within its limits: what
 /// recurses here ends.
 struct Describer<'a, 'b, N> {
-    survey: &'a Survey<'b>,
+    survey: &'a KernelDefinitions<'b>,
     names: &'a mut N,
     steps: &'a mut usize,
     out: &'a mut Vec<u32>,

@@ -59,10 +59,10 @@ impl fmt::Display for FilePart {
 
 /// Why an atlas can't be read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AtlasError(pub(super) Why);
+pub struct AtlasError(pub(super) Cause);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Why {
+pub(super) enum Cause {
     Foreign,
     Version {
         found: u16,
@@ -98,42 +98,42 @@ pub(super) enum Why {
 
 impl AtlasError {
     pub(super) fn malformed(part: FilePart, offset: usize, what: &'static str) -> Self {
-        Self(Why::Malformed { part, offset, what })
+        Self(Cause::Malformed { part, offset, what })
     }
 }
 
 impl fmt::Display for AtlasError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::Foreign => f.write_str("not an atlas: it lacks the magic number"),
-            Why::Version { found, known } => write!(
+            Cause::Foreign => f.write_str("not an atlas: it lacks the magic number"),
+            Cause::Version { found, known } => write!(
                 f,
                 "atlas format {found}, but this btfhub reads format {known}: use a btfhub at \
                  least as new as the one that wrote it"
             ),
-            Why::Codec { found, known } => write!(
+            Cause::Codec { found, known } => write!(
                 f,
                 "atlas codec {found}, this btfhub reads codecs {} to {}",
                 known.start(),
                 known.end()
             ),
-            Why::Short { need, have } => write!(
+            Cause::Short { need, have } => write!(
                 f,
                 "atlas of {have} bytes, but its index describes {need}: truncated or mixed up"
             ),
-            Why::Digest(part) => write!(f, "damaged atlas: the digest of {part} does not match"),
-            Why::Pin { wanted, found } => {
+            Cause::Digest(part) => write!(f, "damaged atlas: the digest of {part} does not match"),
+            Cause::Pin { wanted, found } => {
                 let wanted = Printable(wanted);
                 write!(f, "not the pinned atlas: pinned {wanted}, found {found}")
             }
-            Why::Malformed { part, offset, what } => {
+            Cause::Malformed { part, offset, what } => {
                 write!(f, "malformed atlas: {part}, byte {offset}: {what}")
             }
-            Why::Unpack { part, why } => write!(f, "damaged atlas: {part}: {}", Printable(why)),
-            Why::Pack(why) => write!(f, "the atlas can't be compressed: {why}"),
-            Why::TooMany(what) => write!(f, "an atlas can't hold so many {what}"),
-            Why::Twice(kernel) => write!(f, "{:#} comes twice", Printable(kernel)),
-            Why::NoKernel(kernel) => write!(f, "the atlas has no kernel {:#}", Printable(kernel)),
+            Cause::Unpack { part, why } => write!(f, "damaged atlas: {part}: {}", Printable(why)),
+            Cause::Pack(why) => write!(f, "the atlas can't be compressed: {why}"),
+            Cause::TooMany(what) => write!(f, "an atlas can't hold so many {what}"),
+            Cause::Twice(kernel) => write!(f, "{:#} comes twice", Printable(kernel)),
+            Cause::NoKernel(kernel) => write!(f, "the atlas has no kernel {:#}", Printable(kernel)),
         }
     }
 }

@@ -3,7 +3,7 @@
 
 use super::bytes::{Cursor, put, put_len};
 use super::definition::GROUP_KINDS;
-use super::error::{AtlasError, FilePart, Why};
+use super::error::{AtlasError, Cause, FilePart};
 use super::pack::{DEFLATE, Effort, MAX_RAW, STORED, Section, XZ, expand, pack};
 use crate::archive::Digest;
 
@@ -98,28 +98,28 @@ impl Index {
     pub(super) fn read(file: &[u8]) -> Result<(Self, Digest), AtlasError> {
         let Some(header) = file.first_chunk::<HEADER_LEN>() else {
             return Err(AtlasError(if file.starts_with(&MAGIC) {
-                Why::Short {
+                Cause::Short {
                     need: HEADER_LEN as u64,
                     have: file.len() as u64,
                 }
             } else {
-                Why::Foreign
+                Cause::Foreign
             }));
         };
         let mut cursor = Cursor::new(header, FilePart::Header);
         if cursor.array::<8>()? != MAGIC {
-            return Err(AtlasError(Why::Foreign));
+            return Err(AtlasError(Cause::Foreign));
         }
         let version = u16::from_le_bytes(cursor.array()?);
         if version != VERSION {
-            return Err(AtlasError(Why::Version {
+            return Err(AtlasError(Cause::Version {
                 found: version,
                 known: VERSION,
             }));
         }
         let [codec, functions, has_modules, zeros @ ..] = cursor.array::<6>()?;
         if !matches!(codec, STORED | XZ | DEFLATE) {
-            return Err(AtlasError(Why::Codec {
+            return Err(AtlasError(Cause::Codec {
                 found: codec,
                 known: STORED..=DEFLATE,
             }));
@@ -131,7 +131,7 @@ impl Index {
         let raw = u64::from_le_bytes(cursor.array()?);
         let found = Digest::from_bytes(cursor.array()?);
         let start = HEADER_LEN as u64;
-        let short = AtlasError(Why::Short {
+        let short = AtlasError(Cause::Short {
             need: start.saturating_add(packed),
             have: file.len() as u64,
         });
@@ -140,7 +140,7 @@ impl Index {
             return Err(short);
         };
         if file_digest(file, end) != found {
-            return Err(AtlasError(Why::Digest(FilePart::Index)));
+            return Err(AtlasError(Cause::Digest(FilePart::Index)));
         }
         let section = Section {
             start,
@@ -205,7 +205,7 @@ impl Index {
             return Err(cursor.error("the blocks are not in order"));
         }
         if start != file.len() as u64 {
-            return Err(AtlasError(Why::Short {
+            return Err(AtlasError(Cause::Short {
                 need: start,
                 have: file.len() as u64,
             }));

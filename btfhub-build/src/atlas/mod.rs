@@ -58,5 +58,5 @@ pub use error::{AtlasError, SurveyError};
 pub use pack::Effort;
 pub use read::Atlas;
 pub use scope::Scope;
-pub use survey::Survey;
+pub use survey::KernelDefinitions;
 pub use text::DefinitionText;

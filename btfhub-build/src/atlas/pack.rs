@@ -6,7 +6,7 @@ use std::io::Read;
 use miniz_oxide::inflate::TINFLStatus;
 use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 
-use super::error::{AtlasError, FilePart, Why};
+use super::error::{AtlasError, Cause, FilePart};
 use crate::archive::Digest;
 
 /// The codecs of index and sections: as they are, xz, and deflate.
@@ -89,13 +89,13 @@ pub(super) fn packed<'a>(
         .and_then(|(start, len)| start.checked_add(len));
     let packed = start.zip(end).and_then(|(start, end)| file.get(start..end));
     let packed = packed.ok_or_else(|| {
-        AtlasError(Why::Short {
+        AtlasError(Cause::Short {
             need: section.start.saturating_add(section.packed),
             have: file.len() as u64,
         })
     })?;
     if digest(packed) != section.digest {
-        return Err(AtlasError(Why::Digest(part)));
+        return Err(AtlasError(Cause::Digest(part)));
     }
     Ok(packed)
 }
@@ -107,7 +107,7 @@ pub(super) fn expand(
     part: FilePart,
 ) -> Result<Vec<u8>, AtlasError> {
     let packed = packed(file, section, part)?;
-    let unpack = |why: String| AtlasError(Why::Unpack { part, why });
+    let unpack = |why: String| AtlasError(Cause::Unpack { part, why });
     if section.raw > MAX_RAW {
         return Err(unpack("it claims to be larger than 1 GiB".to_owned()));
     }
@@ -168,7 +168,7 @@ fn compress(raw: &[u8]) -> Result<Vec<u8>, AtlasError> {
     use xz2::stream::{Check, Filters, LzmaOptions, Stream};
     use xz2::write::XzEncoder;
 
-    let failed = |why: String| AtlasError(Why::Pack(why));
+    let failed = |why: String| AtlasError(Cause::Pack(why));
     let preset = 9 | 1 << 31; // LZMA_PRESET_EXTREME
     let mut options = LzmaOptions::new_preset(preset).map_err(|e| failed(e.to_string()))?;
     let window = u32::try_from(raw.len()).unwrap_or(u32::MAX);
@@ -192,7 +192,7 @@ fn compress(raw: &[u8]) -> Result<Vec<u8>, AtlasError> {
     use lzma_rust2::{CheckType, XzOptions, XzWriter};
     use std::io::Write;
 
-    let failed = |why: String| AtlasError(Why::Pack(why));
+    let failed = |why: String| AtlasError(Cause::Pack(why));
     let mut options = XzOptions::with_preset(9);
     options.set_check_sum_type(CheckType::None);
     let window = u32::try_from(raw.len()).unwrap_or(u32::MAX);

@@ -11,7 +11,7 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
-use super::error::{AtlasError, FilePart, Why};
+use super::error::{AtlasError, Cause, FilePart};
 use super::holdings::Holding;
 use super::owner::{Extent, Fate, Owner};
 use super::scope::{Reach, Scope, visit_body};
@@ -163,7 +163,7 @@ impl<'a> Projection<'a> {
         firsts.remove(0);
         let bytes = self.writer.finish();
         Ok((
-            bytes.map_err(|_| AtlasError(Why::TooMany("types")))?,
+            bytes.map_err(|_| AtlasError(Cause::TooMany("types")))?,
             firsts,
         ))
     }
@@ -217,7 +217,7 @@ impl<'a> Projection<'a> {
                 slot.get_or_insert(TypeId(id));
             }
         }
-        let too_many = || AtlasError(Why::TooMany("types"));
+        let too_many = || AtlasError(Cause::TooMany("types"));
         let count = u32::try_from(records.len()).map_err(|_| too_many())?;
         self.next = self.next.checked_add(count).ok_or_else(too_many)?;
         if owner == 0 {

@@ -10,7 +10,7 @@ use btfhub_runtime::KernelId;
 use super::collect::SourceEntry;
 use super::decode::{Decoder, Group, Position};
 use super::definition::GROUP_KINDS;
-use super::error::{AtlasError, FilePart, Why};
+use super::error::{AtlasError, Cause, FilePart};
 use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
 use super::modules;
@@ -142,7 +142,7 @@ impl Atlas {
             Some(wanted) if wanted != atlas.digest.to_string() => {
                 let (wanted, found) = (wanted.to_owned(), atlas.digest);
                 Err(failed(ErrorKind::Pin)
-                    .because(AtlasError(Why::Pin { wanted, found }))
+                    .because(AtlasError(Cause::Pin { wanted, found }))
                     .help("pin the digest that `cargo btfhub atlas inspect` prints, if this is the atlas you want"))
             }
             _ => Ok(atlas),
@@ -184,7 +184,7 @@ impl Atlas {
     pub fn kernel(&self, id: KernelId<'_>) -> Result<usize, AtlasError> {
         self.kernels
             .binary_search_by(|kernel| kernel.id().cmp(&id))
-            .map_err(|_| AtlasError(Why::NoKernel(id.to_string())))
+            .map_err(|_| AtlasError(Cause::NoKernel(id.to_string())))
     }
 
     /// What the entry was that a kernel was read from.

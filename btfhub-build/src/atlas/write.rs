@@ -10,7 +10,7 @@ use super::chunks::List;
 use super::collect::{AtlasWriter, CollectedKernel, TWICE};
 use super::definition::{GROUP_KINDS, change_groups};
 use super::encode::{Encoder, StringNumbers, Variant};
-use super::error::{AtlasError, Why};
+use super::error::{AtlasError, Cause};
 use super::format::{BlockEntry, Index};
 use super::kernels::{KernelsEncoder, WrittenKernel};
 use super::modules::{Module, ModulesEncoder};
@@ -54,7 +54,7 @@ impl Order {
         for two in kernels.windows(2) {
             let [a, b] = [&writer.kernels[two[0]], &writer.kernels[two[1]]];
             if a.id() == b.id() {
-                return Err(AtlasError(Why::Twice(a.id().to_string())));
+                return Err(AtlasError(Cause::Twice(a.id().to_string())));
             }
         }
         // Definitions in the order of the kernels, and how many a group has.
@@ -389,7 +389,7 @@ fn pack_all(raws: &[&[u8]], effort: Effort, jobs: usize) -> Result<Vec<Vec<u8>>,
     });
     done.sort_by_key(|&(number, _)| number);
     if done.len() != raws.len() {
-        return Err(AtlasError(Why::Pack("a thread failed".to_owned())));
+        return Err(AtlasError(Cause::Pack("a thread failed".to_owned())));
     }
     done.into_iter().map(|(_, packed)| packed).collect()
 }

@@ -18,10 +18,10 @@ use super::{Btf, Kind, TypeId};
 
 /// Why a module with a distilled base does not fit a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct DistilledError(Why);
+pub struct DistilledError(Cause);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
+enum Cause {
     Base(BtfError),
     Split(BtfError),
     /// Something that a distilled base never holds.
@@ -38,33 +38,33 @@ enum Why {
 impl fmt::Display for DistilledError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.0 {
-            Why::Base(error) => write!(f, ".BTF.base: {error}"),
-            Why::Split(error) => write!(f, ".BTF on top of .BTF.base: {error}"),
-            Why::Kind(id) => write!(
+            Cause::Base(error) => write!(f, ".BTF.base: {error}"),
+            Cause::Split(error) => write!(f, ".BTF on top of .BTF.base: {error}"),
+            Cause::Kind(id) => write!(
                 f,
                 ".BTF.base: type [{id}] is of a kind that no distilled base holds (integers, floats, \
                  enums, structs, unions and forward declarations with a name)"
             ),
-            Why::Missing(name, size) => write!(
+            Cause::Missing(name, size) => write!(
                 f,
                 "was built for a kernel with a type `{}` of {size} bytes, which this kernel \
                  does not have",
                 Printable(name)
             ),
-            Why::Several(name, size) => write!(
+            Cause::Several(name, size) => write!(
                 f,
                 "refers to a type `{}` of {size} bytes, and this kernel has several of that \
                  name and size",
                 Printable(name)
             ),
-            Why::Name(offset) => write!(
+            Cause::Name(offset) => write!(
                 f,
                 "its BTF uses the string at byte {offset} of .BTF.base, which is not a type's name"
             ),
-            Why::UnknownKind(id) => {
+            Cause::UnknownKind(id) => {
                 write!(f, ".BTF: type [{id}] is of a kind that is unknown here")
             }
-            Why::TooBig => f.write_str("its BTF on top of this kernel's takes more than 4 GiB"),
+            Cause::TooBig => f.write_str("its BTF on top of this kernel's takes more than 4 GiB"),
         }
     }
 }
@@ -84,10 +84,10 @@ impl Btf {
         kernel: Arc<Btf>,
     ) -> Result<Btf, DistilledError> {
         let fail = |why| Err(DistilledError(why));
-        let base = Btf::parse(distilled).map_err(|error| DistilledError(Why::Base(error)))?;
+        let base = Btf::parse(distilled).map_err(|error| DistilledError(Cause::Base(error)))?;
         let base = Arc::new(base);
         let mut module = Btf::parse_split(split, Arc::clone(&base))
-            .map_err(|error| DistilledError(Why::Split(error)))?;
+            .map_err(|error| DistilledError(Cause::Split(error)))?;
         let map = Map::new(&module, &base, &kernel).map_err(DistilledError)?;
 
         let (old_id, old_string) = (module.first_id, module.first_string);
@@ -95,7 +95,7 @@ impl Btf {
         let types = u64::from(new_id) + module.index.len() as u64;
         let strings = u64::from(new_string) + u64::from(module.strings_len());
         if u32::try_from(types.max(strings)).is_err() {
-            return fail(Why::TooBig);
+            return fail(Cause::TooBig);
         }
         let mut lost = None;
         let words = module.words.get_mut(..module.types_end).unwrap_or_default();
@@ -107,7 +107,7 @@ impl Btf {
                 .get(1)
                 .is_some_and(|&info| references::are_known(info))
             {
-                return fail(Why::UnknownKind(id));
+                return fail(Cause::UnknownKind(id));
             }
             references::each(record, |reference| match reference {
                 Reference::Type(id) if *id >= old_id => *id = *id - old_id + new_id,
@@ -120,7 +120,7 @@ impl Btf {
                 _ => {}
             });
             if let Some(offset) = lost {
-                return fail(Why::Name(offset));
+                return fail(Cause::Name(offset));
             }
         }
         (module.first_id, module.first_string) = (new_id, new_string);
@@ -142,10 +142,10 @@ impl Map {
     }
 
     /// `btf_relocate_map_distilled_base`.
-    fn new(module: &Btf, base: &Btf, kernel: &Btf) -> Result<Self, Why> {
+    fn new(module: &Btf, base: &Btf, kernel: &Btf) -> Result<Self, Cause> {
         let mut by_name: HashMap<&[u8], Vec<u32>> = HashMap::new();
         for id in base.ids() {
-            let ty = base.ty(id).ok_or(Why::Kind(id.0))?;
+            let ty = base.ty(id).ok_or(Cause::Kind(id.0))?;
             let name = base.string(ty.name());
             let fits = matches!(
                 ty.kind(),
@@ -153,7 +153,7 @@ impl Map {
             );
             // libbpf asks for an offset, not for a name.
             if !fits || ty.name().0 == 0 {
-                return Err(Why::Kind(id.0));
+                return Err(Cause::Kind(id.0));
             }
             by_name.entry(name).or_default().push(id.0);
         }
@@ -193,7 +193,7 @@ impl Map {
                     continue;
                 };
                 if slot.is_some() {
-                    return Err(Why::Several(lossy(name), size(wanted)));
+                    return Err(Cause::Several(lossy(name), size(wanted)));
                 }
                 *slot = Some(id.0);
                 map.strings.insert(wanted.name().0, ty.name().0);
@@ -201,8 +201,8 @@ impl Map {
         }
         for id in base.ids() {
             if map.id(id.0) == 0 {
-                let ty = base.ty(id).ok_or(Why::Kind(id.0))?;
-                return Err(Why::Missing(lossy(base.string(ty.name())), size(ty)));
+                let ty = base.ty(id).ok_or(Cause::Kind(id.0))?;
+                return Err(Cause::Missing(lossy(base.string(ty.name())), size(ty)));
             }
         }
         Ok(map)

@@ -26,11 +26,11 @@ pub(super) struct Module {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JoinError {
     module: String,
-    why: Why,
+    why: Cause,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Why {
+enum Cause {
     Btf(BtfError),
     Endian { module: Endian, kernel: Endian },
     OtherBuild { id: u32, name: u32, kernel: u32 },
@@ -43,29 +43,29 @@ impl fmt::Display for JoinError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "module {}: ", Printable(&self.module))?;
         match &self.why {
-            Why::Btf(error) => write!(
+            Cause::Btf(error) => write!(
                 f,
                 "its BTF does not fit this kernel's (is the module of another build?): {error}"
             ),
-            Why::Endian { module, kernel } => {
+            Cause::Endian { module, kernel } => {
                 write!(
                     f,
                     "its BTF is {module:?}-endian, the kernel's {kernel:?}-endian"
                 )
             }
-            Why::OtherBuild { id, name, kernel } => write!(
+            Cause::OtherBuild { id, name, kernel } => write!(
                 f,
                 "its BTF was made for another build of the kernel: the name of type [{id}] is at \
                  byte {name}, where no name begins (the kernel's own names take {kernel} bytes)"
             ),
-            Why::NotSplit => f.write_str(
+            Cause::NotSplit => f.write_str(
                 "its BTF is self-contained, like a kernel's; a module's BTF continues where its \
                  kernel's ends",
             ),
-            Why::UnknownKind(id) => {
+            Cause::UnknownKind(id) => {
                 write!(f, "type [{id}] is of a kind that is unknown here")
             }
-            Why::TooBig => f.write_str("with it the kernel's BTF takes more than 4 GiB"),
+            Cause::TooBig => f.write_str("with it the kernel's BTF takes more than 4 GiB"),
         }
     }
 }
@@ -93,7 +93,7 @@ impl Btf {
                 why,
             };
             let module = Btf::parse_split(bytes, Arc::clone(&kernel));
-            let module = module.map_err(|found| error(Why::Btf(found)))?;
+            let module = module.map_err(|found| error(Cause::Btf(found)))?;
             joined.check(&module, &kernel).map_err(error)?;
             if wanted(&module) {
                 joined.add(name, module, &kernel).map_err(error)?;
@@ -200,16 +200,16 @@ struct Joined {
 impl Joined {
     /// Each name must begin where a string does. In a BTF made for other strings, most names
     /// begin elsewhere.
-    fn check(&self, module: &Btf, kernel: &Btf) -> Result<(), Why> {
+    fn check(&self, module: &Btf, kernel: &Btf) -> Result<(), Cause> {
         if module.endian() != kernel.endian() {
-            return Err(Why::Endian {
+            return Err(Cause::Endian {
                 module: module.endian(),
                 kernel: kernel.endian(),
             });
         }
         // In BTF without a base, the empty string comes first.
         if module.strings().first() == Some(&0) {
-            return Err(Why::NotSplit);
+            return Err(Cause::NotSplit);
         }
         for id in module.first_id..module.type_count() {
             let Some(ty) = module.ty(TypeId(id)) else {
@@ -221,7 +221,7 @@ impl Joined {
                 .chain(members.map(|member| member.name));
             for name in names {
                 if !module.begins_string(name.0) {
-                    return Err(Why::OtherBuild {
+                    return Err(Cause::OtherBuild {
                         id,
                         name: name.0,
                         kernel: kernel.strings_len(),
@@ -232,8 +232,8 @@ impl Joined {
         Ok(())
     }
 
-    fn add(&mut self, name: &str, mut module: Btf, kernel: &Btf) -> Result<(), Why> {
-        let number = |count: usize| u32::try_from(count).map_err(|_| Why::TooBig);
+    fn add(&mut self, name: &str, mut module: Btf, kernel: &Btf) -> Result<(), Cause> {
+        let number = |count: usize| u32::try_from(count).map_err(|_| Cause::TooBig);
         let before = number(self.index.len())?;
         let types_shift = before;
         let strings_shift = number(self.strings.len())?;
@@ -243,7 +243,7 @@ impl Joined {
         let all_strings =
             u64::from(first_string) + u64::from(module.strings_len()) + u64::from(strings_shift);
         if u32::try_from(all_types.max(all_strings)).is_err() {
-            return Err(Why::TooBig);
+            return Err(Cause::TooBig);
         }
         let end = module.types_end;
         let words = module.words.get_mut(..end).unwrap_or_default();
@@ -258,7 +258,7 @@ impl Joined {
                 .get(1)
                 .is_some_and(|&info| references::are_known(info))
             {
-                return Err(Why::UnknownKind(first_id.saturating_add(number(own)?)));
+                return Err(Cause::UnknownKind(first_id.saturating_add(number(own)?)));
             }
             references::each(record, |reference| match reference {
                 Reference::Type(id) if *id >= first_id => *id += types_shift,

@@ -41,7 +41,7 @@ impl Held {
 
 /// The definitions of one kernel in the order of their types.
 #[derive(Debug)]
-pub struct Survey<'a> {
+pub struct KernelDefinitions<'a> {
     pub(super) btf: &'a Btf,
     pub(super) held: Vec<Held>,
     /// The type of most array indices.
@@ -53,11 +53,11 @@ pub struct Survey<'a> {
     modules: Vec<(String, usize)>,
 }
 
-impl Survey<'_> {
+impl KernelDefinitions<'_> {
     /// Whether relocations can't tell this kernel from another one that was
     /// surveyed for the same writer: the same definitions, the candidates for
     /// each name in the same order.
-    pub fn is_equal(&self, other: &Survey<'_>) -> bool {
+    pub fn is_equal(&self, other: &KernelDefinitions<'_>) -> bool {
         let in_groups = |held: &[Held]| {
             let mut held: Vec<(u64, u128, bool)> = (held.iter())
                 .map(|held| (held.group, held.hash(), held.second))
@@ -65,7 +65,7 @@ impl Survey<'_> {
             held.sort_by_key(|&(group, ..)| group);
             held
         };
-        let of_kernel = |survey: &Survey<'_>| {
+        let of_kernel = |survey: &KernelDefinitions<'_>| {
             in_groups(
                 survey
                     .held
@@ -73,7 +73,7 @@ impl Survey<'_> {
                     .unwrap_or_default(),
             )
         };
-        let of_modules = |survey: &Survey<'_>| -> Vec<_> {
+        let of_modules = |survey: &KernelDefinitions<'_>| -> Vec<_> {
             let held = |own| in_groups(survey.held.get(own).unwrap_or_default());
             let modules = survey.modules();
             modules
@@ -133,7 +133,11 @@ impl Survey<'_> {
 /// # Errors
 /// For types that no compiler writes: endless, or of kinds that are no types; and
 /// for a module's BTF.
-pub(super) fn survey(btf: &Btf, key: HashKey, functions: bool) -> Result<Survey<'_>, SurveyError> {
+pub(super) fn survey(
+    btf: &Btf,
+    key: HashKey,
+    functions: bool,
+) -> Result<KernelDefinitions<'_>, SurveyError> {
     if let Some(base) = btf.base() {
         // Its ids go on where the kernel's end: they are no places in its index.
         let what = "is a module's: an atlas holds kernels";
@@ -161,7 +165,7 @@ pub(super) fn survey(btf: &Btf, key: HashKey, functions: bool) -> Result<Survey<
     candidates.tell_apart(&mut hasher, &modules)?;
     candidates.name_all(&mut hasher);
     let (held, starts) = hold(&candidates, &mut hasher, &modules)?;
-    Ok(Survey {
+    Ok(KernelDefinitions {
         btf,
         modules: (btf.modules().map(str::to_owned)).zip(starts).collect(),
         index_type: TypeId(hasher.index_type),
