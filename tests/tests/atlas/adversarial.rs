@@ -307,18 +307,18 @@ cases! {
         let lengths = |name| if name == 0 { [0, LONG as u64] } else { [LONG as u64 + name - 1, 1] };
         let long = vec![b'r'; LONG];
 
-        // Kernels: arch, release, distro, version, then the digest of the entry.
+        // Kernels: arch, release, distro, version, then the digest of the entry and its path.
         let of_each = |name| {
             let first = u64::from(name == 0);
             let same = [1 - first, first];
-            [same, lengths(name), same, same].concat()
+            [same, same, same, same, lengths(name)].concat()
         };
-        let mut text = [b"x".to_vec(), long.clone(), b"d1".to_vec(), vec![0; 32]].concat();
+        let mut text = [b"xrd1".to_vec(), vec![0; 32], long.clone()].concat();
         for _ in 1..COUNT {
-            text.push(b'r');
             text.extend([0; 32]);
+            text.push(b'r');
         }
-        let records = [0, 0, 0, 0, 0, 0, 0, 1].repeat(usize::try_from(COUNT).unwrap());
+        let records = [1, 0, 0, 0, 0, 0, 0, 1].repeat(usize::try_from(COUNT).unwrap());
         let kernels = columns(&[shared(COUNT, &of_each), text, records, Vec::new()]);
         let mut open = hostile_atlas::numbers([COUNT, kernels.len() as u64]);
         open.extend(kernels);

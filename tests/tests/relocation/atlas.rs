@@ -15,7 +15,8 @@ use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, Scope, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_build::relo::{ReloKind, Relocations};
 use btfhub_build::tailor::tailor;
-use btfhub_runtime::{Arch, KernelId};
+use btfhub_runtime::KernelId;
+use btfhub_tests::atlases::id;
 use btfhub_tests::contract::Subject;
 use btfhub_tests::kernels::{Entry, entries};
 use btfhub_tests::objects::{ObjectFile, libbpf_tools, objects_in, own_dir, selftests};
@@ -47,16 +48,15 @@ impl Given {
         }
     }
 
-    /// Unique among all of a test.
+    /// Unique among all of a test: distributions release kernels under the same names.
     fn id(&self) -> KernelId<'_> {
+        let mut parts = self.name().rsplit('/');
+        let release = parts.next().unwrap_or_default();
+        let version = parts.nth(1).unwrap_or("1");
         KernelId {
-            arch: Arch::new("x86_64"),
-            release: self.name(),
-            distro: match self {
-                Self::MadeUp(_) => "made-up",
-                Self::Real(_) => "real",
-            },
-            version: "1",
+            version,
+            distro: parts.next().unwrap_or("made-up"),
+            ..id(release)
         }
     }
 }
