@@ -46,36 +46,34 @@ pub(super) enum Found {
 }
 
 impl Work<'_> {
-    /// Processes an entry. Definitions in the cache are used only `with_definitions`.
+    /// What the cache has for an entry, as far as that is known without reading it. Definitions
+    /// in the cache are used only `with_definitions`.
+    pub(super) fn known(
+        &self,
+        chosen: &ChosenEntry,
+        with_definitions: bool,
+    ) -> Result<Option<EntryResult>, Error> {
+        let digest = self.identify(chosen)?;
+        Ok(digest.and_then(|digest| self.in_cache(digest, with_definitions)))
+    }
+
+    /// Reads an entry, and decodes it if the cache has nothing for it.
     pub(super) fn entry(
         &self,
         chosen: &ChosenEntry,
         with_definitions: bool,
     ) -> Result<EntryResult, Error> {
-        let (digest, bytes) = self.identify(chosen)?;
-        let facts = self.questions.and_then(|asked| asked.known.get(&digest));
-        // The atlases of the cache hold no functions, which facts are of.
-        if self.questions.is_none() || facts.is_some() {
-            if let Some(found) = self.in_cache(digest, with_definitions) {
-                return Ok(EntryResult {
-                    digest,
-                    found,
-                    facts,
-                });
-            }
+        let (digest, bytes) = self.read(chosen)?;
+        if let Some(known) = self.in_cache(digest, with_definitions) {
+            return Ok(known);
         }
-        let (digest, bytes) = match bytes {
-            Some(bytes) => (digest, bytes),
-            None => self.read(chosen)?,
-        };
         let decoded = chosen.entry.decode(&bytes, self.builder.entry_limit)?;
         drop(bytes);
         self.decoded(chosen, digest, decoded)
     }
 
-    /// The digest of an entry, as its pin demands, with its bytes if they had to be read for
-    /// that.
-    fn identify(&self, chosen: &ChosenEntry) -> Result<(Digest, Option<Vec<u8>>), Error> {
+    /// The digest of an entry, as its pin demands, if it is known.
+    fn identify(&self, chosen: &ChosenEntry) -> Result<Option<Digest>, Error> {
         let pinned = self.chosen.pinned(chosen.archive);
         let blob = pinned.and_then(|pinned| pinned.blob(&chosen.entry));
         let known = match blob {
@@ -83,16 +81,10 @@ impl Work<'_> {
             Some(blob) => self.digests.of_blob(blob),
             None => self.digests.of(&chosen.entry)?,
         };
-        match known {
-            Some(digest) => {
-                pinned.map_or(Ok(()), |pinned| pinned.check_digest(&chosen.entry, digest))?;
-                Ok((digest, None))
-            }
-            None => {
-                let (digest, bytes) = self.read(chosen)?;
-                Ok((digest, Some(bytes)))
-            }
+        if let (Some(digest), Some(pinned)) = (known, pinned) {
+            pinned.check_digest(&chosen.entry, digest)?;
         }
+        Ok(known)
     }
 
     /// The bytes of an entry as its pin demands them, and their digest.
@@ -108,17 +100,29 @@ impl Work<'_> {
         Ok((digest, bytes))
     }
 
-    fn in_cache(&self, digest: Digest, with_definitions: bool) -> Option<Found> {
-        if let Some(tailored) = self.results.get(&digest) {
-            return Some(Found::Cached(tailored.clone()));
+    fn in_cache(&self, digest: Digest, with_definitions: bool) -> Option<EntryResult> {
+        let facts = self.questions.and_then(|asked| asked.known.get(&digest));
+        // The atlases of the cache hold no functions, which facts are of.
+        if self.questions.is_some() && facts.is_none() {
+            return None;
         }
-        let Location { atlas, kernel } =
-            (self.atlases.find(&digest)).filter(|_| with_definitions)?;
-        Some(Found::Definitions(InAtlas {
-            atlas,
-            kernel,
+        let found = match self.results.get(&digest) {
+            Some(tailored) => Found::Cached(tailored.clone()),
+            None => {
+                let Location { atlas, kernel } =
+                    (self.atlases.find(&digest)).filter(|_| with_definitions)?;
+                Found::Definitions(InAtlas {
+                    atlas,
+                    kernel,
+                    digest,
+                })
+            }
+        };
+        Some(EntryResult {
             digest,
-        }))
+            found,
+            facts,
+        })
     }
 
     fn decoded(

@@ -96,44 +96,52 @@ impl Work<'_> {
         collector: &mut Collector<'_>,
     ) -> Result<ByAtlas, Error> {
         let mut in_cache = ByAtlas::new();
+        let mut take = |at, result: Result<EntryResult, Error>| {
+            match result {
+                Ok(EntryResult {
+                    digest,
+                    found,
+                    facts,
+                }) => {
+                    if let Some(facts) = facts {
+                        collector.facts(at, facts);
+                    }
+                    match found {
+                        Found::Cached(tailored) => collector.cached(at, digest, &tailored),
+                        Found::Decoded(tailored) => collector.decoded(at, digest, &tailored),
+                        Found::Definitions(kernel) => {
+                            (in_cache.entry(kernel.atlas).or_default()).push((at, kernel));
+                        }
+                    }
+                }
+                Err(error) if error.kind() == ErrorKind::Io => {
+                    return Err(error.help(
+                        "the fault is this machine's, not the entry's, so no setting can skip it",
+                    ));
+                }
+                Err(error) => collector.failed(at, error),
+            }
+            Ok(())
+        };
+        // To look an entry up takes less time than to hand it to another thread.
+        let mut to_read = Vec::new();
+        for &at in entries {
+            let Some(chosen) = self.chosen.entries.get(at) else {
+                continue;
+            };
+            match self.known(chosen, with_definitions).transpose() {
+                Some(known) => take(at, known)?,
+                None => to_read.push((at, chosen)),
+            }
+        }
         queue::run(
             self.threads(),
-            entries.len(),
+            to_read.len(),
             |number| {
-                let at = entries.get(number).copied()?;
-                let chosen = self.chosen.entries.get(at)?;
-                Some((at, self.entry(chosen, with_definitions)))
+                let (at, chosen) = to_read.get(number)?;
+                Some((*at, self.entry(chosen, with_definitions)))
             },
-            |_, result| {
-                let Some((at, result)) = result else {
-                    return Ok(());
-                };
-                match result {
-                    Ok(EntryResult {
-                        digest,
-                        found,
-                        facts,
-                    }) => {
-                        if let Some(facts) = facts {
-                            collector.facts(at, facts);
-                        }
-                        match found {
-                            Found::Cached(tailored) => collector.cached(at, digest, &tailored),
-                            Found::Decoded(tailored) => collector.decoded(at, digest, &tailored),
-                            Found::Definitions(kernel) => {
-                                (in_cache.entry(kernel.atlas).or_default()).push((at, kernel));
-                            }
-                        }
-                    }
-                    Err(error) if error.kind() == ErrorKind::Io => {
-                        return Err(error.help(
-                            "the fault is this machine's, not the entry's, so no setting can skip it",
-                        ));
-                    }
-                    Err(error) => collector.failed(at, error),
-                }
-                Ok(())
-            },
+            |_, result| result.map_or(Ok(()), |(at, result)| take(at, result)),
         )?;
         Ok(in_cache)
     }
