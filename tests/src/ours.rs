@@ -55,7 +55,7 @@ fn alone(relocations: &Relocations, outcome: &Outcome, meaning: RecordMeaning) -
             found,
         } => {
             let found = found.then_some(Match {
-                place: 0,
+                bit_offset: 0,
                 value,
                 size,
                 wrong_load,
@@ -116,7 +116,7 @@ fn answer(
             Some(Ok(found)) => match first {
                 None => first = Some(found),
                 Some(earlier) => {
-                    let same = found.place == earlier.place
+                    let same = found.bit_offset == earlier.bit_offset
                         && found.value == earlier.value
                         && relocation.kind != ReloKind::TypeIdTarget;
                     if !same {

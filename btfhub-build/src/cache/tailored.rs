@@ -261,7 +261,7 @@ fn digest_of(outcome: &Outcome) -> Digest {
                     None => bytes.push(0),
                     Some(Ok(found)) => {
                         bytes.push(1 + u8::from(found.wrong_load));
-                        put_number(&mut bytes, u64::from(found.place));
+                        put_number(&mut bytes, u64::from(found.bit_offset));
                         put_number(&mut bytes, found.value);
                         put_number(&mut bytes, u64::from(found.size));
                     }

@@ -3,7 +3,7 @@
 use super::access::SPEC_MAX_LEN;
 use super::kind::{Errno, ReloKind};
 use super::local::{Accessor, Relocation, bits, is_last_member};
-use super::place::{At, Place, Step};
+use super::occurrence::{At, Occurrence, Step};
 use super::resolve::Matcher;
 use super::shape::FieldShape;
 use super::trace::{Halt, Mark, MemberUse};
@@ -15,7 +15,7 @@ struct TargetSpec {
     end: FieldEnd,
     raw_len: usize,
     /// The named member that the accessors since belong to.
-    named: Option<(Place, u32)>,
+    named: Option<(Occurrence, u32)>,
 }
 
 impl Matcher<'_> {
@@ -158,7 +158,7 @@ impl Matcher<'_> {
             if spec.raw_len == SPEC_MAX_LEN {
                 // Under any name: libbpf does not reach its name. aya-obj, which counts
                 // differently, may.
-                let owner = self.trace.place(at.way);
+                let owner = self.trace.occurrence(at.way);
                 while index < ty.vlen()
                     && !is_string(self.btf.string_tail(ty.member_name(index)), name)
                 {
@@ -185,7 +185,7 @@ impl Matcher<'_> {
             spec.end.bit_offset = spec.end.bit_offset.wrapping_add(member.bit_offset);
             spec.raw_len += 1;
             let before = self.trace.position();
-            let owner = self.trace.place(at.way);
+            let owner = self.trace.occurrence(at.way);
             self.trace.mark(Mark::Member {
                 owner,
                 index,
@@ -281,7 +281,7 @@ impl Matcher<'_> {
     fn mark_end(&mut self, candidate: TypeId, spec: &TargetSpec, how: MemberUse) {
         self.trace.mark(match spec.named {
             Some((owner, index)) => Mark::Member { owner, index, how },
-            None => Mark::Size(Place::Named(candidate)),
+            None => Mark::Size(Occurrence::Named(candidate)),
         });
     }
 
@@ -301,7 +301,7 @@ impl Matcher<'_> {
             self.trace.step()?;
             if self.essential(enumerator.name)? == name {
                 let value = kind == ReloKind::EnumvalValue;
-                let owner = self.trace.place(at.way);
+                let owner = self.trace.occurrence(at.way);
                 self.trace.mark(Mark::Enumerator {
                     owner,
                     index,

@@ -12,11 +12,11 @@
 //! shape       what compatibility checks read of a local type
 //! local       record → Relocation (bpf_core_parse_spec)
 //! relocations the distinct relocations of all objects, and their fingerprint
-//! place       where in a target something was read
+//! occurrence  the type, or the use of a nameless type, of which something was read
 //! trace       what a match read of the target
 //! fields      matching fields (bpf_core_match_member, …_fields_are_compat)
 //! types       matching types (bpf_core_types_are_compat, …_types_match)
-//! twins       types of one kernel that no relocation can tell apart
+//! duplicates  types of one kernel that no relocation can tell apart
 //! candidates  target types that a local type may mean (bpf_core_add_cands)
 //! order       records of one object in libbpf's order
 //! resolve     relocations × target → Outcome (bpf_core_calc_relo_insn)
@@ -25,24 +25,25 @@
 
 mod access;
 mod candidates;
+mod duplicates;
 mod fields;
 mod kind;
 mod local;
+mod occurrence;
 mod order;
-mod place;
 mod relocations;
 mod resolve;
 mod shape;
 mod term;
 mod trace;
-mod twins;
 mod types;
 mod value;
 
+pub(crate) use duplicates::Duplicates;
 pub use kind::{Errno, ReloKind};
 pub use local::{Accessor, LocalLoad, LocalValue, Relocation, Root, Spec};
+pub(crate) use occurrence::{Occurrence, Occurrences, Step, has_name};
 pub use order::CandidateLists;
-pub(crate) use place::{Place, Places, Step, has_name};
 pub use relocations::{RecordMeaning, Relocations};
 pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, resolve};
 pub(crate) use resolve::{Traced, TracedCandidate, TracedGroup, essential, trace_groups};
@@ -50,5 +51,4 @@ pub use shape::{CompatShape, FieldShape, MatchBody, MatchMember, MatchShape};
 pub use term::term;
 pub(crate) use term::{path, raw_term, text};
 pub(crate) use trace::{Mark, MemberUse};
-pub(crate) use twins::Twins;
 pub use value::LoadClass;

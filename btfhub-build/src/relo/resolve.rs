@@ -5,12 +5,12 @@ use std::ops::Range;
 
 use foldhash::{HashMap, HashMapExt as _};
 
+use super::duplicates::Duplicates;
 use super::kind::{Errno, ReloKind};
 use super::local::{Relocation, Spec};
-use super::place::{At, Place, Places};
+use super::occurrence::{At, Occurrence, Occurrences};
 use super::relocations::Relocations;
 use super::trace::{Halt, Mark, Trace};
-use super::twins::Twins;
 use super::value::LoadClass;
 use crate::btf::{Btf, StrOffset, Type, TypeId, essential_name};
 
@@ -50,7 +50,7 @@ pub struct Match {
     /// libbpf uses `bpf_core_spec::bit_offset` only to check whether candidates agree. So this
     /// is 0 for the first candidate's offset, 1 for the next different one, and so on. (It is
     /// the offset itself until an [`Outcome`] is made.)
-    pub place: u32,
+    pub bit_offset: u32,
     /// `new_val`. For `TypeIdTarget` 0: ids differ between any two BTFs.
     pub value: u64,
     /// `new_sz`: bytes of the field, or 0 if no load can be adjusted.
@@ -102,7 +102,7 @@ impl std::error::Error for TooComplex {}
 /// # Errors
 /// [`TooComplex`].
 pub fn resolve(relocations: &Relocations, btf: &Btf) -> Result<Outcome, TooComplex> {
-    let traced = trace_groups(relocations, btf, &Twins::default())?;
+    let traced = trace_groups(relocations, btf, &Duplicates::default())?;
     Ok(Outcome::new(relocations, &traced.groups))
 }
 
@@ -110,9 +110,9 @@ pub fn resolve(relocations: &Relocations, btf: &Btf) -> Result<Outcome, TooCompl
 #[derive(Debug)]
 pub(crate) struct Traced {
     pub(crate) groups: Vec<TracedGroup>,
-    pub(crate) places: Places,
+    pub(crate) occurrences: Occurrences,
     /// Array members into which an index was tried.
-    pub(crate) indexed: Vec<(Place, u32)>,
+    pub(crate) indexed: Vec<(Occurrence, u32)>,
 }
 
 /// A group with everything its matches read. Candidates that no relocation
@@ -133,12 +133,11 @@ pub(crate) struct TracedCandidate {
     pub(crate) marks: Vec<Mark>,
 }
 
-/// Resolves relocations and records what was read. If a referenced type has `twins`, the first
-/// of them is read.
+/// Resolves relocations and records what was read. Of `duplicates`, the first is read.
 pub(crate) fn trace_groups(
     relocations: &Relocations,
     btf: &Btf,
-    twins: &Twins,
+    duplicates: &Duplicates,
 ) -> Result<Traced, TooComplex> {
     let list = relocations.list();
     let search = relocations.search();
@@ -146,7 +145,7 @@ pub(crate) fn trace_groups(
     let candidates = (search.candidates(btf, &mut trace)).map_err(|_| TooComplex)?;
     let mut matcher = Matcher {
         btf,
-        twins,
+        duplicates,
         trace,
         candidate: TypeId::VOID,
     };
@@ -164,10 +163,10 @@ pub(crate) fn trace_groups(
             relocations: range.clone(),
         });
     }
-    let (places, indexed) = matcher.trace.end();
+    let (occurrences, indexed) = matcher.trace.end();
     Ok(Traced {
         groups,
-        places,
+        occurrences,
         indexed,
     })
 }
@@ -175,7 +174,7 @@ pub(crate) fn trace_groups(
 /// Matches relocations against candidates of one target.
 pub(super) struct Matcher<'a> {
     pub(super) btf: &'a Btf,
-    twins: &'a Twins,
+    duplicates: &'a Duplicates,
     pub(super) trace: Trace,
     /// The candidate being tried, which represents itself.
     candidate: TypeId,
@@ -189,7 +188,7 @@ impl<'a> Matcher<'a> {
             self.trace.skipped(modifiers)?;
         }
         let (id, ty) = found.ok_or(Halt::Errno(Errno::Invalid))?;
-        let first = self.twins.of(id);
+        let first = self.duplicates.of(id);
         if first == id || id == self.candidate {
             return Ok((at.leads_to(id, ty, self.btf), ty));
         }
@@ -238,7 +237,7 @@ impl<'a> Matcher<'a> {
     /// `bpf_core_spec_match` and `bpf_core_calc_relo` for one candidate.
     fn one(&mut self, relocation: &Relocation, id: TypeId) -> Result<Option<Match>, Halt> {
         let plain = |value: u64| Match {
-            place: 0,
+            bit_offset: 0,
             value,
             size: 0,
             wrong_load: false,
@@ -247,7 +246,7 @@ impl<'a> Matcher<'a> {
             Spec::Field(accessors) => {
                 let found = self.field(relocation, accessors, id)?;
                 Ok(found.map(|(bit_offset, field)| Match {
-                    place: bit_offset,
+                    bit_offset,
                     value: field.value,
                     size: field.size,
                     wrong_load: relocation.load.size != field.size
@@ -269,7 +268,7 @@ impl<'a> Matcher<'a> {
                 }
                 Ok(Some(match relocation.kind {
                     ReloKind::TypeSize => {
-                        self.trace.mark(Mark::Size(Place::Named(id)));
+                        self.trace.mark(Mark::Size(Occurrence::Named(id)));
                         plain(u64::from(
                             self.btf.resolve_size(id).map_err(|_| Errno::Invalid)?,
                         ))
@@ -305,7 +304,7 @@ impl Outcome {
                             results: candidate.results.clone(),
                         })
                         .collect();
-                    rank_places(&mut candidates);
+                    rank_bit_offsets(&mut candidates);
                     Group {
                         relocations: group.relocations.clone(),
                         candidates,
@@ -357,7 +356,7 @@ impl Outcome {
                 (Some(Ok(found)), None) => first = Some(*found),
                 (Some(Ok(found)), Some(first)) => {
                     if relocation.kind == ReloKind::TypeIdTarget
-                        || found.place != first.place
+                        || found.bit_offset != first.bit_offset
                         || found.value != first.value
                     {
                         return Some((Resolution::Ambiguous, matching));
@@ -383,11 +382,11 @@ impl Outcome {
 
 /// Turns bit offsets into their ranks among the candidates of a group, for each
 /// relocation.
-fn rank_places(candidates: &mut [Candidate]) {
+fn rank_bit_offsets(candidates: &mut [Candidate]) {
     // Mostly there is one, which has none to agree with.
     if let [only] = candidates {
         for found in only.results.iter_mut().flatten().flatten() {
-            found.place = 0;
+            found.bit_offset = 0;
         }
         return;
     }
@@ -398,7 +397,7 @@ fn rank_places(candidates: &mut [Candidate]) {
         for candidate in &mut *candidates {
             if let Some(Some(Ok(found))) = candidate.results.get_mut(number) {
                 let next = u32::try_from(seen.len()).unwrap_or(u32::MAX);
-                found.place = *seen.entry(found.place).or_insert(next);
+                found.bit_offset = *seen.entry(found.bit_offset).or_insert(next);
             }
         }
     }

@@ -2,27 +2,27 @@
 //! have the same result.
 
 use super::kind::Errno;
-use super::place::{Place, Places, Way};
+use super::occurrence::{Occurrence, Occurrences, Way};
 
 /// One fact. Anything without a mark may be changed or dropped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mark {
-    /// This member was found, or stepped through: its name, its place among
+    /// This member was found, or stepped through: its name, its index among
     /// the others, and the kind of its type.
     Member {
         /// The struct or union.
-        owner: Place,
+        owner: Occurrence,
         /// Which member.
         index: u32,
         /// What else about it matters.
         how: MemberUse,
     },
     /// The size of this type.
-    Size(Place),
+    Size(Occurrence),
     /// This enumerator's name.
     Enumerator {
         /// The enum.
-        owner: Place,
+        owner: Occurrence,
         /// Which enumerator.
         index: u32,
         /// Whether its value counts.
@@ -31,14 +31,14 @@ pub(crate) enum Mark {
     /// That the struct, union or enum has at least so many elements.
     AtLeast {
         /// The type.
-        owner: Place,
+        owner: Occurrence,
         /// Members or enumerators.
         elements: u32,
     },
     /// That the struct or union has another member after those that are kept.
-    OneMore(Place),
+    OneMore(Occurrence),
     /// What this pointer or function prototype refers to.
-    Referenced(Place),
+    Referenced(Occurrence),
 }
 
 /// What matters about a member besides its presence.
@@ -65,10 +65,10 @@ impl MemberUse {
 #[derive(Debug, Default)]
 pub(super) struct Trace {
     marks: Vec<Mark>,
-    places: Places,
+    occurrences: Occurrences,
     /// Array members into which an index was tried. Never taken back: an index
     /// that found nothing must find nothing in the tailored type either.
-    indexed: Vec<(Place, u32)>,
+    indexed: Vec<(Occurrence, u32)>,
     steps: u64,
 }
 
@@ -104,14 +104,14 @@ impl Trace {
         self.marks.push(mark);
     }
 
-    /// The place of a type of which something is to be marked.
-    pub(super) fn place(&mut self, way: Way) -> Place {
-        self.places.enter(way, self.marks.len())
+    /// The occurrence of a type of which something is to be marked.
+    pub(super) fn occurrence(&mut self, way: Way) -> Occurrence {
+        self.occurrences.enter(way, self.marks.len())
     }
 
-    pub(super) fn index_tried(&mut self, owner: Place, member: u32) {
-        // So its number must not be reused for another place.
-        self.places.settle();
+    pub(super) fn index_tried(&mut self, owner: Occurrence, member: u32) {
+        // So its number must not be reused for another occurrence.
+        self.occurrences.settle();
         self.indexed.push((owner, member));
     }
 
@@ -150,7 +150,7 @@ impl Trace {
     /// Takes back the marks from `position` on.
     pub(super) fn roll_back(&mut self, position: usize) {
         self.marks.truncate(position);
-        self.places.roll_back(position);
+        self.occurrences.roll_back(position);
     }
 
     /// The marks from `position` on.
@@ -160,12 +160,12 @@ impl Trace {
 
     /// Takes out the marks made so far.
     pub(super) fn take_marks(&mut self) -> Vec<Mark> {
-        self.places.settle();
+        self.occurrences.settle();
         std::mem::take(&mut self.marks)
     }
 
-    /// All places, and array members into which an index was tried.
-    pub(super) fn end(self) -> (Places, Vec<(Place, u32)>) {
-        (self.places, self.indexed)
+    /// All occurrences, and array members into which an index was tried.
+    pub(super) fn end(self) -> (Occurrences, Vec<(Occurrence, u32)>) {
+        (self.occurrences, self.indexed)
     }
 }

@@ -1,7 +1,7 @@
 //! Matching whole types against a candidate.
 
 use super::kind::Errno;
-use super::place::{At, Place, Step};
+use super::occurrence::{At, Occurrence, Step};
 use super::resolve::Matcher;
 use super::shape::{CompatShape, MatchBody, MatchMember, MatchShape};
 use super::trace::{Halt, Mark, MemberUse};
@@ -20,8 +20,8 @@ impl Matcher<'_> {
             (CompatShape::Enum, kind) => kind.is_any_enum(),
             (CompatShape::Int, Kind::Int) => ty.int().offset() == 0,
             (CompatShape::Ptr(inner), Kind::Ptr) => {
-                let place = self.refers(at);
-                let pointee = At::step(place, Step::Pointee, ty.referenced());
+                let occurrence = self.refers(at);
+                let pointee = At::step(occurrence, Step::Pointee, ty.referenced());
                 return self.is_compatible(inner, pointee);
             }
             (CompatShape::Array(inner), Kind::Array) => {
@@ -35,14 +35,14 @@ impl Matcher<'_> {
                 if params.len() != ty.vlen() as usize {
                     return Ok(false);
                 }
-                let place = self.refers(at);
+                let occurrence = self.refers(at);
                 for ((local, target), number) in params.iter().zip(ty.params()).zip(0..) {
-                    let param = At::step(place, Step::Param(number), target.ty);
+                    let param = At::step(occurrence, Step::Param(number), target.ty);
                     if !self.is_compatible(local, param)? {
                         return Ok(false);
                     }
                 }
-                let returned = At::step(place, Step::Result, ty.referenced());
+                let returned = At::step(occurrence, Step::Result, ty.referenced());
                 return self.is_compatible(result, returned);
             }
             _ => false,
@@ -50,10 +50,10 @@ impl Matcher<'_> {
     }
 
     /// Marks that the target of a pointer or prototype matters.
-    fn refers(&mut self, at: At) -> Place {
-        let place = self.trace.place(at.way);
-        self.trace.mark(Mark::Referenced(place));
-        place
+    fn refers(&mut self, at: At) -> Occurrence {
+        let occurrence = self.trace.occurrence(at.way);
+        self.trace.mark(Mark::Referenced(occurrence));
+        occurrence
     }
 
     /// `__bpf_core_types_match`.
@@ -97,8 +97,8 @@ impl Matcher<'_> {
                 if kind != Kind::Ptr {
                     return Ok(false);
                 }
-                let place = self.refers(at);
-                let pointee = At::step(place, Step::Pointee, ty.referenced());
+                let occurrence = self.refers(at);
+                let pointee = At::step(occurrence, Step::Pointee, ty.referenced());
                 return self.matches(inner, pointee);
             }
             MatchBody::Array { nelems, element } => {
@@ -115,14 +115,14 @@ impl Matcher<'_> {
                 if kind != Kind::FuncProto || params.len() != ty.vlen() as usize {
                     return Ok(false);
                 }
-                let place = self.refers(at);
+                let occurrence = self.refers(at);
                 for ((local, target), number) in params.iter().zip(ty.params()).zip(0..) {
-                    let param = At::step(place, Step::Param(number), target.ty);
+                    let param = At::step(occurrence, Step::Param(number), target.ty);
                     if !self.matches(local, param)? {
                         return Ok(false);
                     }
                 }
-                let returned = At::step(place, Step::Result, ty.referenced());
+                let returned = At::step(occurrence, Step::Result, ty.referenced());
                 return self.matches(result, returned);
             }
             MatchBody::Other | MatchBody::TooDeep => false,
@@ -139,7 +139,7 @@ impl Matcher<'_> {
         let Some(elements) = at_most(members.len(), ty.vlen()) else {
             return Ok(false);
         };
-        let owner = self.trace.place(at.way);
+        let owner = self.trace.occurrence(at.way);
         self.trace.mark(Mark::AtLeast { owner, elements });
         for local in members {
             let mut matched = false;
@@ -173,7 +173,7 @@ impl Matcher<'_> {
         let Some(elements) = at_most(names.len(), ty.vlen()) else {
             return Ok(false);
         };
-        let owner = self.trace.place(at.way);
+        let owner = self.trace.occurrence(at.way);
         self.trace.mark(Mark::Size(owner));
         self.trace.mark(Mark::AtLeast { owner, elements });
         for local in names {

@@ -12,13 +12,13 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 use super::keep::{Keep, Long, Spot};
 use super::nesting::{self, KeptMember, MAX_NESTING, is_empty_array};
 use crate::btf::{Btf, BtfWriter, Kind, Type, TypeId, TypeRecord, essential_name};
-use crate::relo::{MemberUse, Step, Twins};
+use crate::relo::{Duplicates, MemberUse, Step};
 
 /// `None` for types nested deeper than any compiler nests them.
-pub(super) fn emit(btf: &Btf, keep: &Keep, twins: &Twins) -> Option<Vec<u8>> {
+pub(super) fn emit(btf: &Btf, keep: &Keep, duplicates: &Duplicates) -> Option<Vec<u8>> {
     let mut replaced = Replaced::new();
     loop {
-        let (bytes, more) = emit_without(btf, keep, twins, &replaced)?;
+        let (bytes, more) = emit_without(btf, keep, duplicates, &replaced)?;
         if more.is_empty() {
             return Some(bytes);
         }
@@ -38,7 +38,7 @@ type Replaced = HashMap<TypeId, Option<TypeId>>;
 fn emit_without(
     btf: &Btf,
     keep: &Keep,
-    twins: &Twins,
+    duplicates: &Duplicates,
     replaced: &Replaced,
 ) -> Option<(Vec<u8>, Replaced)> {
     let mut named = Vec::new();
@@ -74,7 +74,7 @@ fn emit_without(
     let mut emitter = Emitter {
         btf,
         keep,
-        twins,
+        duplicates,
         replaced,
         ids: HashMap::new(),
         anonymous: Vec::new(),
@@ -213,7 +213,7 @@ impl Record<'_> {
 struct Emitter<'a> {
     btf: &'a Btf,
     keep: &'a Keep,
-    twins: &'a Twins,
+    duplicates: &'a Duplicates,
     replaced: &'a Replaced,
     /// New ids of named types.
     ids: HashMap<TypeId, TypeId>,
@@ -272,7 +272,7 @@ impl<'a> Emitter<'a> {
         depth: u32,
     ) -> Option<TypeId> {
         let depth = depth.checked_add(1).filter(|&depth| depth < MAX_NESTING)?;
-        let (mut spot, mut ty) = spot.skip_modifiers(self.btf, self.twins)?;
+        let (mut spot, mut ty) = spot.skip_modifiers(self.btf, self.duplicates)?;
         // One that was replaced may itself have been replaced later.
         while let Some(&Some(first)) = self.replaced.get(&spot.id) {
             spot = Spot::named(first);
@@ -442,7 +442,7 @@ impl<'a> Emitter<'a> {
 
     /// The members to write.
     fn members(&mut self, spot: Spot, ty: Type<'a>, depth: u32) -> Option<Vec<NewMember<'a>>> {
-        let kept = nesting::members(self.btf, self.keep, self.twins, spot, ty);
+        let kept = nesting::members(self.btf, self.keep, self.duplicates, spot, ty);
         let mut members = Vec::new();
         let mut may_become_flexible = false;
         for kept in kept {

@@ -7,8 +7,8 @@ use foldhash::{HashMap, HashMapExt as _, HashSet, HashSetExt as _};
 
 use crate::btf::{Btf, Kind, Type, TypeId};
 use crate::relo::{
-    Mark, MemberUse, Place, Places, ReloKind, Relocations, Step, Traced, TracedCandidate,
-    TracedGroup, Twins, essential, has_name,
+    Duplicates, Mark, MemberUse, Occurrence, Occurrences, ReloKind, Relocations, Step, Traced,
+    TracedCandidate, TracedGroup, essential, has_name,
 };
 
 /// What is kept of a kernel. Ids are the kernel's.
@@ -19,18 +19,18 @@ pub(super) struct Keep {
     /// Named structs, unions, enums, forward declarations (and with `exact`, integers) that are
     /// kept, candidates or not.
     pub(super) types: BTreeSet<TypeId>,
-    places: Places,
-    members: HashMap<Place, BTreeMap<u32, MemberUse>>,
-    enumerators: HashMap<Place, BTreeMap<u32, bool>>,
-    at_least: HashMap<Place, u32>,
+    occurrences: Occurrences,
+    members: HashMap<Occurrence, BTreeMap<u32, MemberUse>>,
+    enumerators: HashMap<Occurrence, BTreeMap<u32, bool>>,
+    at_least: HashMap<Occurrence, u32>,
     /// Structs and unions for which it matters that they have another member.
-    one_more: HashSet<Place>,
+    one_more: HashSet<Occurrence>,
     /// Types whose size counts.
-    sized: HashSet<Place>,
+    sized: HashSet<Occurrence>,
     /// Pointers and prototypes whose targets matter.
-    referenced: HashSet<Place>,
+    referenced: HashSet<Occurrence>,
     /// Array members into which an index was tried.
-    indexed: HashSet<(Place, u32)>,
+    indexed: HashSet<(Occurrence, u32)>,
     /// Names and sizes of integers and what pointers point at are kept
     /// everywhere.
     pub(super) exact: bool,
@@ -41,12 +41,12 @@ pub(super) struct Keep {
     pub(super) long: Option<Long>,
 }
 
-/// A type and its place; no place if nothing was read there or beyond, up to the next named
+/// A type and its occurrence; `None` if nothing was read there or beyond, up to the next named
 /// type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Spot {
     pub(super) id: TypeId,
-    pub(super) place: Option<Place>,
+    pub(super) occurrence: Option<Occurrence>,
 }
 
 impl Spot {
@@ -54,13 +54,13 @@ impl Spot {
     pub(super) fn named(id: TypeId) -> Self {
         Self {
             id,
-            place: Some(Place::Named(id)),
+            occurrence: Some(Occurrence::Named(id)),
         }
     }
 
     /// Whether it is known by its name.
     pub(super) fn is_named(self) -> bool {
-        self.place == Some(Place::Named(self.id))
+        self.occurrence == Some(Occurrence::Named(self.id))
     }
 
     /// The target of an array or a typedef at this spot.
@@ -68,14 +68,14 @@ impl Spot {
         Self { id, ..self }
     }
 
-    /// The type behind typedefs and qualifiers, the first of its twins.
+    /// The type behind typedefs and qualifiers, the first of its duplicates.
     pub(super) fn skip_modifiers<'b>(
         self,
         btf: &'b Btf,
-        twins: &Twins,
+        duplicates: &Duplicates,
     ) -> Option<(Self, Type<'b>)> {
         let (id, ty) = btf.skip_modifiers(self.id)?;
-        let first = twins.of(id);
+        let first = duplicates.of(id);
         let ty = if first == id { ty } else { btf.ty(first)? };
         let spot = if has_name(btf, ty) {
             Self::named(first)
@@ -105,11 +105,11 @@ impl Keep {
         relocations: &Relocations,
         traced: Traced,
         btf: &Btf,
-        twins: &Twins,
+        duplicates: &Duplicates,
     ) -> Option<Self> {
         let Traced {
             groups,
-            places,
+            occurrences,
             indexed,
         } = traced;
         let exact = relocations.has_type_matches();
@@ -126,7 +126,7 @@ impl Keep {
         let mut keep = Self {
             exact,
             flatten: !exact && !refused,
-            places,
+            occurrences,
             indexed: indexed.into_iter().collect(),
             ..Self::default()
         };
@@ -144,7 +144,7 @@ impl Keep {
             let ids_count = has_type_id_target(relocations, group);
             let mut seen: HashMap<TypeId, u32> = HashMap::new();
             for candidate in &group.aya {
-                let seen = seen.entry(twins.of(candidate.id)).or_default();
+                let seen = seen.entry(duplicates.of(candidate.id)).or_default();
                 // Like in `essential`: a third adds nothing.
                 if *seen < if ids_count { 2 } else { 1 } {
                     keep.add(candidate, true);
@@ -164,7 +164,7 @@ impl Keep {
             );
         }
         for round in 0u32.. {
-            let pointers_measured = keep.reach(btf, twins)?;
+            let pointers_measured = keep.reach(btf, duplicates)?;
             // A spare candidate that another type holds becomes a candidate again, and must
             // have the same result as before. If each adds back only the next one, all are
             // added in the end.
@@ -240,7 +240,7 @@ impl Keep {
 
     /// Collects the types that the candidates lead to, and returns whether the size of a
     /// pointer matters.
-    fn reach(&mut self, btf: &Btf, twins: &Twins) -> Option<bool> {
+    fn reach(&mut self, btf: &Btf, duplicates: &Duplicates) -> Option<bool> {
         let mut pointers_measured = false;
         let mut open: Vec<(Spot, bool)> = Vec::new();
         for &root in &self.roots {
@@ -250,7 +250,7 @@ impl Keep {
             match ty.kind() {
                 Kind::Typedef => {
                     let target = spot.of(ty.referenced());
-                    open.push((target.skip_modifiers(btf, twins)?.0, sized));
+                    open.push((target.skip_modifiers(btf, duplicates)?.0, sized));
                 }
                 Kind::Int | Kind::Float => {}
                 Kind::Struct | Kind::Union | Kind::Enum | Kind::Enum64 | Kind::Fwd => {
@@ -279,7 +279,7 @@ impl Keep {
                 continue;
             }
             let mut refer = |spot: Spot, sized| {
-                open.push((spot.skip_modifiers(btf, twins)?.0, sized));
+                open.push((spot.skip_modifiers(btf, duplicates)?.0, sized));
                 Some(())
             };
             match ty.kind() {
@@ -321,7 +321,7 @@ impl Keep {
             if spot.is_named() {
                 self.types.insert(spot.id);
                 if sized {
-                    self.sized.insert(Place::Named(spot.id));
+                    self.sized.insert(Occurrence::Named(spot.id));
                 }
             }
         }
@@ -330,8 +330,10 @@ impl Keep {
 
     /// What the type at a spot refers to.
     pub(super) fn step(&self, from: Spot, step: Step, id: TypeId) -> Spot {
-        let place = from.place.and_then(|place| self.places.step(place, step));
-        Spot { id, place }
+        let occurrence = from
+            .occurrence
+            .and_then(|occurrence| self.occurrences.step(occurrence, step));
+        Spot { id, occurrence }
     }
 
     fn tell_pointer_size(&mut self, relocations: &Relocations, btf: &Btf) {
@@ -359,26 +361,27 @@ impl Keep {
 
     /// Whether the target of this pointer or prototype matters.
     pub(super) fn follows(&self, spot: Spot) -> bool {
-        let is_read = |place| self.referenced.contains(&place);
-        self.exact || spot.place.is_some_and(is_read)
+        let is_read = |occurrence| self.referenced.contains(&occurrence);
+        self.exact || spot.occurrence.is_some_and(is_read)
     }
 
     /// Whether the size of this type matters. For a type without a name, it also does if the
     /// size of what has this type does.
     pub(super) fn is_sized(&self, spot: Spot) -> bool {
-        spot.place.is_some_and(|place| self.sized.contains(&place))
+        spot.occurrence
+            .is_some_and(|occurrence| self.sized.contains(&occurrence))
     }
 
     /// Whether it matters that it has another member after those that are kept.
     pub(super) fn has_one_more(&self, spot: Spot) -> bool {
-        let has = |place| self.one_more.contains(&place);
-        spot.place.is_some_and(has)
+        let has = |occurrence| self.one_more.contains(&occurrence);
+        spot.occurrence.is_some_and(has)
     }
 
     /// Whether an index was tried into this member.
     pub(super) fn is_indexed(&self, owner: Spot, index: u32) -> bool {
-        let is_tried = |place| self.indexed.contains(&(place, index));
-        owner.place.is_some_and(is_tried)
+        let is_tried = |occurrence| self.indexed.contains(&(occurrence, index));
+        owner.occurrence.is_some_and(is_tried)
     }
 
     /// The members to keep of a struct or union, in order.
@@ -396,16 +399,16 @@ impl Keep {
     /// comparison of lengths needs.
     fn elements<'k, T: Clone + Default>(
         &'k self,
-        kept: &'k HashMap<Place, BTreeMap<u32, T>>,
+        kept: &'k HashMap<Occurrence, BTreeMap<u32, T>>,
         spot: Spot,
         ty: Type<'_>,
     ) -> Cow<'k, BTreeMap<u32, T>> {
-        let Some(place) = spot.place else {
+        let Some(occurrence) = spot.occurrence else {
             return Cow::Owned(BTreeMap::new());
         };
-        let kept = kept.get(&place);
+        let kept = kept.get(&occurrence);
         let mut elements = kept.map_or_else(|| Cow::Owned(BTreeMap::new()), Cow::Borrowed);
-        if let Some(&least) = self.at_least.get(&place) {
+        if let Some(&least) = self.at_least.get(&occurrence) {
             let mut index = 0;
             while elements.len() < least as usize && index < ty.vlen() {
                 elements.to_mut().entry(index).or_default();

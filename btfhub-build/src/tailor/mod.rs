@@ -32,9 +32,9 @@
 //! | enumerator; its value | a relocation looks it up; a relocation needs the value | dropped; 0 |
 //! | signedness (`kind_flag`) of an enum, ENUM or ENUM64 | always | – |
 //! | an index tried into an array of no elements that is not the last member | a nameless `void` member after it keeps it from becoming a flexible one (`is_flex_arr`) | – |
-//! | which of several equal types another one refers to | never: the first (`relo::twins`) | – |
+//! | which of several equal types another one refers to | never: the first (`relo::duplicates`) | – |
 //! | the name of a module's type, if the kernel has a type with this name and something looks for it | never: it would be a candidate (`tailor::shadowed`) | enum and forward declaration: none; others: a name that nothing looks for |
-//! | what is read from a type without a name | only for this use of it (`relo::place`) | dropped |
+//! | what is read from a type without a name | only for this use of it (`relo::occurrence`) | dropped |
 //! | functions, variables, sections, tags | never: no relocation matches them | dropped |
 //!
 //! If a `TypeMatches` is among the relocations, all integers keep name, size and encoding,
@@ -57,7 +57,7 @@ use foldhash::HashMap;
 
 use self::keep::Keep;
 use crate::btf::{Btf, TypeId};
-use crate::relo::{Outcome, Relocations, TooComplex, Traced, Twins, resolve, trace_groups};
+use crate::relo::{Duplicates, Outcome, Relocations, TooComplex, Traced, resolve, trace_groups};
 
 /// A kernel's BTF, reduced to what some relocations need from it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -207,23 +207,24 @@ impl<'a> Tailor<'a> {
     /// # Errors
     /// As [`tailor`](fn@tailor).
     pub fn tailor(&self, btf: &Btf) -> Result<Tailored, TailorError> {
-        let mut twins = Twins::default();
-        let traced = trace_groups(self.relocations, btf, &twins)?;
-        // Before twins replace each other: the later proof against this also proves the twins.
+        let mut duplicates = Duplicates::default();
+        let traced = trace_groups(self.relocations, btf, &duplicates)?;
+        // Before duplicates are replaced: the later proof against this also proves that they
+        // are equal.
         let outcome = Outcome::new(self.relocations, &traced.groups);
         if self.any_order {
             order::must_not_matter(self.relocations, &traced.groups, btf)?;
         }
         let shadowed = self.relocations.shadowed(btf);
         let without_shadowed = || shadowed::without(btf, &shadowed, self.relocations);
-        let mut keep = self.keep(btf, traced, &mut twins)?;
+        let mut keep = self.keep(btf, traced, &mut duplicates)?;
         let (unshadowed, mut kept_of) = (OnceCell::new(), btf);
         if (keep.as_ref()).is_some_and(|keep| keep.ids().any(|id| shadowed.contains(&id))) {
             kept_of = unshadowed.get_or_init(without_shadowed);
-            let traced = trace_groups(self.relocations, kept_of, &twins)?;
-            keep = self.keep(kept_of, traced, &mut twins)?;
+            let traced = trace_groups(self.relocations, kept_of, &duplicates)?;
+            keep = self.keep(kept_of, traced, &mut duplicates)?;
         }
-        let canonical = keep.and_then(|keep| emit::emit(kept_of, &keep, &twins));
+        let canonical = keep.and_then(|keep| emit::emit(kept_of, &keep, &duplicates));
         if let Some(proven) = canonical.and_then(|bytes| self.proven(bytes, &outcome)) {
             return Ok(proven);
         }
@@ -248,15 +249,15 @@ impl<'a> Tailor<'a> {
         &self,
         btf: &Btf,
         mut traced: Traced,
-        twins: &mut Twins,
+        duplicates: &mut Duplicates,
     ) -> Result<Option<Keep>, TooComplex> {
         // Each round searches names that no earlier one did.
         loop {
-            let keep = Keep::new(self.relocations, traced, btf, twins);
-            if !(keep.as_ref()).is_some_and(|keep| twins.find(btf, keep.ids())) {
+            let keep = Keep::new(self.relocations, traced, btf, duplicates);
+            if !(keep.as_ref()).is_some_and(|keep| duplicates.find(btf, keep.ids())) {
                 return Ok(keep);
             }
-            traced = trace_groups(self.relocations, btf, twins)?;
+            traced = trace_groups(self.relocations, btf, duplicates)?;
         }
     }
 

@@ -5,7 +5,7 @@ use foldhash::{HashSet, HashSetExt as _};
 
 use super::keep::{Keep, Spot};
 use crate::btf::{Btf, Kind, Type, TypeId};
-use crate::relo::{MemberUse, Step, Twins};
+use crate::relo::{Duplicates, MemberUse, Step};
 
 /// No compiler nests types deeper than this.
 pub(super) const MAX_NESTING: u32 = 512;
@@ -23,12 +23,12 @@ pub(super) struct KeptMember {
 pub(super) fn members(
     btf: &Btf,
     keep: &Keep,
-    twins: &Twins,
+    duplicates: &Duplicates,
     owner: Spot,
     ty: Type<'_>,
 ) -> Vec<KeptMember> {
     let flat = if keep.flatten {
-        flat(btf, keep, twins, owner, ty)
+        flat(btf, keep, duplicates, owner, ty)
     } else {
         None
     };
@@ -59,12 +59,12 @@ fn own(keep: &Keep, owner: Spot, ty: Type<'_>) -> Vec<KeptMember> {
 fn flat(
     btf: &Btf,
     keep: &Keep,
-    twins: &Twins,
+    duplicates: &Duplicates,
     owner: Spot,
     ty: Type<'_>,
 ) -> Option<Vec<KeptMember>> {
     let mut flat = Vec::new();
-    flatten_into(btf, keep, twins, (owner, ty), 0, 0, &mut flat)?;
+    flatten_into(btf, keep, duplicates, (owner, ty), 0, 0, &mut flat)?;
     let mut names = HashSet::new();
     for kept in &flat {
         let member = btf.ty(kept.owner.id)?.member(kept.index)?;
@@ -83,7 +83,7 @@ fn flat(
 fn flatten_into(
     btf: &Btf,
     keep: &Keep,
-    twins: &Twins,
+    duplicates: &Duplicates,
     (owner, ty): (Spot, Type<'_>),
     base: u32,
     depth: u32,
@@ -102,12 +102,12 @@ fn flatten_into(
             continue;
         }
         let inner = keep.step(owner, Step::Member(index), member.ty);
-        let inner = inner.skip_modifiers(btf, twins)?;
+        let inner = inner.skip_modifiers(btf, duplicates)?;
         if !inner.1.kind().is_composite() {
             return None;
         }
         let base = base.checked_add(member.bit_offset)?;
-        flatten_into(btf, keep, twins, inner, base, depth, flat)?;
+        flatten_into(btf, keep, duplicates, inner, base, depth, flat)?;
     }
     Some(())
 }

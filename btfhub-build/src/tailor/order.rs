@@ -26,7 +26,7 @@ pub(super) fn must_not_matter(
             };
             let differs = found.find(|(module, other)| {
                 *module != first
-                    && (other.place, other.value) == (one.place, one.value)
+                    && (other.bit_offset, other.value) == (one.bit_offset, one.value)
                     && other != &one
             });
             if let Some((other, _)) = differs {

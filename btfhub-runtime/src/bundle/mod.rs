@@ -10,7 +10,7 @@
 //! definition  one type; it refers to named types by name, so that it does not
 //!             depend on type ids
 //! class       a list of definitions, as differences from the most similar earlier class
-//! image       definitions → BTF: named types in order, then the anonymous ones
+//! rebuild     definitions → BTF: named types in order, then the anonymous ones
 //!             in the order in which a walk completes them, strings by first use
 //! ```
 //!
@@ -33,12 +33,12 @@ mod definition;
 mod digest;
 mod error;
 mod format;
-mod image;
 mod kernels;
 mod object;
 mod programs;
 mod provenance;
 mod read;
+mod rebuild;
 mod types;
 #[cfg(feature = "write")]
 mod whole;

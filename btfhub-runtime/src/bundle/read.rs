@@ -5,10 +5,10 @@ use super::definition::to_index;
 use super::digest::sha256;
 use super::error::{BundleError, Kind, Part};
 use super::format::{self, DIGEST_AT, DIGEST_END, Header};
-use super::image;
 use super::kernels::{Arches, ClassId, Kernels, Lookup};
 use super::provenance::Provenance;
-use super::types::{Columns, Library};
+use super::rebuild;
+use super::types::{Columns, Definitions};
 use crate::Arch;
 
 /// A bundle: kernels → classes → tailored BTF, read in place.
@@ -189,8 +189,8 @@ fn rebuild(content: &[u8], class: ClassId) -> Option<Vec<u8>> {
             big_endian,
             members,
         } => {
-            let library = Library::read(columns, Some(&members))?;
-            image::emit(&library, big_endian, &members)
+            let definitions = Definitions::read(columns, Some(&members))?;
+            rebuild::rebuild(&definitions, big_endian, &members)
         }
     }
 }

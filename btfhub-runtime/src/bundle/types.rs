@@ -55,7 +55,7 @@ impl<'c> Columns<'c> {
 }
 
 /// The names and definitions of a section, or only those that are wanted.
-pub(super) struct Library<'c> {
+pub(super) struct Definitions<'c> {
     text: &'c [u8],
     /// Where each name ends in `text`; the first one is the empty name.
     ends: Vec<usize>,
@@ -74,12 +74,12 @@ pub(super) struct Defined {
     items: Range<usize>,
 }
 
-impl<'c> Library<'c> {
+impl<'c> Definitions<'c> {
     /// Reads the definitions of types without a name, and the others that are `wanted`; all if
     /// `wanted` is `None`.
     pub(super) fn read(mut columns: Columns<'c>, wanted: Option<&[u32]>) -> Option<Self> {
         let text = columns.text.rest();
-        let mut library = Self {
+        let mut definitions = Self {
             text,
             ends: vec![0],
             symbols: columns.symbols,
@@ -89,7 +89,7 @@ impl<'c> Library<'c> {
         };
         for (end, byte) in (0..).zip(text) {
             if *byte == 0 {
-                library.ends.push(end);
+                definitions.ends.push(end);
             }
         }
         let last_name = &mut 0;
@@ -101,26 +101,28 @@ impl<'c> Library<'c> {
         for _ in 0..columns.anonymous {
             let kind = columns.kinds.byte()?;
             let name = match kind {
-                TYPE_TAG => library.name(&mut columns, last_name)?,
+                TYPE_TAG => definitions.name(&mut columns, last_name)?,
                 _ => 0,
             };
-            let defined = library.definition(&mut columns, (kind, name), last_name)?;
-            library.anonymous.push(defined);
+            let defined = definitions.definition(&mut columns, (kind, name), last_name)?;
+            definitions.anonymous.push(defined);
         }
         for symbol in 0..columns.symbols {
             let kind = columns.kinds.byte()?;
-            let name = library.name(&mut columns, last_name)?;
+            let name = definitions.name(&mut columns, last_name)?;
             for _ in 0..=columns.variants.varint()? {
-                let items = library.items.len();
-                let defined = library.definition(&mut columns, (kind, name), last_name)?;
-                let is_wanted = *is_wanted.get(library.named.len())?;
+                let items = definitions.items.len();
+                let defined = definitions.definition(&mut columns, (kind, name), last_name)?;
+                let is_wanted = *is_wanted.get(definitions.named.len())?;
                 if !is_wanted {
-                    library.items.truncate(items);
+                    definitions.items.truncate(items);
                 }
-                library.named.push(is_wanted.then_some((symbol, defined)));
+                definitions
+                    .named
+                    .push(is_wanted.then_some((symbol, defined)));
             }
         }
-        Some(library)
+        Some(definitions)
     }
 
     /// The name's bytes; empty if there is no such name.

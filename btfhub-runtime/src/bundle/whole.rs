@@ -2,11 +2,11 @@
 
 use super::classes::Class;
 use super::error::{BundleError, Kind, Part};
-use super::image;
 use super::kernels::ClassId;
 use super::programs::{Failure, Programs};
 use super::read::Bundle;
-use super::types::{Columns, Library};
+use super::rebuild::rebuild;
+use super::types::{Columns, Definitions};
 
 /// How many bytes a part of the file takes. With feature `write`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -131,7 +131,7 @@ pub(super) fn each_class(
     give: &mut dyn FnMut(u32, Vec<u8>),
 ) -> Option<()> {
     let columns = Columns::read(content)?;
-    let library = Library::read(columns, None)?;
+    let definitions = Definitions::read(columns, None)?;
     let mut left = ALL_MAX;
     columns.classes.each(count, &mut |class, form| {
         let btf = match form {
@@ -139,10 +139,10 @@ pub(super) fn each_class(
             Class::Definitions {
                 big_endian,
                 members,
-            } => image::emit(&library, *big_endian, members)?,
+            } => rebuild(&definitions, *big_endian, members)?,
         };
         // Making it takes time for all names and types, even if it has few of them.
-        left = left.checked_sub(btf.len() + library.size() / 8)?;
+        left = left.checked_sub(btf.len() + definitions.size() / 8)?;
         give(class, btf);
         Some(())
     })

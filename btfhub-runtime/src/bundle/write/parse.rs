@@ -1,6 +1,6 @@
-//! A BTF file image → a class's definitions.
+//! BTF → a class's definitions.
 //!
-//! BTF that is not in the canonical form that [`image`](super::super::image) writes is stored
+//! BTF that is not in the canonical form that [`rebuild`](super::super::rebuild) writes is stored
 //! as bytes. So nothing here has to be refused, and nothing is trusted: the writer compares
 //! what the finished bundle returns.
 
@@ -9,7 +9,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use crate::bundle::classes::MEMBERS_MAX;
 use crate::bundle::definition::to_index;
 use crate::bundle::definition::{ARRAY, Definition, FUNC, Item, ItemShape, Shape, TYPE_TAG, Type};
-use crate::bundle::image::NESTING_MAX;
+use crate::bundle::rebuild::NESTING_MAX;
 
 const HEADER_LEN: usize = 24;
 
@@ -78,10 +78,10 @@ impl Known {
         numbered(&mut self.name_numbers, &mut self.names, text.to_vec())
     }
 
-    /// The class of a BTF image.
+    /// The class of a BTF.
     pub(super) fn class<'b>(&mut self, btf: &'b [u8]) -> Class<'b> {
-        Image::read(btf, self)
-            .and_then(|image| image.class(self))
+        ParsedBtf::read(btf, self)
+            .and_then(|parsed| parsed.class(self))
             .unwrap_or(Class::Bytes(btf))
     }
 }
@@ -117,7 +117,7 @@ impl Record {
     }
 }
 
-struct Image {
+struct ParsedBtf {
     big_endian: bool,
     records: Vec<Record>,
     /// Symbols of the leading named types.
@@ -126,7 +126,7 @@ struct Image {
     anonymous: Vec<Option<u32>>,
 }
 
-impl Image {
+impl ParsedBtf {
     fn read(btf: &[u8], known: &mut Known) -> Option<Self> {
         let big_endian = match btf.first_chunk::<2>()? {
             [0xeb, 0x9f] => true,

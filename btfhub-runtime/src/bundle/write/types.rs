@@ -14,7 +14,7 @@ use crate::bundle::whole::each_class;
 /// as long.
 const REFERENCES: usize = 256;
 
-/// The section for these BTF images, class 0 first. Nothing when it is too large.
+/// The section for these BTFs, class 0 first. Nothing when it is too large.
 pub(super) fn write(btfs: &[&[u8]]) -> Option<Vec<u8>> {
     let mut known = Known::new();
     let mut classes: Vec<Class<'_>> = btfs.iter().map(|btf| known.class(btf)).collect();

@@ -1,27 +1,31 @@
-//! A class's definitions → its BTF file image.
+//! A class's definitions → its BTF.
 //!
-//! The image of a class is canonical: first its named types in the class's order, then the
+//! The BTF of a class is canonical: first its named types in the class's order, then the
 //! types without a name, each once, in the order in which a depth-first walk over the named
 //! types completes them; strings in the order of first use.
 
 use super::definition::{Definition, FUNC, Item, Shape, Type, to_index};
-use super::types::{Defined, Library};
+use super::types::{Defined, Definitions};
 
 const HEADER_LEN: u32 = 24;
 /// Deepest nesting of types without a name.
 pub(super) const NESTING_MAX: u32 = 100;
 
-/// The BTF image of a class, in its byte order. `None` if the definitions do not form one (only
+/// The BTF of a class, in its byte order. `None` if the definitions do not form one (only
 /// in a malformed bundle).
-pub(super) fn emit(library: &Library<'_>, big_endian: bool, members: &[u32]) -> Option<Vec<u8>> {
+pub(super) fn rebuild(
+    definitions: &Definitions<'_>,
+    big_endian: bool,
+    members: &[u32],
+) -> Option<Vec<u8>> {
     let mut walk = Walk {
-        library,
+        definitions,
         order: Vec::new(),
-        symbols: vec![0; to_index(library.symbols)],
-        anonymous: vec![0; library.anonymous.len()],
+        symbols: vec![0; to_index(definitions.symbols)],
+        anonymous: vec![0; definitions.anonymous.len()],
     };
     for number in members {
-        let (symbol, defined) = library.named.get(to_index(*number))?.as_ref()?;
+        let (symbol, defined) = definitions.named.get(to_index(*number))?.as_ref()?;
         walk.order.push(defined);
         let id = walk.last_id()?;
         let slot = walk.symbols.get_mut(to_index(*symbol))?;
@@ -36,19 +40,19 @@ pub(super) fn emit(library: &Library<'_>, big_endian: bool, members: &[u32]) -> 
     let mut output = Output {
         walk: &walk,
         big_endian,
-        image: vec![0; to_index(HEADER_LEN)],
+        btf: vec![0; to_index(HEADER_LEN)],
         strings: vec![0],
-        offsets: vec![0; library.name_count()],
+        offsets: vec![0; definitions.name_count()],
     };
     for defined in &walk.order {
-        output.record(&defined.definition, library.items(defined))?;
+        output.record(&defined.definition, definitions.items(defined))?;
     }
     output.finish()
 }
 
 /// Numbers the types.
 struct Walk<'l> {
-    library: &'l Library<'l>,
+    definitions: &'l Definitions<'l>,
     /// Types 1, 2, …
     order: Vec<&'l Defined>,
     /// Type ids; 0 for types that have none.
@@ -67,7 +71,7 @@ impl<'l> Walk<'l> {
         for ty in defined.definition.types {
             self.part(ty, depth)?;
         }
-        for item in self.library.items(defined) {
+        for item in self.definitions.items(defined) {
             self.part(item.ty, depth)?;
         }
         Some(())
@@ -78,7 +82,7 @@ impl<'l> Walk<'l> {
             return Some(());
         };
         if *self.anonymous.get(to_index(number))? == 0 {
-            let inner = self.library.anonymous.get(to_index(number))?;
+            let inner = self.definitions.anonymous.get(to_index(number))?;
             self.parts(inner, depth)?;
             self.order.push(inner);
             *self.anonymous.get_mut(to_index(number))? = self.last_id()?;
@@ -100,7 +104,7 @@ struct Output<'l> {
     walk: &'l Walk<'l>,
     big_endian: bool,
     /// Header and types.
-    image: Vec<u8>,
+    btf: Vec<u8>,
     strings: Vec<u8>,
     /// Offset of each name in `strings`; 0 if it is not there yet.
     offsets: Vec<u32>,
@@ -115,14 +119,14 @@ impl Output<'_> {
     }
 
     fn word(&mut self, word: u32) {
-        self.image.extend_from_slice(&self.bytes(word));
+        self.btf.extend_from_slice(&self.bytes(word));
     }
 
     fn name(&mut self, name: u32) -> Option<()> {
         let mut offset = *self.offsets.get(to_index(name))?;
         if offset == 0 && name != 0 {
             offset = u32::try_from(self.strings.len()).ok()?;
-            (self.strings).extend_from_slice(self.walk.library.text(name));
+            (self.strings).extend_from_slice(self.walk.definitions.text(name));
             self.strings.push(0);
             *self.offsets.get_mut(to_index(name))? = offset;
         }
@@ -172,7 +176,7 @@ impl Output<'_> {
 
     /// The whole file, its header filled in.
     fn finish(mut self) -> Option<Vec<u8>> {
-        let types = u32::try_from(self.image.len())
+        let types = u32::try_from(self.btf.len())
             .ok()?
             .checked_sub(HEADER_LEN)?;
         let strings = u32::try_from(self.strings.len()).ok()?;
@@ -185,8 +189,8 @@ impl Output<'_> {
         };
         let words = [magic, HEADER_LEN, 0, types, types, strings].map(|word| self.bytes(word));
         let header = words.as_flattened();
-        self.image.get_mut(..header.len())?.copy_from_slice(header);
-        self.image.extend_from_slice(&self.strings);
-        Some(self.image)
+        self.btf.get_mut(..header.len())?.copy_from_slice(header);
+        self.btf.extend_from_slice(&self.strings);
+        Some(self.btf)
     }
 }

@@ -1,6 +1,6 @@
-//! Identifies where in a target something was read.
+//! Identifies the type of a target of which something was read.
 //!
-//! A named type is one place, however it is reached: a candidate is found by its name, and
+//! A named type occurs once, however it is reached: a candidate is found by its name, and
 //! everything that refers to it refers to all of it. A type without a name is part of the type
 //! that holds it. What is read from it there says nothing about equal types elsewhere: they
 //! share an id if the BTF was deduplicated, and have different ids if not. So a type without a
@@ -12,14 +12,14 @@ use crate::btf::{Btf, Kind, Type, TypeId};
 
 /// See the module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(crate) enum Place {
+pub(crate) enum Occurrence {
     /// A type with a name, or a candidate.
     Named(TypeId),
-    /// One without, by its number in [`Places`].
+    /// One without, by its number in [`Occurrences`].
     Nameless(u32),
 }
 
-/// A step from one place to what it refers to. Typedefs, qualifiers and arrays are not places:
+/// A step from one occurrence to what it refers to. Typedefs, qualifiers and arrays are skipped:
 /// nothing is read from them except what they lead to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Step {
@@ -43,10 +43,10 @@ pub(super) struct At {
 /// How a type was reached. A type that is only passed on the way needs no number.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Way {
-    /// It is this place.
-    Is(Place),
+    /// It is this occurrence.
+    Is(Occurrence),
     /// It is a step from there, unless it has a name.
-    From(Place, Step),
+    From(Occurrence, Step),
 }
 
 impl At {
@@ -54,22 +54,22 @@ impl At {
     pub(super) fn candidate(id: TypeId) -> Self {
         Self {
             id,
-            way: Way::Is(Place::Named(id)),
+            way: Way::Is(Occurrence::Named(id)),
         }
     }
 
-    /// What `place` refers to.
-    pub(super) fn step(place: Place, step: Step, id: TypeId) -> Self {
+    /// What `occurrence` refers to.
+    pub(super) fn step(occurrence: Occurrence, step: Step, id: TypeId) -> Self {
         Self {
             id,
-            way: Way::From(place, step),
+            way: Way::From(occurrence, step),
         }
     }
 
     /// The type that this one leads to by typedefs, qualifiers or as its elements.
     pub(super) fn leads_to(self, id: TypeId, ty: Type<'_>, btf: &Btf) -> Self {
         let way = if has_name(btf, ty) {
-            Way::Is(Place::Named(id))
+            Way::Is(Occurrence::Named(id))
         } else {
             self.way
         };
@@ -83,39 +83,39 @@ pub(crate) fn has_name(btf: &Btf, ty: Type<'_>) -> bool {
     may_have && !matches!(btf.string_tail(ty.name()).first(), None | Some(0))
 }
 
-/// The places without a name of one target.
+/// The occurrences without a name of one target.
 #[derive(Debug, Default)]
-pub(crate) struct Places {
-    numbers: HashMap<(Place, Step), u32>,
+pub(crate) struct Occurrences {
+    numbers: HashMap<(Occurrence, Step), u32>,
     /// By number, with how many marks there were when it was first reached.
-    list: Vec<((Place, Step), usize)>,
+    list: Vec<((Occurrence, Step), usize)>,
     /// These stay.
     settled: usize,
 }
 
-impl Places {
+impl Occurrences {
     /// Where a step leads if the target has no name and there may be a mark at it or beyond.
-    pub(crate) fn step(&self, place: Place, step: Step) -> Option<Place> {
-        let number = self.numbers.get(&(place, step))?;
-        Some(Place::Nameless(*number))
+    pub(crate) fn step(&self, occurrence: Occurrence, step: Step) -> Option<Occurrence> {
+        let number = self.numbers.get(&(occurrence, step))?;
+        Some(Occurrence::Nameless(*number))
     }
 
-    /// The place, for the mark after so many.
-    pub(super) fn enter(&mut self, way: Way, marks: usize) -> Place {
+    /// The occurrence, for the mark after so many.
+    pub(super) fn enter(&mut self, way: Way, marks: usize) -> Occurrence {
         match way {
-            Way::Is(place) => place,
-            Way::From(place, step) => {
+            Way::Is(occurrence) => occurrence,
+            Way::From(occurrence, step) => {
                 let next = u32::try_from(self.list.len()).unwrap_or(u32::MAX);
-                let number = *self.numbers.entry((place, step)).or_insert(next);
+                let number = *self.numbers.entry((occurrence, step)).or_insert(next);
                 if number == next {
-                    self.list.push(((place, step), marks));
+                    self.list.push(((occurrence, step), marks));
                 }
-                Place::Nameless(number)
+                Occurrence::Nameless(number)
             }
         }
     }
 
-    /// Forgets the places that were reached since there were `marks` marks.
+    /// Forgets the occurrences that were reached since there were `marks` marks.
     pub(super) fn roll_back(&mut self, marks: usize) {
         while self.list.len() > self.settled {
             match self.list.last() {
@@ -128,7 +128,7 @@ impl Places {
         }
     }
 
-    /// Keeps all places so far, even if marks are undone later.
+    /// Keeps all occurrences so far, even if marks are undone later.
     pub(super) fn settle(&mut self) {
         self.settled = self.list.len();
     }

@@ -18,13 +18,13 @@ const MAX_NESTING: u32 = 128;
 
 /// For types that equal an earlier one the first of them.
 #[derive(Debug, Default)]
-pub(crate) struct Twins {
+pub(crate) struct Duplicates {
     first: HashMap<TypeId, TypeId>,
     /// The names that were searched, with their kinds.
     searched: HashSet<(u8, Vec<u8>)>,
 }
 
-impl Twins {
+impl Duplicates {
     /// The representative of this type: itself, or an earlier equal one.
     pub(crate) fn of(&self, id: TypeId) -> TypeId {
         if self.first.is_empty() {
@@ -33,8 +33,8 @@ impl Twins {
         self.first.get(&id).copied().unwrap_or(id)
     }
 
-    /// Looks for twins among the types whose kind and essential name several of `ids` share;
-    /// others have no twins. Returns whether it found new ones.
+    /// Looks for duplicates among the types whose kind and essential name several of `ids` share;
+    /// others have no duplicates. Returns whether it found new ones.
     pub(crate) fn find(&mut self, btf: &Btf, ids: impl Iterator<Item = TypeId>) -> bool {
         let mut groups: BTreeMap<(u8, &[u8]), usize> = BTreeMap::new();
         for id in ids {
