@@ -1,4 +1,4 @@
-//! `add`: a kernel of one's own as an entry of an archive.
+//! `add`: adds a kernel of your own to an archive.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -16,10 +16,10 @@ use crate::files;
 use crate::image::{self, KernelImage, Module, Modules};
 use crate::output::{Lines, Output, count, line};
 
-/// The BTF of the kernel that runs here.
+/// The BTF of the running kernel.
 const OWN_BTF: &str = "/sys/kernel/btf/vmlinux";
 
-/// The symbols of the kernel that runs here.
+/// The symbols of the running kernel.
 const OWN_SYMBOLS: &str = "/proc/kallsyms";
 
 /// Several times the longest list of symbols.
@@ -127,7 +127,7 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
             line!(text, "  {}", count(modules, "module", "modules"));
         }
         if let Some(symbols) = added.symbols {
-            line!(text, "  symbols: {symbols} beside those of the BTF");
+            line!(text, "  symbols: {symbols} in addition to those in the BTF");
         }
         line!(text, "  {}", added.path);
         text
@@ -155,7 +155,7 @@ fn modules(
     Ok(found.with_btf)
 }
 
-/// The symbols of the kernel, which its BTF fits.
+/// The symbols of the kernel; they must fit its BTF.
 fn symbols(args: &args::Add, kernel: &Btf, release: &str) -> Result<Option<Symbols>, Failure> {
     let (Some(kallsyms), Some(traceable)) = (&args.symbols, &args.traceable) else {
         return Ok(None);
@@ -164,7 +164,7 @@ fn symbols(args: &args::Add, kernel: &Btf, release: &str) -> Result<Option<Symbo
     let host = if is_own { Some(Host::detect()?) } else { None };
     if let Some(own) = host.filter(|host| host.release() != release) {
         return Err(Failure::usage(format!(
-            "{OWN_SYMBOLS} is of {}, which runs here, and the entry of {release}",
+            "{OWN_SYMBOLS} is from {}, the running kernel, but the entry is for {release}",
             own.release()
         )));
     }
@@ -238,7 +238,7 @@ fn release_of_path(file: &Path) -> Option<String> {
     })
 }
 
-/// The release of the kernel that runs here, if the file is its BTF.
+/// The release of the running kernel, if the file is its BTF.
 fn release_of_sysfs(file: &Path) -> Result<Option<String>, Failure> {
     let is_sysfs = std::fs::canonicalize(file).is_ok_and(|path| path == Path::new(OWN_BTF));
     Ok(if is_sysfs {
@@ -254,7 +254,7 @@ fn arch(
     release: &str,
     btf: &Btf,
 ) -> Result<String, Failure> {
-    // The types know better than a name somebody typed.
+    // The types are more reliable than a name that somebody typed.
     let found = (image.arch.as_deref()).or_else(|| arch_of_types(btf));
     let given = (args.arch.as_deref()).map(|arch| Arch::new(arch).as_str().to_owned());
     let arch = match (given, found) {
@@ -326,7 +326,7 @@ fn arch_of_release(release: &str) -> Option<&'static str> {
         .map(|(_, arch)| *arch)
 }
 
-/// Each architecture has different register names in `struct pt_regs`.
+/// The architecture, by the names of the registers in `struct pt_regs`.
 fn arch_of_types(btf: &Btf) -> Option<&'static str> {
     let pt_regs = btf.ids().filter_map(|id| btf.ty(id)).find(|ty| {
         ty.kind() == Kind::Struct && btf.string(ty.name()) == b"pt_regs" && ty.vlen() > 0
@@ -414,8 +414,8 @@ fn state(
     }
 }
 
-/// A tar in xz with the BTF of the kernel and of its modules, and its symbols; the same bytes on
-/// every machine.
+/// A tar.xz with the BTF of the kernel and its modules, and its symbols; the same bytes on every
+/// machine.
 fn pack(
     release: &str,
     btf: &[u8],

@@ -19,7 +19,7 @@ pub(crate) fn builder(
     pin: Option<&str>,
     configured: Option<&Builder>,
 ) -> Result<Builder, Failure> {
-    // Complains in the words of the options, and with "not found" where nothing is left.
+    // Fails in terms of the options, and as "not found" if no kernel remains.
     Sources::open(archive, source)?.wanted(&Wanted::new(filter)?)?;
     let mut builder = lints::configure(Builder::new(), configured).jobs(jobs::limit(jobs));
     for root in &archive.archives {

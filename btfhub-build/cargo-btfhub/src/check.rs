@@ -30,7 +30,7 @@ struct Bad {
     error: Vec<String>,
 }
 
-/// Usable, and worth knowing.
+/// A usable entry that is unusual.
 #[derive(Serialize)]
 struct Remark {
     path: String,

@@ -1,9 +1,9 @@
 //! Brings the work tree of a `fetch` to its pin.
 //!
-//! Nothing is taken from the index that was there: git writes whatever an index says, outside
-//! the work tree and into `.git`, too. A new index is made from the pin's tree. git then writes
-//! the files that are not there; which ones, and what must go first, is decided here, from the
-//! verified trees and the hashes of files.
+//! An existing index is never used: git writes wherever an index says, even outside the work
+//! tree and into `.git`. A new index is made from the pin's tree, and git writes the missing
+//! files. Which files to write, and which to remove first, is decided here from the verified trees
+//! and the hashes of files.
 
 use std::collections::{HashMap, HashSet};
 use std::fmt::Write as _;
@@ -16,9 +16,9 @@ use btfhub_build::input;
 use crate::failure::Failure;
 use crate::git::Git;
 
-/// Makes the work tree at `out` hold `blobs` of the commit `pin`, and no other files of it or of
-/// the commit that was there. `others` tells whether the commit has other files. A file that
-/// somebody changed stays as it is.
+/// Makes the work tree at `out` hold `blobs` of the commit `pin`, and no other files of this or of
+/// the previous commit. `others` says whether the commit has other files. A file that somebody
+/// changed is left alone.
 pub(crate) fn check_out(
     git: &Git,
     out: &Path,
@@ -49,7 +49,7 @@ pub(crate) fn check_out(
         absent.as_bytes(),
     )?;
 
-    // git takes what is not there for deleted, unless it is told otherwise.
+    // Otherwise git considers the excluded files deleted.
     let chosen: HashSet<String> = blobs.iter().map(name_in_git).collect();
     let all = git.run(&["ls-files", "-z"])?;
     let mut skipped = Vec::new();
@@ -67,7 +67,7 @@ pub(crate) fn check_out(
 }
 
 /// Removes what an earlier run wrote and this one does not want, or wants to be different.
-/// What can't be removed, `Pin::verify` complains about.
+/// `Pin::verify` reports what can't be removed.
 fn clear(git: &Git, out: &Path, blobs: &[PinnedFile], is_unfinished: bool) {
     let wanted: HashMap<&Path, &PinnedFile> = blobs
         .iter()
@@ -89,7 +89,7 @@ fn clear(git: &Git, out: &Path, blobs: &[PinnedFile], is_unfinished: bool) {
     }
 }
 
-/// The bytes of a file, or the target of a link, to which no link leads.
+/// The bytes of a file or the target of a link, unless a link leads there.
 fn content(out: &Path, path: &Path) -> Option<Vec<u8>> {
     let kind = |path: &Path| Some(out.join(path).symlink_metadata().ok()?.file_type());
     if !directories(path).all(|directory| kind(directory).is_some_and(|kind| kind.is_dir())) {
@@ -103,7 +103,7 @@ fn content(out: &Path, path: &Path) -> Option<Vec<u8>> {
     input::read(&file, input::FILE_LIMIT).ok()
 }
 
-/// Removes a file or link, and the directories that are empty without it.
+/// Removes a file or link, and the directories that this empties.
 fn remove(out: &Path, path: &Path) {
     if fs::remove_file(out.join(path)).is_err() {
         return;
@@ -126,7 +126,7 @@ fn name_in_git(blob: &PinnedFile) -> String {
     blob.path.to_string_lossy().replace(MAIN_SEPARATOR, "/")
 }
 
-/// Takes the meaning of gitignore's special characters from a path.
+/// Escapes gitignore's special characters in a path.
 fn escape(path: &str) -> String {
     let mut escaped = String::with_capacity(path.len());
     for char in path.chars() {

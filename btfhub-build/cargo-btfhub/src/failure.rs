@@ -33,15 +33,15 @@ impl From<Exit> for ExitCode {
     }
 }
 
-/// What went wrong, outermost first, and the exit status it means. What a message quotes can't
-/// end its line.
+/// What went wrong, outermost first, and the exit status. Nothing that a message quotes can end its
+/// line.
 #[derive(Debug)]
 pub(crate) struct Failure {
     pub(crate) exit: Exit,
     chain: Vec<String>,
     /// The command's own JSON document is on stdout already and describes the failure.
     pub(crate) is_told: bool,
-    /// What the user can do, as it is shown.
+    /// What the user can do.
     pub(crate) help: Option<String>,
 }
 
@@ -105,7 +105,7 @@ impl Failure {
         self
     }
 
-    /// For failures that the command's result has told of, in text or JSON.
+    /// For failures that the command's output already describes, in text or JSON.
     pub(crate) fn told(mut self) -> Self {
         self.is_told = true;
         self
@@ -113,7 +113,7 @@ impl Failure {
 
     fn of(error: &(dyn Error + 'static)) -> Self {
         let text = |error: &(dyn Error + 'static)| match error.is::<btfhub_build::Error>() {
-            // Its lines are its own.
+            // Each of its lines is safe already.
             true => error.to_string(),
             false => shown(&error.to_string()),
         };

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Fetch, output: Output) -> Result<(), Failure> {
     let (is_new, is_new_directory) = (!args.out.join(".git").exists(), !args.out.exists());
     let git = open(&args.out, &pin, &args.url, output)?;
     if let Err(failure) = fetch_commit(&git, &pin, &args.url, output) {
-        // Nothing was fetched that the next call could continue with.
+        // The next call has nothing to continue with.
         if is_new {
             let _ = std::fs::remove_dir_all(args.out.join(".git"));
         }
@@ -92,7 +92,7 @@ fn commit_id(pin: &str) -> Result<String, Failure> {
     )))
 }
 
-/// The repository at `out`, made or gone on with.
+/// The repository at `out`, new or existing.
 fn open(out: &Path, pin: &str, url: &str, output: Output) -> Result<Git, Failure> {
     let git = Git::new(out, pin);
     if !git.is_ours() {
@@ -133,7 +133,7 @@ fn fetch_commit(git: &Git, pin: &str, url: &str, output: Output) -> Result<(), F
         Ok(_) => return Ok(()),
         Err(refused) => refused,
     };
-    // Some servers hand out branches and tags only.
+    // Some servers serve only branches and tags.
     let everything = [
         &fetch[..],
         &[

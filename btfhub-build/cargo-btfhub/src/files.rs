@@ -1,4 +1,4 @@
-//! Files that the user names: read within bounds, written whole or not at all.
+//! Files that the user names: read within limits, written whole or not at all.
 
 use std::fs;
 use std::io::Read as _;
@@ -29,7 +29,7 @@ pub(crate) fn read(path: &Path, limit: u64) -> Result<Vec<u8>, Failure> {
     Ok(content)
 }
 
-/// Makes `path` hold `bytes`, wholly or not at all.
+/// Writes `bytes` to `path`, whole or not at all.
 pub(crate) fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
     output::write(path, bytes).map_err(failure)
 }

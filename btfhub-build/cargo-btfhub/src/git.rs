@@ -2,10 +2,10 @@
 //! that somebody else left in ours.
 //!
 //! git trusts a repository: its configuration and hooks say what to run. A directory that
-//! `fetch` made may have been in a cache or an image since then, where others can write. So
-//! before git is called, everything in `.git` is removed except objects and the ids of commits
-//! (HEAD, shallow), and the configuration is rewritten. What git says about objects and files is not trusted, but
-//! checked by hash ([`Pin::files`](btfhub_build::archive::Pin::files),
+//! `fetch` made may since have been in a cache or an image where others can write. So before git
+//! is called, everything in `.git` is removed except objects and the ids of commits (HEAD,
+//! shallow), and the configuration is rewritten. What git says about objects and files is not
+//! trusted, but checked by hash ([`Pin::files`](btfhub_build::archive::Pin::files),
 //! [`Pin::verify`](btfhub_build::archive::Pin::verify)).
 
 use std::ffi::OsStr;
@@ -53,7 +53,7 @@ const SETTINGS: [&str; 10] = [
     "maintenance.auto=false",
 ];
 
-/// How much of what git and the remote say on stderr is kept.
+/// How much of git's and the remote's stderr is kept.
 const LONGEST_SAID: u64 = 64 << 10;
 
 /// The files of an existing repository that are kept, besides its objects: HEAD and shallow only
@@ -70,7 +70,7 @@ const MADE_HERE: &str = "[btfhub]\n\tfetch = true\n";
 /// A file that is there while the work tree is being written.
 const UNFINISHED: &str = "btfhub-unfinished";
 
-/// Lines shown of what git says; it names every file.
+/// Lines of git's output that are shown; it names every file.
 const SHOWN: usize = 8;
 
 /// One repository, through the git binary.
@@ -78,12 +78,12 @@ const SHOWN: usize = 8;
 pub(crate) struct Git {
     directory: PathBuf,
     is_sha256: bool,
-    /// The id of the tree that holds nothing.
+    /// The id of the empty tree.
     empty_tree: &'static str,
 }
 
 impl Git {
-    /// The repository in a directory, in which `pin` is the id of a commit.
+    /// The repository in a directory; `pin` shows whether it uses SHA-256.
     pub(crate) fn new(directory: &Path, pin: &str) -> Self {
         let is_sha256 = pin.len() == 64;
         Self {
@@ -121,7 +121,7 @@ impl Git {
     pub(crate) fn renew(&self, url: &str) -> Result<(), Failure> {
         let git = self.directory.join(".git");
         fs::create_dir_all(&git).context(|| format!("cannot make {}", git.display()))?;
-        // First, because without it the repository looks like somebody else's.
+        // First, because it marks the repository as ours.
         let cannot = || format!("cannot clean {}", git.display());
         let (config, text) = (git.join("config"), configuration(url, self.is_sha256)?);
         if config.is_symlink() {
@@ -137,7 +137,7 @@ impl Git {
                 remove(&item.path()).context(cannot)?;
             }
         }
-        // Other places for objects.
+        // It can name other places for objects.
         let objects = git.join("objects");
         remove(&objects.join("info")).context(cannot)?;
         only_files(&objects).context(cannot)?;
@@ -163,13 +163,13 @@ impl Git {
         Some(id.trim_end().to_owned()).filter(|id| is_id(id))
     }
 
-    /// Says which commit is checked out.
+    /// Sets which commit is checked out.
     pub(crate) fn set_head(&self, id: &str) -> Result<(), Failure> {
         let head = self.directory.join(".git").join(HEAD);
         files::write(&head, format!("{id}\n").as_bytes())
     }
 
-    /// Says that only what fits `patterns` is checked out.
+    /// Sets the patterns of the sparse checkout.
     pub(crate) fn set_sparse(&self, patterns: &str) -> Result<(), Failure> {
         let info = self.directory.join(".git/info");
         fs::create_dir_all(&info).context(|| format!("cannot make {}", info.display()))?;
@@ -191,12 +191,12 @@ impl Git {
             && (is_empty(&git) || config.is_ok_and(|config| config.contains(MADE_HERE)))
     }
 
-    /// Whether a run ended while it wrote the work tree, so that there may be half a file.
+    /// Whether a run was killed while it wrote the work tree, so that a file may be incomplete.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.directory.join(".git").join(UNFINISHED).exists()
     }
 
-    /// Says whether the work tree is being written.
+    /// Sets whether the work tree is being written.
     pub(crate) fn set_unfinished(&self, is_unfinished: bool) -> Result<(), Failure> {
         let mark = self.directory.join(".git").join(UNFINISHED);
         if is_unfinished {
@@ -268,7 +268,7 @@ impl Git {
             // In separate threads, so that a child that writes while it reads can't block
             // both. A child that ends early closes the pipe; its status says why.
             scope.spawn(move || stdin.map(|mut pipe| pipe.write_all(input)));
-            // A remote can say as much as it wants.
+            // A remote can send any amount of text.
             scope.spawn(|| {
                 let mut pipe = stderr?;
                 (&mut pipe).take(LONGEST_SAID).read_to_end(&mut said).ok()?;

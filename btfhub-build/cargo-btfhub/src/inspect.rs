@@ -26,7 +26,7 @@ struct Inspected {
     btf_bytes: u64,
     entries: Vec<Entry>,
     class_sizes: Vec<usize>,
-    /// The distinct sets, where the bundle has them.
+    /// The distinct sets, if the bundle has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     failing_programs: Option<Vec<Vec<Failing>>>,
 }
@@ -60,7 +60,7 @@ struct Entry {
     arch: String,
     release: String,
     class: u32,
-    /// Index into `failing_programs`, where the bundle has them.
+    /// Index into `failing_programs`, if the bundle has them.
     #[serde(skip_serializing_if = "Option::is_none")]
     failing: Option<usize>,
 }
@@ -153,7 +153,7 @@ fn sets(all: &FailureSets) -> Vec<Vec<Failing>> {
     all.sets.iter().map(set).collect()
 }
 
-/// The programs that fail, by object, and why and on how many kernels.
+/// The programs that fail, by object, with the reason and the number of kernels.
 fn failing(inspected: &Inspected, sets: &[Vec<Failing>], text: &mut Lines) {
     let mut kernels: BTreeMap<&Failing, usize> = BTreeMap::new();
     for entry in &inspected.entries {
@@ -163,7 +163,7 @@ fn failing(inspected: &Inspected, sets: &[Vec<Failing>], text: &mut Lines) {
         }
     }
     if kernels.is_empty() {
-        line!(text, "fails       no program that is known");
+        line!(text, "fails       no program is known to fail");
     }
     let mut groups: BTreeMap<(&str, &str, &str, usize), Vec<String>> = BTreeMap::new();
     for (failing, on) in kernels {
@@ -178,8 +178,8 @@ fn failing(inspected: &Inspected, sets: &[Vec<Failing>], text: &mut Lines) {
     }
     for ((object, reason, when, on), programs) in groups {
         let when = match when {
-            "without-kernel-btf" => " where they show no BTF of their own",
-            "with-kernel-btf" => " where they show BTF of their own",
+            "without-kernel-btf" => " if they expose no BTF of their own",
+            "with-kernel-btf" => " if they expose BTF of their own",
             _ => "",
         };
         line!(

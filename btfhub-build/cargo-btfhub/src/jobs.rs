@@ -14,7 +14,7 @@ pub(crate) fn limit(args: &JobArgs) -> NonZeroUsize {
         .unwrap_or(NonZeroUsize::MIN)
 }
 
-/// `work` of 0 to `count`, in that order, done by as many threads as `args` say.
+/// `work` for each number below `count`, in that order, by as many threads as `args` say.
 pub(crate) fn parallel<T: Send>(
     args: &JobArgs,
     count: usize,

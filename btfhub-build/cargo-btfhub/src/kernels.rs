@@ -1,4 +1,4 @@
-//! Which kernels and which objects a command is about.
+//! The kernels and objects that a command works on.
 
 use std::collections::BTreeMap;
 
@@ -13,7 +13,7 @@ use crate::args::{ArchiveArgs, FilterArgs, ObjectArgs, SourceArgs};
 use crate::failure::{Exit, Failure, failure};
 use crate::files;
 
-/// `--arch`, `--include` and `--exclude`, understood.
+/// `--arch`, `--include` and `--exclude`, parsed.
 #[derive(Debug)]
 pub(crate) struct Wanted {
     /// `None`: every architecture.
@@ -109,7 +109,7 @@ pub(crate) fn decoded(entry: &Entry, limit: u64) -> Result<Result<Decoded, Failu
     let decoded = (entry.read()).and_then(|packed| entry.decode(&packed, limit));
     match decoded {
         Err(error) if error.kind() == ErrorKind::Entry => {
-            // Callers that report it name the entry.
+            // Callers add the name of the entry.
             Ok(Err(Failure::from(error).cause()))
         }
         decoded => Ok(Ok(decoded.map_err(failure)?)),
@@ -123,7 +123,7 @@ pub(crate) struct Sources {
     atlases: Vec<Atlas>,
 }
 
-/// One kernel of them.
+/// A kernel from one of them.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
     Entry(&'a Entry),
@@ -169,7 +169,7 @@ impl Sources {
         }
         let count = all.len();
         all.retain(|source| wants.takes(&source.kernel()));
-        // Stable: of two that have one kernel the first stays.
+        // Stable: of two sources of one kernel, the first is kept.
         all.sort_by(|a, b| a.kernel().cmp(&b.kernel()));
         all.dedup_by(|later, first| later.kernel() == first.kernel());
         if all.is_empty() {
@@ -189,7 +189,7 @@ pub(crate) fn wanted<'a>(
         .flat_map(Archive::entries)
         .filter(|entry| wanted.takes(&entry.kernel()))
         .collect();
-    // Stable: of two entries for one kernel the first archive's stays.
+    // Stable: of two entries for one kernel, the first archive's is kept.
     entries.sort_by(|a, b| a.kernel().cmp(&b.kernel()));
     entries.dedup_by(|later, first| later.kernel() == first.kernel());
     if let ([archive], true) = (archives, entries.is_empty()) {
@@ -203,7 +203,7 @@ pub(crate) fn wanted<'a>(
     Ok(entries)
 }
 
-/// The complaint about filters that leave nothing.
+/// The error if the filters select nothing.
 pub(crate) fn no_kernel_fits(archives: &[Archive]) -> Failure {
     let roots: Vec<_> = (archives.iter())
         .map(|archive| archive.root().display().to_string())

@@ -1,4 +1,4 @@
-//! What the user knows and verdicts depend on: `--target` and `--own-btf`.
+//! What only the user knows, and verdicts depend on: `--target` and `--own-btf`.
 
 use crate::args::KnownArgs;
 use crate::failure::Failure;

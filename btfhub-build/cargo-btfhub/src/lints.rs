@@ -1,4 +1,4 @@
-//! What a build script would report, at the levels in the Cargo.toml.
+//! Lints, as a build script would report them, at the levels in the Cargo.toml.
 
 use btfhub_build::{Builder, Diagnostic, Level, Lint};
 use serde::Serialize;

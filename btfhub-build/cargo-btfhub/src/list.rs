@@ -1,4 +1,4 @@
-//! `list`: what an archive holds, by its names.
+//! `list`: what an archive holds, according to its names.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;

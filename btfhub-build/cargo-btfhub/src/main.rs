@@ -3,12 +3,15 @@
 //!
 //! ```text
 //! args      the argument model
-//! workspace what Cargo.toml and BTFHUB_ARCHIVE supply where no option does
-//! kernels   the kernels that a command is about
+//! workspace what Cargo.toml and BTFHUB_ARCHIVE supply for missing options
+//! kernels   the kernels and objects that the options select
+//! build     options → the library's Builder
+//! image     a kernel's or module's file → BTF, for `add`
+//! git, checkout  git, kept at arm's length, for `fetch`
 //! shell     completion and man pages
 //! output    stdout, stderr
 //! examples  the ends of the help texts
-//! files     read within bounds, written whole or not at all
+//! files     read within limits, written whole or not at all
 //! failure   exit status and chain of causes
 //! <command> one file per command
 //! ```
@@ -131,7 +134,7 @@ fn misused(mut error: clap::Error, json: bool) -> ExitCode {
     }
 }
 
-/// What newcomers try first: `list DIR`, `--object a.o b.o`, `atlas inspect --atlas FILE`.
+/// Tips for what newcomers try first: `list DIR`, `--object a.o b.o`, `atlas inspect --atlas FILE`.
 fn tip(error: &clap::Error) -> Option<String> {
     let Some(ContextValue::String(word)) = error.get(ContextKind::InvalidArg) else {
         return None;
@@ -140,18 +143,18 @@ fn tip(error: &clap::Error) -> Option<String> {
         return None;
     }
     if ["--atlas", "--bundle", "--file"].contains(&word.as_str()) {
-        return Some("the file that a command is about is named without an option".to_owned());
+        return Some("name the file without an option".to_owned());
     }
     if word.starts_with('-') {
         return None;
     }
     let path = Path::new(word);
     Some(if path.is_dir() {
-        format!("each archive is named with an option of its own: --archive {word}")
+        format!("each archive needs its own option: --archive {word}")
     } else if path.extension().is_some_and(|suffix| suffix == "o") {
-        format!("each eBPF object is named with an option of its own: --object {word}")
+        format!("each eBPF object needs its own option: --object {word}")
     } else {
-        "each archive is named with --archive DIR, each eBPF object with --object FILE".to_owned()
+        "name each archive with --archive DIR, each eBPF object with --object FILE".to_owned()
     })
 }
 

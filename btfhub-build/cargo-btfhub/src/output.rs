@@ -37,14 +37,14 @@ impl Output {
         }
     }
 
-    /// A remark for the user, not part of the result: a line.
+    /// Prints a line for the user that is not part of the result.
     pub(crate) fn note(self, text: &str) {
         if !self.quiet {
             say(&failure::shown(text));
         }
     }
 
-    /// A counter on the terminal, if there is one.
+    /// A counter on the terminal, if stderr is one.
     pub(crate) fn progress(self, what: &'static str) -> Progress {
         Progress {
             what,
@@ -90,7 +90,7 @@ macro_rules! line {
 }
 pub(crate) use line;
 
-/// A terminal that can't move its cursor, by its own word.
+/// A terminal that says it can't move its cursor.
 fn is_dumb() -> bool {
     std::env::var_os("TERM").is_some_and(|term| term == "dumb")
 }
@@ -167,7 +167,7 @@ impl Drop for Progress {
     }
 }
 
-/// Writes all of `bytes` to stdout. A reader that went away (`| head`) is not a failure.
+/// Writes all of `bytes` to stdout. If the reader is gone (`| head`), that is not a failure.
 pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
     let mut out = io::stdout().lock();
     match out.write_all(bytes).and_then(|()| out.flush()) {
@@ -176,12 +176,12 @@ pub(crate) fn stdout(bytes: &[u8]) -> Result<(), Failure> {
     }
 }
 
-/// Writes a line to stderr, where nobody can be told of a failure to do so.
+/// Writes a line to stderr; a failure to do so can't be reported anywhere.
 pub(crate) fn say(line: &str) {
     raw_stderr(&(shown_line(line, Paint::stderr()) + "\n"));
 }
 
-/// The same for text whose lines are known to be its own.
+/// The same for text that may have several lines, all known to be safe.
 pub(crate) fn stderr(text: &str) {
     raw_stderr(&shown(text, Paint::stderr()));
 }
@@ -211,13 +211,13 @@ pub(crate) fn shown_json(json: &str) -> String {
     shown
 }
 
-/// Text of several lines, which are known to be its own, that is safe for a stream.
+/// Makes each line of a text safe for a stream.
 pub(crate) fn shown(text: &str, paint: Paint) -> String {
     let lines: Vec<String> = (text.split('\n').map(|line| shown_line(line, paint))).collect();
     lines.join("\n")
 }
 
-/// A line that is safe for a stream: of everything that could control a terminal, only our own
+/// Makes a line safe for a stream: of everything that could control a terminal, only our own
 /// colours remain.
 fn shown_line(line: &str, paint: Paint) -> String {
     let mut shown = String::new();

@@ -1,4 +1,4 @@
-//! `remove`: takes kernels out of an archive.
+//! `remove`: removes kernels from an archive.
 
 use btfhub_build::archive::{Archive, Entry};
 use serde::Serialize;
@@ -37,7 +37,7 @@ pub(crate) fn run(args: &args::Remove, output: Output) -> Result<(), Failure> {
     for entry in doomed {
         std::fs::remove_file(entry.file())
             .context(|| format!("cannot remove {}", entry.file().display()))?;
-        // Directories that this emptied; one that is not empty stays.
+        // Removes directories that this emptied.
         let directories = entry.path().ancestors().skip(1).take(3);
         for directory in directories {
             if std::fs::remove_dir(archive.root().join(directory)).is_err() {

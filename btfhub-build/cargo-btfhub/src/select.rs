@@ -59,7 +59,7 @@ pub(crate) fn run(args: &args::Select, output: Output) -> Result<(), Failure> {
     }
 }
 
-/// The host that the options describe; this machine when they describe none.
+/// The host that the options describe, or this machine if they describe none.
 fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
     let is_described = args.release.is_some()
         || args.version_string.is_some()
@@ -81,7 +81,7 @@ fn host(args: &args::Select, output: Output) -> Result<Host, Failure> {
     };
     if let Some(release) = &args.release {
         if host.release() != release {
-            // The directory shows a different kernel's.
+            // The BTF in the directory is a different kernel's.
             host = host.with_kernel_btf(None);
         }
         host = host.with_release(release);
@@ -104,7 +104,7 @@ const LONGEST_OS_RELEASE: u64 = 64 << 10;
 fn with_os_release(host: Host, file: &Path, output: Output) -> Result<Host, Failure> {
     let content = files::read(file, LONGEST_OS_RELEASE)?;
     if OsRelease::parse(&content).id().is_none() {
-        // It breaks no tie, as on a host.
+        // As on a host, it then breaks no tie.
         output.note(&format!(
             "note: {} has no ID line, so it names no distribution",
             file.display()
@@ -120,7 +120,7 @@ fn with_os_release(host: Host, file: &Path, output: Output) -> Result<Host, Fail
 
 fn tell(bundle: &Bundle<'_>, selection: &Selection<'_>, output: Output) -> Result<(), Failure> {
     if bundle.knows_failures()? {
-        // From here on the selection tells them.
+        // The selection reports these itself.
         selection.failing_programs()?;
     }
     let kernel = selection.kernel();
@@ -141,7 +141,7 @@ fn tell(bundle: &Bundle<'_>, selection: &Selection<'_>, output: Output) -> Resul
     output.result(&selected, || {
         let first = match &selected.kernel {
             Some(kernel) => kernel.clone(),
-            // The file that serves.
+            // The file that serves the host.
             None => (selection.path()).map_or(String::new(), |path| path.display().to_string()),
         };
         (std::iter::once(first).chain(selected.reasoning.iter().cloned())).collect::<Lines>()

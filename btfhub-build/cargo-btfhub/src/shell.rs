@@ -49,7 +49,7 @@ _cargo_btfhub_takes_cargo() {
 _cargo_btfhub_takes_cargo
 "#;
 
-/// The same for fish, which adds what several scripts say of one command.
+/// The same for fish, which combines several completions for one command.
 const FISH_BEHIND_CARGO: &str = r#"
 function __fish_cargo_btfhub_of_cargo
     set -l words (commandline -opc) (commandline -ct)
@@ -62,7 +62,7 @@ complete -c cargo -n __fish_cargo_btfhub_of_cargo -f -a "(complete -C (__fish_ca
 
 pub(crate) fn completions(args: &Completions) -> Result<(), Failure> {
     let mut script = Vec::new();
-    // Shells complete the program by the name that is typed first on the line.
+    // Shells look up a completion by the first word on the line.
     clap_complete::generate(args.shell, &mut Cli::command(), "cargo-btfhub", &mut script);
     // cargo's own script completes `cargo btfhub`. In zsh it calls the function with this name;
     // in other shells it knows no external subcommands.
@@ -109,7 +109,7 @@ pub(crate) fn man(args: &Man, output: Output) -> Result<(), Failure> {
     })
 }
 
-/// Pages are their own help: no command for it at any level.
+/// Removes the `help` subcommands: the pages replace them.
 fn without_help(command: clap::Command) -> clap::Command {
     command
         .disable_help_subcommand(true)
@@ -140,7 +140,7 @@ fn page(name: &str, command: clap::Command) -> Result<Vec<u8>, Failure> {
     };
     render().context(|| format!("cannot render {name}.1"))?;
     let page = String::from_utf8_lossy(&page);
-    // Each section comes with what defines its apostrophe; once is enough.
+    // Each section repeats the definition of its apostrophe; one is enough.
     let mut defined = BTreeSet::new();
     let mut whole = String::new();
     for line in page.lines() {

@@ -69,7 +69,7 @@ pub(crate) fn run(
     let others = others(&args.out, files.len());
     if others > 0 {
         output.note(&format!(
-            "{}: {} of other kernels, which this run did not write",
+            "{}: {} for other kernels, not written by this run",
             args.out.display(),
             count(others, "file", "files")
         ));
@@ -90,7 +90,7 @@ pub(crate) fn run(
     };
     output.result(&tree, || {
         format!(
-            "{} in {}, {} bytes, {} different",
+            "{} in {}, {} bytes, {} distinct",
             count(tree.kernels, "kernel", "kernels"),
             tree.out,
             tree.bytes,
@@ -99,7 +99,7 @@ pub(crate) fn run(
     })
 }
 
-/// BTF files below `out` other than `ours`, which were written.
+/// How many BTF files below `out` this run did not write; it wrote `ours`.
 fn others(out: &Path, ours: usize) -> usize {
     let is_btf = |path: &Path| path.extension().is_some_and(|extension| extension == "btf");
     let files = walkdir::WalkDir::new(out).into_iter().flatten();
@@ -107,7 +107,7 @@ fn others(out: &Path, ours: usize) -> usize {
     files.count().saturating_sub(ours)
 }
 
-/// Below the directory of all.
+/// The file of a kernel, below the output directory.
 fn path(kernel: &btfhub_runtime::KernelId<'_>) -> PathBuf {
     Path::new(kernel.distro)
         .join(kernel.version)

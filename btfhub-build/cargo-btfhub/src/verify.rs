@@ -46,7 +46,7 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
     if provenance.relocations != relocations.fingerprint() {
         return Err(Failure::new(format!(
             "{}: made for different relocations than these objects have (bundle {}, objects {}); \
-             `cargo btfhub bundle` makes it again",
+             regenerate it with `cargo btfhub bundle`",
             name(),
             hex(&provenance.relocations),
             hex(&relocations.fingerprint()),
@@ -109,15 +109,19 @@ pub(crate) fn run(args: &args::Verify, output: Output) -> Result<(), Failure> {
         Ok(())
     } else {
         Err(Failure::new(format!(
-            "{}: {} not as in the archive",
+            "{}: {} from the archive",
             verified.file,
-            count(verified.differences.len(), "kernel is", "kernels are")
+            count(
+                verified.differences.len(),
+                "kernel differs",
+                "kernels differ"
+            )
         ))
         .told())
     }
 }
 
-/// The outcome for each class's BTF.
+/// The outcome for the BTF of each class.
 fn outcomes(bundle: &Bundle<'_>, relocations: &Relocations) -> Result<Vec<Outcome>, Failure> {
     (0..bundle.class_count()?)
         .map(|class| {
@@ -128,7 +132,7 @@ fn outcomes(bundle: &Bundle<'_>, relocations: &Relocations) -> Result<Vec<Outcom
         .collect()
 }
 
-/// The entries for each kernel: of several archives, or of one that files it twice.
+/// The entries for each kernel: several archives may have it, or one archive twice.
 fn by_kernel(archives: &[Archive]) -> BTreeMap<String, Vec<&Entry>> {
     let mut entries: BTreeMap<String, Vec<&Entry>> = BTreeMap::new();
     for entry in archives.iter().flat_map(Archive::entries) {
@@ -189,7 +193,7 @@ const NAMED: usize = 5;
 
 fn text(verified: &Verified) -> Lines {
     let mut text = Lines::default();
-    // All that differ in one way, in one line; --json has each.
+    // One line for all kernels with the same difference; --json lists each.
     let mut by_what: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for difference in &verified.differences {
         let kernels = by_what.entry(&difference.what).or_default();
@@ -209,7 +213,7 @@ fn text(verified: &Verified) -> Lines {
     if verified.verified {
         line!(
             text,
-            "{}: {} of {} give what the archive gives for {}",
+            "{}: {} in {} verified for {}",
             verified.file,
             count(verified.kernels, "kernel", "kernels"),
             count(verified.classes, "class", "classes"),

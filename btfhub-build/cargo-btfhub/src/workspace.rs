@@ -1,5 +1,4 @@
-//! `[package.metadata.btfhub]` of the package at hand, in the place of options that were
-//! not given.
+//! `[package.metadata.btfhub]` of the current package, which supplies missing options.
 
 use std::path::{Path, PathBuf};
 
@@ -175,7 +174,7 @@ fn filters(builder: &Builder, filter: &mut FilterArgs) {
     }
 }
 
-/// A pin is of the manifest's archive or atlas, not of one that was named here.
+/// The manifest's pin applies to its own archive or atlas, not to one from the options.
 fn archives(
     builder: &Builder,
     archive: &mut ArchiveArgs,
@@ -209,7 +208,7 @@ fn archives(
     }
 }
 
-/// A pin as `--pin` takes it.
+/// A pin in the form that `--pin` takes.
 fn spelled(pin: &Pin) -> String {
     match pin {
         Pin::Commit(id) => id.clone(),
@@ -241,8 +240,8 @@ fn known(builder: &Builder, known: &mut KnownArgs, are_its_objects: bool) {
     known.own_btf.splice(0..0, own_btf);
 }
 
-/// The Cargo.toml whose table is used: the one that is named, or that of the package of the
-/// current directory, or outside of any package the only one in the workspace that has a table.
+/// The Cargo.toml whose table is used: the named one, or that of the current directory's package,
+/// or outside of any package the only one in the workspace that has a table.
 fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     if let Some(named) = named {
         return Ok(Some(named.to_owned()));
@@ -270,7 +269,7 @@ fn configured(named: Option<&Path>) -> Result<Option<PathBuf>, Failure> {
     let stood_in = (with_table.iter()).find(|manifest| manifest.parent() == innermost);
     match (stood_in, with_table.as_slice()) {
         (Some(manifest), _) => Ok(Some((*manifest).to_owned())),
-        // The table of another member is not for the current package.
+        // Another member's table is not for the current package.
         _ if innermost.is_some() => Ok(None),
         (None, [manifest]) => Ok(Some((*manifest).to_owned())),
         (None, []) => Ok(None),

@@ -1,4 +1,4 @@
-//! The raw answers of a kernel, before they are interpreted.
+//! How relocations resolve on a kernel, not yet interpreted.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use super::why::Why;
 use crate::relo::{Outcome, Resolution};
 use crate::verdict::Facts;
 
-/// The answers of one kernel.
+/// What a [`Survey`](super::Survey) found on one kernel.
 #[derive(Clone, Debug)]
 pub struct KernelAnswer {
-    /// Relocations that found a type of a module, and which.
+    /// Relocations that found a type of a module, with that module.
     pub(super) modules: Vec<(usize, String)>,
     pub(super) answer: Arc<Answer>,
     pub(super) facts: Arc<Facts>,
@@ -21,6 +21,6 @@ pub(super) struct Answer {
     pub(super) relocations: Vec<(Resolution, Option<Why>)>,
     /// With each candidate's own results.
     pub(super) outcome: Outcome,
-    /// Those, ascending, that find an enumerator in an ENUM of 8 bytes.
+    /// Relocations, ascending, that find an enumerator in an ENUM of 8 bytes.
     pub(super) narrow: Vec<usize>,
 }

@@ -1,4 +1,4 @@
-//! Thresholds: results that a team does not accept.
+//! Thresholds for results that a team does not accept.
 
 use std::fmt;
 
@@ -8,7 +8,7 @@ use crate::verdict::Outcome;
 
 use super::{Effect, Kernel, Report, Status, Verdict};
 
-/// How many kernels may show something before a build is to fail.
+/// On how many kernels something may occur before it counts as a failure.
 ///
 /// ```
 /// use btfhub_build::report::Deny;
@@ -24,13 +24,13 @@ pub struct Deny {
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum What {
-    /// Some program does not load or not attach, or the whole object is refused.
+    /// Some program does not load or attach, or libbpf refuses the whole object.
     Unloadable,
-    /// As it, but by a relocation that finds nothing where nothing guards it.
+    /// A relocation finds nothing and nothing guards it, so a program does not load.
     Unguarded,
-    /// Some relocation has this result, guarded or not.
+    /// Some relocation has this status, guarded or not.
     Status(Status),
-    /// A program ran there by a baseline, and is not expected to any more.
+    /// A program ran there according to a baseline, and is no longer expected to.
     Lost,
 }
 
@@ -91,7 +91,7 @@ impl Deny {
         Ok(Self { what, limit })
     }
 
-    /// The kernels that show it, when they are more than the threshold.
+    /// The kernels on which it occurs, if they are more than the threshold.
     pub fn exceeded<'r>(&self, report: &'r Report) -> Option<Vec<&'r Kernel>> {
         let shown: Vec<&Kernel> = (report.kernels.iter())
             .filter(|kernel| self.shown_on(report, kernel))
@@ -99,7 +99,7 @@ impl Deny {
         (self.is_exceeded(shown.len(), report.kernels.len())).then_some(shown)
     }
 
-    /// Whether so many kernels of so many are more than the threshold.
+    /// Whether `shown` of `all` kernels are more than the threshold.
     pub fn is_exceeded(&self, shown: usize, all: usize) -> bool {
         match self.limit {
             Limit::Kernels(limit) => shown > limit,
@@ -107,7 +107,7 @@ impl Deny {
         }
     }
 
-    /// Whether it is about kernels that were lost against a baseline
+    /// Whether it counts kernels that were lost since a baseline
     /// ([`Changes::lost`](crate::support::Changes::lost)).
     pub fn is_about_changes(&self) -> bool {
         self.what == What::Lost
@@ -125,7 +125,7 @@ impl Deny {
         self.what == What::Unloadable
     }
 
-    /// Whether the verdict on a relocation is of the kind that is counted.
+    /// Whether it counts this verdict on a relocation.
     pub fn shows(&self, verdict: &Verdict) -> bool {
         match self.what {
             What::Unloadable => verdict.effect.fails(),

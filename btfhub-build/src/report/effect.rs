@@ -1,4 +1,4 @@
-//! From what relocations come to in a kernel to what that means for the programs.
+//! From how relocations resolve on a kernel to what that means for the programs.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::relo::{Errno, LocalLoad, LocalValue, ReloKind, Relocation, Resolution
 /// The code of a function and the relocations in it.
 #[derive(Debug)]
 pub(super) struct Body {
-    /// Which object, and which of its sections.
+    /// The numbers of the object and of the section.
     object: usize,
     section: Option<usize>,
     code: Vec<u8>,
@@ -27,15 +27,15 @@ pub(super) struct Body {
 pub(super) struct Use {
     /// Byte offset in the section.
     pub(super) offset: usize,
-    /// Which relocation.
+    /// The relocation's number.
     pub(super) asked: usize,
-    /// What the instruction was compiled with; `None` where libbpf refuses the
-    /// record on every kernel.
+    /// What the instruction was compiled with; `None` if libbpf refuses the record on every
+    /// kernel.
     pub(super) local: Option<LocalValue>,
 }
 
 impl Body {
-    /// The function at these bytes of a section of an object, which is number `object`.
+    /// The function at these bytes of a section of object number `object`.
     pub(super) fn new(
         (object, of): (usize, &Object),
         section: Option<usize>,
@@ -59,11 +59,11 @@ impl Body {
     }
 }
 
-/// By object the invalid instructions that a program comes to, by section and byte offset;
-/// `false` where only if a constant is not what it is taken for.
+/// For each object, the invalid instructions that a program reaches, by section and byte offset;
+/// `false` if it reaches one only when a constant differs from what is assumed.
 pub(super) type ReachedPoison = Vec<BTreeMap<(usize, u64), bool>>;
 
-/// What an answer means: a verdict for each relocation, then for each that libbpf refuses on
+/// What an answer means: a verdict for each relocation, then one for each that libbpf refuses on
 /// every kernel.
 pub(super) fn effects(
     list: &[Relocation],
@@ -78,7 +78,7 @@ pub(super) fn effects(
             status: Status::Refused,
             effect: Effect::ObjectFails,
             value: None,
-            reason: format!("libbpf refuses this record on every kernel ({errno})"),
+            reason: format!("libbpf refuses this relocation on every kernel ({errno})"),
             failing: Vec::new(),
         }))
         .collect();
@@ -92,7 +92,7 @@ pub(super) fn effects(
     verdicts
 }
 
-/// The verdict before any instruction is looked at.
+/// The verdict before any instruction is examined.
 fn resolved(relocation: &Relocation, resolution: &Resolution, why: Option<&Why>) -> Verdict {
     let reason = why.map(|why| why.reason.clone()).unwrap_or_default();
     let missing = match why {
@@ -112,8 +112,7 @@ fn resolved(relocation: &Relocation, resolution: &Resolution, why: Option<&Why>)
             Status::Ambiguous,
             Effect::ObjectFails,
             None,
-            "the kernel has several such types, and they disagree: libbpf refuses the object \
-             (EINVAL)"
+            "the kernel has several such types that disagree: libbpf refuses the object (EINVAL)"
                 .to_owned(),
         ),
         Resolution::Refused(errno) => (
@@ -137,7 +136,7 @@ fn resolved(relocation: &Relocation, resolution: &Resolution, why: Option<&Why>)
     }
 }
 
-/// Patches one function and raises the verdicts of the relocations in it.
+/// Patches one function, and worsens the verdicts of its relocations where needed.
 fn function(
     number: usize,
     body: &Body,
@@ -213,8 +212,9 @@ fn function(
     }
 }
 
-/// What is said of instructions that only constants of the object keep programs from.
-const BY_CONSTANTS: &str = "; a program comes to it if user space changes constants of the object";
+/// Added for instructions that are not reached only because of the object's constants.
+const BY_CONSTANTS: &str =
+    "; a program reaches it if user space changes constants of the object";
 
 /// Whether an enumerator of an ENUM can have this value, as libbpf extends the sign of 32 bits.
 fn fits_32_bits(value: u64) -> bool {
@@ -224,8 +224,8 @@ fn fits_32_bits(value: u64) -> bool {
 
 fn truncated(kernel: u64, local: u64) -> String {
     format!(
-        "the program has {local:#x}, and the kernel's BTF {kernel:#x}: a pahole before 1.24 wrote \
-         it, which kept 32 bits of each value; the loader patches the wrong number in"
+        "the program has {local:#x}, the kernel's BTF {kernel:#x}: pahole before 1.24 kept only 32 \
+         bits of each value, so the loader patches in the wrong number"
     )
 }
 
@@ -233,8 +233,8 @@ fn truncated(kernel: u64, local: u64) -> String {
 fn wrong_load(load: LocalLoad, resolution: &Resolution) -> Option<String> {
     match resolution {
         Resolution::Resolved { size, .. } => Some(format!(
-            "the field has {size} bytes in this kernel and {} in the program, and only loads of \
-             pointers and of unsigned integers can be adjusted",
+            "the field has {size} bytes in this kernel and {} in the program, but only loads of \
+             pointers and unsigned integers can be adjusted",
             load.size
         )),
         _ => None,

@@ -1,4 +1,4 @@
-//! What of a report an engineer has to look at, the worst first.
+//! What in a report needs attention, worst first.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ impl Finding<'_> {
     }
 }
 
-/// A verdict on a program, and the kernels on which it is so.
+/// A verdict on a program, and the kernels that it is for.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct ProgramFinding<'r> {

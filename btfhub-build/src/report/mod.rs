@@ -3,19 +3,19 @@
 //!
 //! ```text
 //! rows     distinguishes relocations with the same text
-//! why      why nothing was found in a kernel
-//! module   names of types that mostly are modules'
-//! answer   what a kernel answers
+//! why      why a relocation finds nothing in a kernel
+//! module   names of types that usually belong to modules
+//! answer   how relocations resolve on a kernel
 //! effect   what that means for the programs
-//! order    of kernels
-//! survey   objects → what is asked where; kernel → column; columns → Report
-//! finding  what an engineer has to look at
+//! order    the order of kernels
+//! survey   objects → their relocations; kernel → answer; answers → Report
+//! finding  what needs attention
 //! deny     thresholds
-//! paths    source paths as a reader knows them
+//! paths    source paths as readers know them
 //! ```
 //!
-//! A [`Survey`] is made of the objects once and asked for every kernel, from as many threads
-//! as one likes; the [`Report`] is put together from its answers.
+//! A [`Survey`] is made from the objects once. Any number of threads ask it about kernels; it
+//! then assembles the [`Report`] from the answers.
 
 mod answer;
 mod deny;
@@ -48,12 +48,12 @@ pub use survey::Survey;
 pub enum Status {
     /// A target was found.
     Resolved,
-    /// The type, member or enumerator is not there.
+    /// The kernel lacks the type, member or enumerator.
     Absent,
     /// It exists, but the program's access does not fit it.
     Incompatible,
-    /// The enumerator is there, but the kernel's BTF holds 32 bits of a value that
-    /// takes more: pahole before 1.24 wrote an enum of 8 bytes so.
+    /// The enumerator exists, but the kernel's BTF holds only 32 bits of its larger value:
+    /// that is how pahole before 1.24 wrote an enum of 8 bytes.
     Truncated,
     /// Several types fit and disagree: libbpf refuses the object.
     Ambiguous,
@@ -85,17 +85,17 @@ impl Status {
     }
 }
 
-/// What that means for the programs that use it: the worst effect of all places.
+/// What a relocation's status means for the programs: the worst effect of all places.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub enum Effect {
-    /// The instructions take the kernel's value.
+    /// The instructions get the kernel's value.
     Fine,
-    /// A check whether it exists, or how large it is, is answered with no (0).
+    /// The program asks whether something exists (or for its size or id), and gets 0.
     AnswersNo,
     /// The instructions become invalid, but no program can reach them on this kernel.
     Guarded,
-    /// Everything loads, and the instructions take a number that is not the kernel's.
+    /// Everything loads, and the instructions get a number that is not the kernel's.
     WrongValue,
     /// A program can reach an invalid instruction: the verifier refuses that program.
     ProgramFails,
@@ -126,7 +126,7 @@ impl Effect {
         }
     }
 
-    /// Whether something does not load.
+    /// Whether a program or object does not load.
     pub fn fails(self) -> bool {
         matches!(self, Self::ProgramFails | Self::ObjectFails)
     }
@@ -144,18 +144,18 @@ impl fmt::Display for Effect {
     }
 }
 
-/// The answer to one relocation, shared by the kernels that give the same.
+/// How a relocation resolves, and what that means; shared by kernels where both are the same.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Verdict {
     /// How it resolves.
     pub status: Status,
-    /// What that means.
+    /// What that means for the programs.
     pub effect: Effect,
     /// The value that goes into the instructions, if there is one. Ids of types
     /// (`bpf_core_type_id_kernel`) have none: they differ from boot to boot.
     pub value: Option<u64>,
-    /// Why, in a sentence; empty when all is well.
+    /// Why, in a sentence; empty if all is well.
     pub reason: String,
     /// The functions that don't load because of it: indices into [`Report::functions`],
     /// ascending.
@@ -174,7 +174,7 @@ pub struct Function {
     pub name: String,
 }
 
-/// An instruction that a relocation is for.
+/// An instruction that a relocation patches.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Site {
@@ -195,7 +195,7 @@ pub struct SourceLine {
     pub file: String,
     /// Counted from 1.
     pub line: u32,
-    /// Counted from 1; 0 where unknown.
+    /// Counted from 1; 0 if unknown.
     pub column: u32,
     /// The line itself, without the white space around it.
     pub text: String,
@@ -205,23 +205,23 @@ pub struct SourceLine {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Asked {
-    /// In the source's words.
+    /// As the source would write it.
     pub term: String,
     /// libbpf's word for its kind.
     pub kind: String,
-    /// The type that the access begins with.
+    /// The type that the access starts from.
     pub root: String,
-    /// The modules whose type that is, on some of the kernels.
+    /// The modules that have this type on some of the kernels.
     pub modules: Vec<String>,
-    /// Whether no kernel has a type of its name: it may be one of a module whose BTF the
-    /// entries do not hold.
+    /// Whether no kernel has a type of this name: it may belong to a module whose BTF the
+    /// entries lack.
     pub in_no_kernel: bool,
-    /// The module that mostly has it.
+    /// The module that usually has it.
     pub usual_module: Option<&'static str>,
-    /// Relocations, by index, that ask whether this exists or a part of it on the way
-    /// does: the checks that can guard it.
+    /// Relocations, by index, that check whether this or a part of the path to it exists, so
+    /// that they can guard it.
     pub guards: Vec<usize>,
-    /// Every instruction, by function and place.
+    /// All its instructions, by function and place.
     pub sites: Vec<Site>,
 }
 
@@ -237,8 +237,7 @@ pub struct Kernel {
     pub arch: String,
     /// `uname -r`.
     pub release: String,
-    /// The first two numbers of the release: kernels that began from one state of the
-    /// kernel's source.
+    /// The first two numbers of the release.
     pub series: String,
     /// Index into [`Report::columns`].
     pub column: usize,
@@ -257,7 +256,7 @@ impl fmt::Display for Kernel {
     }
 }
 
-/// A kernel that could not be looked at.
+/// A kernel whose entry could not be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Unreadable {
@@ -303,7 +302,7 @@ pub struct Report {
 }
 
 impl Report {
-    /// The verdict on a relocation in a kernel.
+    /// The verdict on a relocation on a kernel.
     pub fn verdict(&self, kernel: &Kernel, relocation: usize) -> Option<&Verdict> {
         let column = self.columns.get(kernel.column)?;
         self.verdicts.get(*column.get(relocation)?)
@@ -315,7 +314,7 @@ impl Report {
             .filter_map(|verdict| self.verdicts.get(*verdict))
     }
 
-    /// The verdicts on the programs in a kernel, in the order of
+    /// The verdicts on the programs on a kernel, in the order of
     /// [`programs`](Self::programs).
     pub fn program_verdicts_of(&self, kernel: &Kernel) -> impl Iterator<Item = &verdict::Verdict> {
         (self
@@ -326,7 +325,7 @@ impl Report {
         .filter_map(|verdict| self.program_verdicts.get(*verdict))
     }
 
-    /// The verdicts on the objects in a kernel, in the order of [`objects`](Self::objects).
+    /// The verdicts on the objects on a kernel, in the order of [`objects`](Self::objects).
     pub fn object_verdicts_of(&self, kernel: &Kernel) -> impl Iterator<Item = &verdict::Verdict> {
         (self
             .object_columns

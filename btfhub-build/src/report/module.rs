@@ -1,7 +1,7 @@
-//! Names of types that mostly are modules', whose BTF the kernel's does not hold.
+//! Types that usually belong to modules, so that the kernel's own BTF lacks them.
 
-/// How the names of types begin, and the module that defines them on kernels of
-/// Debian. A name that ends with a `.` is whole.
+/// Prefixes of type names, and the module that defines these types on Debian's kernels. A name
+/// that ends with a `.` is a whole name.
 const TYPES: &[(&str, &str)] = &[
     ("btrfs_", "btrfs"),
     ("datapath.", "openvswitch"),
@@ -29,7 +29,7 @@ const TYPES: &[(&str, &str)] = &[
     ("xfs_", "xfs"),
 ];
 
-/// The module that mostly has a type of this name.
+/// The module that usually has a type of this name.
 pub(super) fn of_type(name: &str) -> Option<&'static str> {
     let is_of = |beginning: &str| match beginning.strip_suffix('.') {
         Some(whole) => name == whole,

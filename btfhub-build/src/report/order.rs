@@ -13,8 +13,8 @@ pub(crate) fn by_name(kernel: KernelId<'_>) -> [Vec<(usize, &str)>; 4] {
     [distro, version, arch.as_str(), release].map(natural)
 }
 
-/// Compares digits as numbers (a longer one is larger) and the rest as text. Numbers come
-/// before words.
+/// A key that compares digits as numbers (a longer one is larger) and the rest as text. Numbers
+/// come before words.
 fn natural(text: &str) -> Vec<(usize, &str)> {
     let mut parts = Vec::new();
     let mut rest = text;

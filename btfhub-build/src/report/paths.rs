@@ -1,4 +1,4 @@
-//! Source paths without what only the machine that compiled the objects knows.
+//! Source paths without the part that only the machine that compiled the objects knows.
 
 use super::Report;
 
@@ -21,7 +21,7 @@ impl Report {
     }
 }
 
-/// Of the system that the objects were compiled on, whichever that was.
+/// For any system that the objects may have been compiled on.
 const SEPARATORS: [char; 2] = ['/', '\\'];
 
 /// The path within a directory, if it is below it.

@@ -1,4 +1,4 @@
-//! Rows of a report that would read the same, told apart.
+//! Distinguishes rows of a report that would read the same.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -29,7 +29,7 @@ pub(super) fn tell_apart(asked: &mut [Asked], list: &[Relocation]) {
     }
 }
 
-/// Which of how many that have one term; both from 1.
+/// This row is `number` of `of` rows with the same term, counted from 1.
 struct Repeated {
     number: usize,
     of: usize,

@@ -1,4 +1,4 @@
-//! Objects → what is asked where; kernel → its answer; answers → [`Report`].
+//! Objects → their relocations; kernel → its answer; answers → [`Report`].
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,7 +9,7 @@ use super::answer::{Answer, KernelAnswer};
 use super::effect::{Body, ReachedPoison, Use, effects};
 use super::order::by_name;
 use super::rows::tell_apart;
-use super::why::Named;
+use super::why::TypesByName;
 use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict, module};
 use crate::archive::Filter;
 use crate::btf::Btf;
@@ -21,7 +21,7 @@ use crate::relo::{
 use crate::symbols::Symbols;
 use crate::verdict::{Columns, Facts, Judge};
 
-/// What a set of objects asks, ready to be asked of kernels.
+/// The relocations and programs of a set of objects, ready to be checked against kernels.
 #[derive(Debug)]
 pub struct Survey {
     objects: Vec<String>,
@@ -32,13 +32,13 @@ pub struct Survey {
     functions: Vec<Function>,
     bodies: Vec<Body>,
     judge: Judge,
-    /// Equal answers are kept once: thousands of kernels give some dozens.
+    /// Equal answers are stored once: thousands of kernels give a few dozen.
     answers: Mutex<HashSet<Arc<Answer>>>,
     facts: Mutex<HashSet<Arc<Facts>>>,
 }
 
 impl Survey {
-    /// Looks through the objects.
+    /// Examines the objects.
     pub fn new(objects: &[Object]) -> Self {
         let relocations = Relocations::from_objects(objects);
         let list = relocations.list();
@@ -91,19 +91,19 @@ impl Survey {
         survey
     }
 
-    /// The distinct relocations that are asked of every kernel.
+    /// The distinct relocations that every kernel is checked for.
     pub fn relocations(&self) -> &Relocations {
         &self.relocations
     }
 
-    /// Names what user space attaches programs of this name to, as a section would
-    /// (`vfs_open` for a `SEC("kprobe")`). Whether there is such a program.
+    /// Sets what user space attaches programs of this name to, in the form that a section would
+    /// have (`vfs_open` for a `SEC("kprobe")`). Returns whether there is such a program.
     pub fn set_target(&mut self, program: &str, target: &str) -> bool {
         self.judge.set_target(program, target)
     }
 
-    /// Says that kernels have BTF of their own, or have none; the last filter that matches
-    /// counts. Of all others, their names and functions are asked.
+    /// Says whether kernels have BTF of their own; the last filter that matches counts. For all
+    /// others, it is inferred from their names and functions.
     pub fn set_own_btf(&mut self, kernels: Filter, has: bool) {
         self.judge.set_own_btf(kernels, has);
     }
@@ -186,7 +186,7 @@ impl Survey {
         self.ask_with_symbols(btf, None)
     }
 
-    /// The same, of a kernel whose symbols are known.
+    /// The same, for a kernel whose symbols are known.
     ///
     /// # Errors
     /// [`TooComplex`].
@@ -211,15 +211,15 @@ impl Survey {
                 relocation.kind == ReloKind::EnumvalValue || missing(resolution)
             })
             .map(|(relocation, _)| &relocation.root);
-        let named = Named::collect(btf, roots);
+        let types = TypesByName::collect(btf, roots);
         let relocations = (list.iter().zip(resolutions))
             .map(|(relocation, resolution)| {
-                let why = missing(&resolution).then(|| named.why(relocation));
+                let why = missing(&resolution).then(|| types.why(relocation));
                 (resolution, why)
             })
             .collect();
         let narrow = (list.iter().enumerate())
-            .filter(|(_, relocation)| named.is_narrow(relocation))
+            .filter(|(_, relocation)| types.is_narrow(relocation))
             .map(|(at, _)| at)
             .collect();
         let answer = Answer {
@@ -234,23 +234,23 @@ impl Survey {
         })
     }
 
-    /// The relocations that found a type of a module, each with the module.
+    /// The relocations that found a type of a module, with that module.
     fn modules(&self, btf: &Btf, answer: &Answer) -> Vec<(usize, String)> {
         if btf.first_of_modules().is_none() {
             return Vec::new();
         }
         let list = self.relocations.list();
-        let named = Named::collect(btf, list.iter().map(|relocation| &relocation.root));
+        let types = TypesByName::collect(btf, list.iter().map(|relocation| &relocation.root));
         let found = (list.iter().zip(&answer.relocations).enumerate())
             .filter(|(_, (_, (_, why)))| why.is_none());
         let of_modules = found.flat_map(|(at, (relocation, _))| {
-            (named.modules(&relocation.root)).map(move |module| (at, module.to_owned()))
+            (types.modules(&relocation.root)).map(move |module| (at, module.to_owned()))
         });
         of_modules.collect()
     }
 
-    /// Puts the report together. An error in the place of an answer is a kernel whose entry
-    /// can't be used, and why.
+    /// Assembles the report. An error instead of an answer says why a kernel's entry can't be
+    /// used.
     pub fn report<'k>(
         &self,
         answers: impl IntoIterator<Item = (KernelId<'k>, Result<KernelAnswer, String>)>,
@@ -287,7 +287,7 @@ impl Survey {
                 of_modules.entry(*at).or_default().insert(module.clone());
             }
             let asked = self.judge.kernel(*kernel);
-            // Equal ones are the same one.
+            // Equal answers and facts are shared, so their addresses identify them.
             let key = (
                 Arc::as_ptr(answer),
                 Arc::as_ptr(facts),
@@ -377,7 +377,7 @@ impl Survey {
     }
 }
 
-/// The one that equals it and was there before, else itself.
+/// The equal one that is known already, or else this one.
 fn once<T: Eq + std::hash::Hash>(known: &Mutex<HashSet<Arc<T>>>, one: T) -> Arc<T> {
     let mut known = known.lock().unwrap_or_else(PoisonError::into_inner);
     match known.get(&one) {
@@ -390,7 +390,7 @@ fn once<T: Eq + std::hash::Hash>(known: &Mutex<HashSet<Arc<T>>>, one: T) -> Arc<
     }
 }
 
-/// The relocations that ask whether `of`, or a part of it on the way there, exists.
+/// The relocations that check whether `of`, or a part of the path to it, exists.
 fn guards(list: &[Relocation], of: &Relocation) -> Vec<usize> {
     if is_check(of.kind) {
         return Vec::new();
@@ -412,7 +412,7 @@ fn guards(list: &[Relocation], of: &Relocation) -> Vec<usize> {
         .collect()
 }
 
-/// Whether it asks for existence and gets 0 or 1.
+/// Whether it checks for existence, with a result of 0 or 1.
 fn is_check(kind: ReloKind) -> bool {
     matches!(
         kind,
@@ -443,7 +443,7 @@ fn line(object: &Object, section: &ProgramSection, record: &Record) -> Option<So
     })
 }
 
-/// A line of source without its indentation, which like its alignment may be of tabs.
+/// A line of source without its indentation, and with tabs replaced by spaces.
 fn source_text(line: &[u8]) -> String {
     let words = line.trim_ascii().split(|byte| *byte == b'\t');
     text(&words.collect::<Vec<_>>().join(&b' '))

@@ -1,7 +1,7 @@
-//! Why a relocation finds nothing in a kernel, or only part of it, as text.
+//! Why a relocation finds nothing in a kernel, as text.
 //!
-//! The engine decides *that* nothing fits. Here the same names are followed as far as possible,
-//! to distinguish a missing type, member or enumerator from one that exists but does not fit.
+//! The engine only decides *that* nothing fits. This module follows the same names as far as
+//! possible, to distinguish what is missing from what exists but does not fit.
 
 use std::collections::HashMap;
 
@@ -12,21 +12,21 @@ use crate::relo::{Accessor, FieldShape, ReloKind, Relocation, Root, Spec, path, 
 /// Why nothing was found.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Why {
-    /// Whether the target exists but has a different kind; otherwise it is missing.
+    /// Whether the target exists but does not fit; otherwise it is missing.
     pub(super) is_incompatible: bool,
-    /// No type of the name is there at all.
+    /// Whether the kernel has no type of this name at all.
     pub(super) is_nameless: bool,
     /// The reason, a clause about the kernel.
     pub(super) reason: String,
 }
 
-/// The types of a kernel that bear the names of some roots.
-pub(super) struct Named<'a> {
+/// The types of a kernel that have the name of a root.
+pub(super) struct TypesByName<'a> {
     btf: &'a Btf,
     types: HashMap<&'a [u8], Vec<TypeId>>,
 }
 
-impl<'a> Named<'a> {
+impl<'a> TypesByName<'a> {
     /// Collects the types of all `roots` in one pass.
     pub(super) fn collect<'r>(btf: &'a Btf, roots: impl Iterator<Item = &'r Root>) -> Self {
         let wanted: std::collections::HashSet<&[u8]> =
@@ -56,7 +56,7 @@ impl<'a> Named<'a> {
         Self { btf, types }
     }
 
-    /// Why `relocation`, which finds nothing here, does so.
+    /// Why `relocation` finds nothing in this kernel.
     pub(super) fn why(&self, relocation: &Relocation) -> Why {
         let root = &relocation.root;
         let named = (self.types.get(root.name.as_slice())).map_or(&[][..], Vec::as_slice);
@@ -73,8 +73,8 @@ impl<'a> Named<'a> {
         best.map_or_else(|| self.no_candidate(root, wanted, named), |(_, why)| why)
     }
 
-    /// Whether `relocation` takes the value of an enumerator out of an ENUM of 8 bytes, which
-    /// holds 32 bits of each.
+    /// Whether `relocation` reads the value of an enumerator from an ENUM of 8 bytes, whose BTF
+    /// holds only 32 bits of it.
     pub(super) fn is_narrow(&self, relocation: &Relocation) -> bool {
         let (ReloKind::EnumvalValue, Spec::Enumerator(name)) = (relocation.kind, &relocation.spec)
         else {
@@ -91,7 +91,7 @@ impl<'a> Named<'a> {
         holder.is_some_and(|ty| ty.kind() == Kind::Enum && ty.size() == 8)
     }
 
-    /// The modules that have a type which `root` may mean.
+    /// The modules that have a type for `root`.
     pub(super) fn modules(&self, root: &Root) -> impl Iterator<Item = &str> {
         let wanted = Kind::from_number(root.kind);
         let named = self.types.get(root.name.as_slice());
@@ -108,8 +108,8 @@ impl<'a> Named<'a> {
                 is_nameless: true,
                 ..absent(match module::of_type(&name) {
                     Some(module) => format!(
-                        "the kernel has no {} {name}, which is a type of module {module} where that is \
-                     not built in",
+                        "the kernel has no {} {name}, which is a type of module {module} unless that \
+                     is built in",
                         word(wanted)
                     ),
                     None => format!("the kernel has no {} {name}", word(wanted)),
@@ -126,7 +126,7 @@ impl<'a> Named<'a> {
         }
     }
 
-    /// How many accessors one candidate matches, and why not the next.
+    /// How many accessors a candidate matches, and why it does not match the next one.
     fn candidate(&self, relocation: &Relocation, id: TypeId) -> (usize, Why) {
         match &relocation.spec {
             Spec::Field(accessors) => self.field(relocation, accessors, id),
@@ -137,9 +137,9 @@ impl<'a> Named<'a> {
             Spec::Type(_) | Spec::TypeMatch(_) => {
                 let name = text(&relocation.root.name);
                 let reason = if relocation.kind == ReloKind::TypeMatches {
-                    format!("{name} has another layout than the program's")
+                    format!("{name} has a different layout from the program's")
                 } else {
-                    format!("{name} is there, but is a different type than the program's")
+                    format!("{name} exists, but is a different type from the program's")
                 };
                 (0, incompatible(reason))
             }
@@ -162,7 +162,7 @@ impl<'a> Named<'a> {
                 Accessor::Index(index) => {
                     if ty.kind() != Kind::Array {
                         let is = a(ty.kind());
-                        let reason = format!("{} is {is} in this kernel, no array", until(at));
+                        let reason = format!("{} is {is} in this kernel, not an array", until(at));
                         return (at, incompatible(reason));
                     }
                     let elements = ty.array().nelems;
@@ -192,11 +192,11 @@ impl<'a> Named<'a> {
                 }
             }
         }
-        let reason = format!("{} is there, but fits no access", until(accessors.len()));
+        let reason = format!("{} exists, but fits no access", until(accessors.len()));
         (accessors.len(), incompatible(reason))
     }
 
-    /// The type of a member of this name, looked for in anonymous members as well.
+    /// The type of the member with this name, which may be inside an anonymous member.
     fn member(&self, owner: Type<'_>, name: &[u8], depth: u32) -> Option<TypeId> {
         let mut members = owner.members();
         members.find_map(|member| {
@@ -248,7 +248,7 @@ impl<'a> Named<'a> {
     }
 }
 
-/// Deeper nesting of anonymous members does not occur.
+/// Anonymous members are never nested deeper.
 const MAX_NESTING: u32 = 32;
 
 fn absent(reason: String) -> Why {

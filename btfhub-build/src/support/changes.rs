@@ -28,7 +28,7 @@ pub struct Changes {
 /// One way in which a program's verdict changed, and on which kernels.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
-    /// Whether that is good or bad.
+    /// Whether it is good or bad.
     pub kind: ChangeKind,
     /// The program.
     pub program: Program,
@@ -45,9 +45,9 @@ pub struct Change {
 pub enum ChangeKind {
     /// It was expected to run, and no longer is.
     Lost,
-    /// It is known to fail now, or no longer known to, or by other certainty.
+    /// Unknown became failing, failing became unknown, or the certainty changed.
     Changed,
-    /// It is expected to run, and was not.
+    /// It is expected to run, and was not before.
     Won,
 }
 
@@ -61,7 +61,7 @@ impl ChangeKind {
         }
     }
 
-    /// The kind of a change, or `None` where nothing changed but words.
+    /// The kind of a change, or `None` if at most the reasons changed.
     fn between(before: &Verdict, after: &Verdict) -> Option<Self> {
         match (before.outcome, after.outcome) {
             (Outcome::Runs, Outcome::Runs) => None,
@@ -74,7 +74,8 @@ impl ChangeKind {
 }
 
 impl Changes {
-    /// Compares. Programs are the same by object, section and name, kernels by name.
+    /// Compares two tables. Programs are the same if object, section and name are; kernels, if
+    /// their names are.
     pub fn between(before: &Support, after: &Support) -> Self {
         let (before, after) = (
             &before.with_objects_of(after),
@@ -83,9 +84,9 @@ impl Changes {
         let kernels: HashMap<String, &Kernel> = (before.kernels.iter())
             .map(|kernel| (kernel.to_string(), kernel))
             .collect();
-        let programs: HashMap<Named<'_>, usize> = named(&before.programs).zip(0..).collect();
-        let known: HashSet<Named<'_>> = named(&after.programs).collect();
-        let shared: Vec<(usize, usize)> = (named(&after.programs).zip(0..))
+        let programs: HashMap<Occurrence<'_>, usize> = occurrences(&before.programs).zip(0..).collect();
+        let known: HashSet<Occurrence<'_>> = occurrences(&after.programs).collect();
+        let shared: Vec<(usize, usize)> = (occurrences(&after.programs).zip(0..))
             .filter_map(|(program, now)| Some((*programs.get(&program)?, now)))
             .collect();
 
@@ -140,7 +141,7 @@ impl Changes {
             .flat_map(|change| change.kernels.iter().map(ToString::to_string))
             .collect();
         let gone_ran = |kernel: &Kernel| {
-            (named(&before.programs).zip(before.verdicts_on(kernel))).any(|(program, verdict)| {
+            (occurrences(&before.programs).zip(before.verdicts_on(kernel))).any(|(program, verdict)| {
                 verdict.outcome == Outcome::Runs && (is_gone(kernel) || !known.contains(&program))
             })
         };
@@ -154,11 +155,11 @@ impl Changes {
                 .filter(|kernel| is_gone(kernel))
                 .cloned()
                 .collect(),
-            programs_gone: (named(&before.programs))
+            programs_gone: (occurrences(&before.programs))
                 .filter(|program| !known.contains(program))
                 .map(|(program, _)| program.clone())
                 .collect(),
-            programs_new: (named(&after.programs))
+            programs_new: (occurrences(&after.programs))
                 .filter(|program| !programs.contains_key(program))
                 .map(|(program, _)| program.clone())
                 .collect(),
@@ -196,8 +197,9 @@ impl Changes {
 }
 
 impl Support {
-    /// Has a row for each object that has one here or there, if its programs are here; the row
-    /// says what comes of the object, and not only where that is worse than of its programs.
+    /// Adds a row for each whole object that `other` has a row for, if its programs are in this
+    /// table. All such rows then hold the object's verdict on every kernel, even where it is no
+    /// worse than its programs' verdicts.
     fn with_objects_of(&self, other: &Self) -> Self {
         let mut all = self.clone();
         for object in other.programs.iter().filter(|it| it.is_whole_object()) {
@@ -224,7 +226,7 @@ impl Support {
                 let its = column.iter().zip(&all.programs);
                 let its = its.filter(|(_, program)| program.object == object.object);
                 let outcome = |at: &usize| all.verdicts.get(*at).map(|verdict| verdict.outcome);
-                // The last of equals: the object's own.
+                // Of equally bad ones the last: the object's own.
                 let worst = its.map(|(at, _)| *at).max_by_key(outcome);
                 if let Some((cell, worst)) = column.get_mut(row).zip(worst) {
                     *cell = worst;
@@ -236,10 +238,10 @@ impl Support {
 }
 
 /// A program, and how many programs with exactly the same names come before it.
-type Named<'a> = (&'a Program, usize);
+type Occurrence<'a> = (&'a Program, usize);
 
-/// Objects from two directories may bear one name.
-fn named(programs: &[Program]) -> impl Iterator<Item = Named<'_>> {
+/// Objects from two directories may have the same name.
+fn occurrences(programs: &[Program]) -> impl Iterator<Item = Occurrence<'_>> {
     let mut seen: HashMap<&Program, usize> = HashMap::new();
     programs.iter().map(move |program| {
         let count = seen.entry(program).or_default();

@@ -8,7 +8,7 @@ use super::{Kernel, Program, Reason, Support, Verdict};
 use crate::report::{Report, by_name};
 use crate::verdict::{self, Columns, Judged, Outcome};
 
-/// Verdicts as a report and its JSON keep them.
+/// Verdicts in the form that a report and its JSON have.
 pub(super) struct Parts {
     pub(super) programs: Vec<Program>,
     pub(super) program_columns: Vec<Vec<usize>>,
@@ -16,7 +16,7 @@ pub(super) struct Parts {
     pub(super) objects: Vec<String>,
     pub(super) object_columns: Vec<Vec<usize>>,
     pub(super) object_verdicts: Vec<Verdict>,
-    /// With their columns, of programs and of objects.
+    /// Each with its column of programs and its column of objects.
     pub(super) kernels: Vec<(Kernel, usize, usize)>,
 }
 
@@ -74,7 +74,7 @@ impl Parts {
         }
     }
 
-    /// Objects that fare worse than their programs, and their verdicts, by index.
+    /// Objects that do worse than their programs, and their verdicts, by index.
     fn at_odds(&self, column: &[usize], of_objects: usize) -> Vec<(usize, usize)> {
         let mut worst: HashMap<&str, Outcome> = HashMap::new();
         for (program, verdict) in self.programs.iter().zip(column) {
@@ -95,7 +95,7 @@ impl Parts {
 }
 
 impl Support {
-    /// From verdicts on kernels, each with its index.
+    /// From the distinct `judged` verdicts, and kernels with indices into them.
     pub(crate) fn of<'k>(
         objects: Vec<String>,
         programs: &[verdict::Program],

@@ -9,17 +9,16 @@ use crate::error::count;
 use crate::verdict::{Certainty, Outcome};
 
 impl Support {
-    /// The result in one sentence, which claims no more than was checked: how many programs are
-    /// expected to run on all kernels, which one fails on the most kernels and why, and how
-    /// many could not be judged.
+    /// The result in one sentence: how many programs are expected to run on all kernels, which
+    /// one fails on the most kernels and why, and how many could not be judged.
     pub fn headline(&self) -> String {
         if self.kernels.is_empty() {
-            return "No kernel was looked at.".to_owned();
+            return "No kernels were examined.".to_owned();
         }
         let all = self.programs.iter();
         let all = all.filter(|program| !program.is_whole_object()).count();
         if all == 0 {
-            return format!("No program was found to judge on {}.", self.all_kernels());
+            return format!("There are no programs to judge on {}.", self.all_kernels());
         }
         let single = (0..self.programs.len()).filter(|at| {
             (self.programs.get(*at)).is_some_and(|program| !program.is_whole_object())
@@ -92,20 +91,20 @@ impl Support {
         }
     }
 
-    /// What happens to a program on the kernels.
+    /// The outcomes of a program on the kernels.
     fn outcomes(&self, program: usize) -> impl Iterator<Item = Outcome> {
         (self.columns.iter())
             .filter_map(move |column| self.verdicts.get(*column.get(program)?))
             .map(|verdict| verdict.outcome)
     }
 
-    /// The worst that happens to a program.
+    /// The worst outcome of a program.
     fn worst_of(&self, program: usize) -> Outcome {
         self.outcomes(program).max().unwrap_or(Outcome::Runs)
     }
 
-    /// The programs that fail somewhere and the kernels they fail on: first the one for which
-    /// that is proven on the most kernels, then the one that fails on the most.
+    /// The programs that fail somewhere, with the kernels that they fail on; those that provably
+    /// fail on the most kernels first, then those that fail on the most.
     pub fn failing(&self) -> Vec<(usize, Vec<&Kernel>)> {
         let mut failing: Vec<(usize, Vec<&Kernel>)> = (0..self.programs.len())
             .filter(|program| matches!(self.worst_of(*program), Outcome::Fails(_)))
@@ -159,7 +158,7 @@ impl Support {
         format!("{} {how}{}{why}", self.named(program), self.scope(kernels))
     }
 
-    /// `name`, as code.
+    /// The program's name, as code.
     fn named(&self, program: usize) -> String {
         match self.programs.get(program) {
             Some(program) if program.is_whole_object() => {
@@ -170,7 +169,7 @@ impl Support {
         }
     }
 
-    /// What sets these kernels apart from all others of the report, if it is one thing.
+    /// The one thing that distinguishes these kernels from all others of the report, if any.
     fn scope(&self, kernels: &[&Kernel]) -> String {
         if kernels.len() == self.kernels.len() {
             return String::new();
@@ -198,7 +197,7 @@ impl Support {
         let mut archs = archs.into_iter();
         match (archs.next(), archs.next()) {
             (Some(arch), None) if others().all(|kernel| kernel.arch != arch) => {
-                format!(", all that are {arch}")
+                format!(", all {arch}")
             }
             _ => String::new(),
         }
@@ -320,9 +319,9 @@ mod tests {
             (
                 &THREE,
                 &[&[], &[]],
-                "No program was found to judge on all 3 kernels.",
+                "There are no programs to judge on all 3 kernels.",
             ),
-            (&[], &[], "No kernel was looked at."),
+            (&[], &[], "No kernels were examined."),
         ] {
             assert_eq!(support(kernels, columns).headline(), headline);
         }

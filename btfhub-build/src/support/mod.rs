@@ -1,5 +1,5 @@
-//! Which programs run on which kernels, as one table, which a report and a baseline share; and
-//! the differences between two of them.
+//! Which programs run on which kernels, as one table that reports and baselines share; and the
+//! differences between two such tables.
 //!
 //! ```text
 //! collect   verdicts on programs and on objects → one table
@@ -25,8 +25,8 @@ pub use read::BaselineError;
 pub use crate::verdict::Outcome;
 use crate::verdict::fact;
 
-/// A program of an object; or an object with all its programs, if they get in each other's way
-/// although each runs alone.
+/// A program of an object; or an object with all its programs, if each runs alone but not all
+/// together.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Program {
     /// The object's name.
@@ -37,7 +37,7 @@ pub struct Program {
     pub section: String,
 }
 
-/// A kernel, and which column holds the verdicts on it.
+/// A kernel, and the column with the verdicts on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Kernel {
     /// os-release `ID`.
@@ -55,18 +55,18 @@ pub struct Kernel {
 /// The verdict on a program on a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Verdict {
-    /// In a word.
+    /// The verdict itself.
     pub outcome: Outcome,
-    /// The reasons; for a program that runs, what was checked.
+    /// Why; for a program that runs, what was checked.
     pub reasons: Vec<Reason>,
 }
 
-/// A reason of a verdict.
+/// Why a verdict is as it is.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reason {
-    /// The rule that decided.
+    /// The name of the rule.
     pub rule: String,
-    /// Its text.
+    /// What is wrong, and what to do.
     pub text: String,
 }
 
@@ -84,7 +84,7 @@ pub struct Support {
     pub verdicts: Vec<Verdict>,
 }
 
-/// For messages: names of a baseline can be anything.
+/// For messages: a baseline may contain any name.
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.is_whole_object() {
@@ -102,7 +102,7 @@ impl Program {
     }
 }
 
-/// For messages, as [`Program`].
+/// For messages, like [`Program`].
 impl fmt::Display for Kernel {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let parts = [&self.distro, &self.version, &self.arch, &self.release];
@@ -120,7 +120,7 @@ impl Verdict {
         texts.join("; ")
     }
 
-    /// The same without places in the source and what to do.
+    /// The same, without places in the source and what to do.
     pub fn facts(&self) -> String {
         let facts: Vec<&str> = self.reasons.iter().map(Reason::fact).collect();
         Printable(&facts.join("; ")).to_string()
@@ -128,7 +128,7 @@ impl Verdict {
 }
 
 impl Reason {
-    /// What it says of the kernel, without the place in the source and what to do about it.
+    /// What is wrong, without the place in the source and what to do about it.
     pub fn fact(&self) -> &str {
         fact(&self.text)
     }
@@ -147,7 +147,7 @@ impl Support {
             .filter_map(|verdict| self.verdicts.get(*verdict))
     }
 
-    /// What happens to the programs on a kernel: the worst of all.
+    /// The worst of the verdicts on a kernel.
     pub fn outcome_on(&self, kernel: &Kernel) -> Outcome {
         (self
             .verdicts_on(kernel)

@@ -10,7 +10,7 @@ use super::collect::Parts;
 use super::{Kernel, Program, Reason, Support, Verdict};
 use crate::verdict::{Certainty, Outcome};
 
-/// The schemas that hold programs × kernels, in fields of the same names.
+/// The schemas that hold programs × kernels, in fields with the same names.
 const SCHEMAS: [&str; 2] = ["btfhub.report/2", "btfhub.support/1"];
 
 /// A baseline that can't be used, and why.
@@ -129,14 +129,14 @@ impl KernelRow {
 }
 
 impl BaselineError {
-    /// What the parser says quotes the text.
+    /// Escaped, because the parser's message quotes the text.
     fn of(what: &str, error: &serde_json::Error) -> Self {
         Self(format!("{what}: {}", Printable(&error.to_string())))
     }
 }
 
 impl Document {
-    /// That every index leads somewhere.
+    /// Checks that every index is valid.
     fn check(&self) -> Result<(), BaselineError> {
         check_columns(
             "program",

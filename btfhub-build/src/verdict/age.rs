@@ -1,15 +1,15 @@
 //! How new a kernel is, by its release and its helpers.
 //!
-//! Distributions put new parts into old kernels (the 4.18 of RHEL 8 has most of 5.10's eBPF),
-//! so a kernel counts as at least as new as the newest helper that it has.
+//! Distributions backport eBPF to old kernels (RHEL 8's 4.18 has most of 5.10's eBPF), so a
+//! kernel counts as at least as new as the newest helper that it has.
 
 use super::facts::Facts;
 
-/// Numbers of an upstream version of Linux.
+/// An upstream version of Linux: major, minor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Age(pub(super) u32, pub(super) u32);
 
-/// Helpers, by number the first of a version, and that version.
+/// The number of the first helper that each version added.
 const FIRST_HELPERS: [(u32, Age); 22] = [
     (84, Age(4, 20)),
     (93, Age(5, 1)),
@@ -35,7 +35,7 @@ const FIRST_HELPERS: [(u32, Age); 22] = [
     (210, Age(6, 2)),
 ];
 
-/// The version of a release, `None` where it does not begin with one.
+/// The version of a release, if it begins with one.
 pub(super) fn version(release: &str) -> Option<(u32, u32, u32)> {
     let mut numbers = release.splitn(3, '.').map(|part| {
         let digits = part
@@ -52,10 +52,10 @@ pub(super) fn version(release: &str) -> Option<(u32, u32, u32)> {
     Some((major, minor, patch))
 }
 
-/// The newest of what release and helpers say.
+/// The newer of what the release and the helpers indicate.
 pub(super) fn age(release: &str, facts: &Facts) -> Option<Age> {
-    let of_release = version(release).map(|(major, minor, _)| Age(major, minor));
+    let by_release = version(release).map(|(major, minor, _)| Age(major, minor));
     let last = facts.helpers.last().unwrap_or(0);
-    let of_helpers = FIRST_HELPERS.iter().rev().find(|(first, _)| *first <= last);
-    of_release.max(of_helpers.map(|(_, age)| *age))
+    let by_helpers = FIRST_HELPERS.iter().rev().find(|(first, _)| *first <= last);
+    by_release.max(by_helpers.map(|(_, age)| *age))
 }

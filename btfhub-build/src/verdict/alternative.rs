@@ -9,13 +9,13 @@ const RENAMED: [(&str, &str); 2] = [
     ("generic_make_request", "submit_bio_noacct"),
 ];
 
-/// What the compiler adds to the name of a function that it made smaller.
+/// What the compiler appends to the name of a function that it specialised.
 const SUFFIXES: [&str; 2] = [".isra.0", ".constprop.0"];
 
-/// What the kernel calls the struct that a tracepoint fills.
+/// The prefix of the structs that tracepoints fill.
 pub(super) const EVENT_STRUCT: &str = "trace_event_raw_";
 
-/// Other names under which a kernel may have a function, the best first.
+/// Other names under which a kernel may have a function, best first.
 pub(super) fn functions(name: &str) -> Vec<String> {
     if let Some(call) = syscall_in(name) {
         return syscall_names(call);
@@ -40,8 +40,8 @@ pub(super) fn functions(name: &str) -> Vec<String> {
     names
 }
 
-/// The functions of a system call on an architecture, the best first: its wrapper, what stands
-/// for it where it has no arguments, and what it was before there were wrappers.
+/// The functions of a system call on an architecture, best first: its wrapper, its function if
+/// it has no arguments, and its function before there were wrappers.
 pub(super) fn syscall_functions(call: &str, arch: &str) -> Vec<String> {
     let wrapper = match arch {
         "x86_64" => "__x64_sys_",
@@ -55,9 +55,9 @@ pub(super) fn syscall_functions(call: &str, arch: &str) -> Vec<String> {
         .to_vec()
 }
 
-/// The newer form of a system call that newer architectures have only so (of which
-/// `include/uapi/asm-generic/unistd.h` has none): their functions are there, their events are
-/// not. An empty one is of no use.
+/// The newer form of a system call that newer architectures lack, because it is not in
+/// `include/uapi/asm-generic/unistd.h`: its function exists there, its events don't. Empty if
+/// there is no newer form.
 pub(super) fn newer_syscall(name: &str) -> Option<&'static str> {
     let at = OLD_SYSCALLS
         .binary_search_by(|(old, _)| (*old).cmp(name))
@@ -113,15 +113,15 @@ static OLD_SYSCALLS: [(&str, &str); 44] = [
     ("utimes", "utimensat"),
 ];
 
-/// What the struct of a tracepoint may be called if several share it: that of
-/// `sched_process_exit` is `trace_event_raw_sched_process_template`.
+/// Possible names for the struct of a tracepoint that shares it with others:
+/// `sched_process_exit` uses `trace_event_raw_sched_process_template`.
 pub(super) fn event_structs(name: &str) -> Vec<String> {
     let Some(event) = name.strip_prefix(EVENT_STRUCT) else {
         return Vec::new();
     };
     let ends = event.match_indices('_').map(|(end, _)| end);
     let beginnings = ends.chain([event.len()]).filter_map(|end| event.get(..end));
-    // The longest first; none has more words.
+    // Longest first; no event has more words.
     let mut beginnings: Vec<&str> = beginnings.filter(|it| !it.is_empty()).take(8).collect();
     beginnings.reverse();
     (beginnings.iter())

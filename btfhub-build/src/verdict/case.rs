@@ -1,12 +1,12 @@
-//! A program on a kernel: what the rules look at, and what they find.
+//! A program on a kernel: what the rules examine, and what they find.
 
 use super::age::Age;
 use super::facts::Facts;
-use super::found::{Found, Place};
 use super::kernel::{Kernel, KernelBtf};
 use super::outcome::{Certainty, Outcome, Reason};
 use super::program::{Code, Needs, line};
 use super::reach::Level;
+use super::usage::{Place, Usage};
 use crate::object::Object;
 
 /// What the rules find.
@@ -19,15 +19,15 @@ impl Findings {
         self.0.push((Outcome::Fails(certainty), reason));
     }
 
-    /// A failure at an instruction is as sure as it is that it is reached.
+    /// A failure at an instruction, which is as certain as it is that the instruction is reached.
     pub(super) fn fails_at(&mut self, level: Level, rule: &'static str, text: String) {
         match level {
             Level::Surely => self.fails(Certainty::Proven, rule, text),
             Level::Maybe => self.fails(Certainty::Likely, rule, text),
             Level::IfChanged => {
                 let text = format!(
-                    "only if a constant (of the object, or the kernel's version) has another value \
-                     than assumed: {text}"
+                    "only if a constant of the object, or the kernel's version, differs from what is \
+                     assumed: {text}"
                 );
                 self.0.push((Outcome::Runs, Reason { rule, text }));
             }
@@ -44,14 +44,14 @@ pub(super) struct Case<'a> {
     pub(super) object: &'a Object,
     pub(super) code: &'a Code,
     pub(super) program: &'a Needs,
-    pub(super) found: &'a Found,
+    pub(super) usage: &'a Usage,
     pub(super) relocation: Relocation<'a>,
     pub(super) kernel: &'a Kernel<'a>,
     pub(super) kernel_btf: KernelBtf,
     pub(super) facts: &'a Facts,
-    /// `None` where neither release nor helpers tell it.
+    /// `None` if neither release nor helpers indicate it.
     pub(super) age: Option<Age>,
-    /// Why it needs the kernel's own BTF, whichever program it is.
+    /// Why the object needs the kernel's own BTF, whichever program is loaded.
     pub(super) needs_btf: Option<&'a str>,
     pub(super) findings: Findings,
 }
@@ -69,7 +69,7 @@ impl Case<'_> {
         }
     }
 
-    /// The type whose members one of the object's records asks for.
+    /// The type that one of the object's relocation records starts from.
     pub(super) fn struct_of(&self, record: usize) -> Option<String> {
         let btf = self.object.btf();
         let id = self.object.records().get(record)?.relo.type_id;
@@ -77,23 +77,22 @@ impl Case<'_> {
         Some(String::from_utf8_lossy(name).into_owned())
     }
 
-    /// Whether a kernel of this version, or one with backports that tell, has what came with
-    /// `age`.
+    /// Whether the kernel is known to be older than `age`.
     pub(super) fn is_older_than(&self, age: Age) -> bool {
         self.age.is_some_and(|its| its < age)
     }
 }
 
-/// What relocation comes to for a program that is loaded by itself.
+/// The result of relocating a program that is loaded by itself.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Relocated {
     /// Why libbpf refuses to load.
     pub(super) refusal: Option<String>,
-    /// By place the records of the instructions that become invalid.
+    /// The instructions that become invalid, each with its record.
     pub(super) poisoned: Vec<(Place, usize)>,
 }
 
-/// The same, with words for what records ask.
+/// The same, with a function that names the relocation of a record.
 #[derive(Clone, Copy)]
 pub(super) struct Relocation<'a> {
     pub(super) relocated: &'a Relocated,

@@ -1,15 +1,15 @@
-//! Lists of verdicts, of which few differ.
+//! Lists of verdicts, equal ones stored once.
 
 use std::collections::{BTreeSet, HashMap};
 
 use super::outcome::Verdict;
 
-/// Lists of verdicts, with equal lists and equal verdicts kept once.
+/// Lists of verdicts; equal lists and equal verdicts are stored once.
 #[derive(Debug)]
 pub(crate) struct Columns {
     pub(crate) verdicts: Vec<Verdict>,
     pub(crate) columns: Vec<Vec<usize>>,
-    /// For each list that was given its column.
+    /// The column of each list that was given.
     numbers: Vec<usize>,
 }
 

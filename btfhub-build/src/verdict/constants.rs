@@ -1,4 +1,4 @@
-//! The constants that a kernel gives a program, as far as they are known.
+//! The constants that a program gets from a kernel, as far as they are known.
 
 use super::age::{Age, age, version};
 use super::facts::{Facts, FunctionList};
@@ -6,22 +6,22 @@ use super::kernel::Kernel;
 use super::reach::Value;
 use crate::object::{ExternKind, Object};
 
-/// What libbpf calls the kernel's version.
+/// libbpf's name for the kernel's version.
 pub(super) const VERSION: &str = "LINUX_KERNEL_VERSION";
 
-/// The constants that a kernel gives.
+/// The constants that an object gets from a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Constants {
-    /// By extern: whether it is there.
+    /// Whether each extern exists.
     pub(super) present: Vec<Option<bool>>,
-    /// By extern: what a load of it gives.
+    /// The value of each extern.
     pub(super) values: Vec<Value>,
-    /// Whether the verifier looks into constant data (Linux 5.5).
+    /// Whether the verifier reads constant data (Linux 5.5).
     pub(super) reads_data: bool,
 }
 
 impl Constants {
-    /// What a kernel's are, for one object.
+    /// The constants that one object gets.
     pub(super) fn of(object: &Object, kernel: &Kernel<'_>, facts: &Facts) -> Self {
         let age = age(kernel.id.release, facts);
         let externs = object.externs();
@@ -37,7 +37,7 @@ impl Constants {
             VERSION => version(kernel.id.release).map_or(Value::Maybe, |(major, minor, patch)| {
                 let number = u64::from(major) << 16 | u64::from(minor) << 8;
                 let number = number | u64::from(patch.min(255));
-                // Their releases do not tell the last number.
+                // Their releases do not contain the last number.
                 if kernel.hides_patch() {
                     Value::Default(number)
                 } else {

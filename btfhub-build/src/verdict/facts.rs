@@ -1,4 +1,4 @@
-//! What one kernel has, as far as its BTF tells: the answers to what some programs need.
+//! Which of the things that programs need one kernel has, according to its BTF.
 
 mod atlas;
 mod numbers;
@@ -16,7 +16,7 @@ use crate::symbols::Symbols;
 use numbers::Numbers;
 use probes::Probes;
 
-/// The names that programs ask a kernel for.
+/// The names that programs need from a kernel.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Wanted {
     /// Functions.
@@ -27,11 +27,11 @@ pub(super) struct Wanted {
     pub(super) structs: BTreeSet<String>,
     /// Variables.
     pub(super) variables: BTreeSet<String>,
-    /// Beginnings of the names of functions that modules have.
+    /// Prefixes of functions that are usually in modules.
     pub(super) families: BTreeSet<String>,
 }
 
-/// What a kernel has of what is wanted.
+/// Which of the wanted things a kernel has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Facts {
     /// Numbers of helpers.
@@ -46,60 +46,60 @@ pub(super) struct Facts {
     structs: Vec<String>,
     variables: Vec<String>,
     families: Vec<String>,
-    /// How much of the kernel's functions is in its BTF.
+    /// How many of the kernel's functions its BTF lists.
     pub(super) list: FunctionList,
-    /// Whether tracepoints are in it (`btf_trace_*`, from Linux 5.5 on or so).
+    /// Whether its BTF lists tracepoints (`btf_trace_*`, from about Linux 5.5 on).
     pub(super) lists_tracepoints: bool,
-    /// Functions that tell what the kernel can do.
+    /// What some functions show about the kernel.
     pub(super) signs: Signs,
-    /// Global data in maps (`map_direct_value_addr` of struct bpf_map_ops, Linux 5.2), where
-    /// that struct is in the BTF.
+    /// Whether maps can hold global data (`map_direct_value_addr` of struct bpf_map_ops, Linux
+    /// 5.2), if that struct is in the BTF.
     pub(super) has_global_data: Option<bool>,
-    /// Programs that may sleep (`sleepable` of struct bpf_prog_aux or bpf_prog, Linux 5.10),
-    /// where these are.
+    /// Whether programs may sleep (`sleepable` of struct bpf_prog_aux or bpf_prog, Linux 5.10),
+    /// if these structs are in the BTF.
     pub(super) has_sleepable: Option<bool>,
-    /// What the kernel's symbols tell, where they are known.
+    /// What the kernel's symbols show, if they are known.
     pub(super) probes: Option<Probes>,
 }
 
-/// What a function takes.
+/// The arguments of a function.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Arguments {
     /// How many parameters.
     pub(super) count: u32,
-    /// How many words of 8 bytes, at most.
+    /// How many words of 8 bytes they take, at most.
     pub(super) words: u32,
-    /// Whether it gives something back.
+    /// Whether it returns something.
     pub(super) has_result: bool,
 }
 
-/// How much of a kernel's functions its BTF lists.
+/// How many of a kernel's functions its BTF lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum FunctionList {
     /// None.
     None,
-    /// Those that other files of the kernel see.
+    /// Only global ones.
     Externals,
-    /// Also those of one file; not all that can't be traced.
+    /// Static ones too; some that can't be traced are missing.
     Full,
 }
 
-/// What the presence of some functions tells.
+/// What the presence of some functions shows.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Signs {
-    /// /sys/kernel/btf/vmlinux is made.
+    /// The kernel provides /sys/kernel/btf/vmlinux.
     pub(super) shows_btf: bool,
-    /// BTF of the kernel is read.
+    /// The kernel reads its own BTF.
     pub(super) reads_btf: bool,
-    /// Functions can be made to call a trampoline.
+    /// Functions can call a trampoline.
     pub(super) has_direct_calls: bool,
     /// System calls take their arguments in a struct.
     pub(super) wraps_syscalls: bool,
 }
 
-/// Static functions that every kernel has, since it takes their addresses.
+/// Static functions that no kernel inlines, because it takes their addresses.
 const STATIC_FUNCTIONS: [&str; 4] = ["pipe_read", "eventfd_write", "pipe_write", "sock_ioctl"];
-/// All functions that [`Signs`] are told by.
+/// The functions that [`Signs`] come from.
 const SIGN_FUNCTIONS: [&str; 9] = [
     "btf_vmlinux_init",
     "btf_vmlinux_read",
@@ -111,14 +111,14 @@ const SIGN_FUNCTIONS: [&str; 9] = [
     "__s390x_sys_bpf",
     "__riscv_sys_bpf",
 ];
-/// Enums whose values count.
+/// Enums whose values matter.
 const ENUMS: [&str; 4] = [
     "bpf_func_id",
     "bpf_map_type",
     "bpf_prog_type",
     "bpf_attach_type",
 ];
-/// Structs whose members count.
+/// Structs whose members matter.
 const STRUCTS: [&str; 3] = ["bpf_map_ops", "bpf_prog_aux", "bpf_prog"];
 
 impl Facts {
@@ -141,7 +141,7 @@ impl Facts {
             has_sleepable: None,
             probes: None,
         };
-        // Whether each is wanted, or tells something: most functions are neither.
+        // By name, whether it is wanted (true) or only a sign (false). Most functions are neither.
         let mut functions: HashMap<&[u8], bool> = HashMap::new();
         functions.extend(
             SIGN_FUNCTIONS
@@ -155,7 +155,7 @@ impl Facts {
         functions.extend(wanted.functions.iter().map(|n| (n.as_bytes(), true)));
         let mut told: BTreeSet<&[u8]> = BTreeSet::new();
         let mut families: BTreeSet<&str> = BTreeSet::new();
-        for id in looked_at(btf, wanted, functions.keys().copied()) {
+        for id in relevant(btf, wanted, functions.keys().copied()) {
             let Some(ty) = btf.ty(id) else { continue };
             match ty.kind() {
                 Kind::Func => {
@@ -207,7 +207,7 @@ impl Facts {
         }
         facts.families = families.into_iter().map(str::to_owned).collect();
         facts.functions.sort_by(|a, b| {
-            // Of several of a name the one that takes most.
+            // Of several with one name, the one with the most arguments.
             (a.0.cmp(&b.0)).then(b.1.words.cmp(&a.1.words))
         });
         facts.functions.dedup_by(|a, b| a.0 == b.0);
@@ -257,7 +257,7 @@ impl Facts {
             .filter(|(_, pointer)| pointer.kind() == Kind::Ptr)
             .and_then(|(_, pointer)| btf.skip_modifiers(pointer.referenced()))
             .filter(|(_, proto)| proto.kind() == Kind::FuncProto)
-            // The first one is not the program's.
+            // The program does not see the first parameter.
             .and_then(|(_, proto)| proto.vlen().checked_sub(1));
         if let Some(count) = count {
             self.tracepoints.push((name.into_owned(), count));
@@ -273,7 +273,7 @@ impl Facts {
             _ => return,
         };
         for enumerator in ty.enumerators() {
-            // `__BPF_FUNC_MAX_ID` and its like are one more than there are.
+            // `__BPF_FUNC_MAX_ID` and the like are only counts.
             if !btf.string(enumerator.name).starts_with(b"__") {
                 numbers.insert(enumerator.value);
             }
@@ -317,8 +317,8 @@ impl Facts {
         self.tracepoints.get(at).map(|found| found.1)
     }
 
-    /// Whether there is a wanted tracepoint: one that programs attach to by name or, where the
-    /// BTF does not list these, one with a struct of its own.
+    /// Whether there is a wanted tracepoint: by its typedef or, if the BTF does not list these,
+    /// by its struct.
     pub(super) fn has_tracepoint(&self, name: &str) -> bool {
         let has_struct = || self.has_struct(&format!("{EVENT_STRUCT}{name}"));
         self.tracepoint(name).is_some() || (!self.lists_tracepoints && has_struct())
@@ -340,9 +340,9 @@ impl Facts {
     }
 }
 
-/// The types of the kernel itself that may tell something; of modules nobody knows whether they
-/// are loaded. Most types of a kernel are ruled out by how their names begin.
-fn looked_at<'a>(
+/// The types that may matter. Only the kernel's own: whether a module is loaded is not known.
+/// The first letters of their names rule out most types.
+fn relevant<'a>(
     btf: &Btf,
     wanted: &'a Wanted,
     functions: impl Iterator<Item = &'a [u8]>,
@@ -365,9 +365,9 @@ fn looked_at<'a>(
     found
 }
 
-/// What the typedefs of tracepoints begin with.
+/// The prefix of the typedefs of tracepoints.
 const TRACEPOINT: &str = "btf_trace_";
-/// Kinds of types that tell something.
+/// Kinds of types that matter.
 const KINDS: u32 = 1 << Kind::Func.number()
     | 1 << Kind::Typedef.number()
     | 1 << Kind::Enum.number()
@@ -375,7 +375,7 @@ const KINDS: u32 = 1 << Kind::Func.number()
     | 1 << Kind::Struct.number()
     | 1 << Kind::Var.number();
 
-/// What a FUNC takes; `None` where it has no prototype.
+/// The arguments of a FUNC, if it has a prototype.
 fn arguments(btf: &Btf, function: Type<'_>) -> Option<Arguments> {
     let proto = btf.ty(function.referenced())?;
     if proto.kind() != Kind::FuncProto {

@@ -11,13 +11,13 @@ use super::age::{age, version};
 use super::case::{Case, Findings, Relocated, Relocation};
 use super::constants::Constants;
 use super::facts::{self, Wanted};
-use super::found::Place;
 use super::kernel::{Kernel, KernelBtf};
 use super::outcome::Verdict;
 use super::patched::{ObjectAnalysis, Resolved};
 use super::program::{Code, Program};
 use super::reach::Level;
 use super::rules;
+use super::usage::Place;
 use crate::archive::Filter;
 use crate::atlas::Atlas;
 use crate::btf::Btf;
@@ -25,17 +25,17 @@ use crate::object::Object;
 use crate::relo::{self, Relocations};
 use crate::symbols::Symbols;
 
-/// Gives verdicts on the programs of some objects.
+/// Judges the programs of some objects.
 #[derive(Debug)]
 pub struct Judge {
     pub(super) objects: Vec<ObjectAnalysis>,
     programs: Vec<Program>,
     wanted: Wanted,
-    /// What the user knows of kernels' own BTF, the last one first.
+    /// What the user says about kernels' own BTF, last one first.
     own_btf: Vec<(Filter, bool)>,
 }
 
-/// What a kernel's BTF tells of what programs need.
+/// Which of the things that programs need a kernel has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Facts(facts::Facts);
 
@@ -57,14 +57,14 @@ pub struct Judged {
     pub programs: Vec<Verdict>,
     /// For each object, with all programs that libbpf loads by default.
     pub objects: Vec<Verdict>,
-    /// For each object the instructions that libbpf makes invalid and that one of its programs
-    /// comes to, by section and byte offset; `false` where only if a constant is not what it
-    /// is taken for.
+    /// For each object, the instructions that libbpf makes invalid and that one of its programs
+    /// reaches, by section and byte offset; `false` if it reaches one only when a constant
+    /// differs from what is assumed.
     pub(crate) reached: Vec<BTreeMap<(usize, u64), bool>>,
 }
 
 impl Judge {
-    /// Looks through the objects, whose relocations are among `relocations`.
+    /// Examines the objects, whose relocations are among `relocations`.
     pub fn new(objects: &[Object], relocations: &Relocations) -> Self {
         let mut judge = Self {
             objects: Vec::new(),
@@ -82,9 +82,8 @@ impl Judge {
         judge
     }
 
-    /// Names what user space attaches a program to: all of that name, of whatever object.
-    ///
-    /// Gives back whether there is one.
+    /// Sets what user space attaches a program to, for all programs of that name in any object.
+    /// Returns whether there is one.
     pub fn set_target(&mut self, program: &str, target: &str) -> bool {
         let mut is_known = false;
         let parts = self.objects.iter_mut();
@@ -101,13 +100,13 @@ impl Judge {
         is_known
     }
 
-    /// Says that kernels have BTF of their own, or have none; the last filter that matches
-    /// counts. Of all others, their names and functions are asked.
+    /// Says whether kernels have BTF of their own; the last filter that matches counts. For all
+    /// others, it is inferred from their names and functions.
     pub fn set_own_btf(&mut self, kernels: Filter, has: bool) {
         self.own_btf.insert(0, (kernels, has));
     }
 
-    /// A kernel, with what was said of its own BTF.
+    /// A kernel, with what the user says about its own BTF.
     pub fn kernel<'a>(&self, id: KernelId<'a>) -> Kernel<'a> {
         let mut said = self.own_btf.iter();
         let own_btf = (said.find(|(filter, _)| filter.matches(&id)))
@@ -120,12 +119,12 @@ impl Judge {
         &self.programs
     }
 
-    /// What a kernel's BTF, and its symbols where it has them, tell of what they need.
+    /// Which of the things that the programs need a kernel has, by its BTF and its symbols.
     pub fn facts(&self, btf: &Btf, symbols: Option<&Symbols>) -> Facts {
         Facts(facts::Facts::of(btf, symbols, &self.wanted))
     }
 
-    /// The same of each kernel of an atlas.
+    /// The same for each kernel of an atlas.
     pub(crate) fn facts_of_atlas(
         &self,
         atlas: &Atlas,
@@ -138,13 +137,13 @@ impl Judge {
         Ok(of_kernels.collect())
     }
 
-    /// Equal where the same facts are asked for.
+    /// Equal if the same facts are needed.
     pub(crate) fn facts_key(&self) -> Vec<u8> {
         self.wanted.to_bytes()
     }
 
-    /// All of a kernel that verdicts depend on, beside its facts and what relocations come to
-    /// in it: kernels that are equal in that have the same.
+    /// Everything that verdicts depend on except a kernel's facts and the outcome of relocations:
+    /// kernels that are equal in all three have the same verdicts.
     pub fn key(&self, kernel: &Kernel<'_>, facts: &Facts) -> impl Eq + Hash + use<> {
         let asks_version = self.objects.iter().any(|part| part.asks_version);
         let version = version(kernel.id.release).map(|(major, minor, patch)| {
@@ -161,7 +160,7 @@ impl Judge {
         )
     }
 
-    /// The verdicts on a kernel in which relocations come to `outcome`.
+    /// The verdicts on a kernel with this outcome of the relocations.
     pub fn judge(
         &self,
         kernel: &Kernel<'_>,
@@ -224,8 +223,8 @@ impl ObjectAnalysis {
                 })
                 .min();
             let refusal = refusal.and_then(|function| changed(*function)?.changed.refusal.clone());
-            let found = self.found(number, &constants, &changed);
-            for (place, level) in &found.poisoned {
+            let usage = self.usage(number, &constants, &changed);
+            for (place, level) in &usage.poisoned {
                 let known = reached.entry(*place).or_insert(*level);
                 *known = (*known).max(*level);
             }
@@ -238,7 +237,7 @@ impl ObjectAnalysis {
             });
             let relocated = Relocated {
                 refusal,
-                poisoned: if found.poisoned.is_empty() {
+                poisoned: if usage.poisoned.is_empty() {
                     Vec::new()
                 } else {
                     poisoned.collect()
@@ -249,7 +248,7 @@ impl ObjectAnalysis {
                 object: &self.object,
                 code: &self.code,
                 program,
-                found: &found,
+                usage: &usage,
                 relocation: Relocation {
                     relocated: &relocated,
                     asked: &asked,

@@ -1,24 +1,24 @@
-//! The kernel that verdicts are asked for.
+//! A kernel to judge programs on.
 
 use btfhub_runtime::KernelId;
 
 use super::facts::{Facts, FunctionList};
 
-/// A kernel that verdicts are asked for.
+/// A kernel to judge programs on.
 #[derive(Clone, Copy, Debug)]
 pub struct Kernel<'a> {
-    /// Which one.
+    /// Its name.
     pub id: KernelId<'a>,
-    /// What the user knows of its BTF; else it is told from names and functions.
+    /// What the user says about its own BTF; `Unknown` to infer it from names and functions.
     pub own_btf: KernelBtf,
 }
 
 /// Whether a kernel has BTF of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
 pub enum KernelBtf {
-    /// As the user says, or as such kernels are known to.
+    /// The user says so, or it follows from the name or from a missing function.
     Known(bool),
-    /// As the functions in its BTF hint.
+    /// The functions in its BTF suggest it.
     Likely(bool),
     /// Nothing is known.
     #[default]
@@ -26,12 +26,12 @@ pub enum KernelBtf {
 }
 
 impl Kernel<'_> {
-    /// Whether its distribution's releases do not tell the last number of the version.
+    /// Whether its distribution's releases lack the last number of the version.
     pub(super) fn hides_patch(&self) -> bool {
         matches!(self.id.distro, "debian" | "ubuntu")
     }
 
-    /// Whether it has BTF of its own, as the user says or as its functions and its name tell.
+    /// Whether it has BTF of its own, by what the user says, its functions and its name.
     pub(super) fn own_btf(&self, facts: &Facts) -> KernelBtf {
         let is_debian = self.id.distro == "debian"
             && !matches!(self.id.version, "7" | "8" | "9" | "10")

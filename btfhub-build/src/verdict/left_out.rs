@@ -7,10 +7,10 @@ use super::patched::{ObjectAnalysis, Resolved};
 use crate::relo::{self, Relocations};
 
 impl Judge {
-    /// For each of the [`programs`](Self::programs) why it is to be left out on a kernel, if
-    /// it is: it fails by itself, as surely as `least` at least; or it fails because of the
-    /// programs before it that are loaded by default, which is proven. libbpf relocates those
-    /// that are left as it would each by itself.
+    /// For each of the [`programs`](Self::programs), why to leave it out on a kernel, if so.
+    /// Either it fails by itself, with at least the certainty `least`; or it fails because of
+    /// the programs before it that are loaded by default, which is proven. libbpf relocates
+    /// the remaining programs exactly as it would each by itself.
     pub fn left_out(
         &self,
         kernel: &Kernel<'_>,
@@ -34,16 +34,16 @@ impl Judge {
         let mut rest = left_out.as_mut_slice();
         for part in &self.objects {
             let count = part.code.programs.len().min(rest.len());
-            let (own, behind) = rest.split_at_mut(count);
+            let (own, others) = rest.split_at_mut(count);
             part.leave_out(&resolved, own);
-            rest = behind;
+            rest = others;
         }
         left_out
     }
 }
 
 impl ObjectAnalysis {
-    /// Leaves out more programs, until none that is left gets in another's way.
+    /// Leaves out more programs, until the remaining ones don't affect each other.
     fn leave_out(&self, resolved: &Resolved<'_>, left_out: &mut [Option<Reason>]) {
         if !self.shares_candidates(resolved) {
             return;
@@ -57,7 +57,7 @@ impl ObjectAnalysis {
                 })
             };
             let mut at_odds = self.at_odds(resolved, is_loaded).into_iter();
-            // What the functions of `.text` refuse can't be left out.
+            // A function of `.text` can't be left out.
             let next = at_odds.find_map(|(function, reason)| {
                 let number = programs.iter().position(|it| it.function == function)?;
                 Some((number, reason))

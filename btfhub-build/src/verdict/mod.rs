@@ -1,31 +1,30 @@
 //! On which kernels a program loads and attaches, how sure that is, and why not.
 //!
 //! ```text
-//! outcome    the words
+//! outcome    what a verdict says
 //! uapi       names of the numbers of the kernel's interface
 //! section    section → program type, attach type, target (libbpf's table)
 //! target     target → names of functions
-//! module     names of what is mostly in modules
+//! module     names that usually belong to modules
 //! alternative  other names for what a kernel may lack
-//! facts      a kernel's BTF → what it has of what programs ask for
+//! facts      a kernel's BTF → which of the things that programs need it has
 //! age        how new a kernel is
-//! kernel     which one, and what the user knows of it
+//! kernel     which kernel, and what the user says about it
 //! program    objects → programs, their functions, what they refer to
 //! reach      which instructions are reached
-//! constants  what a kernel answers to an object's externs
-//! found      a program on a kernel → what it does there
-//! patched    what libbpf makes of an object's instructions
-//! case       a program on a kernel, and what is found out about it
-//! rules      one rule a file: what of it the kernel does not take
+//! constants  what an object's externs are on a kernel
+//! usage      what a program reaches, calls and reads on a kernel
+//! patched    what libbpf turns an object's instructions into
+//! case       a program on a kernel, and what the rules found
+//! rules      what a kernel may refuse in a program, one rule per file
 //! whole      objects with all their programs
 //! judge      objects × kernels → verdicts
-//! columns    lists of verdicts, of which few differ
+//! columns    lists of verdicts, equal ones stored once
 //! left_out   which programs to leave out, so that the others load
 //! ```
 //!
-//! A verdict is about one program that is loaded by itself by libbpf 1.7, with the
-//! relocations against the BTF that was looked at, by a user with all capabilities, and
-//! attached as `bpf_program__attach` does it.
+//! A verdict is about one program: libbpf 1.7 loads it by itself, relocates it against the
+//! BTF that was examined, with all capabilities, and attaches it with `bpf_program__attach`.
 
 mod age;
 mod alternative;
@@ -33,7 +32,6 @@ mod case;
 mod columns;
 mod constants;
 mod facts;
-mod found;
 mod judge;
 mod kernel;
 mod left_out;
@@ -46,6 +44,7 @@ mod rules;
 mod section;
 mod target;
 mod uapi;
+mod usage;
 mod whole;
 
 pub(crate) use columns::Columns;

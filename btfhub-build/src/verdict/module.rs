@@ -1,8 +1,7 @@
-//! Functions that mostly are in modules, whose BTF the kernel's does not hold.
+//! Functions that are usually in modules, so that the kernel's own BTF lacks them.
 
-/// Beginnings of the names of functions and events of parts that distributions build as
-/// modules. Where a kernel's BTF has no function of the family, it is not known whether
-/// the part is a module there or not built at all.
+/// Prefixes of the functions and events of what distributions build as modules. If a kernel's
+/// BTF has no function with the prefix, it is either a module there or not built at all.
 const FAMILIES: &[&str] = &[
     "amdgpu_",
     "bcachefs_",

@@ -1,34 +1,34 @@
-//! The words for what is to be expected of a program on a kernel.
+//! What to expect of a program on a kernel.
 
 use std::fmt;
 
-/// What is to be expected of a program on a kernel.
+/// What to expect of a program on a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Verdict {
-    /// In a word.
+    /// The verdict itself.
     pub outcome: Outcome,
-    /// Why; for [`Outcome::Runs`] what was checked.
+    /// Why; for [`Outcome::Runs`], what was checked.
     pub reasons: Vec<Reason>,
 }
 
-/// The word of a [`Verdict`].
+/// Whether a program runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Outcome {
-    /// It is expected to load and attach: no reason against it was found.
+    /// It is expected to load and attach: no rule found a problem.
     Runs,
-    /// What decides is not known.
+    /// What it depends on is not known.
     Unknown,
-    /// It does not load, or not attach.
+    /// It does not load or does not attach.
     Fails(Certainty),
 }
 
-/// How sure a failure is.
+/// How certain a failure is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Certainty {
-    /// A strong hint says so.
+    /// There is a strong hint.
     Likely,
-    /// libbpf or the kernel decides by what was looked at.
+    /// It follows from the kernel's BTF, symbols and release alone.
     Proven,
 }
 
@@ -36,20 +36,20 @@ pub enum Certainty {
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Reason {
-    /// The name of the rule, as `helper`: see docs/verdicts.md.
+    /// The name of the rule, such as `helper`: see docs/verdicts.md.
     pub rule: &'static str,
-    /// A sentence about the kernel, and what to do.
+    /// What is wrong, and what to do.
     pub text: String,
 }
 
 impl Reason {
-    /// What it says of the kernel, without the place in the source and what to do about it.
+    /// What is wrong, without the place in the source and what to do about it.
     pub fn fact(&self) -> &str {
         fact(&self.text)
     }
 }
 
-/// [`Reason::fact`], for a reason that was read.
+/// [`Reason::fact`], for a reason that was read from a file.
 pub(crate) fn fact(text: &str) -> &str {
     let ends = [": ", "; ", " (in "].map(|mark| text.find(mark));
     let end = ends.into_iter().flatten().min();
@@ -66,7 +66,7 @@ impl Outcome {
         }
     }
 
-    /// How sure a failure is.
+    /// How certain a failure is.
     pub fn certainty(self) -> Option<Certainty> {
         match self {
             Self::Fails(certainty) => Some(certainty),

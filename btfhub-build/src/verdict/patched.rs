@@ -1,4 +1,4 @@
-//! What libbpf makes of the instructions of an object on a kernel.
+//! What libbpf turns the instructions of an object into on a kernel.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -6,9 +6,9 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::HashMap;
 
 use super::constants::{Constants, VERSION};
-use super::found::{Found, follow};
 use super::program::{Code, Function};
 use super::reach::Change;
+use super::usage::{Usage, follow};
 use crate::insn::{INSN, Patched, patch};
 use crate::object::{ExternKind, Object};
 use crate::relo::{self, CandidateLists, RecordMeaning, Relocations, Resolution};
@@ -19,30 +19,29 @@ pub(super) struct ObjectAnalysis {
     pub(super) object: Object,
     pub(super) code: Code,
     pub(super) meanings: Vec<RecordMeaning>,
-    /// By record the function that has it.
+    /// The function of each record.
     pub(super) owners: Vec<Option<usize>>,
-    /// By program the functions that it is put together from.
+    /// The functions that libbpf combines into each program.
     pub(super) parts: Vec<Vec<usize>>,
-    /// By function whether it is a program.
+    /// Whether each function is a program.
     pub(super) is_program: Vec<bool>,
-    /// Whether it asks for the kernel's full version.
+    /// Whether it uses the kernel's full version.
     pub(super) asks_version: bool,
     /// Why it needs the kernel's own BTF, whichever program is loaded.
     pub(super) needs_btf: Option<String>,
-    /// Most kernels have most functions and programs alike.
+    /// Most functions and programs come out the same on most kernels.
     pub(super) seen: Mutex<Seen>,
 }
 
-/// What was seen of an object on the kernels so far.
+/// An object's distinct results on the kernels so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
     changed: HashMap<Arc<Changed>, usize>,
     constants: HashMap<Constants, usize>,
-    found: HashMap<Followed, Arc<Found>>,
+    usages: HashMap<Followed, Arc<Usage>>,
 }
 
-/// A program, the changes of the functions that it is put together from, and the constants,
-/// by number.
+/// The numbers of a program, of the changes to each of its functions, and of the constants.
 type Followed = (usize, Vec<usize>, usize);
 
 /// A function's changes; equal ones have one number.
@@ -52,24 +51,24 @@ pub(super) struct Numbered {
     pub(super) changed: Arc<Changed>,
 }
 
-/// What libbpf makes of a function's instructions.
+/// How libbpf changes a function's instructions.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Changed {
-    /// By instruction, ascending.
+    /// Sorted by instruction.
     pub(super) changes: Vec<(usize, Change)>,
-    /// The records of those that become invalid.
+    /// Instructions that become invalid, each with its record.
     pub(super) poisoned: Vec<(usize, usize)>,
-    /// The first record with which it refuses, and why.
+    /// Why libbpf refuses the first record that it refuses.
     pub(super) refusal: Option<String>,
 }
 
-/// What relocations come to in the kernel that is looked at.
+/// How relocations resolve on a kernel.
 pub(super) struct Resolved<'a> {
     pub(super) relocations: &'a Relocations,
     outcome: &'a relo::Outcome,
-    /// With a list of candidates of its own each.
+    /// Each with its own list of candidates.
     fresh: Vec<Resolution>,
-    /// Whether that depends on the records before.
+    /// Whether each depends on earlier records.
     is_shared: Vec<bool>,
 }
 
@@ -93,7 +92,7 @@ impl<'a> Resolved<'a> {
         }
     }
 
-    /// Whether a record's answer depends on those before it.
+    /// Whether a record's resolution depends on earlier records.
     fn is_shared_by(&self, meaning: &RecordMeaning) -> bool {
         match meaning {
             RecordMeaning::Relocation { index, .. } => self.is_shared.get(*index) == Some(&true),
@@ -136,7 +135,7 @@ impl ObjectAnalysis {
         }
     }
 
-    /// What a record comes to that is the first of its type.
+    /// How a record resolves if no earlier record has its type.
     pub(super) fn alone(&self, resolved: &Resolved<'_>, record: usize) -> Option<Resolution> {
         match self.meanings.get(record)? {
             RecordMeaning::Relocation { index, .. } => resolved.fresh.get(*index).copied(),
@@ -145,7 +144,7 @@ impl ObjectAnalysis {
         }
     }
 
-    /// What each function becomes, its records taken one by one.
+    /// What each function becomes if each record is resolved by itself.
     pub(super) fn fresh(&self, resolved: &Resolved<'_>) -> Vec<Numbered> {
         let changed = (0..self.code.functions.len())
             .map(|number| self.changed(resolved, number, |record| self.alone(resolved, record)));
@@ -154,18 +153,19 @@ impl ObjectAnalysis {
         changed.into_iter().map(|it| seen.number(it)).collect()
     }
 
-    /// What was seen so far.
+    /// Locks the results so far.
     fn seen(&self) -> MutexGuard<'_, Seen> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What a program does on a kernel with these constants, whose functions become this.
-    pub(super) fn found<'c>(
+    /// What a program uses on a kernel with these constants, after these changes to its
+    /// functions.
+    pub(super) fn usage<'c>(
         &self,
         number: usize,
         constants: &Constants,
         changed: &dyn Fn(usize) -> Option<&'c Numbered>,
-    ) -> Arc<Found> {
+    ) -> Arc<Usage> {
         let (Some(program), Some(parts)) = (self.code.programs.get(number), self.parts.get(number))
         else {
             return Arc::default();
@@ -174,13 +174,13 @@ impl ObjectAnalysis {
         let key = {
             let mut seen = self.seen();
             let key = (number, numbers.collect(), seen.constants(constants));
-            if let Some(found) = seen.found.get(&key) {
-                return Arc::clone(found);
+            if let Some(usage) = seen.usages.get(&key) {
+                return Arc::clone(usage);
             }
             key
         };
         let changes = |function| changed(function).map_or(&[][..], |it| &it.changed.changes);
-        let found = if program.is_read {
+        let usage = if program.is_read {
             follow(
                 &self.object,
                 &self.code,
@@ -190,14 +190,14 @@ impl ObjectAnalysis {
                 constants,
             )
         } else {
-            Found::default()
+            Usage::default()
         };
-        let found = Arc::new(found);
-        self.seen().found.insert(key, Arc::clone(&found));
-        found
+        let usage = Arc::new(usage);
+        self.seen().usages.insert(key, Arc::clone(&usage));
+        usage
     }
 
-    /// Whether any record's answer depends on those before it.
+    /// Whether any record's resolution depends on earlier records.
     pub(super) fn shares_candidates(&self, resolved: &Resolved<'_>) -> bool {
         self.meanings
             .iter()
@@ -236,7 +236,7 @@ impl ObjectAnalysis {
         changed
     }
 
-    /// The records of a function whose candidates others share.
+    /// The records of a function that share their candidates with others.
     pub(super) fn shared_records<'s>(
         &'s self,
         resolved: &'s Resolved<'_>,
@@ -249,7 +249,7 @@ impl ObjectAnalysis {
         records.iter().map(|(_, record)| *record).filter(is_shared)
     }
 
-    /// What records, in their order, come to one after the other.
+    /// How these records resolve one after the other.
     pub(super) fn in_order(
         &self,
         resolved: &Resolved<'_>,
@@ -267,8 +267,8 @@ impl ObjectAnalysis {
         in_order
     }
 
-    /// The functions that become something else than by themselves where these records are
-    /// taken one after the other.
+    /// The functions that come out differently if these records are resolved one after the other
+    /// and not each by itself.
     pub(super) fn changed_in_order(
         &self,
         resolved: &Resolved<'_>,
@@ -291,7 +291,7 @@ impl ObjectAnalysis {
         changed.collect()
     }
 
-    /// What libbpf makes of an instruction, or why it refuses.
+    /// How libbpf changes an instruction, or why it refuses.
     pub(super) fn change(
         &self,
         relocations: &Relocations,
@@ -304,8 +304,7 @@ impl ObjectAnalysis {
         match resolution {
             Resolution::Ambiguous => {
                 return Err(format!(
-                    "the kernel has several types for {}, and they disagree: libbpf refuses the \
-                     object",
+                    "the kernel has several types for {} that disagree: libbpf refuses the object",
                     asked()
                 ));
             }
@@ -340,6 +339,7 @@ impl ObjectAnalysis {
         }
     }
 
+    /// What a record asks for, as the source would write it.
     pub(super) fn asked(&self, relocations: &Relocations, record: usize) -> String {
         let name = || {
             let btf = self.object.btf();
@@ -387,7 +387,7 @@ impl Seen {
     }
 }
 
-/// What of an object needs the kernel's own BTF.
+/// What in an object needs the kernel's own BTF.
 fn needs_btf(object: &Object) -> Option<String> {
     let mut externs = object.externs().iter();
     let typed =

@@ -1,4 +1,4 @@
-//! The programs of objects and what they are made of: functions, what these call and refer to.
+//! The programs of objects: their functions, and what these call and refer to.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,7 +12,7 @@ use crate::error::shown;
 use crate::insn::{INSN, Insn};
 use crate::object::{ExternKind, Object, Target};
 
-/// A program: what libbpf loads by itself.
+/// An eBPF program.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[non_exhaustive]
 pub struct Program {
@@ -24,19 +24,19 @@ pub struct Program {
     pub section: String,
 }
 
-/// What a program needs of a kernel, as far as one object tells.
+/// What a program needs from a kernel, according to its object.
 #[derive(Debug)]
 pub(super) struct Needs {
-    /// Which of [`Code::functions`] it begins with.
+    /// Its entry in [`Code::functions`].
     pub(super) function: usize,
-    /// Whether it is loaded unless user space says otherwise.
+    /// Whether libbpf loads it by default.
     pub(super) is_loaded: bool,
-    /// What libbpf takes from the section; `None` for one that it does not know.
+    /// What libbpf derives from the section; `None` if it does not know the section.
     pub(super) def: Option<&'static SectionDef>,
-    /// What it attaches to, where the section or the user says so.
+    /// What it attaches to, if the section or the user says so.
     pub(super) target: Option<String>,
-    /// Whether its instructions were looked at: what lies in an object may claim that
-    /// thousands of functions share the same ones.
+    /// Whether its instructions were read: a malicious object may claim that thousands of
+    /// functions share the same ones.
     pub(super) is_read: bool,
 }
 
@@ -48,11 +48,11 @@ pub(super) struct Function {
     /// Byte offset in its section.
     pub(super) start: u64,
     pub(super) insns: Vec<Insn>,
-    /// By instruction.
+    /// What each instruction refers to.
     pub(super) refers: BTreeMap<usize, Refers>,
-    /// By instruction which of the object's records it has, in their order.
+    /// Instructions that have a relocation record, with its number; sorted by record.
     pub(super) records: Vec<(usize, usize)>,
-    /// An instruction that jumps back to one on the way to it.
+    /// An instruction that closes a loop.
     pub(super) repeats: Option<usize>,
 }
 
@@ -82,18 +82,18 @@ const CALL: u8 = crate::insn::CALL;
 /// `BPF_PROG_TYPE_LIRC_MODE2`, and what a kernel has that was built with it.
 pub(super) const LIRC_MODE2: u32 = 20;
 pub(super) const LIRC_FUNCTION: &str = "lirc_mode2_func_proto";
-/// How many instructions of an object's programs are followed, each with the functions that
-/// it is put together from: far more than any agent has.
+/// How many instructions are followed in all programs of an object, called functions included:
+/// far more than any agent has.
 const MAX_FOLLOWED: usize = 4_000_000;
 /// `BPF_COMPLEXITY_LIMIT_INSNS`: no kernel takes a longer program.
 pub(super) const MAX_INSNS: usize = 1_000_000;
 
 impl Code {
-    /// Of one object, whose records mean this.
+    /// The functions of one object; adds its programs to `names`.
     pub(super) fn of(object: &Object, names: &mut Vec<Program>) -> Self {
         let mut functions = Vec::new();
         let mut programs = Vec::new();
-        // Functions lie one behind the other: twice their bytes are too much.
+        // Functions don't overlap: more than twice the section's bytes is malicious.
         let sections = object.sections().iter();
         let mut left: usize = sections.map(|section| 2 * section.code.len()).sum();
         for (number, section) in object.sections().iter().enumerate() {
@@ -146,7 +146,7 @@ impl Code {
         code
     }
 
-    /// Finds what instructions refer to, and which records are whose.
+    /// Finds what instructions refer to, and which function each record belongs to.
     fn link(&mut self, object: &Object) {
         let by_place: BTreeMap<(usize, u64), usize> = (self.functions.iter().enumerate())
             .map(|(number, function)| ((function.section, function.start), number))
@@ -196,7 +196,7 @@ impl Code {
                 };
                 refers.insert(at, to);
             }
-            // Calls within a section need no link.
+            // Calls within a section have no ELF relocation.
             for (at, insn) in function.insns.iter().enumerate() {
                 if insn.is_call_of_program() && !refers.contains_key(&at) {
                     let to = i64::try_from(at).ok().and_then(|at| {
@@ -227,9 +227,9 @@ impl Code {
         }
     }
 
-    /// The functions that each program is put together from, itself first
-    /// (`bpf_object__relocate_calls`), and whether it is followed: not those of an object that
-    /// together are too large.
+    /// The functions that libbpf combines into each program, its own first
+    /// (`bpf_object__relocate_calls`), and whether to follow it: not if the object's programs
+    /// are too large in total.
     pub(super) fn parts(&self, is_program: &[bool]) -> (Vec<Vec<usize>>, Vec<bool>) {
         let of_text = self.functions.iter().zip(is_program);
         let of_text = of_text.filter(|(_, is_program)| !**is_program);
@@ -268,7 +268,7 @@ impl Code {
         parts
     }
 
-    /// Adds what its programs ask a kernel for.
+    /// Adds the names that its programs need from a kernel.
     pub(super) fn want(&self, object: &Object, wanted: &mut Wanted) {
         for program in &self.programs {
             if program
@@ -304,7 +304,7 @@ impl Code {
         }
         for map in object.maps() {
             if let Some(name) = &map.struct_ops {
-                // Flavors as `tcp_congestion_ops___new` are cut off.
+                // Without the flavor, as in `tcp_congestion_ops___new`.
                 let name = name.split("___").next().unwrap_or(name);
                 wanted.structs.insert(name.to_owned());
                 wanted.structs.insert(format!("bpf_struct_ops_{name}"));
@@ -361,7 +361,7 @@ fn want_event(name: &str, wanted: &mut Wanted) {
     (wanted.structs).insert(format!("{}{name}", alternative::EVENT_STRUCT));
 }
 
-/// The source line of an instruction, as `probe.bpf.c:12`.
+/// The source line of an instruction, such as `probe.bpf.c:12`.
 pub(super) fn line(object: &Object, function: &Function, at: usize) -> Option<String> {
     let section = object.sections().get(function.section)?;
     let offset = function
@@ -370,7 +370,7 @@ pub(super) fn line(object: &Object, function: &Function, at: usize) -> Option<St
     let info = section.line_at(u32::try_from(offset).ok()?)?;
     let file = shown(object.btf().string(info.file));
     let name = file.rsplit('/').next().unwrap_or_default();
-    // 0 says that the compiler knew none.
+    // 0: the compiler knew none.
     let line = info.line_col >> 10;
     (line > 0).then(|| format!("{name}:{line}"))
 }

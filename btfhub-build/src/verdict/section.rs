@@ -1,17 +1,17 @@
-//! What libbpf takes from the name of a section: program type, attach type, target.
+//! What libbpf derives from the name of a section: program type, attach type, target.
 
 /// A row of libbpf's table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SectionDef {
-    /// As libbpf writes it: a `+` at the end stands for nothing or for `/` and more.
+    /// As libbpf writes it: a final `+` matches nothing, or `/` and more.
     pattern: &'static str,
     /// `enum bpf_prog_type`.
     pub program_type: u32,
-    /// `enum bpf_attach_type`: what the program is loaded for.
+    /// `enum bpf_attach_type`, with which the program is loaded.
     pub attach_type: u32,
     /// Whether it is loaded with `BPF_F_SLEEPABLE`.
     pub sleepable: bool,
-    /// What it is attached to.
+    /// What it attaches to.
     pub hook: Hook,
 }
 
@@ -21,7 +21,7 @@ impl SectionDef {
         self.pattern.starts_with("kret")
     }
 
-    /// Whether it sees the end of a function, beside its beginning.
+    /// Whether it sees a function return.
     pub(super) fn sees_end(&self) -> bool {
         // BPF_TRACE_FEXIT, BPF_MODIFY_RETURN, BPF_TRACE_FSESSION
         self.hook == Hook::Trace && matches!(self.attach_type, 25 | 26 | 58)
@@ -42,36 +42,36 @@ impl SectionDef {
 /// What `bpf_program__attach` attaches a program to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Hook {
-    /// Nothing: user space has calls of its own for that.
+    /// Nothing: user space attaches it with other calls.
     None,
-    /// A function, by a probe on an instruction.
+    /// A function, through a probe on an instruction.
     Kprobe,
     /// All functions that a pattern matches.
     KprobeMulti,
-    /// A system call's function, whatever its name.
+    /// The function of a system call, whatever its name is.
     Ksyscall,
-    /// A program or library of user space.
+    /// A program or library in user space.
     UserSpace,
     /// An event of the trace file system.
     Tracepoint,
-    /// A tracepoint with its own arguments.
+    /// A tracepoint, with its raw arguments.
     RawTracepoint,
     /// The same, typed by the kernel's BTF.
     BtfTracepoint,
-    /// A function, by a trampoline: entry, exit, or instead of its result.
+    /// A function, through a trampoline: its entry, its exit, or its result.
     Trace,
     /// Another eBPF program.
     Replace,
-    /// A hook of the security modules.
+    /// An LSM hook.
     Lsm,
-    /// Objects of the kernel.
+    /// An iterator over kernel objects.
     Iter,
-    /// A member of a struct of functions.
+    /// A member of a struct_ops struct.
     StructOps,
 }
 
 impl Hook {
-    /// Whether its programs are typed by the kernel's own BTF.
+    /// Whether its programs are typed by the kernel's own BTF, and need it.
     pub(super) fn is_typed(self) -> bool {
         match self {
             Self::BtfTracepoint | Self::Trace | Self::Lsm | Self::Iter | Self::StructOps => true,

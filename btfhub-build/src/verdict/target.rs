@@ -1,25 +1,24 @@
-//! Names in what programs attach to.
+//! The names in a program's target.
 
-/// What libbpf takes for the function of a kprobe and for the offset in it: `name+0x10`
-/// (`attach_kprobe`).
+/// The function of a kprobe, and the rest with the offset in it: `name+0x10` (`attach_kprobe`).
 pub(super) fn probed(target: &str) -> (&str, &str) {
     let is_name = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '.';
     target.split_at(target.find(|c| !is_name(c)).unwrap_or(target.len()))
 }
 
-/// The module that a target as `module:name` names, where it is not the kernel itself.
+/// The module in a target `module:name`, unless that is the kernel itself.
 pub(super) fn module_of(target: &str) -> Option<&str> {
     let (module, _) = target.split_once(':')?;
     (module != "vmlinux").then_some(module)
 }
 
-/// The function in a target as `name+0x10`, or `module:name`.
+/// The function in a target `name+0x10` or `module:name`.
 pub(super) fn function_of(target: &str) -> &str {
     let name = target.rsplit_once(':').map_or(target, |(_, name)| name);
     name.split_once('+').map_or(name, |(name, _)| name)
 }
 
-/// What the names of system calls' functions begin with.
+/// The prefixes of the functions of system calls.
 const SYSCALL_PREFIXES: [&str; 11] = [
     "__x64_sys_",
     "__arm64_sys_",
@@ -34,7 +33,7 @@ const SYSCALL_PREFIXES: [&str; 11] = [
     "ksys_",
 ];
 
-/// The names under which a system call may be known to the kernel.
+/// The names that the function of a system call can have.
 pub(super) fn syscall_names(name: &str) -> Vec<String> {
     (SYSCALL_PREFIXES.iter())
         .map(|prefix| format!("{prefix}{name}"))

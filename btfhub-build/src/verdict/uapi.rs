@@ -1,4 +1,4 @@
-//! Names of the numbers of `include/uapi/linux/bpf.h`, as of Linux 7.0 (libbpf 1.7.0).
+//! Names for the numbers in `include/uapi/linux/bpf.h`, as of Linux 7.0 (libbpf 1.7.0).
 
 /// `bpf_probe_read`, as C calls it.
 pub(super) fn helper(number: u32) -> String {

@@ -1,4 +1,4 @@
-//! What holds for an object with all programs that libbpf loads by default.
+//! Verdicts on objects with all programs that libbpf loads by default.
 
 use std::collections::BTreeSet;
 
@@ -6,11 +6,11 @@ use super::outcome::{Certainty, Outcome, Reason, Verdict};
 use super::patched::{ObjectAnalysis, Resolved};
 use super::reach::Change;
 
-/// How many reasons of this kind are given.
+/// How many reasons of this kind are listed.
 const MAX_REASONS: usize = 100;
 
 impl ObjectAnalysis {
-    /// What holds for the object with all programs that are loaded by default.
+    /// The verdict on the object with all programs that libbpf loads by default.
     pub(super) fn together(&self, resolved: &Resolved<'_>, own: &[Verdict]) -> Verdict {
         let loaded = self.code.programs.iter().zip(own);
         let loaded = loaded.filter(|(program, _)| program.is_loaded);
@@ -57,8 +57,8 @@ impl ObjectAnalysis {
         }
     }
 
-    /// Relocations that fail because of the programs before them, where these functions are
-    /// loaded; each with its own.
+    /// Relocations that fail because of earlier programs if these functions are loaded, each with
+    /// its function.
     pub(super) fn at_odds(
         &self,
         resolved: &Resolved<'_>,
@@ -89,8 +89,9 @@ impl ObjectAnalysis {
             });
             if fails && reasons.len() < MAX_REASONS {
                 let text = format!(
-                    "{} finds its type only when {} is loaded without the programs before it: \
-                     libbpf drops candidates that those do not fit; give the types two flavors",
+                    "{} finds its type only if {} is loaded without the programs before it: \
+                     libbpf drops candidates that an earlier relocation does not fit; use two \
+                     flavors of the type",
                     self.asked(resolved.relocations, record),
                     function.name
                 );

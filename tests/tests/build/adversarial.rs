@@ -1,5 +1,5 @@
-//! BTF, objects and entries made to do harm: each ends, within bounds of memory
-//! and processor time that are enforced from outside.
+//! Malicious BTF, objects and entries: each is handled within limits of memory and CPU time
+//! that are enforced from outside.
 //!
 //! Every case runs in a process of its own under `ulimit` (see `limits`).
 
@@ -22,7 +22,7 @@ const TYPE_EXISTS: u32 = 8;
 const ENUMVAL_VALUE: u32 = 11;
 const TYPE_MATCHES: u32 = 12;
 
-/// An object that asks this of its root type.
+/// An object with these relocations on its root type.
 fn asks(local: &BtfBuilder, root: u32, asked: &[(&str, u32)]) -> Relocations {
     let relos: Vec<Relo> = asked
         .iter()
@@ -58,8 +58,8 @@ fn kernel(types: &BtfBuilder) -> Btf {
     Btf::parse(&types.finish()).expect("BTF that libbpf reads")
 }
 
-/// Tailors, and checks what must hold for any kernel: the result reads back and
-/// comes out the same.
+/// Tailors, and checks what must hold for any kernel: the result can be read back, and every
+/// relocation resolves the same in it.
 fn tailored(relocations: &Relocations, kernel: &Btf) -> Result<Tailored, TailorError> {
     let result = tailor(relocations, kernel)?;
     let again = Btf::parse(&result.btf).expect("tailored BTF");
@@ -84,7 +84,7 @@ cases! {
             let members: Vec<Member<'_>> = (0..3000).map(|_| member("", 1, 0)).collect();
             types.structure("task", 8, &members);
             types.structure("task", 8, &[member("b", 1, 0)]);
-            // Whether it is refused or too complex depends on the length.
+            // The length decides whether it is refused or too complex.
             let _ = tailored(&relocations, &kernel(&types));
         }
     }
@@ -132,7 +132,7 @@ cases! {
         assert_eq!(asks(&types, own, &[("0:0:1", BYTE_OFFSET)]).list().len(), 0);
     }
 
-    /// Anonymous structs of two anonymous structs each: 2^40 ways.
+    /// Anonymous structs that each hold two anonymous structs: 2^40 paths.
     fn exponential_anonymous_members() {
         let relocations = plain_object();
         let mut types = BtfBuilder::new();
@@ -144,8 +144,8 @@ cases! {
         assert_eq!(tailored(&relocations, &kernel(&types)), Err(TailorError::TooComplex(TooComplex)));
     }
 
-    /// Prototypes whose two parameters are pointers to the next one: 2^60 paths
-    /// for who walks them without memory.
+    /// Prototypes whose two parameters are pointers to the next one: 2^60 paths for a walk that
+    /// remembers nothing.
     fn exponential_prototypes() {
         let mut local = BtfBuilder::new();
         let int = local.int("int", 4, 1);
@@ -177,7 +177,7 @@ cases! {
         assert_eq!(asks(&local, inner, &[("0", TYPE_EXISTS)]).list().len(), 0);
     }
 
-    /// Nested as deep as the file is long.
+    /// Nested as deep as the file's length allows.
     fn deep_arrays_and_pointers() {
         let mut local = BtfBuilder::new();
         let int = local.int("int", 4, 1);
@@ -217,7 +217,7 @@ cases! {
         assert!(asks(&types, task, &asked).list().len() <= 1);
     }
 
-    /// As many members as 16 bits count, and as 24 bits do.
+    /// As many members as 16 bits can count, and as 24 bits can.
     fn many_members() {
         let relocations = plain_object();
         for count in [65_535, 500_000] {
@@ -232,7 +232,7 @@ cases! {
         }
     }
 
-    /// A type that is there 200,000 times, and never or always matches.
+    /// A type that occurs 200,000 times, and never or always matches.
     fn many_candidates() {
         let relocations = plain_object();
         for members in [&[][..], &[member("b", 1, 0)], &[member("b", 2, 0)]] {
@@ -244,7 +244,7 @@ cases! {
             }
             let _ = tailored(&relocations, &kernel(&types));
         }
-        // Each with an answer of its own.
+        // Each with a different result.
         let mut types = BtfBuilder::new();
         types.int("int", 4, 1);
         for offset in 0..200_000 {
@@ -253,8 +253,7 @@ cases! {
         let _ = tailored(&relocations, &kernel(&types));
     }
 
-    /// Equal candidates, each a member of the one before: to keep one brings
-    /// the next one back.
+    /// Equal candidates, each a member of the previous one: keeping one brings the next one back.
     fn a_chain_of_equal_candidates() {
         let mut local = BtfBuilder::new();
         let inner = local.structure("", 0, &[]);
@@ -323,7 +322,7 @@ cases! {
             let kernel = Btf::parse(&image).unwrap();
             tailored(&relocations, &kernel).unwrap();
         }
-        // In the object: the bytes end in a relocation, or nowhere, as they are.
+        // In the object: the raw bytes end up in a relocation, or nowhere.
         let asked = [Relo { program: 0, type_id: 3, access: "0:0".to_owned(), kind: BYTE_OFFSET }];
         let mut elf = elf_builder::object(&types, &asked, false);
         let at = elf.windows(6).position(|window| window == b"UVWXYZ").unwrap();
@@ -409,7 +408,7 @@ cases! {
         assert!(Object::parse("overlapping.bpf.o", &elf).is_err());
     }
 
-    /// A local type that is as large as the file over and over again.
+    /// A local type that is many times as large as the file.
     fn a_local_enum_in_every_member() {
         let mut local = BtfBuilder::new();
         let names: Vec<String> = (0..30_000).map(|number| format!("E{number}")).collect();
@@ -421,8 +420,7 @@ cases! {
         assert_eq!(relocations.list().len(), 1);
     }
 
-    /// What is not one file, a million times over; and a name as long as the
-    /// limit allows.
+    /// A million members that are not one file; and a name as long as the limit allows.
     fn a_tar_of_many_members() {
         let mut tar = Vec::new();
         let empty = pack::tar(&[pack::Member::file("0123456789abcdef", b"")]);
@@ -441,8 +439,8 @@ cases! {
         let _ = decode(&packed, DEFAULT_LIMIT);
     }
 
-    /// As many classes as a section holds, each of as many types as a class may have,
-    /// and each made from the one before or from the first.
+    /// As many classes as a section can hold, each with as many types as a class may have, and
+    /// each built from the previous or from the first one.
     fn a_bundle_of_many_classes() {
         const TYPES: u32 = 16_000;
         const CLASSES: u32 = 400_000;
@@ -452,7 +450,7 @@ cases! {
                 columns[0].extend(format!("t{number}\0").bytes());
                 columns[1].push(7); // a forward declaration
             }
-            // One variant, no flag; the name after the one before.
+            // One variant, no flag; the next name.
             for column in [2, 3, 5] {
                 columns[column] = vec![0; TYPES as usize];
             }
@@ -463,7 +461,7 @@ cases! {
             }
             (columns[11], columns[12]) = (vec![0], vec![0]);
             put(&mut columns[13], TYPES);
-            // The first one's number is 0, each next one's is one more.
+            // Numbered from 0.
             columns[14] = vec![0; TYPES as usize];
             let mut types = vec![0];
             put(&mut types, TYPES);
@@ -485,7 +483,7 @@ cases! {
         }
     }
 
-    /// 4 MiB of whatever makes the most of it, in 4 KB.
+    /// 4 MiB of the worst content, in 4 KB.
     fn a_bundle_that_inflates() {
         for byte in [0, 1, 7, 0x7f, 0xff] {
             for section in 0..3 {
@@ -522,7 +520,7 @@ cases! {
     }
 }
 
-/// Whatever it is, it is read or refused, and tailored if it was read.
+/// Any input is read or refused, and tailored if it was read.
 fn assert_harmless(image: &[u8]) {
     if let Ok(kernel) = Btf::parse(image) {
         let _ = tailored(&plain_object(), &kernel);

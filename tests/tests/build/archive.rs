@@ -1,4 +1,4 @@
-//! The archive on disk: what counts as an entry, and what one decodes to.
+//! The archive on disk: what counts as an entry, and what an entry decodes to.
 
 use std::error::Error as _;
 use std::ffi::OsStr;
@@ -79,7 +79,7 @@ fn links_count_once_whichever_side_bears_the_number() {
     );
 }
 
-/// Whatever order the file system lists them in.
+/// In any order that the file system lists them.
 #[test]
 fn of_several_numbers_of_a_directory_the_first_counts() {
     let numbers = ["18.04", "18.10", "19.04", "19.10", "20.04", "20.10"];
@@ -130,7 +130,7 @@ fn a_distribution_may_be_linked_in_from_elsewhere() {
     assert_eq!(followed.anomalies().len(), 1, "{:?}", followed.anomalies());
 }
 
-/// What becomes of a file between the scan and the moment it is read.
+/// A file changes between the scan and reading it.
 #[test]
 fn a_file_that_is_another_by_now_is_refused() {
     let dir = tempfile::tempdir().unwrap();
@@ -375,7 +375,7 @@ fn damaged_and_oversized() {
         "the tar holds no file"
     );
 
-    // Cut anywhere, even in the last byte, whose loss no tar reader notices.
+    // Truncated anywhere, even by the last byte, which no tar reader would miss.
     for len in [
         6,
         7,
@@ -403,7 +403,7 @@ fn damaged_and_oversized() {
         error(&whole, 400_000),
         "decompresses to more than the limit of 400000 bytes"
     );
-    // A claimed size does not allocate, and a bomb behind the member counts.
+    // A claimed size allocates nothing, and a bomb after the member counts too.
     let mut claims = tar.clone();
     claims[124..136].copy_from_slice(b"77777777777\0");
     let mut header = tar::Header::from_byte_slice(&claims[..512]).clone();

@@ -1,4 +1,4 @@
-//! A build that is held against what ran where before.
+//! A build that is compared with a baseline.
 
 use btfhub_build::archive;
 use btfhub_tests::app::App;
@@ -7,7 +7,7 @@ use btfhub_tests::objects::own_dir;
 use btfhub_tests::pack;
 use std::process::Command;
 
-/// A kernel with the types of Debian 11 or 12, of which only the later run the program.
+/// A kernel with the types of Debian 11 or 12; the program runs only on the latter.
 fn kernel(app: &App, release: &str, runs: bool) {
     let of = match runs {
         false => "11/x86_64/5.10.0-46-cloud-amd64",

@@ -1,4 +1,4 @@
-//! The cache: never a wrong bundle, whatever happened to it.
+//! The cache: whatever happens to it, it never causes a wrong bundle.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -16,13 +16,13 @@ struct Bench {
 }
 
 impl Bench {
-    /// Forty kernels of ten layouts.
+    /// Forty kernels with ten layouts.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         for number in 0..40 {
             let kernel = format!("debian/12/x86_64/6.1.0-{number}-amd64");
             let archive = directory.path().join("archive");
-            // Different files even where the layout is the same.
+            // Different files even if the layout is the same.
             let member = format!("{number}.btf");
             let packed = pack::tar(&[pack::Member::file(&member, &app::kernel(number % 10))]);
             pack::write(&archive, format!("{kernel}.btf.tar.xz"), &pack::xz(&packed));
@@ -61,7 +61,7 @@ impl Bench {
         files.map(Result::unwrap).collect()
     }
 
-    /// Forgets all results, or all definitions.
+    /// Deletes all results, or all definitions.
     fn forget(&self, what: &str) {
         fs::remove_dir_all(self.path("cache").join(what)).unwrap();
     }
@@ -121,7 +121,7 @@ fn changed_relocations_are_another_set() {
     assert!(sets <= 16, "{sets} sets are kept");
 }
 
-/// The directory may be one of the user's, or hold links to such.
+/// The directory may be one of the user's, or hold links to one.
 #[test]
 fn what_others_keep_there_stays() {
     let bench = Bench::new();
@@ -135,7 +135,7 @@ fn what_others_keep_there_stays() {
             fs::write(own, "mine").unwrap();
         }
     }
-    // Named as the cache names its own, but behind a link.
+    // Named like a file of the cache, but behind a link.
     for number in 0..30 {
         let set = bench.path("home").join(format!("{number:032x}"));
         fs::create_dir(&set).unwrap();
@@ -157,7 +157,7 @@ fn what_others_keep_there_stays() {
     assert_eq!(fs::read(bench.path("cache/digests")).unwrap(), b"mine");
 }
 
-/// Neither waited for nor read without end.
+/// They are neither waited for nor read endlessly.
 #[test]
 fn pipes_and_devices_are_not_read() {
     let bench = Bench::new();
@@ -217,7 +217,7 @@ fn a_false_result_is_not_believed() {
     let _cold = bench.cached();
     let [file] = bench.results().try_into().unwrap();
     bench.forget("atlas");
-    // Well-formed in itself, with the tailored BTF of another kernel.
+    // Well-formed, but with the tailored BTF of another kernel.
     let whole = fs::read(&file).unwrap();
     let mut content = whole[..whole.len() - 32].to_vec();
     let row = content.len() - 72;
@@ -237,7 +237,7 @@ fn a_false_result_is_not_believed() {
 fn where_nothing_can_be_written() {
     let bench = Bench::new();
     let clean = bench.builder().generate().unwrap();
-    // A file where the directory should be: no user can write below it.
+    // A file in place of the directory: no user can write below it.
     fs::write(bench.path("cache"), "a file").unwrap();
     assert_eq!(bench.cached().bundle(), clean.bundle());
     fs::remove_file(bench.path("cache")).unwrap();
@@ -276,7 +276,7 @@ fn a_file_that_changed_is_read_again() {
     let modified = fs::metadata(&file).unwrap().modified().unwrap();
     let other = fs::read(bench.path("archive/debian/12/x86_64/6.1.0-8-amd64.btf.tar.xz")).unwrap();
     fs::write(&file, other).unwrap();
-    // Even if somebody puts its time back.
+    // Even if somebody resets its time.
     fs::File::options()
         .write(true)
         .open(&file)
@@ -322,7 +322,7 @@ fn real_kernels_give_one_bundle_whatever_the_way() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/archive");
     let cache = dir.path().join("cache");
     let objects = objects_in(&own_dir(), ".bpf.o");
-    // Each set asks for other relocations.
+    // Each set has different relocations.
     for (number, objects) in objects.chunks(6).enumerate() {
         let mut builder = Builder::new().archive(&examples);
         for object in objects {
@@ -358,7 +358,7 @@ fn a_damaged_atlas_is_noticed_and_healed() {
         damaged[at] ^= 1 << (at % 8);
         damages.push(damaged);
     }
-    // A good one under the name of another, and something that is no file.
+    // A good one under the name of another, and something that is not a file.
     let other = file.with_file_name(format!("{}.atlas", "0".repeat(32)));
     fs::write(&other, &whole).unwrap();
     fs::create_dir(file.with_file_name(format!("{}.atlas", "1".repeat(32)))).unwrap();
@@ -388,7 +388,7 @@ fn only_new_kernels_are_decoded_and_files_stay_few() {
             &app::kernel(number % 13),
         )]);
         pack::write(bench.directory.path(), kernel, &pack::xz(&packed));
-        // Of the old ones the definitions are known, of the new one nothing.
+        // The definitions of the old ones are known, nothing of the new one.
         bench.ask_for(&[&format!("member{number}")]);
         assert_eq!(bench.cached().decoded_entries(), 1);
         let files = bench.atlases().len();
@@ -427,7 +427,7 @@ fn made_of_many_an_atlas_is_the_same() {
     bench.forget("atlas");
     bench.forget("tailored");
     let _cold = bench.cached();
-    // Named by their digests.
+    // Their names are their digests.
     assert_eq!(joined, bench.atlases());
 }
 

@@ -12,8 +12,7 @@ use btfhub_tests::project::{Said, workspace};
 
 const ROUNDS: u64 = 20;
 
-/// Profiles have a lock of their own in cargo's target directory, so that
-/// builds of two run at once.
+/// cargo locks each profile's directory separately, so builds of two profiles run at once.
 const PROFILES: [&str; 2] = ["dev", "release"];
 
 fn start(app: &App, profile: &str, cache: &Path) -> Child {
@@ -68,10 +67,10 @@ fn builds_at_once_and_killed_ones_leave_nothing_wrong() {
     assert_eq!(expected[0], expected[1]);
 
     for round in 0..ROUNDS {
-        // A cache serves two rounds: the second finds what the first left.
+        // Two rounds share a cache: the second finds what the first left.
         let cache = app.path(format!("cache-{}", round / 2));
         let [first, second] = PROFILES.map(|profile| start(&app, profile, &cache));
-        // No time is right or wrong; different ones meet different moments.
+        // No delay is right or wrong; different ones hit different moments.
         thread::sleep(Duration::from_millis(100 + (round * 137) % 900));
         kill(first);
         if round % 3 == 0 {
@@ -79,7 +78,7 @@ fn builds_at_once_and_killed_ones_leave_nothing_wrong() {
         } else {
             let _said = Said::of(&second.wait_with_output().unwrap()).ok();
         }
-        // One variable's value anew, so that both scripts run again.
+        // A new value of a variable, so that both scripts run again.
         let again = app.path(format!("again-{round}"));
         std::os::unix::fs::symlink(&cache, &again).unwrap();
         fs::create_dir_all(&cache).unwrap();
@@ -87,7 +86,7 @@ fn builds_at_once_and_killed_ones_leave_nothing_wrong() {
         assert!(bundles(&app) == expected, "round {round}");
     }
 
-    // The definitions that all of them left serve other relocations.
+    // The definitions that all of them left are good for other relocations.
     let object = fs::read(workspace().join("tests/bpf/field.bpf.o")).unwrap();
     app.project.file("probe.o", object);
     build_both(&app.path("other"));

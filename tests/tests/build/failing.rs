@@ -1,4 +1,4 @@
-//! The programs that a bundle says fail: those of the verdicts, and what is left loads.
+//! The failing programs in a bundle: they agree with the verdicts, and the remaining programs load.
 
 use std::fs;
 
@@ -32,7 +32,7 @@ fn failures(bundle: &[u8], kernel: &KernelId<'_>) -> Vec<Failure> {
     failures.expect("a kernel of the bundle")
 }
 
-/// Whether the verdict on a program is that it fails, so surely.
+/// Whether the verdict on a program is that it fails with this certainty.
 fn fails(support: &Support, kernel: &KernelId<'_>, at: usize, least: Certainty) -> bool {
     let mut kernels = support.kernels.iter();
     let row = kernels.find(|row| row.to_string() == kernel.to_string());
@@ -42,8 +42,8 @@ fn fails(support: &Support, kernel: &KernelId<'_>, at: usize, least: Certainty) 
     matches!(verdict.outcome, Outcome::Fails(certainty) if certainty >= least)
 }
 
-// What verdicts say with and without BTF of the kernel's own, and the program that another one
-// gets in the way of.
+// The verdicts with and without the kernel's own BTF, and the program that fails because of
+// another one.
 #[test]
 fn a_bundle_says_what_the_verdicts_say() {
     let with = builder().verdicts().own_btf("*", true).generate().unwrap();
@@ -83,8 +83,8 @@ fn a_bundle_says_what_the_verdicts_say() {
     }
 }
 
-// By libbpf: with the programs that are left, each relocation of these comes to what it comes
-// to when its program is loaded alone, and none is refused.
+// Checked with libbpf: among the remaining programs, each relocation resolves as it does if its
+// program is loaded alone, and none is refused.
 #[test]
 fn what_is_left_loads() {
     let made = builder()
@@ -124,7 +124,7 @@ fn what_is_left_loads() {
     }
 }
 
-// Made in parts the bundle is the same; without failing programs its bytes are those of before.
+// Made in shards, the bundle is the same; without failing programs, its bytes are unchanged.
 #[test]
 fn shards_keep_them_too() {
     let plain = builder().generate().unwrap();
@@ -156,7 +156,7 @@ fn shards_keep_them_too() {
     assert_eq!(more[3].0, "programs");
 }
 
-// What the selection says on a host of each kind, and that it tells it.
+// What the selection returns and prints on each kind of host.
 #[test]
 fn a_selection_tells_them() {
     let made = builder()
@@ -191,13 +191,13 @@ fn a_selection_tells_them() {
             assert_eq!(*told, failing.to_string());
         }
     }
-    // A newer kernel takes it.
+    // It runs on a newer kernel.
     let newer = Host::new("6.1.0-56-amd64", "x86_64");
     let selection = select(&bundle, &newer, Policy::default()).unwrap();
     let failing = selection.failing_programs().unwrap();
     assert!(failing.is_known() && failing.get(DROPPED, "on_switch").is_none());
 
-    // Of kernels that the bundle lacks, and of what it does not say, nothing is known.
+    // Nothing is known about kernels that the bundle lacks, or if it records no failures.
     let foreign =
         Host::new("5.4.0-1-generic", "x86_64").with_kernel_btf(own.kernel_btf().map(Into::into));
     let plain = builder().generate().unwrap();

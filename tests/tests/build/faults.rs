@@ -1,8 +1,8 @@
-//! What goes wrong around a build: files cut off, disks full, errors of the
-//! kernel, no permission, kill -9. Never a wrong bundle, never a half-written
-//! file, and the next build heals.
+//! Faults around a build: truncated files, full disks, system call errors, missing
+//! permissions, kill -9. There is never a wrong bundle or a half-written file, and the next
+//! build succeeds.
 //!
-//! A build under fault is this same binary in a process of its own.
+//! A build under fault runs this same binary in a process of its own.
 
 use std::fs;
 use std::io::Read as _;
@@ -22,7 +22,7 @@ use btfhub_tests::{hostile, hostile_atlas, pack, shared};
 
 const KERNELS: u32 = 150;
 
-/// An archive of made-up kernels, an object, and where the bundle goes.
+/// An archive of made-up kernels, an object, and the path of the bundle.
 struct Project {
     dir: tempfile::TempDir,
 }
@@ -64,13 +64,12 @@ impl Project {
             .jobs(NonZeroUsize::MIN)
     }
 
-    /// The bundle, from nothing but archive and object.
+    /// The bundle, from only archive and object.
     fn right(&self) -> Vec<u8> {
         self.builder().generate().unwrap().bundle().to_vec()
     }
 
-    /// A process that builds into `out` with the cache in `cache`, run by
-    /// `wrapper`.
+    /// A process that builds into `out` with the cache in `cache`, started through `wrapper`.
     fn process(&self, wrapper: &[&str], cache: &Path, out: &Path) -> Command {
         let mut words = wrapper.iter();
         let binary = std::env::current_exe().expect("this binary");
@@ -98,7 +97,7 @@ impl Project {
     }
 }
 
-/// The process that the other tests start; by itself it does nothing.
+/// The process that the other tests start; as a test it does nothing.
 #[test]
 fn a_build() {
     let Some(project) = std::env::var_os("BTFHUB_FAULT_PROJECT").map(PathBuf::from) else {
@@ -109,7 +108,7 @@ fn a_build() {
         .archive(project.join("archive"))
         .object(project.join("probe.bpf.o"))
         .cache_dir(variable("BTFHUB_FAULT_CACHE"))
-        // As forgiving as can be, where a test asks for it.
+        // As lenient as possible, if a test asks for it.
         .on_bad_entry(match std::env::var_os("BTFHUB_FAULT_SKIP") {
             Some(_) => OnBadEntry::Skip,
             None => OnBadEntry::Fail,
@@ -122,7 +121,7 @@ fn a_build() {
     }
 }
 
-/// What a build under fault came to.
+/// The result of a build under fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Came {
     /// The right bundle.
@@ -133,8 +132,7 @@ enum Came {
     Killed,
 }
 
-/// Whatever happened, the file is whole and right, or it is not there, and the
-/// process said so.
+/// Whatever happened, the file is whole and right, or it does not exist and the process said so.
 fn judge(output: &Output, out: &Path, right: &[u8], what: &str) -> Came {
     let there = fs::read(out).ok();
     if let Some(there) = &there {
@@ -184,8 +182,8 @@ fn a_bundle_with_any_byte_changed_is_refused() {
             let mut damaged = bundle.clone();
             damaged[at] ^= change;
             assert!(Bundle::parse(&damaged).is_err(), "byte {at} ^ {change:#x}");
-            // An embedded one was verified when it was compiled, so its digest
-            // is not looked at again; the checksums still are.
+            // An embedded bundle was verified when it was compiled, so its digest is not checked
+            // again; the checksums are.
             let embedded = std::panic::catch_unwind(|| Bundle::from_embedded(&damaged));
             let Ok(embedded) = embedded else { continue };
             for (class, right) in (0..).zip(&classes) {
@@ -332,12 +330,12 @@ fn a_damaged_cache_is_as_good_as_none() {
             damaged
         });
         let is_atlas = path.extension().is_some_and(|suffix| suffix == "atlas");
-        // Each of those has all kernels decoded again.
+        // Each of these makes the build decode all kernels again.
         let each = if is_atlas { 8 } else { 1 };
         for damaged in cuts.chain(flips).step_by(each) {
             fs::write(path, damaged).unwrap();
             if is_atlas {
-                // An atlas is read where there are no results.
+                // An atlas is read only if there are no results.
                 fs::remove_dir_all(cache.join("tailored")).unwrap();
             }
             assert_eq!(build().bundle(), right, "{}", path.display());
@@ -347,7 +345,7 @@ fn a_damaged_cache_is_as_good_as_none() {
     assert_eq!(build().decoded_entries(), 0, "it healed");
     println!("{tried} damaged caches");
 
-    // Things that are no files where files belong.
+    // Something else in place of files.
     for (path, _) in &originals {
         let _ = fs::remove_file(path);
         fs::create_dir_all(path.join("directory")).unwrap();
@@ -387,7 +385,7 @@ fn killed_at_any_moment() {
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
         came.push(judge(&output, &out, &right, &format!("kill {round}")));
-        // And now in peace, with whatever the killed one left in the cache.
+        // And now undisturbed, with whatever the killed one left in the cache.
         if round % 5 == 0 {
             let healed = project.builder().cache_dir(&cache).generate().unwrap();
             assert_eq!(healed.bundle(), right, "after kill {round}");
@@ -398,8 +396,7 @@ fn killed_at_any_moment() {
     println!("{killed} of {rounds} builds killed, none left a wrong bundle");
 }
 
-/// A limit on the size of files stands for the full disk: writing what exceeds
-/// it fails in the middle, at every place in turn.
+/// A limit on file sizes simulates a full disk: writing fails in the middle, at every place in turn.
 #[test]
 fn the_disk_is_full() {
     let project = Project::new();
@@ -463,7 +460,7 @@ fn a_full_tmpfs() {
     );
 }
 
-/// The kernel answers a system call with an error, each of them in turn.
+/// Each system call in turn returns an error.
 #[test]
 fn system_calls_fail() {
     if !shared::has_tool("strace") {
@@ -509,8 +506,8 @@ fn system_calls_fail() {
     );
 }
 
-/// A fault of the machine is never an entry's: it fails a build that leaves out
-/// what is damaged, too.
+/// A fault of the machine is never an entry's fault: it also fails a build that leaves out damaged
+/// entries.
 #[test]
 fn a_fault_of_the_machine_leaves_nothing_out() {
     if !shared::has_tool("strace") {
@@ -526,7 +523,7 @@ fn a_fault_of_the_machine_leaves_nothing_out() {
         assert!(!out.exists(), "{what}");
         text.into_owned()
     };
-    // A directory that cannot be looked at may hold any kernel.
+    // A directory that can't be read may hold any kernel.
     let directory = entry.parent().unwrap();
     for (path, call) in [(&*entry, "openat"), (&entry, "read"), (directory, "openat")] {
         for error in ["EIO", "EMFILE", "ENOMEM", "EACCES", "ESTALE", "ENOSPC"] {
@@ -550,7 +547,7 @@ fn a_fault_of_the_machine_leaves_nothing_out() {
     assert!(text.contains("not enough memory"), "{text}");
     let generous = project.builder().generate().unwrap();
     assert_eq!(generous.kernels().len(), KERNELS as usize);
-    // What is damaged is left out as ever.
+    // What is damaged is still left out.
     fs::write(&entry, &whole[..whole.len() / 2]).unwrap();
     let skipping = project.builder().on_bad_entry(OnBadEntry::Skip);
     let skipped = skipping.generate().unwrap();
@@ -574,7 +571,7 @@ fn lzma(entry: &[u8]) -> Vec<u8> {
     packed
 }
 
-/// Directories that may not be written.
+/// Directories without write permission.
 #[test]
 fn no_permission() {
     let project = Project::new();
@@ -589,7 +586,7 @@ fn no_permission() {
     if id.stdout != b"0\n" || !shared::has_tool("setpriv") {
         return shared::skip("only root may become somebody without permissions");
     }
-    // The binary itself must be in reach of that user.
+    // That user must be able to run the binary.
     let dir = project.dir.path();
     Command::new("chmod")
         .args(["-R", "a+rX"])
@@ -636,7 +633,7 @@ fn no_permission() {
         run(&open.join("cache"), &open.join("b.btfhub")),
         Came::Right
     );
-    // An entry that may not be read is named.
+    // The error names an entry without read permission.
     let entry = files(&dir.join("archive")).remove(3);
     Command::new("chmod")
         .arg("000")
@@ -650,7 +647,7 @@ fn no_permission() {
     );
 }
 
-/// Several builds at once with one cache and one place for the bundle.
+/// Several builds at once with one cache and one path for the bundle.
 #[test]
 fn builds_at_once() {
     let project = Project::new();

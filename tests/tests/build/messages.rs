@@ -1,7 +1,7 @@
-//! What a user reads when something is wrong: every case in a real cargo
-//! project, all messages in one table, `tests/fixtures/build-messages.md`.
+//! What users read if something is wrong: every case in a real cargo project, all messages in
+//! one table, `tests/fixtures/build-messages.md`.
 //!
-//! `BTFHUB_BLESS=1` writes the table anew.
+//! `BTFHUB_BLESS=1` rewrites the table.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -51,7 +51,7 @@ impl Table {
         write!(self.text, "\n{case}\n```text\n{message}\n```\n").unwrap();
     }
 
-    /// One case: the configuration, and what the successful build warns of.
+    /// One case: the configuration, and what the successful build warns about.
     fn warns(&mut self, case: &str, configuration: &str, variables: &[(&str, &str)]) {
         self.app.configure(configuration);
         let warnings = self.app.warnings(variables, &[]);
@@ -61,7 +61,7 @@ impl Table {
         }
     }
 
-    /// A case that this machine can't have: as the file has it.
+    /// A case that can't occur on this machine: taken from the file.
     fn borrows(&mut self, case: &str, reason: &str) {
         skip(reason);
         let expected = fs::read_to_string(file()).unwrap_or_default();
@@ -212,7 +212,7 @@ fn entries(table: &mut Table) {
         &format!("{bad}on-bad-entry = \"skip\"\n"),
         &[],
     );
-    // What an earlier run made of the entry does not depend on the limit.
+    // Results of an earlier run don't depend on the limit.
     let cache = table.app.path("cache").to_str().unwrap().to_owned();
     table.fails_with(
         "An entry is larger than allowed.",
@@ -284,7 +284,7 @@ fn pins(table: &mut Table) {
     );
     let head = git(&archive, &["rev-parse", "HEAD"]);
     fs::write(archive.join(first), "changed").unwrap();
-    // What a cache knows of the blob, no file is asked for.
+    // If the cache knows the blob, no file is read.
     let fresh = table.app.path("fresh");
     table.fails_with(
         "A file is not the commit's.",
@@ -524,7 +524,7 @@ fn lints(table: &mut Table) {
     every_level(table, "empty-bundle", optional, &[]);
 }
 
-/// A configuration with a pinned archive of which one kernel is checked out.
+/// A configuration with a pinned archive, one kernel of which is checked out.
 fn sparse_checkout(table: &Table) -> String {
     let archive = table.app.path("sparse");
     for kernel in [
@@ -541,14 +541,14 @@ fn sparse_checkout(table: &Table) -> String {
     format!("archive = \"sparse\"\npin-tree = \"{tree}\"\nobjects = \"probe.o\"\n")
 }
 
-/// A lint by its name: silent, a warning, and the end of the build.
+/// A lint at each level: silent, a warning, an error.
 fn every_level(table: &Table, lint: &str, configuration: &str, variables: &[(&str, &str)]) {
     let mark = format!("[{lint}]");
     let said = |level: &str| {
         table
             .app
             .configure(&format!("{configuration}lints.{lint} = \"{level}\"\n"));
-        // What was processed before is not processed again.
+        // The cache would skip what was processed before.
         let cache = table.app.path(format!("cache-{lint}-{level}"));
         let cache = [("BTFHUB_CACHE_DIR", cache.to_str().unwrap())];
         let variables = [variables, &cache[..]].concat();
@@ -567,7 +567,7 @@ fn every_level(table: &Table, lint: &str, configuration: &str, variables: &[(&st
 const TYPE_ID_TARGET: u32 = 7;
 const TYPE_MATCHES: u32 = 12;
 
-/// An object with one relocation of a kind that is about a type.
+/// An object with one relocation of a kind that concerns a type.
 fn asks(kind: u32) -> Vec<u8> {
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4, INT_SIGNED);
@@ -581,8 +581,8 @@ fn asks(kind: u32) -> Vec<u8> {
     elf_builder::object(&btf, &[relo], false)
 }
 
-/// An object with programs and symbols of every sort that libbpf takes to the
-/// running kernel's own BTF, and of some that it does not.
+/// An object with every kind of program and symbol for which libbpf uses the running kernel's own
+/// BTF, and some for which it does not.
 fn needs_kernel_btf() -> Vec<u8> {
     const FUNC: u32 = 12 << 24;
     const VAR: u32 = 14 << 24;
@@ -595,7 +595,7 @@ fn needs_kernel_btf() -> Vec<u8> {
     let of_ksyms = [
         btf.raw("bpf_task_acquire", FUNC | EXTERN, prototype, &[]),
         btf.raw("runqueues", VAR, int, &[EXTERN]),
-        // Looked for in kallsyms: it has no type.
+        // Looked up in kallsyms: it has no type.
         btf.raw("_text", VAR, 0, &[EXTERN]),
     ];
     let rows = of_ksyms.map(|id| [id, 0, 0]).concat();

@@ -1,4 +1,4 @@
-//! A pin against a checkout that is not whole: which kernels there are is pinned, too.
+//! A pin against an incomplete checkout: which kernels there are is pinned too.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -28,7 +28,7 @@ impl Checkout {
             pack::entry(&origin, kernel, &app::kernel(8));
         }
         symlink("bionic", origin.join("ubuntu/18.04")).unwrap();
-        // Nothing of this is an entry, though some of it is called like one.
+        // None of this is an entry, though some is named like one.
         pack::write(&origin, "debian/11/x86_64/empty.btf.tar.xz", b"");
         pack::write(&origin, ".github/a/b/hidden.btf.tar.xz", b"x");
         pack::write(&origin, "README.md", b"kernels");
@@ -65,7 +65,7 @@ impl Checkout {
         builder.pin(self.id("HEAD")).generate()
     }
 
-    /// What a build says that finds something missing, whichever way it is pinned.
+    /// What a build says if something is missing, in each way to pin it.
     fn refused(&self, what: &str) -> String {
         let commit = self.build(self.builder("origin"));
         let tree = self.builder("origin").pin_tree(self.id("HEAD^{tree}"));
@@ -114,7 +114,7 @@ fn an_entry_that_is_gone_or_none_any_more_is_missed() {
             "{what}: {said}"
         );
         assert!(said.contains(UBUNTU), "{what}: {said}");
-        // It is not missed where it is not wanted.
+        // It is not missed if it is not wanted.
         for builder in [
             checkout.builder("origin").exclude("ubuntu/20.04"),
             checkout.builder("origin").arch("arm64"),
@@ -134,7 +134,7 @@ fn an_entry_that_is_gone_or_none_any_more_is_missed() {
     );
 }
 
-/// Which kernels are wanted is asked by the names that hosts know them by.
+/// Filters match the names that hosts use.
 #[test]
 fn a_renamed_kernel_is_missed_by_its_number() {
     let checkout = Checkout::new();
@@ -145,7 +145,7 @@ fn a_renamed_kernel_is_missed_by_its_number() {
     assert!(only("ubuntu/20.04").is_ok());
 }
 
-/// Without the link the kernel would be one of no release of Ubuntu.
+/// Without the link, the kernel would belong to no Ubuntu release.
 #[test]
 fn a_link_that_names_kernels_is_missed() {
     let checkout = Checkout::new();
@@ -153,7 +153,7 @@ fn a_link_that_names_kernels_is_missed() {
     fs::remove_file(&link).unwrap();
     let said = checkout.refused("no link");
     assert!(said.contains("which is ubuntu/18.04/x86_64/"), "{said}");
-    // As git checks it out where there are no links.
+    // As git checks it out without support for links.
     fs::write(&link, "bionic").unwrap();
     assert!(checkout.build(checkout.builder("origin")).is_ok());
 }
@@ -194,7 +194,7 @@ fn a_lock_holds_the_names_that_links_give() {
     assert!(part("ubuntu/20.04").generate().is_ok());
 }
 
-/// A filter takes kernels by the names that hosts use, which are not those of all files.
+/// A filter matches the names that hosts use, which may differ from file names.
 #[test]
 fn a_locked_entry_is_missed_by_the_name_that_hosts_use() {
     let checkout = Checkout::new();
@@ -219,7 +219,7 @@ fn a_locked_entry_is_missed_by_the_name_that_hosts_use() {
     assert!(build("sles/12/x86_64/4.4.103-6.34-default").is_ok());
 }
 
-/// What a sparse checkout leaves out is said, unless the build does not want it either.
+/// A build reports what a sparse checkout lacks, unless it does not want that anyway.
 #[test]
 fn a_sparse_checkout_says_what_it_lacks() {
     let checkout = Checkout::new();
@@ -259,7 +259,7 @@ fn a_sparse_checkout_says_what_it_lacks() {
                 .unwrap();
             assert_eq!(missing(&debian), [""; 0], "{name}");
         }
-        // To verify is to ask whether all is there.
+        // `verify` always checks that everything is there.
         let archive = Archive::scan(checkout.path(name)).unwrap();
         let pin = Pin::Commit(checkout.id("HEAD"));
         let verify = |distro: Option<&str>| {
@@ -292,7 +292,7 @@ fn a_sparse_checkout_says_what_it_lacks() {
     assert!(checkout.build(checkout.builder("origin")).is_ok());
 }
 
-/// Makes each object of a clone a file of its own.
+/// Unpacks a clone's objects, so that each is a file.
 fn unpack(clone: &Path) {
     let script = "mv .git/objects/pack/*.pack ..; rm -f .git/objects/pack/*; \
                   for pack in ../*.pack; do git unpack-objects -q < $pack; done";

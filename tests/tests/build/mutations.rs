@@ -1,5 +1,5 @@
-//! The stable twins of the fuzz targets: mutated inputs from fixed seeds through
-//! the same functions, so that every run of the tests exercises them a little.
+//! Stable counterparts of the fuzz targets: the same functions with inputs mutated from fixed
+//! seeds, so that every test run exercises them a little.
 
 use btfhub_runtime::Bundle;
 use btfhub_runtime::bundle::write::Writer;
@@ -30,7 +30,7 @@ impl Numbers {
         self.next().to_le_bytes()[3]
     }
 
-    /// The input with a few bytes changed, and now and then cut or repeated.
+    /// The input with a few bytes changed, and sometimes truncated or repeated.
     fn mutated(&mut self, input: &[u8]) -> Vec<u8> {
         let mut bytes = input.to_vec();
         for _ in 0..=self.below(4) {
@@ -202,7 +202,7 @@ fn hosts() {
     mutate(2000, &inputs, |data| hostile::host(&bundle, data));
 }
 
-/// Structure-aware: words of real BTF changed, most of which stays BTF.
+/// Structure-aware: changes words of real BTF, most of which remains valid.
 #[test]
 fn tailoring() {
     mutate_words(6000, |pair, mutations| {
@@ -225,7 +225,7 @@ fn mutate_words(rounds: usize, target: impl Fn(&Pair, &[u8])) {
         let pair = &pairs[round % pairs.len()];
         let count = 6 * (1 + numbers.below(6));
         let mutations: Vec<u8> = (0..count).map(|_| numbers.byte()).collect();
-        // Small numbers are types that exist.
+        // Small numbers are ids of existing types.
         let mutations: Vec<u8> = mutations
             .chunks_exact(6)
             .flat_map(|m| {

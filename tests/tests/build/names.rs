@@ -1,5 +1,5 @@
-//! What a build script prints for cargo: whatever objects, types and entries are called, each
-//! directive is one line, and ours.
+//! What a build script prints for cargo: whatever objects, types and entries are named, each
+//! directive is one line, and all of them are ours.
 
 use std::fs;
 
@@ -12,7 +12,7 @@ use btfhub_tests::pack;
 fn a_directive_is_one_line() {
     let app = App::new();
     let odd = "\x1b[31mx\ncargo::warning=forged\ncargo::rustc-env=FORGED=1\r";
-    // What no kernel has, in an object and a directory of such names.
+    // Something that no kernel has, in an object and a directory with such names.
     let mut local = BtfBuilder::new();
     let int = local.int("int", 4, 1);
     let task = local.structure(odd, 4, &[member("pid", int, 0)]);
@@ -57,7 +57,7 @@ fn a_directive_is_one_line() {
         printed.contains("forged"),
         "the names are in it: {printed:?}"
     );
-    // Every file that the lines name is there.
+    // Every file that the lines name exists.
     let _ = app.script_ran(&[]);
     assert!(!app.script_ran(&[]), "{printed:?}");
 }

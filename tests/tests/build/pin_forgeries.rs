@@ -1,6 +1,5 @@
-//! A pin against those who write to the checkout, its repository or its
-//! configuration: what is built from is what was pinned, and nothing of theirs
-//! is run.
+//! A pin against attackers who can write to the checkout, its repository or its configuration:
+//! a build uses only what was pinned, and runs nothing of theirs.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -13,13 +12,13 @@ use btfhub_build::{Builder, Error, ErrorKind, OnBadEntry};
 use btfhub_tests::git::git;
 use btfhub_tests::{app, cli, derive, pack};
 
-/// How many kernels a checkout has: more than are read ahead.
+/// How many kernels a checkout has: more than a build reads ahead.
 const KERNELS: usize = 8;
 
 /// The kernel that is forged, the last of them.
 const FORGED: &str = "debian/11/x86_64/5.10.0-7-amd64";
 
-/// A checkout `archive` and an object beside it.
+/// A checkout `archive`, and an object next to it.
 struct Checkout {
     directory: tempfile::TempDir,
     commit: String,
@@ -61,7 +60,7 @@ impl Checkout {
         self.path("archive").join(format!("{}.btf.tar.xz", FORGED))
     }
 
-    /// Another kernel's BTF where the second entry is.
+    /// Another kernel's BTF in place of the second entry.
     fn forge(&self) {
         pack::entry(&self.path("archive"), FORGED, &app::kernel(99));
     }
@@ -81,7 +80,7 @@ impl Checkout {
             .map(|generated| generated.bundle().to_vec())
     }
 
-    /// Neither the commit nor the tree is taken for what it is not.
+    /// A build accepts neither the commit nor the tree.
     fn refused(&self, what: &str) {
         let by_tree = self.builder().pin_tree(&self.tree);
         let by_tree = by_tree
@@ -96,7 +95,7 @@ impl Checkout {
         }
     }
 
-    /// The right bundle, whatever was done.
+    /// The bundle is right, whatever was done.
     fn right(&self, what: &str) {
         let built = self.build(|builder| builder);
         let built = built.unwrap_or_else(|error| panic!("{what}: {error:?}"));
@@ -104,7 +103,7 @@ impl Checkout {
     }
 }
 
-/// A script that leaves a mark, and whether it did.
+/// A script that leaves a mark if it runs.
 fn marking(directory: &Path) -> (String, impl Fn() -> bool + use<>) {
     let (script, mark) = (directory.join("script"), directory.join("mark"));
     let text = format!("#!/bin/sh\ntouch {}\ncat\n", mark.display());
@@ -139,7 +138,7 @@ fn a_work_tree_elsewhere() {
     checkout.refused("core.worktree");
 }
 
-/// The same size and time as the good file, which is all that git then looks at.
+/// The same size and time as the good file, which is all that git compares here.
 #[test]
 fn a_file_with_the_same_times() {
     let mut checkout = Checkout::new();
@@ -184,7 +183,7 @@ fn an_index_that_lies() {
     };
     let good = id(&format!("HEAD:{name}"));
     checkout.forge();
-    // Long ago, or git would look at the bytes.
+    // Long ago, or git would compare the bytes.
     let file = fs::File::options().write(true).open(checkout.entry());
     file.unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
     checkout.git(&["add", &name]);
@@ -205,7 +204,7 @@ fn an_index_that_lies() {
     checkout.refused("index");
 }
 
-/// A tree, or the commit, with another's content under the good id.
+/// A tree or the commit, with different content under the good id.
 #[test]
 fn objects_that_are_not_what_their_names_say() {
     for what in ["HEAD", "HEAD^{tree}", "HEAD:debian/11/x86_64"] {
@@ -228,7 +227,7 @@ fn objects_that_are_not_what_their_names_say() {
         let tree = checkout.builder().pin_tree(&checkout.tree);
         assert!(tree.generate().is_err(), "{what}");
 
-        // A good one elsewhere is as good as ever.
+        // A good one elsewhere still works.
         let restored = checkout.path("restored/objects");
         fs::create_dir_all(restored.join(&good[..2])).unwrap();
         let elsewhere = Checkout::new();
@@ -264,7 +263,7 @@ fn what_stands_in_for_objects() {
     checkout.refused("replacements");
 }
 
-/// A link whose name becomes the version of the directory beside it.
+/// A link whose name becomes the version of the directory next to it.
 #[test]
 fn a_link_that_renames_kernels() {
     let checkout = Checkout::new();
@@ -319,7 +318,7 @@ fn nothing_of_theirs_is_run() {
         format!("[core]\n\thooksPath = {script}\n"),
     )
     .unwrap();
-    // The times of the index are no help, and an object is missing.
+    // The times in the index don't match, and an object is missing.
     fs::write(checkout.entry(), fs::read(checkout.entry()).unwrap()).unwrap();
     checkout.right("configuration");
     let bundle = Command::new(cli::binary())
@@ -342,7 +341,7 @@ fn nothing_of_theirs_is_run() {
     assert!(!ran());
 }
 
-/// No other program at all is needed.
+/// A build needs no other program at all.
 #[test]
 fn a_pin_needs_no_git() {
     let checkout = Checkout::new();
@@ -364,7 +363,7 @@ fn a_pin_needs_no_git() {
     assert!(fs::read(checkout.path("out")).unwrap() == checkout.good);
 }
 
-/// What would be waited for, or would take all memory, where objects belong.
+/// In place of objects, something that would block, or take all memory.
 #[test]
 fn objects_that_wear_down() {
     let checkout = Checkout::new();
@@ -423,7 +422,7 @@ fn objects_that_wear_down() {
     checkout.right("alternates");
 }
 
-/// With a cache the blobs of the pin say what they hold: no file is looked at.
+/// With a cache, the ids of the pin's blobs suffice: no file is read.
 #[test]
 fn what_is_known_of_a_blob_needs_no_file() {
     let checkout = Checkout::new();
@@ -440,7 +439,7 @@ fn what_is_known_of_a_blob_needs_no_file() {
         "what was pinned, whatever lies there"
     );
     assert_eq!(generated.decoded_entries(), 0);
-    // The cache knows of no blob what the forged file holds, nor under another pin.
+    // The cache never learns the forged file's content for any blob, nor under another pin.
     checkout.git(&["commit", "-q", "-a", "-m", "forged"]);
     let forged = checkout.git(&["rev-parse", "HEAD"]);
     let generated = build(checkout.builder()).pin(forged).generate().unwrap();
@@ -448,7 +447,7 @@ fn what_is_known_of_a_blob_needs_no_file() {
     assert_eq!(generated.decoded_entries(), 1);
 }
 
-/// What commonly makes a file another than its blob is said.
+/// The error names the usual causes of a file that differs from its blob.
 #[test]
 fn a_mismatch_says_what_it_usually_means() {
     let checkout = Checkout::new();
@@ -595,7 +594,7 @@ fn packs_and_hashes() {
     }
 }
 
-/// As many packs as a checkout has that was fetched into for years.
+/// As many packs as a checkout collects in years of fetching.
 #[test]
 fn more_packs_than_files_may_be_open() {
     let checkout = Checkout::new();
@@ -606,7 +605,7 @@ fn more_packs_than_files_may_be_open() {
         checkout.git(&["repack", "-q", "-d"]);
     }
     let packs = fs::read_dir(checkout.path("archive/.git/objects/pack")).unwrap();
-    // Not every git writes a reverse index beside each.
+    // Not every git writes a reverse index next to each.
     let packs = packs.filter(|file| {
         let path = file.as_ref().expect("a file").path();
         path.extension().is_some_and(|suffix| suffix == "pack")
@@ -629,8 +628,8 @@ fn more_packs_than_files_may_be_open() {
     assert!(bundle.status.success(), "{said}");
 }
 
-/// A tree that git itself would not make: duplicate, unsorted or impossible names, or more of
-/// them than any archive has.
+/// A tree that git itself would not make: duplicate, unsorted or impossible names, or more entries
+/// than any archive has.
 #[test]
 fn trees_that_git_does_not_make_are_refused() {
     let checkout = Checkout::new();

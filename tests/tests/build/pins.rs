@@ -1,4 +1,4 @@
-//! Pins against every form of checkout that git knows.
+//! Pins with every form of checkout that git has.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -19,7 +19,7 @@ struct Repository {
 }
 
 impl Repository {
-    /// A repository `origin` with an archive at its top and an object beside it.
+    /// A repository `origin` with an archive at its top, and an object next to it.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let this = Self { directory };
@@ -53,7 +53,7 @@ impl Repository {
             .object(self.path("probe.o"))
     }
 
-    /// The pin that the bundle of an archive says, if it is at the commit.
+    /// The pin that the archive's bundle records, if the archive is at the commit.
     fn pinned(&self, archive: &str) -> Result<String, Error> {
         pin_of(&self.builder(archive).pin(self.head()))
     }
@@ -140,7 +140,7 @@ fn every_form_of_checkout_is_at_its_commit() {
     repository.git(&["-C", "super", "submodule", "--quiet", "absorbgitdirs"]);
     at_commit("super/btf");
 
-    // The copied index knows other times and inodes than the copied files have.
+    // The copied index has different times and inodes from the copied files.
     let copied = std::process::Command::new("cp")
         .args(["-r", "origin", "copied"])
         .current_dir(repository.directory.path())
@@ -165,7 +165,7 @@ fn a_lazy_clone_is_not_fetched_from() {
         pack::entry(&repository.path("lazy"), kernel, &app::kernel(8));
     }
     let head = git(&repository.path("lazy"), &["rev-parse", "HEAD"]);
-    // Whether or not there is something to fetch from.
+    // With or without a remote to fetch from.
     for origin in ["there", "gone"] {
         let refused = refusal(pin_of(&repository.builder("lazy").pin(&head)));
         assert!(
@@ -230,7 +230,7 @@ fn used_files_are_the_commits_and_others_do_not_matter() {
 
     let file = origin.join(format!("{FIRST}.btf.tar.xz"));
     let bytes = fs::read(&file).unwrap();
-    // The same size and the same time: what a careless comparison misses.
+    // The same size and time, which a careless comparison misses.
     let modified = fs::metadata(&file).unwrap().modified().unwrap();
     let mut changed = bytes.clone();
     *changed.last_mut().unwrap() ^= 1;
@@ -307,7 +307,7 @@ fn a_folder_of_another_repository_has_a_tree() {
         format!("tree {tree}")
     );
 
-    // The rest of the repository goes on; the tree stays.
+    // The rest of the repository changes; the tree stays the same.
     pack::write(&mono, "src/main.rs", b"fn main() {}");
     git(&mono, &["add", "."]);
     git(&mono, &["commit", "-q", "-m", "two"]);
@@ -362,7 +362,7 @@ fn a_lock_knows_every_entry() {
         refused.contains(FIRST) && refused.contains("but the lock says"),
         "{refused}"
     );
-    // A policy for broken entries is none for foreign ones.
+    // A policy for damaged entries does not apply to foreign ones.
     let skipping = builder().on_bad_entry(btfhub_build::OnBadEntry::Skip);
     assert!(refusal(locked(skipping)).contains(FIRST));
     fs::write(&entry, bytes).unwrap();
@@ -400,7 +400,7 @@ fn several_archives_have_a_pin_each() {
         error.to_string()
     };
 
-    // Whose pin it is would depend on an order, or on a variable.
+    // Which archive the pin is for would depend on an order, or on a variable.
     for named in [
         builder().archive(&one).archive(&other).pin(&head),
         builder().pin(&head).archive(&one).archive(&other),

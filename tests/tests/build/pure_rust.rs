@@ -1,5 +1,4 @@
-//! What an agent links in compiles for static targets where there is no C
-//! compiler.
+//! What an agent links compiles for static targets without a C compiler.
 
 use btfhub_tests::agents;
 use btfhub_tests::project::Said;
@@ -19,7 +18,7 @@ fn runtime_builds_for_musl_without_a_c_compiler() {
     }
 }
 
-/// What feature `lzma-rust2` is for.
+/// This is what the feature `lzma-rust2` is for.
 #[test]
 fn build_compiles_without_a_c_compiler() {
     let pure = ["--no-default-features", "--features", "lzma-rust2"];

@@ -1,4 +1,4 @@
-//! What the pages say to write, written.
+//! Recipes on the pages, followed.
 
 use std::fs;
 
@@ -27,7 +27,7 @@ fn one_crate_embeds_for_several() {
         "agent-net = { package = \"NET\", path = \"net\" }\n\
          agent-exec = { package = \"EXEC\", path = \"exec\" }\n[build-",
     ));
-    // Packages of one target directory must not share names with other tests'.
+    // In a shared target directory, packages must not have the names of other tests' packages.
     let named = |name: &str| format!("{}-{name}", project.name());
     let manifest = fs::read_to_string(project.path().join("Cargo.toml")).unwrap();
     let manifest = (manifest.replace("NET", &named("net"))).replace("EXEC", &named("exec"));
@@ -74,8 +74,8 @@ fn one_crate_embeds_for_several() {
     assert_eq!(said.stdout, "exec.bpf.o\nnet.bpf.o\n");
 }
 
-/// A relative `BTFHUB_ARCHIVE` is the package's in a build, and the working directory's on the
-/// command line; cargo's configuration makes it the workspace's.
+/// A relative `BTFHUB_ARCHIVE` starts from the package in a build, and from the working directory
+/// on the command line; cargo's configuration makes it start from the workspace.
 #[test]
 fn one_archive_beside_all_members() {
     let project = Project::new("[dependencies]\nmember.path = \"member\"\n");

@@ -11,7 +11,7 @@ use btfhub_tests::git::{can_init, git};
 use btfhub_tests::pack;
 use btfhub_tests::shared::has_tool;
 
-/// Builds until nothing runs any more: once.
+/// Builds once, then checks that nothing runs again.
 fn settle(app: &App, what: &str) {
     assert!(app.script_ran(&[]), "{what}: the first time");
     assert!(!app.script_ran(&[]), "{what}: nothing changed");
@@ -57,7 +57,7 @@ fn each_archive_is_watched_as_what_it_is() {
     assert!(!app.script_ran(&[]));
 }
 
-/// cargo follows links, so it would look at all that they lead to on every build.
+/// cargo follows links, so it would check everything behind them on every build.
 #[test]
 fn a_link_out_of_an_archive_is_not_watched() {
     let app = App::new();
@@ -73,7 +73,7 @@ fn a_link_out_of_an_archive_is_not_watched() {
     }
 }
 
-/// The text of a lock of everything in an archive.
+/// A lock file for everything in an archive.
 fn lock(archive: &Path) -> String {
     use btfhub_build::archive::{Archive, Lock};
     let archive = Archive::scan(archive).unwrap();
@@ -82,7 +82,7 @@ fn lock(archive: &Path) -> String {
         .to_text()
 }
 
-/// Commits whatever is there.
+/// Commits everything.
 fn commit(repository: &Path) {
     git(repository, &["add", "."]);
     git(repository, &["commit", "-q", "--allow-empty", "-m", "more"]);
@@ -125,7 +125,7 @@ fn the_commit_of_any_sort_of_checkout() {
         &["worktree", "add", "-q", "-b", "other", "../worktree"],
     );
     let worktree = app.path("worktree");
-    // A large folder of another repository.
+    // A large folder in another repository.
     let around = make("around", &[]);
     for number in 0..257 {
         let kernel = format!("debian/12/x86_64/6.1.0-{number}-amd64");
@@ -173,7 +173,7 @@ fn what_no_line_can_name() {
     assert!(!app.script_ran(&[]));
 }
 
-/// As users do it: sources beside the crate, shared with others.
+/// As users do it: sources next to the crate, shared with others.
 const COMPILES_ELSEWHERE: &str = r#"
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let object = std::env::var("OUT_DIR")? + "/probe.o";

@@ -103,7 +103,7 @@ fn runs_again_when_and_only_when_something_changed() {
             .stdout
             .contains(&format!("pin commit {one}\n"))
     );
-    // As under a git hook: another repository's, which is none of ours.
+    // As under a git hook: variables of another repository, which must not matter.
     let elsewhere = [("GIT_DIR", "/nowhere"), ("GIT_WORK_TREE", "/nowhere")];
     app.configure(&format!("{usual}pin = \"{one}\"\nexclude = \"ubuntu\"\n"));
     assert!(app.script_ran(&elsewhere));
@@ -115,7 +115,7 @@ fn runs_again_when_and_only_when_something_changed() {
     );
 }
 
-/// The text of a lock of everything in an archive.
+/// A lock file for everything in an archive.
 fn lock(archive: &Path) -> String {
     use btfhub_build::archive::{Archive, Lock};
     let archive = Archive::scan(archive).unwrap();
@@ -124,7 +124,7 @@ fn lock(archive: &Path) -> String {
         .to_text()
 }
 
-/// Makes its object itself, as with clang, from a source and a header.
+/// Makes its object itself, as clang would, from a source and a header.
 const COMPILES: &str = r#"
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let chosen = std::fs::read_to_string("src/probe.bpf.c")?;
@@ -170,7 +170,7 @@ fn what_the_script_compiles_itself_never_goes_stale() {
 #[test]
 fn what_is_known_is_not_decoded_again() {
     let app = App::new();
-    // Not the cache that other tests fill.
+    // A separate cache from the one that other tests fill.
     let own = app.path("cache");
     let cache = [("BTFHUB_CACHE_DIR", own.to_str().unwrap())];
     let decoded = |app: &App, arguments: &[&str]| decoded(app, arguments, &cache);
@@ -196,7 +196,7 @@ fn what_is_known_is_not_decoded_again() {
         &app::kernel(24),
     );
     assert_eq!(decoded(&app, &[]), 1, "one new kernel");
-    // It may be moved, and is then as good as it was.
+    // It may be moved, and still works.
     let moved = app.path("moved");
     fs::rename(&own, &moved).unwrap();
     let cache = [("BTFHUB_CACHE_DIR", moved.to_str().unwrap())];
@@ -225,8 +225,8 @@ fn a_partial_bundle_is_marked_and_never_a_release() {
     assert_eq!(said.stdout.matches(" in class ").count(), 23);
 }
 
-/// What cargo calls a release: every profile that inherits from it. Any other is
-/// one to us as soon as it optimises.
+/// For cargo, every profile that inherits from `release` is a release. For us, every profile that
+/// optimises is one too.
 #[test]
 fn nothing_that_may_be_shipped_is_partial() {
     let app = App::new();
@@ -262,7 +262,7 @@ fn without_an_archive() {
     assert_eq!(app.run().ok().stdout, "partial false\n");
 }
 
-/// As snapshot tests do.
+/// As with snapshot tests.
 #[test]
 fn a_prepared_bundle_is_made_anew() {
     let app = App::new();
@@ -296,7 +296,7 @@ fn a_prepared_bundle_is_made_anew() {
     assert_eq!(fs::read(&bundle).unwrap(), fs::read(&file).unwrap());
     assert_eq!(app.run().ok().stdout.matches(" in class ").count(), 4);
 
-    // Left as it is where nothing changed.
+    // Left alone if nothing changed.
     let written = fs::metadata(&bundle).unwrap().modified().unwrap();
     assert!(app.script_ran(&update));
     assert_eq!(fs::metadata(&bundle).unwrap().modified().unwrap(), written);
@@ -312,7 +312,7 @@ fn a_prepared_bundle_is_made_anew() {
     assert!(app.script_ran(&update));
     let _embedded = app.run().ok();
 
-    // An archive that is not there makes no bundle, and takes none away.
+    // A missing archive makes no bundle, and removes none.
     fs::rename(app.archive(), app.path("away")).unwrap();
     let none = app.complaint(&update, &[]);
     assert!(none.contains("no BTF archive at"), "{none}");
@@ -357,7 +357,7 @@ fn several_bundles_from_odd_places() {
     assert!(odd.join("cache/tailored").is_dir());
 }
 
-/// What any crate around liblzma says of itself.
+/// As any crate that wraps liblzma declares.
 const CLASHING: &str = "[package]\nname = \"other-lzma\"\nversion = \"0.0.0\"\n\
                         edition = \"2021\"\nlinks = \"lzma\"\n";
 

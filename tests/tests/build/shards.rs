@@ -1,5 +1,5 @@
-//! Shards: joined, they are the bundle of one build; and nothing else is
-//! joined, or taken for a bundle.
+//! Shards: joined, they are the bundle of one build. Nothing else can be joined, and no shard
+//! passes for a bundle.
 
 use std::fs;
 use std::num::NonZeroUsize;
@@ -22,7 +22,7 @@ struct Bench {
 }
 
 impl Bench {
-    /// Seventeen kernels of five layouts.
+    /// Seventeen kernels with five layouts.
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
         let bench = Self { directory };
@@ -49,7 +49,7 @@ impl Bench {
     }
 }
 
-/// The shards of a bundle, as they come out of their files.
+/// The shards of a bundle, as read from their files.
 fn shards(builder: &Builder, of: u32) -> Vec<ShardFile> {
     (1..=of)
         .map(|number| made(builder, number, of, &format!("{number}-of-{of}")))
@@ -70,7 +70,7 @@ fn refused(shards: &[ShardFile]) -> String {
 #[test]
 fn joined_they_are_the_bundle_of_one_build() {
     let bench = Bench::new();
-    // More archives than one, with a pin and without; a kernel in both; one twice.
+    // Several archives, pinned and unpinned; a kernel in both; one twice.
     bench.kernel("own", "debian/12/x86_64/6.1.0-3-amd64", 7);
     bench.kernel("own", "own/1/arm64/6.6.6", 8);
     bench.kernel("twice", "own/1/arm64/6.6.6", 8);
@@ -150,7 +150,7 @@ fn entries_that_cannot_be_used_are_as_in_one_build() {
     let left_out = whole.bad_entries().iter().map(ToString::to_string);
     assert_eq!(merged.bad_entries(), left_out.collect::<Vec<_>>());
 
-    // One shard without any usable kernel is none of its faults; all are.
+    // A single shard without usable kernels is fine; if all are, it is an error.
     let only_bad = skipping.include("*-50-*");
     assert!(only_bad.generate().is_err());
     assert!(refused(&shards(&only_bad, 2)).contains("6.1.0-50-amd64"));
@@ -233,7 +233,7 @@ fn shards_of_another_bundle_are_named() {
         said.contains("16 kernels") && said.contains("17 kernels"),
         "{said}"
     );
-    // The same names, one of them for another file, whichever shard it is in.
+    // The same names, one of them for a different file, in any shard.
     let changed = "debian/12/x86_64/6.1.0-0-amd64";
     pack::write(
         &bench.path("archive"),
@@ -267,7 +267,7 @@ fn damaged_and_foreign_files_are_named() {
     let bundle = bench.builder().generate().unwrap();
     assert_eq!(refused(bundle.bundle()), "it is not a shard of a bundle");
 
-    // What the digest does not tell: written so, by another release or on purpose.
+    // What a digest can't detect: written that way, by another release or on purpose.
     let sealed = |content: &[u8]| [content, blake3::hash(content).as_bytes()].concat();
     let content = &whole[..whole.len() - 32];
     assert!(ShardFile::parse("it", &sealed(content)).is_ok());
@@ -287,7 +287,7 @@ fn damaged_and_foreign_files_are_named() {
     for at in (version + 40..content.len()).step_by(5) {
         let mut other = content.to_vec();
         other[at] ^= 0x81;
-        // Joined with its twin it may at most give an error.
+        // Joined with the other shard, it may at most cause an error.
         if let Ok(shard) = ShardFile::parse("it", &sealed(&other)) {
             if let Ok(merged) = shard::merge(&[shard, second.clone()]) {
                 Bundle::parse(merged.bundle()).unwrap();
@@ -320,7 +320,7 @@ fn nothing_takes_a_shard_for_a_bundle() {
     }
 }
 
-/// One job of several, on the real kernels of the examples.
+/// One of several jobs, on the real kernels of the examples.
 fn job(dir: &Dir, number: u32, of: u32) -> Child {
     let examples = workspace().join("examples");
     let mut command = dir.command();
@@ -371,7 +371,7 @@ fn jobs_at_once_one_of_them_killed_and_run_again() {
             .collect();
         assert!(ended[0] && ended[2]);
         if !ended[1] {
-            // Not half of it is there.
+            // No half-written file is left.
             assert!(!dir.has("2.shard"));
             assert!(merge().fails(1).contains("2.shard"));
             let said = dir

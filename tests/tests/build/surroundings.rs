@@ -13,7 +13,7 @@ use btfhub_tests::pack;
 use btfhub_tests::project::{Project, Said, with_paths, workspace};
 use btfhub_tests::shared::skip;
 
-/// The same command with another before it.
+/// The same command, started through another.
 fn under(wrapper: &[&str], cargo: &Command) -> Command {
     let mut command = Command::new(wrapper[0]);
     command.args(&wrapper[1..]);
@@ -50,7 +50,7 @@ fn without_a_network() {
     assert_eq!(said.stdout.matches(" in class ").count(), 3);
 }
 
-/// A directory with nothing to start but these.
+/// A directory with only these programs.
 fn tools(directory: &Path, names: &[&str]) -> PathBuf {
     let bin = directory.join("bin");
     fs::create_dir(&bin).unwrap();
@@ -64,7 +64,7 @@ fn tools(directory: &Path, names: &[&str]) -> PathBuf {
     bin
 }
 
-/// An archive that is a checkout, and no git to ask what it is at.
+/// An archive that is a checkout, without git to ask for its commit.
 #[test]
 fn without_git() {
     let app = App::new();
@@ -85,7 +85,7 @@ fn without_git() {
     assert!(app.script_ran(&path), "a commit");
 }
 
-/// Says how many threads there were at most.
+/// Returns the largest number of threads.
 const COUNTS_THREADS: &str = r#"
 use std::sync::atomic::{AtomicBool, Ordering};
 static DONE: AtomicBool = AtomicBool::new(false);
@@ -123,7 +123,7 @@ fn no_more_threads_than_jobs() {
         let mut lines = warnings.lines();
         let threads = lines.find_map(|line| line.strip_prefix("threads "));
         let threads: usize = threads.unwrap().parse().unwrap();
-        // The script's own and the one that counts.
+        // The script's own thread and the one that counts.
         assert_eq!(threads, jobs.parse::<usize>().unwrap() + 2, "-j {jobs}");
     }
 }
@@ -142,7 +142,7 @@ const MEMBER_SCRIPT: &str = "fn main() -> Result<(), btfhub_build::Error> { \
 #[test]
 fn several_crates_of_one_workspace() {
     let project = Project::new("[dependencies]\none.path = \"one\"\ntwo.path = \"two\"\n");
-    // Packages of one target directory must not share names with other tests'.
+    // In a shared target directory, packages must not have the names of other tests' packages.
     let named = |name: &str| format!("{}-{name}", project.name());
     let manifest = fs::read_to_string(project.path().join("Cargo.toml")).unwrap();
     let manifest = ["one", "two"].into_iter().fold(manifest, |text, name| {
@@ -175,8 +175,8 @@ fn several_crates_of_one_workspace() {
     assert_eq!(project.cargo(&["run"]).ok().stdout, "2 1\n2 1\n");
 }
 
-/// `cargo package` builds what it packed, as those do who take the crate from
-/// the registry: without the archive.
+/// `cargo package` builds what it packed, as users of the crate from the registry do: without the
+/// archive.
 #[test]
 fn a_crate_to_publish() {
     let app = App::new();
@@ -210,8 +210,8 @@ fn a_crate_to_publish() {
     assert!(!listed.stdout.contains("archive/"), "{}", listed.stdout);
 }
 
-/// cargo tags a target directory that it makes. In one that was there before, a
-/// volume of a container say, the cache has its place as well.
+/// cargo tags a target directory that it makes. The cache also works in one that already existed,
+/// such as a container's volume.
 #[test]
 fn a_target_directory_without_a_tag_has_the_cache() {
     let app = App::new();
@@ -247,7 +247,7 @@ fn the_command_line_agrees() {
     let by_hand = Command::new(cli::binary())
         .current_dir(app.project.path())
         .args(["btfhub", "bundle", "--out", "by-hand.btfhub"])
-        // As in a build script, what the table names goes before.
+        // As in a build script, the table takes precedence.
         .env("BTFHUB_ARCHIVE", "/nowhere")
         .output();
     let _said = Said::of(&by_hand.unwrap()).ok();
@@ -276,9 +276,8 @@ fn the_command_line_agrees() {
     );
 }
 
-/// No dependency of a crate asks for a newer Rust than the crate says it takes,
-/// with all features, in the versions of the lock file. (Clippy looks after the
-/// crate's own code.)
+/// No dependency of a crate, with all features and in the lock file's versions, needs a newer Rust
+/// than the crate declares. (Clippy checks the crate's own code.)
 #[test]
 fn the_rust_that_is_named_is_enough() {
     let metadata = Command::new(env!("CARGO"))

@@ -1,4 +1,4 @@
-//! Verdicts of a build: those of the report, from the archive, an atlas and the cache.
+//! Verdicts of a build, from the archive, an atlas and the cache: the same as the report's.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,7 +17,7 @@ use btfhub_tests::pack;
 use btfhub_tests::project::workspace;
 use btfhub_tests::shared::shared;
 
-/// The examples' kernels, and old ones where there are any.
+/// The examples' kernels, and old ones if available.
 fn archives() -> Vec<PathBuf> {
     let old = shared().map(|shared| shared.join("archive-old"));
     [workspace().join("examples/archive")]
@@ -26,7 +26,7 @@ fn archives() -> Vec<PathBuf> {
         .collect()
 }
 
-/// Ours that programs of many kinds are in.
+/// Our objects with many kinds of programs.
 const OBJECTS: [&str; 6] = [
     "dropped.bpf.o",
     "guard.bpf.o",
@@ -73,7 +73,7 @@ impl Bench {
         archives().iter().fold(self.builder(), Builder::archive)
     }
 
-    /// What a report says.
+    /// The report's verdicts.
     fn report(&self) -> Support {
         let objects: Vec<Object> = objects_in(&self.path("objects"), ".o")
             .iter()
@@ -98,7 +98,7 @@ fn support(generated: &Generated) -> &Support {
     generated.support().expect("verdicts")
 }
 
-/// The verdicts on each kernel, whatever their numbers.
+/// The verdicts on each kernel, without regard to their numbers.
 fn lines(support: &Support) -> Vec<String> {
     let mut lines = Vec::new();
     for kernel in &support.kernels {
@@ -115,7 +115,7 @@ fn lines(support: &Support) -> Vec<String> {
     lines
 }
 
-/// Two tables say the same.
+/// Checks that two tables say the same.
 #[track_caller]
 fn same(support: &Support, other: &Support) {
     let (lines, others) = (lines(support), lines(other));
@@ -140,7 +140,7 @@ fn a_build_says_what_the_report_says_and_remembers_it() {
     assert_eq!(warm.decoded_entries(), 0);
     same(support(&warm), &of_report);
 
-    // Another object, with no target that is not asked for: nothing is decoded.
+    // Another object without new targets: nothing is decoded.
     let small = own_dir().join("dropped.bpf.o");
     fs::copy(small, bench.path("objects/zz-again.o")).unwrap();
     let more = bench.of_archives().verdicts().generate().unwrap();
@@ -148,7 +148,7 @@ fn a_build_says_what_the_report_says_and_remembers_it() {
     assert!(support(&more).programs.len() > of_report.programs.len());
     fs::remove_file(bench.path("objects/zz-again.o")).unwrap();
 
-    // What is damaged is asked anew, and written anew.
+    // What is damaged is computed and written again.
     let [file] = files(&bench.path("cache/facts")).try_into().unwrap();
     let whole = fs::read(&file).unwrap();
     let mut damaged = whole.clone();
@@ -165,7 +165,8 @@ fn files(directory: &Path) -> Vec<PathBuf> {
     listing.map(|entry| entry.unwrap().path()).collect()
 }
 
-// With functions an atlas says all that its archive says. Without, what hangs on them is unknown.
+// With functions, an atlas gives the same verdicts as its archive. Without, those that depend on
+// functions are unknown.
 #[test]
 fn an_atlas_says_no_more_than_its_archive() {
     let bench = Bench::new();
@@ -211,8 +212,8 @@ fn an_atlas_says_no_more_than_its_archive() {
     }
 }
 
-// Whether there are tracepoints at all, functions at all, any of a family of names: where none
-// that the programs ask for is there, only what nobody asks for tells.
+// Whether a kernel lists tracepoints or functions, or has any of a family of names: if it has none
+// that the programs need, only others show it.
 #[test]
 fn an_atlas_knows_what_nobody_asks_for() {
     let bench = Bench::new();
@@ -239,7 +240,7 @@ fn an_atlas_knows_what_nobody_asks_for() {
     }
     let lines = lines(support(&of_archives));
     for expected in [
-        "ext4_* are not in this kernel",
+        "no ext4_* functions",
         "no tracepoint ext4_absent",
         "does not list tracepoints",
     ] {
@@ -250,7 +251,7 @@ fn an_atlas_knows_what_nobody_asks_for() {
     }
 }
 
-// A target and the kernel's own BTF, named by calls or by the manifest.
+// A target and the kernel's own BTF, set by calls or by the manifest.
 #[test]
 fn what_the_user_knows_counts() {
     let bench = Bench::new();

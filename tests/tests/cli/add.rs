@@ -1,5 +1,5 @@
-//! `add`: under which name a kernel is filed, what is refused as none, and how much an image
-//! may cost.
+//! `add`: the name under which a kernel is filed, what is not accepted as a kernel, and how much
+//! an image may cost.
 
 use std::io::Write as _;
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,7 +14,7 @@ use btfhub_tests::{cli_test, pack};
 
 const RELEASE: &str = "5.3.18-24.102-default";
 
-/// BTF that has what a kernel has, an x86 one by its registers.
+/// BTF that passes for a kernel's, of x86 by its registers.
 fn kernel() -> BtfBuilder {
     let mut btf = BtfBuilder::new();
     let long = btf.int("long unsigned int", 8, 0);
@@ -126,7 +126,7 @@ cli_test!(btf_that_cannot_be_read_is_explained, |dir| {
     let mut split = BtfBuilder::new();
     split.int("int", 4, 1);
     let mut split = split.finish();
-    // A module's strings go on where its kernel's end: there is no empty one first.
+    // A module's strings continue its kernel's, so they don't start with an empty one.
     let strings = split.len()
         - usize::try_from(u32::from_le_bytes(
             split[20..24].try_into().expect("four bytes"),
@@ -258,8 +258,7 @@ cli_test!(pahole_is_quoted, |dir| {
     );
 });
 
-/// Not what it takes, but far from what it took: the budget's end is seconds away even in an
-/// unoptimised build.
+/// Far less than without a budget: even an unoptimised build exhausts it within seconds.
 const LONGEST: Duration = Duration::from_secs(60);
 
 cli_test!(an_image_has_one_budget, |dir| {
@@ -314,7 +313,7 @@ fn kernel_of(functions: &[&str]) -> Vec<u8> {
     btf.finish()
 }
 
-// What the BTF says too little of is kept: text that is pinned and hashed with the entry.
+// Stores what the BTF does not show, as text that is pinned and hashed with the entry.
 cli_test!(symbols_of_a_kernel, |dir| {
     let many: Vec<String> = (0..40).map(|number| format!("f{number}")).collect();
     let mut functions: Vec<&str> = many.iter().map(String::as_str).collect();
@@ -344,7 +343,7 @@ cli_test!(symbols_of_a_kernel, |dir| {
             "--replace",
         ];
         let said = add(&dir, "6.1.0-x.btf", &more).ok();
-        assert!(said.contains(" beside those of the BTF"), "{said}");
+        assert!(said.contains(" in addition to those in the BTF"), "{said}");
         let packed = std::fs::read(dir.path("a/d/1/x86_64/6.1.0-x.btf.tar.xz")).expect("an entry");
         let decoded = decode(&packed, DEFAULT_LIMIT).expect("an entry");
         assert!(decoded.modules.is_empty());
@@ -366,12 +365,12 @@ cli_test!(symbols_of_a_kernel, |dir| {
     assert!(
         built
             .stderr
-            .contains("note: 1 entry with symbols: an atlas keeps none"),
+            .contains("note: 1 entry has symbols; an atlas keeps none"),
         "{}",
         built.stderr
     );
     let _ = built.ok();
-    // Of another kernel; no list of symbols; damaged in the entry.
+    // From another kernel; not a list of symbols; damaged in the entry.
     pack::write(&dir.path("."), "foreign", b"0000 t other\n");
     pack::write(&dir.path("."), "odd", b"<html>\n");
     for (kallsyms, complaint) in [("foreign", "another kernel's"), ("odd", "line 1 is none")] {
@@ -387,11 +386,11 @@ cli_test!(symbols_of_a_kernel, |dir| {
     }
     let running = ["--symbols", "/proc/kallsyms", "--traceable", "traceable"];
     let said = add(&dir, "6.1.0-x.btf", &running).fails(2);
-    assert!(said.contains("which runs here"), "{said}");
+    assert!(said.contains("the running kernel"), "{said}");
 });
 
-// Marks in the code, functions of modules and programs, and a second name for an address: as
-// arm64 has them.
+// As on arm64: marks in the code, functions of modules and programs, and two names for one
+// address.
 cli_test!(symbols_of_an_arm64_kernel, |dir| {
     let mut btf = BtfBuilder::new();
     let long = btf.int("long unsigned int", 8, 0);

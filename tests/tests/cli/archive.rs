@@ -1,4 +1,4 @@
-//! `list`, `check`, `add` and `remove` on small archives made here, and on the shared one.
+//! `list`, `check`, `add` and `remove` on small archives made here, and on the real one.
 
 use std::process::Command;
 
@@ -7,7 +7,7 @@ use btfhub_tests::cli::Dir;
 use btfhub_tests::shared::{has_tool, shared};
 use btfhub_tests::{cli_test, pack};
 
-/// BTF with as many types as only a kernel has, an x86 one by its registers.
+/// BTF with as many types as only a kernel has, of x86 by its registers.
 fn kernel_btf() -> Vec<u8> {
     let mut btf = BtfBuilder::new();
     let long = btf.int("long unsigned int", 8, 0);
@@ -234,7 +234,7 @@ cli_test!(says_what_an_unusable_file_lacks, |dir| {
     assert!(add("missing").contains("cannot read missing"));
 });
 
-/// Tools that write what kernel builds write; arguments end with reading stdin.
+/// Tools that compress as kernel builds do, from stdin.
 const PACKERS: [(&str, &[&str]); 6] = [
     ("gzip", &["-n", "-9"]),
     ("xz", &["--check=crc32", "--x86", "--lzma2=dict=32MiB"]),
@@ -353,7 +353,7 @@ cli_test!(encodes_dwarf_with_pahole, |dir| {
         .collect();
     assert!(names.contains(&&b"task_struct"[..]));
 
-    // Without pahole, what to install is said.
+    // Without pahole, the error says what to install.
     let complaint = dir.run(add("b").env("PATH", dir.path("nowhere"))).fails(1);
     assert!(
         complaint.contains("install the package dwarves"),
@@ -398,7 +398,7 @@ cli_test!(completions_and_manual, |dir| {
 });
 
 cli_test!(a_tree_of_plain_btf_is_an_archive, |dir| {
-    // As btfgen.sh leaves it, and as one unpacks it.
+    // As btfgen.sh writes it, and as unpacking leaves it.
     dir.write("a/debian/11/x86_64/5.10.9-amd64.btf", kernel_btf());
     dir.write("a/ubuntu/20.04/arm64/5.4.0-84-generic.btf", kernel_btf());
     pack::entry(
@@ -413,7 +413,7 @@ cli_test!(a_tree_of_plain_btf_is_an_archive, |dir| {
     assert!(check.contains("3 kernels decoded"), "{check}");
     assert!(!check.contains("the tar calls it"), "{check}");
 
-    // The same bundle as of packed entries.
+    // The same bundle as from packed entries.
     for kernel in [
         "debian/11/x86_64/5.10.9-amd64",
         "ubuntu/20.04/arm64/5.4.0-84-generic",

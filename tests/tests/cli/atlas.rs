@@ -1,4 +1,4 @@
-//! `--atlas`: what stands for an archive gives what the archive gives.
+//! `--atlas`: an atlas gives the same results as its archive.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ const EXECWATCH: &str = concat!(
 );
 const EXAMPLES: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../examples/archive");
 
-/// Writes `kernels.atlas` of the example's archive, and gives its digest.
+/// Writes `kernels.atlas` of the example's archive, and returns its digest.
 fn atlas(dir: &Dir) -> String {
     let build = ["atlas", "build", "--archive", EXAMPLES, "--json", "--fast"];
     let text = dir
@@ -105,7 +105,7 @@ cli_test!(a_manifest_names_an_atlas, |dir| {
     let complaint = dir.btfhub(["bundle", "--out", "b"]).fails(2);
     assert!(complaint.contains("one archive or atlas"), "{complaint}");
 
-    // How large an entry may be counts here too, and an option wins.
+    // The limit for entries applies here too, and an option overrides it.
     configure(&format!("{archive}entry-limit = 1000\n"));
     let complaint = dir.btfhub(["bundle", "--out", "c"]).fails(1);
     assert!(complaint.contains("1000 bytes"), "{complaint}");

@@ -22,7 +22,7 @@ fn variant(name: &str) -> Vec<u8> {
     LocalObject::parse(name, &elf).expect("an object").btf
 }
 
-/// An archive of made-up kernels, and the object that asks them.
+/// An archive of made-up kernels, and an object.
 fn made_up(dir: &Dir) -> PathBuf {
     let root = dir.path("archive");
     for (kernel, btf) in [
@@ -276,7 +276,7 @@ cli_test!(another_vmlinux_h_makes_no_bundle_stale, |dir| {
     }
 });
 
-// One value for each option, so that what stands alone stands anywhere.
+// Each option takes one value, so that arguments can be in any order.
 cli_test!(options_and_files_in_any_order, |dir| {
     let file = bundle(&dir);
     let object = own_dir().join("guard.bpf.o");
@@ -289,10 +289,10 @@ cli_test!(options_and_files_in_any_order, |dir| {
         .btfhub(["verify"].iter().chain(&options).chain(&[file]))
         .ok();
     let _ = dir.btfhub(["verify", file].iter().chain(&options)).ok();
-    // As newcomers begin.
+    // What newcomers try.
     let complaint = dir.btfhub(["list", "archive"]).fails(2);
     assert!(complaint.contains("--archive archive"), "{complaint}");
-    // `select` knows an architecture by both words.
+    // `select` accepts both options for an architecture.
     for word in ["--machine", "--arch"] {
         let release = "5.10.0-9-amd64";
         let text = dir
@@ -367,7 +367,7 @@ cli_test!(verifies_what_is_and_refuses_what_is_not, |dir| {
         |object: &str| dir.btfhub(["verify", file, "--archive", "archive", "--object", object]);
     let text = verify(object).ok();
     assert!(
-        text.contains("5 kernels of 3 classes give what the archive gives"),
+        text.contains("5 kernels in 3 classes verified"),
         "{text}"
     );
     let complaint = verify(EXECWATCH).fails(1);
@@ -487,7 +487,7 @@ cli_test!(selects_for_a_root_directory_and_writes_the_btf, |dir| {
         std::fs::read(dir.path("got.btf")).expect("written"),
         std::fs::read(dir.path("out/ubuntu/20.04/x86_64/5.4.0-80-generic.btf")).expect("tailored")
     );
-    // The options win over the root's files.
+    // The options override the root's files.
     let _ = dir
         .btfhub(["select", file, "--root", "root", "--release", "9.9"])
         .fails(3);
@@ -567,22 +567,22 @@ cli_test!(a_manifest_stands_for_options, |dir| {
     );
     dir.write("other/src/lib.rs", "");
 
-    // From the root the only package that has the table counts.
+    // From the root, the only package with the table is used.
     let text = dir.btfhub(["bundle", "--out", "b"]).ok();
     assert!(text.starts_with("b: 3 kernels, 2 classes, "), "{text}");
     let list = dir.btfhub(["list", "--kernels"]).ok();
     assert_eq!(list.lines().count(), 3, "{list}");
-    // Another member gets nothing of it.
+    // Another member does not use it.
     let mut other = dir.command();
     other.args(["bundle", "--out", "b"]);
     let complaint = dir.run_in("other", &mut other).fails(2);
     assert!(complaint.contains("no archive"), "{complaint}");
-    // Options win.
+    // Options override it.
     let text = dir
         .btfhub(["bundle", "--out", "b", "--exclude", "rhel/*"])
         .ok();
     assert!(text.starts_with("b: 4 kernels, "), "{text}");
-    assert!(dir.btfhub(["report"]).ok().contains("asked of 3 kernels"));
+    assert!(dir.btfhub(["report"]).ok().contains(", on 3 kernels"));
 
     dir.write("other/Cargo.toml", package("other", table));
     let complaint = dir.btfhub(["list"]).fails(2);
@@ -591,7 +591,7 @@ cli_test!(a_manifest_stands_for_options, |dir| {
         .btfhub(["list", "--kernels", "--manifest-path", "other/Cargo.toml"])
         .ok();
     assert_eq!(list.lines().count(), 3, "{list}");
-    // The table's architectures count until others are given.
+    // The table's architectures apply unless others are given.
     let archs = format!("{table}arch = [\"x86_64\"]\n");
     dir.write("other/Cargo.toml", package("other", &archs));
     let of_arch = |more: &[&str]| {

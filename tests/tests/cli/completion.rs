@@ -1,4 +1,4 @@
-//! What shells complete, of `cargo-btfhub` and of `cargo btfhub`.
+//! Completion in shells, of `cargo-btfhub` and `cargo btfhub`.
 
 use std::process::Command;
 
@@ -21,7 +21,7 @@ fn script(dir: &Dir, shell: &str, file: &str) {
 
 cli_test!(bash, |dir| {
     script(&dir, "bash", "complete.bash");
-    // In the place of bash-completion, which has a script for cargo, and loads it over ours.
+    // A stand-in for bash-completion, which has a script for cargo and loads it over ours.
     const CARGO: &str = "_cargo() { COMPREPLY=(build bench); }\n\
                          __load_completion() { complete -F _cargo cargo; }\n";
     let ask = |line: &str| {
@@ -54,7 +54,7 @@ cli_test!(fish, |dir| {
     let ask = |line: &str| {
         let code = format!("source complete.fish; complete -C {line:?}");
         let mut fish = Command::new("fish");
-        // It writes where its user's home is.
+        // It writes to its user's home.
         fish.env("HOME", dir.path("")).args(["-c", &code]);
         dir.run(&mut fish).ok()
     };
@@ -70,7 +70,7 @@ cli_test!(fish, |dir| {
     assert!(ask("cargo buil").contains("build\t"), "cargo's own");
 });
 
-/// A zsh that somebody types into: what it shows is waited for.
+/// A zsh that is typed into; waits for its output.
 const TYPED: &str = r#"
 zmodload zsh/zpty
 zpty z "TERM=dumb zsh -f -i"

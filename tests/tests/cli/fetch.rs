@@ -32,7 +32,7 @@ fn upstream(dir: &Dir) -> [String; 2] {
     symlink("18.04", root.join("ubuntu/bionic")).expect("a link");
     dir.write("upstream/README.md", "an archive");
     git(dir, "upstream", &["init", "-q", "-b", "main"]);
-    // As public hosts have it.
+    // As on public hosts.
     git(
         dir,
         "upstream",
@@ -140,7 +140,7 @@ cli_test!(fetches_only_what_is_included, |dir| {
     let list = dir.btfhub(["list", "--archive", "out", "--kernels"]).ok();
     assert_eq!(list, "ubuntu/18.04/x86_64/4.15.0-20-generic\n");
 
-    // More of it later: only what is missing is requested.
+    // More patterns later: only what is missing is requested.
     let text = fetch("ubuntu/*").ok();
     assert!(
         text.contains("2 kernels, ") && text.contains("(1 file requested now)"),
@@ -165,7 +165,7 @@ cli_test!(moves_to_another_pin, |dir| {
     assert!(fetch(&first).ok().starts_with("3 kernels"));
     assert!(!dir.has("out/ubuntu/20.04/x86_64"));
 
-    // What led to nothing leaves nothing.
+    // A failed fetch leaves nothing behind.
     let nowhere = format!("{url}-nowhere");
     let other = [
         "fetch", "--pin", &first, "--out", "other", "--url", &nowhere,
@@ -215,7 +215,7 @@ cli_test!(goes_on_after_an_interruption, |dir| {
     std::fs::remove_file(&lost).expect("a file");
     let _ = fetch().ok();
     assert!(lost.exists());
-    // One that was changed is not passed off as the commit's.
+    // A changed file does not pass as the commit's.
     std::fs::write(&lost, "other").expect("a write");
     let complaint = fetch().fails(1);
     assert!(complaint.contains("4.19.0-27-amd64"), "{complaint}");
@@ -233,7 +233,7 @@ cli_test!(leaves_other_directories_alone, |dir| {
         .fails(2);
     assert!(complaint.contains("name a new directory"), "{complaint}");
     assert_eq!(dir.files("out"), ["mine"]);
-    // A repository of the user's own, whatever it is at.
+    // The user's own repository, at any commit.
     git(&dir, "out", &["init", "-q"]);
     git(
         &dir,
@@ -257,7 +257,7 @@ cli_test!(leaves_other_directories_alone, |dir| {
         git(&dir, "out", &["add", "-A"]);
         git(&dir, "out", &["commit", "-qm", "mine", "--allow-empty"]);
     }
-    // One that is not whole, inside another.
+    // An incomplete one, inside another.
     std::fs::create_dir_all(dir.path("out/below/.git")).expect("a directory");
     let inner = [
         "fetch",
@@ -273,7 +273,7 @@ cli_test!(leaves_other_directories_alone, |dir| {
         git(&dir, "out", &["config", "remote.origin.url"]).trim(),
         "https://example.org/mine"
     );
-    // A caller's own GIT_DIR leads nowhere else.
+    // A GIT_DIR of the caller has no effect.
     let run = dir.run(
         dir.command()
             .args(["fetch", "--pin", &first, "--out", "new", "--url", &url])
@@ -283,7 +283,7 @@ cli_test!(leaves_other_directories_alone, |dir| {
     assert!(dir.has("new/.git") && !dir.has("elsewhere"));
 });
 
-/// Links and pipes where git writes, reads or cleans up.
+/// Links and pipes in places where git writes, reads or cleans up.
 #[test]
 fn nothing_is_written_through_what_others_left() {
     let dir = Dir::new();
@@ -339,7 +339,7 @@ fn nothing_is_written_through_what_others_left() {
     let _ = fetch(&second).ok();
 }
 
-/// The index of `out`, and files that are to be written whatever their names are.
+/// The index of `out`, with added files of any name.
 fn hostile_index(dir: &Dir, files: &[(&str, &str)]) -> Vec<u8> {
     const IS_EXTENDED: u16 = 0x4000;
     const SKIP_WORKTREE: u16 = 0x4000;
@@ -376,7 +376,7 @@ fn u8_of_hex(hex: &str) -> Vec<u8> {
     pairs.collect()
 }
 
-/// Whoever had the directory in between may have left anything in it.
+/// Anyone who had the directory in between may have left anything in it.
 #[test]
 fn nothing_that_others_left_is_run_or_believed() {
     let dir = Dir::new();
@@ -384,7 +384,7 @@ fn nothing_that_others_left_is_run_or_believed() {
         return;
     }
     let [first, second] = upstream(&dir);
-    // Nothing that a checkout leaves out.
+    // No excluded files.
     git(&dir, "upstream", &["rm", "-q", "README.md"]);
     git(&dir, "upstream", &["commit", "-qm", "entries only"]);
     let head = git(&dir, "upstream", &["rev-parse", "HEAD"]);
@@ -471,7 +471,7 @@ fn nothing_that_others_left_is_run_or_believed() {
         let built = dir.btfhub(["lock", "--archive", "out", "--out", "lock"]);
         let _ = built.ok();
     }
-    // A link in the place of the configuration is not written through.
+    // A link in place of the configuration is not written through.
     dir.write(
         "mine",
         std::fs::read(dir.path("out/.git/config")).expect("it"),
@@ -486,7 +486,7 @@ fn nothing_that_others_left_is_run_or_believed() {
     assert_eq!(std::fs::read(dir.path("mine")).expect("it"), mine);
 }
 
-/// An index that says the good id of a bad file, and a tree under another's id.
+/// An index that names the good id for a bad file, and a tree under the id of another.
 #[test]
 fn forged_files_and_objects_are_refused() {
     let dir = Dir::new();
@@ -507,7 +507,7 @@ fn forged_files_and_objects_are_refused() {
     dir.write(format!("out/{file}"), good);
     let _ = fetch().ok();
 
-    // Trees without a file, with another's, and the empty one, under the good ids.
+    // Under the good ids: trees without a file, with another's, and the empty tree.
     for (what, bad) in [
         ("", "HEAD:debian"),
         (":ubuntu", "HEAD:debian"),
@@ -581,8 +581,8 @@ fn trees_that_lead_out_are_refused() {
     }
 }
 
-/// Killed with all that it started, or alone so that its git goes on: the next call comes to
-/// the same end. `BTFHUB_KILLS` says how often.
+/// Killed with everything that it started, or alone so that its git goes on: the next call
+/// finishes either way. `BTFHUB_KILLS` says how often.
 #[test]
 fn killed_at_any_moment() {
     let dir = Dir::new();

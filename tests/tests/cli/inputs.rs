@@ -12,7 +12,7 @@ use btfhub_tests::{cli_test, pack};
 
 const KERNEL: &str = "debian/11/x86_64/5.10.0-1-amd64";
 
-/// An archive `a` of one kernel and an object `o`.
+/// An archive `a` with one kernel, and an object `o`.
 fn prepare(dir: &Dir) {
     let elf = std::fs::read(own_dir().join("guard.after.btf.o")).expect("an object");
     let btf = LocalObject::parse("after", &elf).expect("an object").btf;
@@ -69,7 +69,7 @@ cli_test!(nothing_is_waited_for_in_an_archive, |dir| {
     }
     let list = bounded(&dir, "list --archive a --kernels").ok();
     assert_eq!(list, format!("{KERNEL}\n"));
-    // Nor where links are followed.
+    // Not even if links are followed.
     for command in COMMANDS {
         let run = bounded(&dir, &format!("{command} --follow-links"));
         assert!(
@@ -97,7 +97,7 @@ cli_test!(a_link_out_of_an_archive_is_followed_when_asked, |dir| {
     let _ = bounded(&dir, &format!("{bundle} --follow-links")).ok();
     let listed = bounded(&dir, "list --archive a --json").ok();
     assert!(listed.contains("link out of the archive"), "{listed}");
-    // Inside of it a link is as good as a file.
+    // A link that stays inside the archive works like a file.
     std::fs::rename(dir.path("store"), dir.path("a/.store")).expect("a move");
     std::fs::remove_file(dir.path(format!("a/{name}"))).expect("the link");
     symlink(

@@ -268,7 +268,7 @@ cli_test!(failures_are_documents_too, |dir| {
         let value = check(&dir, arguments, "btfhub.error/1", status, 0);
         assert_eq!(value["exit"], status);
     }
-    // What was asked for is no failure, and no document.
+    // Requested help is not a failure, and prints no document.
     let help = dir.btfhub(["list", "--json", "--help"]).ok();
     assert!(help.contains("Examples:"), "{help}");
 });

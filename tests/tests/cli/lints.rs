@@ -1,10 +1,10 @@
-//! What lints say on the command line.
+//! Lints on the command line.
 
 use btfhub_tests::cli::{Dir, Run};
 use btfhub_tests::{app, cli_test, pack};
 use serde_json::Value;
 
-/// A kernel, an object that fails on it, and one that asks it nothing.
+/// A kernel, an object that fails on it, and one without relocations.
 fn prepare(dir: &Dir) {
     let kernel = "debian/11/x86_64/5.10.0-9-amd64";
     pack::entry(&dir.path("archive"), kernel, &app::kernel(8));
@@ -51,7 +51,7 @@ cli_test!(every_command_tells_what_a_build_would, |dir| {
     }
 });
 
-// Who names archive and object has said it all, unless the Cargo.toml is named too.
+// If archive and object are named, the Cargo.toml is not read unless it is named too.
 cli_test!(a_table_denies_where_it_is_read, |dir| {
     prepare(&dir);
     dir.write("src/lib.rs", "");

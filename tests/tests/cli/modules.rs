@@ -1,4 +1,4 @@
-//! Kernels with modules: `add --modules`, and what bundles and reports make of them.
+//! Kernels with modules: `add --modules`, and how bundles and reports use them.
 
 use std::fs::File;
 use std::process::Command;
@@ -13,7 +13,7 @@ use btfhub_tests::oracle::libbpf;
 use btfhub_tests::pack::{self, Member};
 use btfhub_tests::shared::has_tool;
 
-/// A kernel's BTF; `build` tells two apart.
+/// A kernel's BTF; `build` makes two differ.
 fn kernel(build: &str) -> BtfBuilder {
     let mut btf = BtfBuilder::new();
     let long = btf.int("long unsigned int", 8, 0);
@@ -26,7 +26,7 @@ fn kernel(build: &str) -> BtfBuilder {
     btf
 }
 
-/// A module with `struct vport` of its own, whose member `port` is at `at`, of `size` bytes.
+/// A module with its own `struct vport` of `size` bytes, whose member `port` is at `at`.
 fn module(kernel: &BtfBuilder, at: u32, size: u32) -> Vec<u8> {
     let mut btf = BtfBuilder::split(kernel);
     let int = btf.int("port_t", size, 0);
@@ -75,7 +75,7 @@ fn prepare(dir: &Dir) -> BtfBuilder {
 cli_test!(a_type_of_a_module, |dir| {
     let kernel = prepare(&dir);
     dir.write("btf/open-vswitch", module(&kernel, 16, 4));
-    // As /sys/kernel/btf has it, and something that is no module.
+    // As in /sys/kernel/btf, and something that is not a module.
     dir.write("btf/vmlinux", kernel.finish());
     dir.write("btf/modules.dep", "kernel/net/openvswitch.ko:");
 
@@ -90,7 +90,7 @@ cli_test!(a_type_of_a_module, |dir| {
         text.contains("no struct vport, which is a type of module openvswitch"),
         "{text}"
     );
-    let sentence = "vport: in no kernel's BTF; mostly a type of module openvswitch";
+    let sentence = "vport: in no kernel's BTF; usually a type of module openvswitch";
     assert!(text.contains(sentence), "{text}");
     assert!(report(&["--format", "markdown"]).contains(sentence));
     assert!(
@@ -115,7 +115,7 @@ cli_test!(a_type_of_a_module, |dir| {
     assert_eq!(text, "d/1/x86_64/6.1.0-1\n  open_vswitch\n");
     let markdown = report(&["--format", "markdown"]);
     assert!(markdown.contains("vport: in module open"), "{markdown}");
-    // Not for one whose hosts do not load it.
+    // Not if its hosts don't load the module.
     let text = report(&["--module", "nf_conntrack"]);
     assert!(text.contains("no struct vport"), "{text}");
 
@@ -141,9 +141,9 @@ cli_test!(a_type_of_a_module, |dir| {
     let mut without = verify.to_vec();
     without.extend(["--module", "nf_conntrack"]);
     let text = dir.btfhub(without).fails(1);
-    assert!(text.contains("not as in the archive"), "{text}");
+    assert!(text.contains("from the archive"), "{text}");
 
-    // Adding the same again changes nothing; without modules it is the entry it was.
+    // Adding the same again changes nothing; without modules, it is the original entry.
     let text = dir.btfhub(add(&["--modules", "btf"])).ok();
     assert!(text.contains("already there"), "{text}");
     let _ = dir.btfhub(add(&["--replace"])).ok();
@@ -171,7 +171,7 @@ cli_test!(an_atlas_has_what_the_archive_has, |dir| {
     );
     let verify = ["atlas", "verify", "atlas", "--archive", "archive"];
     assert!(dir.btfhub(verify).ok().contains("1 kernel, 0 different"));
-    // An older one as the base gives the same.
+    // An older one as the base gives the same file.
     let based = ["atlas", "build", "--archive", "archive", "--base", "atlas"];
     let _ = dir.btfhub([&based[..], &["--out", "again"]].concat()).ok();
     let [first, again] = ["atlas", "again"].map(|file| std::fs::read(dir.path(file)).unwrap());
@@ -191,8 +191,8 @@ cli_test!(an_atlas_has_what_the_archive_has, |dir| {
         "{text}"
     );
 
-    // The report and the bundle are those from the archive; and without a module that
-    // hosts do not load.
+    // The report and the bundle equal those from the archive, also without a module that hosts
+    // don't load.
     for modules in [&["--module", "openvswitch"][..], &["--module", "absent"]] {
         let [of_archive, of_atlas] = [["--archive", "archive"], ["--atlas", "atlas"]].map(|from| {
             let report = ["report", "--object", "reader.bpf.o", "--format", "json"];
@@ -204,7 +204,7 @@ cli_test!(an_atlas_has_what_the_archive_has, |dir| {
         });
         assert_eq!(of_archive, of_atlas);
     }
-    // Both have a vport, at different places: all of them is no answer.
+    // Both have a vport, with different offsets: using all modules is an error.
     let bundle = [
         "bundle",
         "--atlas",
@@ -237,7 +237,7 @@ cli_test!(an_atlas_has_what_the_archive_has, |dir| {
         .ok();
     assert!(text.contains("0 different"), "{text}");
     let text = dir.btfhub(verify).fails(1);
-    assert!(text.contains("not what the archive gives"), "{text}");
+    assert!(text.contains("differs from the archive"), "{text}");
 });
 
 cli_test!(two_modules_that_disagree, |dir| {
@@ -276,7 +276,7 @@ cli_test!(modules_that_do_not_belong, |dir| {
             assert!(!dir.has(ENTRY));
         }
     };
-    // Of kernels with shorter and with longer names, and with more types.
+    // From kernels with shorter and longer names, and with more types.
     for build in ["st", "stack_and_more_of_it"] {
         refused(module(&self::kernel(build), 16, 4), "another build");
     }
@@ -286,9 +286,9 @@ cli_test!(modules_that_do_not_belong, |dir| {
     }
     refused(module(&more, 16, 4), "does not exist");
     refused(vec![0x9f, 0xeb, 1, 0, 24, 0], "truncated");
-    // A kernel's own BTF is no module's.
+    // A kernel's own BTF is not a module's.
     refused(self::kernel("stack").finish(), "is self-contained");
-    // Types that lead from one to the other and back.
+    // Types that refer to each other.
     let mut cycle = BtfBuilder::split(&kernel);
     let next = cycle.next_id() + 1;
     cycle.typedef("a", next);
@@ -376,8 +376,8 @@ cli_test!(entries_of_others_with_modules, |dir| {
     assert!(dir.path("atlas").metadata().unwrap().len() < 100_000);
 });
 
-/// Debian's modules in every way in which distributions compress them, and with a distilled
-/// base of their own: what libbpf makes of that is in the entry.
+/// Debian's modules in every compression that distributions use, and with their own distilled
+/// base: the entry holds what libbpf makes of that.
 #[test]
 fn modules_as_distributions_ship_them() {
     let tools = ["objcopy", "xz", "zstd", "gzip"].map(has_tool);
@@ -413,7 +413,7 @@ fn modules_as_distributions_ship_them() {
         };
         pack(&plain, &format!("packed/kernel/{name}.ko{suffix}"));
 
-        // Once more, with a base of its own.
+        // Once more, with its own base.
         let module = libbpf::Btf::split(&split, &base).expect("libbpf reads it");
         let (distilled, own) = module.distill().expect("libbpf distills it");
         dir.write("base", &distilled);
@@ -471,8 +471,8 @@ fn modules_as_distributions_ship_them() {
     let found: Vec<_> = found.map(|module| (module.name, module.btf)).collect();
     assert!(found == expected);
 
-    // A release that the modules were not built for, and a kernel without a type that the
-    // distilled base stands for.
+    // A release that the modules were not built for, and a kernel that lacks a type of the
+    // distilled base.
     let text = add("7.3.4-other").fails(1);
     assert!(
         text.contains(&format!("built for {}", kernel.release)),

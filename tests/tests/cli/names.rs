@@ -1,5 +1,5 @@
-//! Names from outside (of entries, objects, types, programs, members of tars) that would steer
-//! a terminal, forge a line or be no name at all.
+//! Names from outside (of entries, objects, types, programs, members of tars) that would control
+//! a terminal, forge a line, or are no names at all.
 
 use btfhub_runtime::bundle::write::Writer;
 use btfhub_runtime::bundle::{Failure, Provenance, When};
@@ -29,7 +29,7 @@ fn kernel(name: &str) -> Vec<u8> {
     btf.finish()
 }
 
-/// An object with a program of this section, which asks for a type and a member of this name.
+/// An object with a program in this section, with relocations for a type and a member of this name.
 fn object(name: &str) -> Vec<u8> {
     let mut local = BtfBuilder::new();
     let int = local.int("int", 4, 1);
@@ -44,7 +44,7 @@ fn object(name: &str) -> Vec<u8> {
     elf_builder::object_of_sections(&local, &[relo("0:0"), relo("0:1")], &[&section], false)
 }
 
-/// Nothing printed can do more than be read.
+/// Nothing in the output controls the terminal.
 #[track_caller]
 fn is_plain(what: &str, text: &str) {
     let odd = text
@@ -84,10 +84,10 @@ cli_test!(entries_that_no_kernel_is_called_are_left_out, |dir| {
     let long = format!("debian/11/x86_64/5.10.0-{}", "l".repeat(232));
     let entry = std::fs::read(dir.path(format!("a/{good}.btf.tar.xz"))).expect("an entry");
     dir.write(format!("a/{long}.btf.tar.xz"), entry);
-    // 64 bytes are the most that `uname -r` has.
+    // `uname -r` has at most 64 bytes.
     let longest = format!("debian/11/x86_64/5.10.0-{}", "l".repeat(57));
     pack::entry(&dir.path("a"), &longest, &kernel("task"));
-    // A version by the name of a link beside it.
+    // A version named by a link next to it.
     pack::entry(
         &dir.path("a"),
         "ubuntu/bionic/x86_64/4.15.0",
@@ -150,7 +150,7 @@ cli_test!(names_in_objects_and_kernels_are_shown_as_text, |dir| {
             assert!(!shown.stdout.is_empty(), "{}", shown.stderr);
             let _ = run(&["report", "--format", format, "--out", "page"]).ok();
             let page = std::fs::read_to_string(dir.path("page")).expect("a report");
-            // The page's own script has tabs in none of its lines.
+            // The page's own script contains no tabs.
             is_plain(format, &page);
         }
         let json = run(&["report", "--format", "json"]).ok();
@@ -169,7 +169,7 @@ cli_test!(names_in_objects_and_kernels_are_shown_as_text, |dir| {
         .ok();
         let _ = plain("atlas diff", dir.btfhub(["atlas", "diff", "x", "x"]));
         let usage = dir.btfhub(["atlas", "inspect", "x", &odd_type]);
-        // What clap says has lines of its own.
+        // clap's own message has several lines.
         if !odd.contains('\n') {
             let _ = plain("usage", usage).fails(2);
         }
@@ -205,7 +205,7 @@ cli_test!(members_of_entries_are_shown_as_text, |dir| {
     assert!(complaint.contains("7 of 7 entries"), "{complaint}");
 });
 
-/// A bundle in which every text is this one, as far as the format allows.
+/// A bundle in which every text is this one, if the format allows it.
 fn bundle(odd: &str) -> Vec<u8> {
     let provenance = Provenance {
         pins: vec![odd.to_owned()],
@@ -237,8 +237,8 @@ fn bundle(odd: &str) -> Vec<u8> {
     writer.finish().expect("a bundle")
 }
 
-/// What commands say of a bundle, a host, a baseline, a lock, an os-release and a kernel's
-/// image whose every text is this one.
+/// What commands print about a bundle, a host, a baseline, a lock, an os-release and a kernel
+/// image in which every text is this one.
 fn told(dir: &btfhub_tests::cli::Dir, odd: &str) -> Vec<(String, String)> {
     dir.write("b", bundle(odd));
     dir.write(
@@ -395,7 +395,7 @@ cli_test!(nothing_that_is_quoted_ends_a_line, |dir| {
 });
 
 cli_test!(what_is_quoted_is_cut, |dir| {
-    // No argument of a program is longer than 128 KiB.
+    // A program's argument has at most 128 KiB.
     let long = "l".repeat(100_000);
     for (what, text) in told(&dir, &long) {
         let is_document = what.contains("--json") && what.ends_with("stdout") || what == "html";

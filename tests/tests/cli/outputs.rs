@@ -1,5 +1,5 @@
-//! What commands write: under no name that somebody else can have taken, and nothing of it
-//! left by a run that was killed.
+//! What commands write: never under a name that somebody else may have taken, and a killed run
+//! leaves nothing for good.
 
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::Path;
@@ -61,7 +61,7 @@ cli_test!(a_planted_link_is_not_written_through, |dir| {
     dir.write("secret", "mine");
     let private = std::fs::Permissions::from_mode(0o600);
     std::fs::set_permissions(dir.path("secret"), private).expect("permissions");
-    // Names that follow from the target's and the process's id, as they were.
+    // Names that are predictable from the target's name and the process id, as they once were.
     let plant = "for name in .b.$$.part .btfhub-$$.part b.$$.tmp .b.$$.tmp b.part b.tmp; do \
                  ln -s secret $name; done";
     let _ = shell(&dir, &format!("{plant}; exec $B {BUNDLE}")).ok();
@@ -73,7 +73,7 @@ cli_test!(a_planted_link_is_not_written_through, |dir| {
 
 cli_test!(a_directory_of_another_run_is_left_to_it, |dir| {
     prepare(&dir);
-    // What a process of the same id, in another container, is about to move to its place.
+    // A file that a process with the same id, in another container, is about to rename.
     let plant = "mkdir -p t/.btfhub-$$.part; \
                  for number in 0 1 2; do echo theirs > t/.btfhub-$$.part/$number; done";
     let _ = shell(&dir, &format!("{plant}; exec $B {TAILOR}")).ok();
@@ -92,7 +92,7 @@ cli_test!(trees_are_not_written_through_links, |dir| {
         "{complaint}"
     );
     assert_eq!(dir.files("elsewhere"), [""; 0]);
-    // The root is the user's own word.
+    // The root itself is the user's choice.
     std::fs::remove_dir_all(dir.path("t")).expect("it");
     symlink("elsewhere", dir.path("t")).expect("a link");
     let _ = dir.btfhub(TAILOR.split(' ')).ok();
@@ -117,7 +117,7 @@ cli_test!(who_may_read_a_file_is_not_changed, |dir| {
     assert_eq!(mode(&dir.path("t")), 0o755);
 });
 
-/// Whether this process may trace another, as killing one at a system call takes.
+/// Whether this process may trace another, which killing one at a system call needs.
 fn can_trace(dir: &Dir) -> bool {
     if !has_tool("strace") {
         return false;
@@ -129,7 +129,7 @@ fn can_trace(dir: &Dir) -> bool {
     traced
 }
 
-/// A run to which something is done when it first renames what it has written.
+/// A run that is interfered with when it first renames its output.
 fn injected(dir: &Dir, what: &str, arguments: &str) -> Command {
     let mut strace = Command::new("strace");
     let renames = "rename,renameat,renameat2";
@@ -161,7 +161,7 @@ cli_test!(what_a_killed_run_left_is_removed_by_the_next, |dir| {
         names
     };
     std::fs::create_dir(dir.path("t")).expect("a directory");
-    // One that is not ours, however it looks.
+    // One that is not ours, though it looks like it.
     dir.write(".btfhub-notes.part", "mine");
     for arguments in [BUNDLE, TAILOR, BUNDLE] {
         // Killed before it has renamed anything.

@@ -23,8 +23,7 @@ fn report(dir: &Dir, object: &str, more: &[&str]) -> btfhub_tests::cli::Run {
     dir.btfhub(base.iter().chain(more))
 }
 
-/// Kernels with an enumerator of 64 bits: as a pahole before 1.24 wrote it, and as later
-/// ones do.
+/// Kernels with an enumerator of 64 bits, as written by pahole before 1.24 and by later ones.
 fn wide_enums(dir: &Dir) {
     const HIGH: u64 = 1 << 63 | 4;
     for (kernel, is_old) in [("5.10.0-9-amd64", true), ("6.1.0-9-amd64", false)] {
@@ -151,7 +150,7 @@ cli_test!(what_a_build_script_says_is_said, |dir| {
 
 cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
     let dropped = object("dropped.bpf.o");
-    // Where the field is there, nothing is denied.
+    // If the field exists, nothing is denied.
     let _ = report(
         &dir,
         &dropped,
@@ -179,7 +178,7 @@ cli_test!(a_change_that_drops_kernels_is_caught, |dir| {
     for expected in [
         "--deny unloadable>0: 3 of 8 kernels: debian/11/arm64 5.10 (1), debian/11/x86_64 5.10 (2)",
         "task_struct.__state is absent on 3 kernels: task_struct has no member __state",
-        "asked in on_switch (raw_tp/sched_switch) dropped.bpf.c:",
+        "used in on_switch (raw_tp/sched_switch) dropped.bpf.c:",
         "what to do: guard the access with bpf_core_field_exists()",
     ] {
         assert!(complaint.contains(expected), "{expected}: {complaint}");
@@ -233,7 +232,7 @@ cli_test!(thresholds, |dir| {
     assert!(complaint.contains("is not a threshold"), "{complaint}");
 });
 
-// A field that is read, measured and shifted is missing once.
+// A missing field is reported once, though it is read, measured and shifted.
 cli_test!(one_cause_is_told_once, |dir| {
     let run = report(&dir, &object("kernel.bpf.o"), &["--deny", "unloadable"]);
     let told = "bpf_core_field_size(bpf_map.map_type) and 4 more";
@@ -251,7 +250,7 @@ cli_test!(one_cause_is_told_once, |dir| {
     );
 });
 
-// Forty programs that read the registers of another architecture, or can't be traced on it.
+// Forty programs that read another architecture's registers, or can't be traced there.
 cli_test!(programs_with_one_reason_are_told_together, |dir| {
     let mut tools = libbpf_tools().into_iter();
     let Some(tool) = tools.find(|tool| tool.name.contains("/klockstat#")) else {
@@ -281,7 +280,7 @@ cli_test!(programs_with_one_reason_are_told_together, |dir| {
     }
 });
 
-// What a threshold on guarded relocations says is not how to mend what needs no mending.
+// A threshold on guarded relocations does not advise to fix what needs no fixing.
 cli_test!(a_threshold_names_what_exceeds_it, |dir| {
     let run = report(&dir, EXECWATCH, &["--deny", "absent", "--json"]);
     let json: Value = serde_json::from_str(&run.stdout).expect("one document");
@@ -298,7 +297,7 @@ cli_test!(a_threshold_names_what_exceeds_it, |dir| {
 });
 
 cli_test!(a_guarded_field_is_not_denied, |dir| {
-    // Its second program is for newer kernels alone.
+    // Its second program is only for newer kernels.
     let text = report(&dir, EXECWATCH, &["--deny", "unguarded"]).ok();
     assert!(
         text.contains("1 of 2 programs is expected to run on all 8 kernels;"),
@@ -445,7 +444,7 @@ cli_test!(damaged_entries_are_told, |dir| {
         .ok();
 });
 
-// What only the machine that compiled the objects knows is left out.
+// Paths that only the machine that compiled the objects knows are cut off.
 cli_test!(source_paths_are_those_of_the_package, |dir| {
     let mut tools = libbpf_tools().into_iter();
     let Some(tool) = tools.find(|tool| tool.name.contains("/runqlen#")) else {
@@ -475,14 +474,14 @@ cli_test!(source_paths_are_those_of_the_package, |dir| {
     );
 });
 
-// A terminal has an end.
+// Lines fit a terminal.
 cli_test!(lines_of_text_are_short, |dir| {
     let text = report(&dir, &object("kernel.bpf.o"), &[]).ok();
     let longest = text.lines().map(|line| line.chars().count()).max();
     assert!(longest <= Some(100), "{longest:?}: {text}");
 });
 
-/// An archive of four kernels, and the report on it: the program runs on the later two.
+/// An archive of four kernels, and its report: the program runs on the two newer ones.
 fn four(dir: &Dir, more: &[&str]) -> btfhub_tests::cli::Run {
     for (release, runs) in [
         ("4.18.0", false),
@@ -495,7 +494,7 @@ fn four(dir: &Dir, more: &[&str]) -> btfhub_tests::cli::Run {
     on_four(dir, more)
 }
 
-/// A kernel of this release with the types of Debian 11 or 12.
+/// A kernel with this release and the types of Debian 11 or 12.
 fn kernel(dir: &Dir, release: &str, runs: bool) {
     let of = match runs {
         false => "debian/11/x86_64/5.10.0-46-cloud-amd64",
@@ -520,7 +519,7 @@ cli_test!(nothing_changes_against_itself, |dir| {
     dir.write("base.json", &json);
     let text = on_four(&dir, &BASELINE).ok();
     assert!(
-        text.contains("nothing changed against the baseline"),
+        text.contains("nothing changed since the baseline"),
         "{text}"
     );
     let again = on_four(&dir, &["--format", "support", "--json", "--jobs", "1"]).ok();
@@ -529,7 +528,7 @@ cli_test!(nothing_changes_against_itself, |dir| {
     let _ = on_four(&dir, &["--format", "json", "--out", "base.json"]).ok();
     let text = on_four(&dir, &BASELINE).ok();
     assert!(
-        text.contains("nothing changed against the baseline"),
+        text.contains("nothing changed since the baseline"),
         "{text}"
     );
 });
@@ -540,7 +539,7 @@ cli_test!(what_a_change_loses_is_told_in_every_format, |dir| {
         &["--format", "support", "--json", "--out", "base.json"],
     )
     .ok();
-    // 6.1 loses the field, 5.4 gets it, 6.6 goes and 6.12 comes.
+    // 6.1 loses the field, 5.4 gains it, 6.6 is removed and 6.12 is added.
     kernel(&dir, "6.1.0", false);
     kernel(&dir, "5.4.0", true);
     kernel(&dir, "6.12.0", true);
@@ -548,7 +547,7 @@ cli_test!(what_a_change_loses_is_told_in_every_format, |dir| {
 
     let run = on_four(&dir, &BASELINE);
     for expected in [
-        "against the baseline: support lost on 2 kernels, ",
+        "since the baseline: support lost on 2 kernels, ",
         "lost    ",
         "won     ",
         "on_switch: runs → fails (proven) on debian/11/x86_64/6.1.0",
@@ -626,7 +625,7 @@ cli_test!(baselines_that_cannot_be_used, |dir| {
     }
 });
 
-// A baseline is a file that others may have written.
+// Others may have written a baseline.
 cli_test!(names_of_a_baseline_are_shown_as_text, |dir| {
     let json = four(&dir, &["--format", "support", "--json"]).ok();
     let forged = "x\nforged \u{1b}[31m";
@@ -665,7 +664,7 @@ cli_test!(a_table_for_the_readme, |dir| {
         format!("# Agent\r\n{begin}\nold\n{end}\nbelow\n"),
     );
     let complaint = on_four(&dir, &["--format", "support", "--check", "README.md"]).fails(1);
-    assert!(complaint.contains("it says: old"), "{complaint}");
+    assert!(complaint.contains("it says:   old"), "{complaint}");
     let _ = on_four(&dir, &["--format", "support", "--into", "README.md"]).ok();
     let page = std::fs::read_to_string(dir.path("README.md")).expect("the page");
     assert_eq!(page, format!("# Agent\r\n{table}below\n"));
@@ -688,7 +687,7 @@ cli_test!(a_table_for_the_readme, |dir| {
     let _ = on_four(&dir, &["--check", "README.md"]).fails(2);
 });
 
-// The rest of the page is the author's: ends of lines, and what mentions the markers.
+// The rest of the page stays as it is: line endings, and text that mentions the markers.
 cli_test!(a_table_in_a_page_of_windows, |dir| {
     let table = four(&dir, &["--format", "support"]).ok();
     let begin = table.lines().next().expect("a line");
@@ -701,7 +700,7 @@ cli_test!(a_table_in_a_page_of_windows, |dir| {
     let _ = on_four(&dir, &["--format", "support", "--check", "README.md"]).ok();
 });
 
-// A page that shows them calls nobody, links nowhere and refers to no issue.
+// On a page that shows them, they mention nobody, form no link and refer to no issue.
 cli_test!(names_in_markdown_are_nothing_but_text, |dir| {
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4, 1);
@@ -736,7 +735,7 @@ cli_test!(names_in_markdown_are_nothing_but_text, |dir| {
         ];
         let page = dir.btfhub(report).ok();
         assert!(page.contains("x86\\_64"), "{page}");
-        // In code nothing is a link.
+        // Nothing in code is a link.
         let text: String = page.split('`').step_by(2).collect();
         for link in ["@t", "#1", "www.", "://", "&#64"] {
             assert!(!text.contains(link), "{format}: {link}: {page}");

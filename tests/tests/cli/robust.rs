@@ -1,5 +1,5 @@
-//! The command line where things are not as they should be: outputs that can't be written,
-//! readers that go away, inputs without end, names that are no text.
+//! The command line in bad conditions: outputs that can't be written, readers that disappear,
+//! endless inputs, names that are not text.
 
 use std::ffi::{OsStr, OsString};
 use std::os::unix::ffi::OsStringExt as _;
@@ -18,7 +18,7 @@ fn btf(name: &str) -> Vec<u8> {
     LocalObject::parse(name, &elf).expect("an object").btf
 }
 
-/// An archive `a`, an object `o`, a bundle `b`.
+/// An archive `a`, an object `o` and a bundle `b`.
 fn prepare(dir: &Dir) {
     for release in ["4.19.0", "5.10.0", "6.1.0"] {
         pack::entry(
@@ -71,7 +71,7 @@ cli_test!(a_reader_that_goes_away_is_no_failure, |dir| {
         );
         assert_eq!(run.stdout.lines().count(), 1);
     }
-    // Closed from the beginning.
+    // Closed from the start.
     let run = shell(&dir, "$B list --archive a | true; exit ${PIPESTATUS[0]}");
     assert_eq!((run.status, run.stderr.as_str()), (Some(0), ""));
 });
@@ -104,7 +104,7 @@ cli_test!(what_cannot_be_written_is_named_and_nothing_stays, |dir| {
         assert!(complaint.contains("file/below"), "{writer:?}: {complaint}");
         assert_eq!(dir.files(""), before, "{writer:?}");
     }
-    // A directory where a file should be, or the other way round.
+    // A directory in place of a file, or the other way round.
     std::fs::create_dir(dir.path("directory")).expect("a directory");
     for writer in writers("directory") {
         if !matches!(writer[0], "tailor" | "man") {
@@ -126,7 +126,7 @@ cli_test!(what_cannot_be_written_is_named_and_nothing_stays, |dir| {
 cli_test!(a_full_disk_leaves_nothing, |dir| {
     prepare(&dir);
     std::fs::create_dir(dir.path("disk")).expect("a directory");
-    // Root of a namespace of one's own may mount; where there is none, there is no test.
+    // Root in its own namespace may mount; without namespaces, the test is skipped.
     let able = shell(&dir, "unshare -rm mount -t tmpfs tmpfs disk");
     if able.status != Some(0) {
         println!("no mount namespaces here");
@@ -177,7 +177,7 @@ cli_test!(links_stay_links_and_pipes_pipes, |dir| {
 
 cli_test!(a_tree_appears_whole_or_not_at_all, |dir| {
     prepare(&dir);
-    // A directory in the way of the last file.
+    // A directory in place of the last file.
     std::fs::create_dir_all(dir.path("t/debian/11/x86_64/6.1.0.btf/x")).expect("directories");
     let tailor = ["tailor", "--archive", "a", "--object", "o", "--out", "t"];
     let complaint = dir.btfhub(tailor).fails(1);
@@ -187,7 +187,7 @@ cli_test!(a_tree_appears_whole_or_not_at_all, |dir| {
     );
     std::fs::remove_dir_all(dir.path("t")).expect("it");
 
-    // What is not ours stays, and is told.
+    // Foreign files stay, and are reported.
     dir.write("t/.btfhub-notes.part/0", "mine");
     dir.write("t/debian/10/x86_64/4.19.0.btf", "another run's");
     let run = dir.btfhub(tailor);
@@ -321,7 +321,7 @@ cli_test!(a_described_host_is_not_this_machine, |dir| {
         let text = select(more).ok();
         text.lines().next().expect("a line").to_owned()
     };
-    // This machine's architecture, BTF and variables would each lead elsewhere.
+    // This machine's architecture, BTF and variables would each give a different result.
     assert_eq!(first(&["--release", "5.10.0"]), "debian/11/x86_64/5.10.0");
     dir.write("raw.btf", btf("after"));
     let mut command = dir.command();
@@ -334,7 +334,7 @@ cli_test!(a_described_host_is_not_this_machine, |dir| {
     );
     let _ = select(&["--release", "5.10.0", "--machine", "aarch64"]).fails(3);
 
-    // An os-release that is none names no distribution; one that can't be read is an error.
+    // An invalid os-release names no distribution; an unreadable one is an error.
     dir.write("empty", "");
     let run = select(&["--release", "5.10.0", "--os-release", "empty"]);
     assert!(
@@ -357,7 +357,7 @@ cli_test!(a_described_host_is_not_this_machine, |dir| {
     );
     assert!(text.ok().starts_with("debian/11/x86_64/5.10.0\n"));
 
-    // A directory's own BTF is that of the kernel that ran there, and of no other.
+    // A directory's own BTF belongs only to the kernel that ran there.
     dir.write("root/proc/sys/kernel/osrelease", "6.1.0\n");
     dir.write("root/sys/kernel/btf/vmlinux", btf("after"));
     assert_eq!(first(&["--root", "root"]), "root/sys/kernel/btf/vmlinux");
@@ -411,7 +411,7 @@ cli_test!(an_added_kernel_is_what_it_says, |dir| {
     assert!(run.ok().starts_with("added d/1/x86_64/5.10.0-30-amd64\n"));
 });
 
-/// BTF of as many types as only a kernel has.
+/// BTF with as many types as only a kernel has.
 fn many_types() -> Vec<u8> {
     let mut btf = btfhub_tests::btf_builder::BtfBuilder::new();
     let long = btf.int("long", 8, 0);

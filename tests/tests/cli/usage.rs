@@ -1,5 +1,5 @@
-//! How commands are called: what stands with an option, what without, and what a newcomer is
-//! told who takes one for the other.
+//! How commands are called: which arguments need an option and which don't, and what newcomers
+//! are told who confuse the two.
 
 use btfhub_tests::cli_test;
 use btfhub_tests::{app, pack};
@@ -14,7 +14,7 @@ cli_test!(options_and_files_stand_in_any_order, |dir| {
     assert_eq!(run("verify b --object probe.o --archive archive"), last);
     run("atlas build --archive archive --out a");
     run("atlas extract --out x a debian/11/x86_64/5.10.0-9-amd64");
-    // An architecture is one everywhere, by either name.
+    // Every command accepts both names of an architecture.
     let described = run("select b --release 5.10.0-9-amd64 --machine x86_64");
     assert_eq!(
         run("select b --release 5.10.0-9-amd64 --arch x86_64"),
@@ -27,29 +27,29 @@ cli_test!(options_and_files_stand_in_any_order, |dir| {
 cli_test!(a_newcomer_is_told_how, |dir| {
     dir.write("archive/file", "");
     for (line, tip) in [
-        ("list archive", "an option of its own: --archive archive\n"),
+        ("list archive", "needs its own option: --archive archive\n"),
         (
             "check --archive archive archive",
-            "an option of its own: --archive archive\n",
+            "needs its own option: --archive archive\n",
         ),
         (
             "report --object a.o b.o",
-            "an option of its own: --object b.o\n",
+            "needs its own option: --object b.o\n",
         ),
         (
             "bundle a.o --archive archive",
-            "an option of its own: --object a.o\n",
+            "needs its own option: --object a.o\n",
         ),
         (
             "lock what",
             "with --archive DIR, each eBPF object with --object FILE\n",
         ),
-        ("atlas inspect --atlas a", "is named without an option\n"),
+        ("atlas inspect --atlas a", "name the file without an option\n"),
         (
             "atlas extract --atlas a kernel",
-            "is named without an option\n",
+            "name the file without an option\n",
         ),
-        ("verify --bundle b", "is named without an option\n"),
+        ("verify --bundle b", "name the file without an option\n"),
         (
             "bundle --objects a.o",
             "a similar argument exists: '--object'\n",

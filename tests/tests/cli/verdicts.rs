@@ -1,4 +1,4 @@
-//! Which programs the report says load and attach.
+//! The report's verdicts on programs.
 
 use btfhub_tests::cli::Dir;
 use btfhub_tests::cli_test;
@@ -21,7 +21,7 @@ fn json(run: btfhub_tests::cli::Run) -> Value {
     serde_json::from_str(&run.stdout).expect("a document")
 }
 
-/// The verdicts of all kernels on the object and then its programs, as `fails proven`.
+/// For each kernel the verdicts on the object, then on its programs, such as `fails proven`.
 fn verdicts(report: &Value) -> Vec<Vec<String>> {
     let index = |value: &Value| value.as_u64().expect("an index") as usize;
     let of = |kernel: &Value, what: &str| -> Vec<String> {
@@ -79,7 +79,7 @@ cli_test!(what_programs_do_to_each_other, |dir| {
     assert!(complaint.contains(expected), "{complaint}");
 });
 
-// Debian's kernels have BTF of their own, those that the archive is for do not.
+// Debian's kernels have their own BTF; the kernels that the archive is for don't.
 cli_test!(programs_that_need_the_kernels_own_btf, |dir| {
     let tp_btf = object("tp-btf-only.bpf.o");
     for kernel in verdicts(&json(report(&dir, EXAMPLES, &tp_btf, &["--json"]))) {
@@ -101,7 +101,8 @@ cli_test!(programs_that_need_the_kernels_own_btf, |dir| {
 /// Two kernels.
 const FEW: [&str; 2] = ["--include", "debian/1[12]/arm64/*"];
 
-// An atlas says what the archive says; without functions it says less and nothing else.
+// An atlas gives the archive's verdicts; without functions more of them are unknown, and none
+// differs otherwise.
 cli_test!(an_atlas_gives_the_same_verdicts, |dir| {
     let atlas = |out: &str, more: &[&str]| {
         let base = [

@@ -518,7 +518,7 @@ fn a_type_of_a_module_in_a_narrow_window_by_keyboard() {
         ),
         (
             false,
-            "vport is in no kernel's BTF; mostly a type of module openvswitch.",
+            "vport is in no kernel's BTF; usually a type of module openvswitch.",
         ),
     ] {
         let dir = Dir::new();

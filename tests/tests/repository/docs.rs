@@ -194,7 +194,7 @@ fn the_workflow_comments_and_fails_when_support_is_lost() {
     let (failed, comment) = run("dropped");
     assert!(!failed, "{comment}");
     assert!(
-        comment.contains("Nothing changed against the baseline"),
+        comment.contains("Nothing changed since the baseline"),
         "{comment}"
     );
     // Other programs: those of the base are gone.

@@ -1,4 +1,4 @@
-//! What `select` and rebuilding a class take of memory.
+//! How much memory `select` and rebuilding a class take.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
@@ -9,12 +9,12 @@ use btfhub_runtime::{Bundle, Host, Policy, select};
 struct Counting;
 
 thread_local! {
-    /// Bytes out now, and the most since the peak was set to them.
+    /// Bytes allocated now, and the most since the peak was reset.
     static NOW: Cell<usize> = const { Cell::new(0) };
     static PEAK: Cell<usize> = const { Cell::new(0) };
 }
 
-// SAFETY: everything is passed on to the system's allocator as it is.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         NOW.set(NOW.get() + layout.size());
@@ -23,7 +23,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 
     unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
-        // What another thread took may be given back by this one.
+        // This thread may free what another allocated.
         NOW.set(NOW.get().saturating_sub(layout.size()));
         unsafe { System.dealloc(pointer, layout) }
     }
@@ -34,7 +34,7 @@ static ALLOCATOR: Counting = Counting;
 
 #[test]
 fn little_is_allocated() {
-    /// Of 1,003 kernels.
+    /// With 1,003 kernels.
     const MOST: usize = 64 << 10;
     const CLASH: &str = "4.18.0-147.0.3.el8_1.x86_64";
     let mut kernels = vec![
@@ -93,7 +93,7 @@ fn little_is_allocated() {
         assert!(taken <= most, "{name}: {taken} bytes");
         assert_eq!(of_bundle.is_some(), most > 0, "{name}");
     }
-    // The counter counts.
+    // The counter works.
     PEAK.set(NOW.get());
     select(&bundle, &Host::new("1.0", "x86_64"), embedded).expect_err("not there");
     assert!(PEAK.get() > NOW.get());

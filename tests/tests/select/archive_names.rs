@@ -1,6 +1,6 @@
-//! Every kernel of the archive's x86_64 part, as a host: it gets its own entry,
-//! or is told that several are possible, its own among them. (The names are
-//! facts of github.com/aquasecurity/btfhub-archive.)
+//! Every kernel in the archive's x86_64 part, as a host: it gets its own entry, or an error that
+//! lists several candidates including its own. (The names come from
+//! github.com/aquasecurity/btfhub-archive.)
 
 use crate::selecting::{bundle_of, kernel};
 use btfhub_runtime::{Bundle, Error, Host, KernelId, Policy, select};
@@ -16,7 +16,7 @@ fn entries() -> Vec<KernelId<'static>> {
         .collect()
 }
 
-/// `uname -v` as this kernel has it.
+/// `uname -v` on this kernel.
 fn uname_v(kernel: &KernelId<'_>) -> String {
     let KernelId {
         distro,
@@ -39,8 +39,8 @@ fn uname_v(kernel: &KernelId<'_>) -> String {
     }
 }
 
-/// Whether this Ubuntu version builds such a kernel without a tag: its own, those
-/// of the clouds before 4.15, and those of flavours that follow nobody.
+/// Whether this Ubuntu version builds such a kernel without a tag: its own series, cloud kernels
+/// before 4.15, and flavours that follow no other series.
 fn is_native(version: &str, release: &str) -> bool {
     let mut numbers = release.split('.').map(|number| number.parse::<u32>().ok());
     let base = (numbers.next().flatten(), numbers.next().flatten());
@@ -54,7 +54,7 @@ fn is_native(version: &str, release: &str) -> bool {
     base == own || base < (Some(4), Some(15)) && !is_stock || flavour.starts_with("oem")
 }
 
-/// The os-release of a host of this directory.
+/// The os-release of a host for this directory.
 fn os_release(kernel: &KernelId<'_>) -> String {
     let version = match (kernel.distro, kernel.version) {
         ("amzn", "2018") => "2018.03",
@@ -65,7 +65,7 @@ fn os_release(kernel: &KernelId<'_>) -> String {
     format!("ID=\"{}\"\nVERSION_ID=\"{version}\"\n", kernel.distro)
 }
 
-/// What is wrong with what a host got, if anything is.
+/// What is wrong with a host's selection, if anything.
 fn wrong(bundle: &Bundle<'_>, host: &Host, own: &KernelId<'_>, is_certain: bool) -> Option<String> {
     let own = own.to_string();
     match select(bundle, host, Policy::default()) {
@@ -93,8 +93,8 @@ fn every_kernel_gets_its_own() {
     assert!(all_wrong.is_empty(), "{}", all_wrong.join("\n"));
 }
 
-/// The same kernels in directories that have a name and no number, or more than
-/// a number: no mark in a kernel contradicts those.
+/// The same kernels in directories with a name instead of a number, or more than a number: no mark
+/// in a kernel contradicts those.
 #[test]
 fn rolling_directories() {
     for (distro, version) in [
@@ -131,7 +131,7 @@ fn rolling_directories() {
     }
 }
 
-/// Kernels of versions to come, and of directories that say more than a number.
+/// Kernels of future versions, and of directories with more than a number.
 #[test]
 fn versions_to_come() {
     const DEBIAN: &str = "#1 SMP PREEMPT_DYNAMIC Debian 7.2.13-1 (2026-10-01)";
@@ -176,7 +176,7 @@ fn versions_to_come() {
             "#9~22.04.1-Ubuntu SMP",
         ),
         ("ubuntu/resolute/x86_64", "7.0.0-9-generic", "#9-Ubuntu SMP"),
-        // Of one's own, or of Ubuntu's mainline builds.
+        // A custom build, or one of Ubuntu's mainline builds.
         (
             "ubuntu/20.04/x86_64",
             "5.13.0-051300-generic",
@@ -190,7 +190,7 @@ fn versions_to_come() {
         let host = Host::new(release, "x86_64").with_version(uname_v);
         assert_eq!(wrong(&bundle, &host, &id, true), None);
     }
-    // Still another kernel's.
+    // Still a different kernel's.
     for (directory, release, uname_v) in [
         ("debian/13/x86_64", "7.2.13+deb14-amd64", DEBIAN),
         ("debian/trixie/x86_64", "7.2.13+deb14-amd64", DEBIAN),
@@ -220,8 +220,8 @@ fn versions_to_come() {
     }
 }
 
-/// Debian's testing and sid have one os-release, which tells them from the
-/// releases and not from each other.
+/// Debian's testing and sid share one os-release, which distinguishes them from releases but not
+/// from each other.
 #[test]
 fn rolling_os_release() {
     const RELEASE: &str = "7.2.13-amd64";

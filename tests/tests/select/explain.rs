@@ -3,8 +3,8 @@
 use crate::selecting::{btf, bundle, kernel, os_release};
 use btfhub_runtime::{Bundle, Error, Host, Policy, select};
 
-/// Ubuntu 20.04 holds 77 and 81 of one class, 84 of another; 18.04 holds all
-/// of them, each of a class of its own.
+/// Ubuntu 20.04 has 77 and 81 in one class, and 84 in another; 18.04 has all of them, each in its
+/// own class.
 fn data() -> Vec<u8> {
     bundle([
         (kernel("ubuntu/20.04/x86_64", "5.4.0-9-generic"), btf(9)),
@@ -32,7 +32,7 @@ fn bracketed() {
         ("5.4.0-80-generic", FOR_20_04, Some("5.4.0-77-generic")),
         ("5.4.0-79-generic", FOR_20_04, Some("5.4.0-77-generic")),
         ("5.4.0-99-generic", FOR_20_04, Some("5.4.0-84-generic")),
-        // Its neighbours differ, or one is missing, or they are others'.
+        // Its neighbours differ, or one is missing, or they are from other distributions.
         ("5.4.0-82-generic", FOR_20_04, None),
         ("5.4.0-8-generic", FOR_20_04, None),
         ("5.4.0-101-generic", FOR_20_04, None),
@@ -58,14 +58,14 @@ fn bracketed() {
     }
 }
 
-/// Rebuilds share releases, and `uname` does not tell them apart: what is
-/// inferred has to hold for each of them, or for the one that runs here.
+/// Rebuilds share releases, and `uname` does not distinguish them: an inference must hold for each
+/// of them, or for the one that runs here.
 #[test]
 fn bracketed_where_several_distributions_may_be_meant() {
     const BEFORE: &str = "4.18.0-348.2.1.el8_5.x86_64";
     const WANTED: &str = "4.18.0-348.7.1.el8_5.x86_64";
     const AFTER: &str = "4.18.0-348.12.2.el8_5.x86_64";
-    // Classes of the neighbours in centos, and of those in ol, 0 being none.
+    // Classes of the neighbours in centos and in ol; 0 for none.
     for (centos, ol, undecided, on_centos, on_ol) in [
         (
             (1, 1),
@@ -211,7 +211,7 @@ fn not_found_says_what_there_is() {
     );
 }
 
-/// A log has one line for it.
+/// A selection takes one line in a log.
 #[test]
 fn not_found_tells_many_distributions_in_few_words() {
     let serves = |directories: &[String]| {
@@ -292,7 +292,7 @@ fn ambiguous_names_the_candidates() {
     }
 }
 
-/// No text of a host, a bundle or a file's name controls a terminal or adds a line to the log.
+/// No text from a host, a bundle or a file name controls a terminal or adds a line to the log.
 #[test]
 fn what_is_quoted_is_one_line() {
     use btfhub_runtime::bundle::Provenance;

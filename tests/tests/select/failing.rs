@@ -1,4 +1,4 @@
-//! Programs that fail, where it is not plain which kernel of the bundle the host's is.
+//! Failing programs if it is not clear which kernel of the bundle is the host's.
 
 use btfhub_runtime::bundle::write::Writer;
 use btfhub_runtime::bundle::{Failure, Provenance, When};
@@ -28,7 +28,7 @@ fn bundle(kernels: &[Row<'_>]) -> Vec<u8> {
     writer.finish().expect("a bundle")
 }
 
-/// What fails on a host, or nothing where that is not known.
+/// What fails on a host, if that is known.
 fn failing(file: &[u8], host: &Host, policy: Policy) -> Option<Vec<String>> {
     let bundle = Bundle::parse(file).expect("a bundle");
     let selection = select(&bundle, host, policy).expect("a selection");
@@ -56,7 +56,7 @@ fn several_entries_of_one_class() {
         ),
         ("debian/11/x86_64", "5.4.0-1-generic", 2, &[]),
     ]);
-    // Ubuntu's, of which version is not known: what fails on both.
+    // Ubuntu's, of unknown version: what fails on both.
     let host =
         Host::new("5.4.0-1-generic", "x86_64").with_os_release(b"ID=ubuntu\nVERSION_ID=20.04\n");
     assert_eq!(
@@ -69,7 +69,7 @@ fn several_entries_of_one_class() {
         failing(&file, &host, Policy::default()),
         Some(vec!["a".to_owned(), "b".to_owned()])
     );
-    // With BTF of its own the kernel needs none of the three, and nothing says which it is.
+    // With its own BTF, the kernel needs none of the three, and nothing says which one it is.
     let host = Host::new("5.4.0-1-generic", "x86_64")
         .with_kernel_btf(Some("/sys/kernel/btf/vmlinux".into()));
     assert_eq!(failing(&file, &host, Policy::default()), None);
@@ -112,7 +112,7 @@ fn btf_of_the_kernels_own_decides_conditions() {
         assert_eq!(failing(&file, &own, policy), names(["always", "with"]));
     }
 
-    // BTF on disk, or that can't be read, leaves open what the kernel has.
+    // If BTF is only on disk, or unreadable, it is open what the kernel exposes.
     let root = tempfile::tempdir().expect("a directory");
     let put = |path: &str, content: &[u8]| {
         let path = root.path().join(path);
@@ -128,7 +128,7 @@ fn btf_of_the_kernels_own_decides_conditions() {
         Some(vec!["always".to_owned()])
     );
 
-    // BTF that the operator gives may be another kernel's.
+    // The operator's BTF may be another kernel's.
     put("given.btf", &btf(3));
     let given =
         Host::new("5.10.0-1-amd64", "x86_64").with_operator_btf(root.path().join("given.btf"));

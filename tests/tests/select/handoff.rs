@@ -1,7 +1,7 @@
-//! The selected BTF as bytes and behind a path, whatever the system refuses.
+//! The selected BTF as bytes and by path, whatever the system refuses.
 //!
-//! What takes something away from the whole process runs in a child: this test
-//! program again, with the test `child` and its orders in the environment.
+//! A test that restricts the whole process runs in a child: this test program again, with the test
+//! `child` and its instructions in the environment.
 
 use std::fs::{self, OpenOptions};
 use std::io::Write;
@@ -34,7 +34,7 @@ fn embedded_is_a_sealed_memfd() {
     let file = selection.to_file().expect("a memfd");
     let path = file.path().expect("embedded").to_owned();
     assert!(path.starts_with("/proc/self/fd"), "{}", path.display());
-    // As often as it is opened, from its start.
+    // Every time it is opened, from its start.
     for _ in 0..2 {
         assert_eq!(fs::read(&path).expect("readable"), btf(7));
     }
@@ -52,13 +52,12 @@ fn embedded_is_a_sealed_memfd() {
     let target = fs::read_link(&path).expect("a link");
     drop(file);
     assert_eq!(fs::read_link(&path).ok(), Some(target), "gone");
-    // Once is enough for the process.
+    // The process makes it only once.
     let again = selection.to_file().expect("a memfd");
     assert_eq!(again.path(), Some(&*path));
 }
 
-/// All in one expression, so that everything but the path is dropped before the
-/// loader opens it.
+/// In one expression, so that everything except the path is dropped before the loader opens it.
 #[test]
 fn the_path_outlives_what_gave_it() {
     let data = bundle([(kernel("ubuntu/20.04/x86_64", RELEASE), btf(8))]);
@@ -88,7 +87,7 @@ fn kernels_own_and_the_operators() {
     assert_eq!(selection.bytes().expect("readable"), btf(3));
     assert_eq!(selection.to_file().expect("nothing to do").path(), None);
 
-    // The operator's file goes before everything.
+    // The operator's file takes precedence.
     for policy in [
         Policy::PREFER_KERNEL,
         Policy::PREFER_EMBEDDED,
@@ -110,7 +109,7 @@ fn kernels_own_and_the_operators() {
     assert!(host().with_operator_btf(dir.path()).is_err());
 }
 
-/// Runs with orders from [`Child`].
+/// Runs with instructions from [`Child`].
 #[test]
 #[ignore = "run by the other tests"]
 fn child() {
@@ -156,7 +155,7 @@ fn child() {
     }
 }
 
-/// A child that asks for the same BTF, drops what it has and ends as programs do.
+/// A forked child that asks for the same BTF, drops everything and exits normally.
 fn forked() {
     // SAFETY: the child of this program's only busy thread ends in here.
     let child = unsafe { libc::fork() };
@@ -200,7 +199,7 @@ fn this_program() -> Command {
     Command::new(std::env::current_exe().expect("known"))
 }
 
-/// This program in a mount namespace of its own, after `script`.
+/// This program in its own mount namespace, after `script`.
 fn after(script: &str) -> Command {
     let mut command = Command::new("unshare");
     let script = format!("set -e; {script}\nexec \"$0\" \"$@\"");
@@ -213,14 +212,14 @@ const NO_PROC: &str = "umount -l /proc";
 const READ_ONLY: &str = "for d in /run /dev/shm /tmp /var/tmp; do \
      mount --bind $d $d; mount -o remount,bind,ro $d; done";
 
-/// Without /proc only a named file can be opened: one, however often it starts.
+/// Without /proc only a named file can be opened: a single one, however often the program starts.
 #[test]
 fn without_proc() {
     let dir = tempfile::tempdir().expect("a directory");
     let mut files = Vec::new();
     for _ in 0..3 {
         let mut command = after(NO_PROC);
-        // Who can't read AT_SECURE trusts no variable.
+        // Without AT_SECURE, variables are not trusted.
         command.env("TMPDIR", dir.path()).env("TEST_KILL", "1");
         files.extend(run(command, "hand over"));
     }
@@ -250,7 +249,7 @@ fn other_policies() {
     assert!(matches!(embedded, Err(Error::NotFound(_))), "{embedded:?}");
 }
 
-/// Files that are there under these names already, and not this program's.
+/// Files of others that already have these names.
 #[test]
 fn without_proc_others_files() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -270,7 +269,7 @@ fn without_proc_others_files() {
     }
 }
 
-/// Nothing is left behind, be the program killed.
+/// Nothing is left behind, even if the program is killed.
 #[test]
 fn without_memfd_create() {
     let dir = tempfile::tempdir().expect("a directory");
@@ -300,7 +299,7 @@ fn no_file_is_allowed() {
     );
 }
 
-/// A kernel whose BTF can't be looked at is not one without.
+/// A kernel whose BTF can't be read does not count as one without BTF.
 #[test]
 fn no_descriptor_is_left() {
     if !Path::new("/sys/kernel/btf/vmlinux").exists() {
@@ -334,7 +333,7 @@ fn nothing_writable() {
     }
 }
 
-/// With a seccomp filter under which `memfd_create` is not permitted.
+/// With a seccomp filter that refuses `memfd_create`.
 fn refusing_memfd(mut command: Command) -> Command {
     let memfd_create = u32::try_from(libc::SYS_memfd_create).expect("small");
     let instruction = |code: u32, jt, jf, k| libc::sock_filter {
@@ -372,12 +371,12 @@ fn refusing_memfd(mut command: Command) -> Command {
         }
         Ok(())
     };
-    // SAFETY: between fork and exec it makes two system calls and no more.
+    // SAFETY: between fork and exec it only makes two system calls.
     unsafe { command.pre_exec(install) };
     command
 }
 
-/// `uname -m` under a personality is that of another machine's kernel.
+/// Under a personality, `uname -m` names a different machine.
 #[test]
 #[cfg(target_arch = "x86_64")]
 fn machine_behind_a_personality() {
@@ -415,7 +414,7 @@ fn variables() {
     }
     let empty = with(this_program(), "BTFHUB_BTF", Path::new(""));
     assert!(!empty.contains("given by"), "{empty}");
-    // A rehearsal: the bundle alone, on a kernel with BTF of its own.
+    // A rehearsal: only the bundle, on a kernel with its own BTF.
     let embedded = with(this_program(), "BTFHUB_POLICY", Path::new("embedded-only"));
     assert!(
         embedded.starts_with("error: no BTF in the bundle"),
@@ -430,7 +429,7 @@ fn variables() {
                    embedded-only";
     assert_eq!(unknown, refusal);
 
-    // A set-user-ID copy, started by nobody.
+    // A set-user-ID copy, started by the user nobody.
     let copy = dir.path().join("program");
     fs::copy(std::env::current_exe().expect("known"), &copy).expect("a copy");
     fs::set_permissions(&copy, fs::Permissions::from_mode(0o4755)).expect("ours");

@@ -1,4 +1,4 @@
-//! What a host says of itself: containers, hostile files, the operator's word.
+//! What a host says about itself: containers, hostile files, the operator's variables.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -46,7 +46,7 @@ impl Root {
         self.link("proc/self", "77").link("proc/77/ns/pid", name)
     }
 
-    /// Which distribution's entry the host gets, of three with one release.
+    /// Which of three distributions' entries with one release the host gets.
     fn outcome(&self) -> String {
         let ids = ["centos/8/x86_64", "ol/8/x86_64", "rhel/8/x86_64"].map(|d| kernel(d, RELEASE));
         let data = bundle_of(&ids);
@@ -63,10 +63,10 @@ impl Root {
 
 #[test]
 fn whose_os_release_breaks_a_tie() {
-    // What the image is, below /host, below /proc/1/root, and the namespace.
+    // The os-release of the image, below /host and below /proc/1/root; and the namespace.
     for (image, mounted, init, namespace, expected) in [
         ("alpine", "", "", INITIAL, "ambiguous"),
-        // The image's file looks just like the host's would.
+        // The image's file looks exactly like the host's would.
         ("centos-8", "", "", "pid:[4026532201]", "ambiguous"),
         ("centos-8", "", "", INITIAL, "ambiguous"),
         ("centos-8", "rhel-8", "", "pid:[4026532201]", "rhel"),
@@ -77,7 +77,7 @@ fn whose_os_release_breaks_a_tie() {
         ("centos-8", "", "ol-8", "", "ambiguous"),
         ("centos-8", "ol-8", "ol-8", INITIAL, "ol"),
         ("centos-8", "ol-8", "centos-8", "pid:[4026532201]", "ol"),
-        // /host holds something else than the host's root.
+        // /host is not the host's root.
         ("centos-8", "rhel-8", "ol-8", INITIAL, "ambiguous"),
         ("centos-8", "alpine", "ol-8", INITIAL, "ol"),
         ("centos-8", "empty", "ol-8", INITIAL, "ol"),
@@ -116,7 +116,7 @@ fn links_stay_below_their_root() {
             "host/etc/static/os-release",
             "rhel",
         ),
-        // Links to itself, and to what is not there.
+        // Links to themselves, and to nothing.
         ("/etc/os-release", "host/other", "ambiguous"),
         ("/gone", "host/other", "ambiguous"),
     ] {
@@ -137,7 +137,7 @@ fn links_stay_below_their_root() {
     assert_eq!(root.outcome(), "ambiguous");
 }
 
-/// Content that no os-release should have: never a panic, never a wrong pick.
+/// Content that no os-release should have: never a panic, never a wrong selection.
 #[test]
 fn hostile_os_release() {
     let rhel = os_release("rhel-8");
@@ -202,14 +202,14 @@ fn damaged_os_release() {
     }
 }
 
-/// Where the files would be is something else.
+/// Something else in place of the files.
 #[test]
 fn not_a_file() {
     let root = Root::new();
     fs::create_dir_all(root.path().join("host/etc/os-release")).expect("a directory");
     fs::create_dir_all(root.path().join("proc/1/root/etc")).expect("a directory");
     let pipe = root.path().join("proc/1/root/etc/os-release");
-    // Opened without care, it would wait for a writer for ever.
+    // Opening it carelessly would wait forever for a writer.
     let made = Command::new("mkfifo")
         .arg(&pipe)
         .status()
@@ -221,7 +221,7 @@ fn not_a_file() {
     assert!(host.os_release().is_none());
 }
 
-/// An empty root, and /proc files with anything in them.
+/// An empty root, and /proc files with arbitrary content.
 #[test]
 fn hostile_proc() {
     let nothing = tempfile::tempdir().expect("a directory");
@@ -261,7 +261,7 @@ fn hostile_proc() {
     }
 }
 
-/// A machine that is not told: every architecture is a candidate.
+/// An unknown machine: every architecture is a candidate.
 #[test]
 fn unknown_machine() {
     let root = Root::new();

@@ -1,5 +1,5 @@
-//! BTF in files: the kernel's own, on disk, and the operator's. Whole or not,
-//! as libbpf sees it.
+//! BTF in files: the kernel's own, on disk, and the operator's. libbpf decides whether it is
+//! complete.
 
 use std::ffi::CString;
 use std::fs;
@@ -16,7 +16,7 @@ use tempfile::TempDir;
 const RELEASE: &str = "4.18.0-147.0.3.el8_1.x86_64";
 const KERNELS: &str = "sys/kernel/btf/vmlinux";
 
-/// A root directory of a host with this release.
+/// The root directory of a host with this release.
 struct Root(TempDir);
 
 impl Root {
@@ -53,10 +53,10 @@ fn selected<'a>(data: &'a [u8], host: &Host, policy: Policy) -> Result<Selection
     select(&bundle, host, policy)
 }
 
-/// Whether libbpf reads a file's BTF, as it does where it looks for itself.
+/// Whether libbpf can read a file's BTF when it looks for it by itself.
 fn libbpf_reads(path: &Path) -> bool {
     let path = CString::new(path.as_os_str().as_bytes()).expect("no NUL");
-    // SAFETY: a path, and no base; what is returned is freed, be it an error.
+    // SAFETY: a path, and no base; the result is freed even if it is an error.
     unsafe {
         let btf = libbpf_sys::btf__parse(path.as_ptr(), std::ptr::null_mut());
         let failed = libbpf_sys::libbpf_get_error(btf.cast()) != 0 || btf.is_null();
@@ -88,8 +88,8 @@ fn swapped(btf: &[u8]) -> Vec<u8> {
     swapped
 }
 
-/// The kernel's own is preferred when it is whole, and only then; else what is
-/// wrong with it is said, with the entry that is taken or the error.
+/// The kernel's own BTF is preferred only if it is complete; otherwise the selection or the error
+/// says what is wrong with it.
 #[test]
 fn damaged_kernel_btf() {
     let whole = btf(3);
@@ -119,7 +119,7 @@ fn damaged_kernel_btf() {
         root.file(KERNELS, &content);
         let host = root.host();
         let about = format!("{content:x?}");
-        // libbpf takes BTF without a single type, which is no kernel's.
+        // libbpf accepts BTF without any type, but no kernel has that.
         let is_empty = content == header([0, 0, 0, 1], 1);
         assert_eq!(libbpf_reads(&root.path(KERNELS)), is_empty, "{about}");
         for policy in [Policy::default(), Policy::PREFER_EMBEDDED] {
@@ -158,7 +158,7 @@ fn damaged_kernel_btf() {
         assert!(host.with_operator_btf(root.path(KERNELS)).is_ok());
     }
 
-    // Nothing there, or no regular file.
+    // Nothing, or not a regular file.
     let root = Root::new();
     let told = format!(
         "{:#}",
@@ -180,7 +180,7 @@ fn with_layout(btf: &[u8]) -> Vec<u8> {
     longer
 }
 
-/// Where libbpf looks, in its order.
+/// The paths where libbpf looks, in its order.
 fn disk() -> [String; 7] {
     [
         "boot/vmlinux-R",
@@ -243,7 +243,7 @@ fn on_disk() {
                         path.display()
                     )
                 );
-                // Only where the bundle has nothing.
+                // Only if the bundle has nothing.
                 let selection = selected(&data, &host, policy).expect("the entry");
                 assert_eq!(selection.bytes().expect("sound"), btf(9));
             }
@@ -254,7 +254,7 @@ fn on_disk() {
         }
     }
 
-    // All of them: the first that can be used.
+    // With all of them, the first usable one.
     let root = Root::new();
     for (size, place) in (1..).zip(disk()) {
         root.file(&place, btf(size));
@@ -272,8 +272,7 @@ fn on_disk() {
     }
 }
 
-/// An undecided bundle is no reason to go without, and an inference is none to
-/// pass over what is there.
+/// BTF on disk is used if the bundle is ambiguous, and it goes before an inference.
 #[test]
 fn on_disk_before_errors_and_inference() {
     let root = Root::new();
@@ -293,8 +292,7 @@ fn on_disk_before_errors_and_inference() {
     }
 }
 
-/// Files that are there and can't be used: never taken, never waited for, and
-/// the reason is told.
+/// Files that exist but can't be used: never taken, never waited for, and the reason is reported.
 #[test]
 fn unusable_on_disk() {
     let good = elf(&btf(3), X86, ".BTF");
@@ -363,7 +361,7 @@ fn unusable_on_disk() {
     assert_eq!(host.disk_btf(), Some(&*root.path(&disk()[2])));
 }
 
-/// No release makes another file than the named ones be read.
+/// No release leads to reading any other file.
 #[test]
 fn odd_releases_on_disk() {
     for release in ["", "..", ".", "../../x", "/x", "x/../x", "\u{1b}[2J"] {

@@ -1,17 +1,16 @@
-//! Every distribution's os-release against releases of every directory of the
-//! archive: nobody gets another kernel's BTF.
+//! Every distribution's os-release with releases of every directory of the archive: nobody gets
+//! another kernel's BTF.
 
 use std::collections::BTreeMap;
 
 use crate::selecting::{btf, bundle, bundle_of, kernel, os_releases};
 use btfhub_runtime::{Bundle, Error, Host, KernelId, Policy, select};
 
-/// A kernel as it is installed somewhere: its directory in the archive,
-/// `uname -r` and `uname -v`.
+/// An installed kernel: its directory in the archive, `uname -r` and `uname -v`.
 type Installed = (&'static str, &'static str, &'static str);
 
-/// Kernels whose release no other distribution or version uses. The release alone decides
-/// for them: what tags do is in `only_the_wrong_one`.
+/// Kernels whose release no other distribution or version uses, so that the release alone decides.
+/// `only_the_wrong_one` tests tags.
 const UNIQUE: &[Installed] = &[
     (
         "amzn/1/x86_64",
@@ -215,7 +214,7 @@ const UNIQUE: &[Installed] = &[
     ),
 ];
 
-/// One release built by three distributions, each with types of its own.
+/// One release built by three distributions, each with different types.
 const ENTERPRISE: &str = "4.18.0-147.0.3.el8_1.aarch64";
 const ENTERPRISE_DIRECTORIES: [&str; 3] = ["centos/8/arm64", "ol/8/arm64", "rhel/8/arm64"];
 
@@ -238,7 +237,7 @@ fn archive() -> Vec<KernelId<'static>> {
     unique.chain(enterprise).chain(ubuntu).collect()
 }
 
-/// What a host got: the entry, or the kind of refusal.
+/// What a host got: the entry, or the kind of error.
 fn outcome(bundle: &Bundle<'_>, host: &Host) -> String {
     match select(bundle, host, Policy::default()) {
         Ok(selection) => selection.kernel().expect("an embedded one").to_string(),
@@ -293,8 +292,8 @@ fn machine(directory: &str) -> &'static str {
     }
 }
 
-/// A release that only one entry has is found whatever os-release says, be it
-/// the host's, a container image's or none.
+/// A release that only one entry has is found whatever os-release says, whether it is the host's,
+/// a container image's, or missing.
 #[test]
 fn the_release_decides() {
     let data = bundle_of(&archive());
@@ -312,7 +311,7 @@ fn the_release_decides() {
     tally.finish("unique releases × os-release");
 }
 
-/// RHEL and its rebuilds share releases; only the host's os-release can tell.
+/// RHEL and its rebuilds share releases; only the host's os-release distinguishes them.
 #[test]
 fn enterprise_clash() {
     let data = bundle_of(&archive());
@@ -338,8 +337,8 @@ fn enterprise_clash() {
     tally.finish("enterprise clash × os-release");
 }
 
-/// Ubuntu's two builds of one release: `uname -v` tells, whatever os-release
-/// says; and it tells as well when the bundle holds only the other build.
+/// Ubuntu's two builds of one release: `uname -v` decides, whatever os-release says, even if the
+/// bundle holds only the other build.
 #[test]
 fn ubuntu_clash() {
     let data = bundle_of(&archive());
@@ -361,7 +360,7 @@ fn ubuntu_clash() {
         tally.row(&bundle, &host, "no os-release", &expected);
         tally.row(&only_wrong, &host, "no os-release", "not found");
     }
-    // Without uname -v, os-release has to.
+    // Without uname -v, os-release decides.
     let host = Host::new(UBUNTU, "x86_64");
     for (name, content) in os_releases() {
         let expected = match name {
@@ -395,8 +394,8 @@ fn amazon_clash() {
     tally.finish("amazon clash × os-release");
 }
 
-/// A bundle that holds this release, but of a kernel that this one says it is
-/// not: nothing, and never that one.
+/// A bundle that holds this release, but from a kernel that this one contradicts: nothing is
+/// selected.
 #[test]
 fn only_the_wrong_one() {
     let mut tally = Tally::default();
@@ -422,7 +421,7 @@ fn only_the_wrong_one() {
             "#90~22.04.1-Ubuntu SMP",
             "ubuntu/20.04/x86_64",
         ),
-        // Of a flavour that Ubuntu also builds for an older series.
+        // A flavour that Ubuntu also builds for an older series.
         (
             "5.4.0-1010-gkeop",
             "#11-Ubuntu SMP Mon Aug 2 2021",
@@ -488,7 +487,7 @@ fn only_the_wrong_one() {
     tally.finish("only the wrong one");
 }
 
-/// Directories named by codename are the same as those named by number.
+/// Directories named by codename work like those named by number.
 #[test]
 fn codenames() {
     let mut tally = Tally::default();
@@ -500,7 +499,7 @@ fn codenames() {
         ),
         ("ubuntu/bionic/x86_64", UBUNTU, UBUNTU_18_04),
         ("ubuntu/focal/x86_64", UBUNTU, UBUNTU_20_04),
-        // The newest, be it named by number or by codename.
+        // The newest, whether named by number or by codename.
         ("ubuntu/20.04/x86_64", "5.14.0-1004-oem", "#4-Ubuntu SMP"),
         ("ubuntu/focal/x86_64", "5.14.0-1004-oem", "#4-Ubuntu SMP"),
     ] {
@@ -516,8 +515,7 @@ fn codenames() {
     tally.finish("codenames");
 }
 
-/// A kernel of one's own, filed under the distribution that it is installed on,
-/// has a release of its own.
+/// A custom kernel, filed under the distribution that it is installed on, with its own release.
 #[test]
 fn own_kernels() {
     let mut tally = Tally::default();
@@ -537,8 +535,8 @@ fn own_kernels() {
     tally.finish("own kernels");
 }
 
-/// Machines are the archive's architectures by any name, and big-endian ones
-/// are their own.
+/// Any name of a machine maps to the archive's architecture; big-endian machines are separate
+/// ones.
 #[test]
 fn machines() {
     const RELEASE: &str = "4.18.0-147.el8.aarch64";
@@ -557,8 +555,7 @@ fn machines() {
     tally.finish("machines");
 }
 
-/// A release that one entry has but in several classes is ambiguous only as
-/// long as they differ.
+/// A release with several entries is ambiguous only if their classes differ.
 #[test]
 fn consensus() {
     let ids: Vec<_> = ENTERPRISE_DIRECTORIES

@@ -95,8 +95,8 @@ fn verdict(kernel: &Kernel, case: &Case) -> Result<String, &'static str> {
 /// The same of an agent that was asked for a program that 5.10 does not take.
 fn with_exits(kernel: &Kernel, case: &Case, regardless: bool) -> Result<String, &'static str> {
     let is_old = kernel.release.starts_with("5.10.");
-    let why = "exits of execwatch.bpf.o (tracepoint sched_switch has 3 arguments here, and the \
-               program reads number 4)";
+    let why = "exits of execwatch.bpf.o (tracepoint sched_switch has 3 arguments here, but the \
+               program reads argument 4)";
     let told = match is_old {
         true => format!("failing here: {why}"),
         false => "no program is known to fail here".to_owned(),

@@ -1,4 +1,4 @@
-//! The commands that look into an archive, or change one.
+//! The commands that inspect or change an archive.
 
 use std::path::PathBuf;
 
@@ -9,7 +9,7 @@ use crate::examples;
 
 /// Show what an archive holds: distributions, versions, architectures, kernels, anomalies
 ///
-/// Reads only names and, without --modules, decodes nothing; `check` looks inside.
+/// Reads only names, and decodes nothing without --modules; `check` decodes the entries.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::LIST)]
 pub(crate) struct List {
@@ -20,15 +20,15 @@ pub(crate) struct List {
     /// List every kernel on its own line, DISTRO/VERSION/ARCH/RELEASE
     #[arg(long)]
     pub(crate) kernels: bool,
-    /// List the modules that each kernel's entry holds BTF of, and whether it holds symbols;
-    /// decodes the entries
+    /// List the modules whose BTF each entry holds, and whether it holds symbols; decodes the
+    /// entries
     #[arg(long)]
     pub(crate) modules: bool,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
 }
 
-/// Write a lock file, a digest per entry, to pin an archive that is not a git checkout
+/// Write a lock file with a digest per entry, to pin an archive that is not a git checkout
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::LOCK)]
 pub(crate) struct Lock {
@@ -104,7 +104,7 @@ pub(crate) struct Add {
     pub(crate) modules: Option<PathBuf>,
     /// Its symbols: /proc/kallsyms of a host that runs it, or a copy
     ///
-    /// With them the report knows which functions can be probed and traced there. Addresses
+    /// With them, the report knows which functions can be probed and traced there. Addresses
     /// may be hidden (zeros).
     #[arg(long, value_name = "FILE", requires = "traceable")]
     pub(crate) symbols: Option<PathBuf>,

@@ -7,10 +7,10 @@ use clap::{Args, Subcommand};
 use crate::args::{ArchiveArgs, FilterArgs, JobArgs};
 use crate::examples;
 
-/// Work with an atlas: a whole archive in a few megabytes, each type definition kept once
+/// Work with an atlas: a whole archive in a few megabytes, each type definition stored once
 ///
 /// `bundle`, `tailor` and `report` take it with --atlas, build scripts with
-/// `Builder::atlas`. It is pinned by its digest, and no entry has to be decoded again.
+/// `Builder::atlas`. It is pinned by its digest, and its entries need not be decoded again.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::ATLAS)]
 pub(crate) struct Atlas {

@@ -1,4 +1,4 @@
-//! The commands that make tailored BTF and bundles, and look into them.
+//! The commands that make and inspect tailored BTF and bundles.
 
 use std::path::PathBuf;
 
@@ -51,8 +51,8 @@ pub(crate) struct Bundle {
     pub(crate) jobs: JobArgs,
     #[command(flatten)]
     pub(crate) known: KnownArgs,
-    /// Keep which programs fail on which kernel, for Selection::failing_programs: those of
-    /// which that is proven, or also those of which it is likely
+    /// Record which programs fail on which kernel, for Selection::failing_programs: only proven
+    /// failures, or likely ones too
     #[arg(long, value_enum, value_name = "HOW SURE")]
     pub(crate) failing_programs: Option<Certainty>,
     /// The file to write
@@ -99,7 +99,7 @@ pub(crate) struct Inspect {
 /// Check a bundle against the archive and the objects it was made from
 ///
 /// Resolves every relocation in the objects against the full BTF of every kernel, and
-/// against the BTF that the bundle holds for it. A difference is an error that names both.
+/// against the BTF that the bundle holds for it. Any difference is an error.
 #[derive(Args, Debug)]
 #[command(after_long_help = examples::VERIFY)]
 pub(crate) struct Verify {

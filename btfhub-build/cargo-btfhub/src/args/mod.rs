@@ -39,10 +39,9 @@ With --json, a failure is also one document on stdout.";
 
 /// Tailor the kernel BTF of a BTFhub archive to your eBPF objects.
 ///
-/// An eBPF CO-RE program needs the BTF of the kernel it is loaded on. For kernels that
-/// have none, the BTFhub archive has it. These commands reduce the archive's BTF to what
-/// your objects need, pack it, inspect it, and report which kernels your objects will
-/// load on.
+/// An eBPF CO-RE program needs the BTF of the kernel it is loaded on. The BTFhub archive has it
+/// for kernels that lack it. These commands reduce the archive's BTF to what your objects need,
+/// pack it, inspect it, and report which kernels your objects will load on.
 #[derive(Debug, Parser)]
 #[command(
     name = "cargo-btfhub",
@@ -60,7 +59,7 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// What every command takes.
+/// Options of every command.
 #[derive(Args, Debug)]
 pub(crate) struct Global {
     /// Print one JSON document on stdout instead of text
@@ -69,7 +68,7 @@ pub(crate) struct Global {
     /// The Cargo.toml whose [package.metadata.btfhub] supplies options that are not given
     ///
     /// Default: the package of the current directory; outside of any package, the only one
-    /// in the workspace that has the table. If you name one, its filters and lints count even
+    /// in the workspace that has the table. If you name one, its filters and lints apply even
     /// if options name archive and objects.
     #[arg(long, global = true, value_name = "PATH", display_order = 102)]
     pub(crate) manifest_path: Option<PathBuf>,

@@ -42,7 +42,7 @@ pub(crate) struct Report {
     pub(crate) source: SourceArgs,
     #[command(flatten)]
     pub(crate) jobs: JobArgs,
-    /// What to write [default: text; json with --json, which takes no other]
+    /// What to write [default: text; with --json: json]
     #[arg(long, value_enum)]
     pub(crate) format: Option<Format>,
     /// The file to write [default: stdout]
@@ -63,12 +63,12 @@ pub(crate) struct Report {
     /// Exit with 1 if the table in this page differs from that of --format support
     #[arg(long, value_name = "FILE", conflicts_with = "out")]
     pub(crate) check: Option<PathBuf>,
-    /// Exit with 1 if more kernels than a threshold are of a kind: KIND or KIND>N or KIND>N%
+    /// Exit with 1 if KIND occurs on more kernels than a threshold: KIND, KIND>N or KIND>N%
     ///
-    /// KIND: unloadable (a program does not load or does not attach there); absent,
-    /// incompatible, truncated, ambiguous or refused (some relocation has this result, guarded
-    /// or not); unguarded (a relocation has one of these results and nothing guards it); or
-    /// lost (the baseline expected a program to run there, and it no longer is expected to).
+    /// KIND: unloadable (a program does not load or attach there); absent, incompatible,
+    /// truncated, ambiguous or refused (some relocation has this status, guarded or not);
+    /// unguarded (a program fails there because something is absent or incompatible and nothing
+    /// guards it); or lost (a program that the baseline expects to run there no longer is).
     /// "unloadable" alone means "unloadable>0". May be given several times.
     #[arg(long, value_name = "KIND[>N[%]]")]
     pub(crate) deny: Vec<String>,

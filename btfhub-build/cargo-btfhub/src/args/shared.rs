@@ -86,12 +86,12 @@ impl ObjectArgs {
     }
 }
 
-/// What verdicts need and objects and kernels don't say.
+/// What verdicts need to know beyond objects and kernels.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct KnownArgs {
     /// What user space attaches a program to, as its section would name it
     ///
-    /// For a bare SEC("kprobe") or a stand-in: on_open=vfs_open. May be given several times.
+    /// For a bare SEC("kprobe") or a placeholder: on_open=vfs_open. May be given several times.
     #[arg(long, value_name = "PROGRAM=TARGET")]
     pub(crate) target: Vec<String>,
     /// Whether the kernels that a filter matches have their own BTF: yes or no
@@ -110,10 +110,10 @@ pub(crate) struct JobArgs {
     pub(crate) jobs: Option<std::num::NonZeroUsize>,
 }
 
-/// How sure it is that a program fails.
+/// How certain it is that a program fails.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Certainty {
-    /// libbpf or the kernel decides by what is known of the kernel
+    /// It follows from the kernel's BTF, symbols and release alone
     Proven,
     /// Strong hints count as well
     Likely,

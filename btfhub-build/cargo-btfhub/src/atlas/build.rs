@@ -71,8 +71,8 @@ pub(crate) fn run(args: &args::AtlasBuild, output: Output) -> Result<(), Failure
     };
     if made.symbols > 0 {
         output.note(&format!(
-            "note: {} with symbols: an atlas keeps none, and its verdicts are those without",
-            count(made.symbols, "entry", "entries")
+            "note: {} symbols; an atlas keeps none, so verdicts from it do without",
+            count(made.symbols, "entry has", "entries have")
         ));
     }
     output.result(&made, || {

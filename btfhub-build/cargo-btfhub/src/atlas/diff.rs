@@ -140,7 +140,7 @@ fn text(differences: &Differences, changes: &[Change]) -> Lines {
         }
         line!(
             out,
-            "{what}: {} came, {} went, {} changed",
+            "{what}: {} added, {} removed, {} changed",
             titles.came.len(),
             titles.went.len(),
             titles.changed.len()

@@ -29,7 +29,7 @@ fn open(path: &Path) -> Result<Atlas, Failure> {
     Ok(Atlas::open(path, None)?)
 }
 
-/// The number of the kernel that a text names, DISTRO/VERSION/ARCH/RELEASE.
+/// The number of the kernel with this name, DISTRO/VERSION/ARCH/RELEASE.
 fn kernel(atlas: &Atlas, name: &str) -> Result<usize, Failure> {
     // An archive's directory may be called aarch64, which is arm64.
     let mut parts: Vec<&str> = name.splitn(4, '/').collect();
@@ -48,7 +48,7 @@ fn kernel(atlas: &Atlas, name: &str) -> Result<usize, Failure> {
         })
 }
 
-/// Which modules have a type that the kernel itself has not.
+/// Which modules have a type that the kernel itself lacks.
 fn in_modules(modules: &[String]) -> Option<String> {
     match modules {
         [] => None,

@@ -49,8 +49,8 @@ pub(crate) fn run(args: &args::AtlasVerify, output: Output) -> Result<(), Failur
                 kernel: kernel.to_string(),
                 what: match difference {
                     Difference::Missing => "not in the atlas",
-                    Difference::OtherFile => "the atlas was made from another file",
-                    Difference::OtherDefinitions => "the atlas gives other definitions",
+                    Difference::OtherFile => "the atlas was made from a different file",
+                    Difference::OtherDefinitions => "the atlas has different definitions",
                 },
             }));
         },
@@ -86,6 +86,6 @@ pub(crate) fn run(args: &args::AtlasVerify, output: Output) -> Result<(), Failur
     if verified.verified {
         Ok(())
     } else {
-        Err(Failure::new(format!("{}: not what the archive gives", verified.file)).told())
+        Err(Failure::new(format!("{}: differs from the archive", verified.file)).told())
     }
 }

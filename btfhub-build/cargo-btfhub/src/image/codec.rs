@@ -1,4 +1,4 @@
-//! What kernels are compressed with.
+//! The compression formats of kernels.
 
 use std::cell::Cell;
 use std::io::{self, Read};
@@ -24,7 +24,7 @@ impl Default for Budget {
 }
 
 impl Budget {
-    /// Whether there was so much.
+    /// Takes from the budget; false if that is more than was left.
     pub(super) fn spend(&self, bytes: usize) -> bool {
         let left = self.0.get().checked_sub(bytes as u64);
         self.0.set(left.unwrap_or(0));
@@ -36,7 +36,7 @@ impl Budget {
     }
 }
 
-/// A reader for whose bytes is paid.
+/// A reader whose bytes come from the budget.
 struct Metered<'a, R> {
     reader: R,
     budget: &'a Budget,
@@ -57,13 +57,13 @@ impl<R: Read> Read for Metered<'_, R> {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Codec {
     pub(super) name: &'static str,
-    /// How its data begins.
+    /// The first bytes of its data.
     pub(super) magic: &'static [u8],
-    /// Unpacks the data at the beginning of the slice; what follows it is not looked at.
+    /// Unpacks the data at the beginning of the slice; what follows it is ignored.
     pub(super) unpack: fn(&[u8], &Budget) -> Option<Vec<u8>>,
 }
 
-/// All that are known.
+/// All known formats.
 pub(super) const CODECS: [Codec; 6] = [
     Codec {
         name: "gzip",
@@ -150,7 +150,7 @@ fn unlz4(data: &[u8], budget: &Budget) -> Option<Vec<u8>> {
         };
         block.resize(LZ4_BLOCK, 0);
         let filled = lz4_flex::block::decompress_into(packed, &mut block);
-        // A block that is damaged may have cost as much as one that is not.
+        // A damaged block may have cost as much as a good one.
         let cost = filled.as_ref().map_or(LZ4_BLOCK, |filled| *filled);
         let (true, Ok(filled)) = (budget.spend(packed.len().saturating_add(cost)), filled) else {
             break;
@@ -161,8 +161,8 @@ fn unlz4(data: &[u8], budget: &Budget) -> Option<Vec<u8>> {
     (!unpacked.is_empty()).then_some(unpacked)
 }
 
-/// All that a decoder gives. Data that ends badly after something that looked right is the
-/// caller's to judge: images end in padding, and a magic number can be an accident.
+/// Everything that a decoder returns, even if it fails later: images end in padding, and a magic
+/// number can be an accident, so the caller judges the data.
 fn read<'a, D: Read>(
     data: &'a [u8],
     budget: &'a Budget,

@@ -10,11 +10,11 @@ use object::read::ReadRef;
 use object::read::elf::ElfFile;
 use object::{Architecture, Endianness, FileKind, Object, ObjectKind, ObjectSection};
 
-/// The bytes that are read of a file: its tables, BTF and strings. Those of the largest kernels
+/// How many bytes are read from a file: its tables, BTF and strings. In the largest kernels they
 /// take 100 MB; the gigabytes of DWARF are not read.
 const MOST_READ: u64 = 256 << 20;
 
-/// The kernel's banner is in the first of its constants, which take some 20 MB in all.
+/// How much of the kernel's constants is searched for the banner; all of them take some 20 MB.
 const MOST_RODATA: u64 = 64 << 20;
 
 use super::{KernelImage, banner_release, pahole};
@@ -85,7 +85,7 @@ pub(super) fn with_btf(data: &[u8]) -> Option<KernelImage> {
     })
 }
 
-/// Data of which so many bytes are read, whatever lengths a file claims.
+/// Data from which only a limited number of bytes is read, whatever lengths a file claims.
 struct Bounded<'b, R> {
     data: R,
     left: &'b Cell<u64>,

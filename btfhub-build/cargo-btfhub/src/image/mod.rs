@@ -25,7 +25,7 @@ const LONGEST_IMAGE: u64 = 512 << 20;
 /// The header's magic in either byte order, followed by version 1 and flags 0.
 const BTF_MAGICS: [[u8; 4]; 2] = [[0x9f, 0xeb, 1, 0], [0xeb, 0x9f, 1, 0]];
 
-/// Fewer types in the midst of an image are a module's, an eBPF program's or an accident.
+/// With fewer types, BTF inside an image is a module's, an eBPF program's or an accident.
 const FEWEST_TYPES: u32 = 1000;
 
 /// A kernel's BTF, and what else its file says about the kernel.
@@ -59,7 +59,7 @@ impl KernelImage {
 
 /// An open ELF file; `None` if it is anything else, or a file without random access.
 fn elf_file(path: &Path) -> Option<File> {
-    // A pipe would give its beginning once.
+    // The beginning of a pipe can be read only once.
     let is_file = std::fs::metadata(path).is_ok_and(|metadata| metadata.is_file());
     let mut file = File::open(path).ok().filter(|_| is_file)?;
     let mut magic = [0; 4];
@@ -67,8 +67,8 @@ fn elf_file(path: &Path) -> Option<File> {
     (magic == object::elf::ELFMAG).then_some(file)
 }
 
-/// BTF is a kernel's if it defines `struct task_struct`. Every Linux does, in every
-/// configuration; user programs never do, and modules get it from their kernel.
+/// BTF counts as a kernel's if it defines `struct task_struct`: every Linux does, in every
+/// configuration, user programs never do, and modules get it from their kernel.
 pub(crate) fn is_kernel(btf: &Btf) -> bool {
     btf.ids().filter_map(|id| btf.ty(id)).any(|ty| {
         ty.kind() == Kind::Struct && ty.vlen() > 0 && btf.string(ty.name()) == b"task_struct"
@@ -212,7 +212,7 @@ impl Search {
     }
 }
 
-/// Bytes of the BTF that begins `data`: its header says where types and strings end.
+/// The bytes of the BTF at the start of `data`, whose header says where types and strings end.
 fn btf_len(data: &[u8], little: bool) -> Option<usize> {
     let word = |at: usize| {
         let bytes = *data.get(at..)?.first_chunk::<4>()?;
@@ -257,8 +257,8 @@ fn banner_release(data: &[u8]) -> Option<String> {
     })
 }
 
-/// The release in a file's name, without what kernels, their debug files and their BTF add
-/// before and after it: `vmlinux-5.3.18-24.102-default.debug.xz`.
+/// The release in a file's name, without the usual prefixes and suffixes of kernels, debug files
+/// and BTF: `vmlinux-5.3.18-24.102-default.debug.xz`.
 pub(crate) fn release_of_name(name: &OsStr) -> Option<String> {
     /// Before the release, with `-`, `_` or `.` between them.
     const BEFORE: [&str; 13] = [

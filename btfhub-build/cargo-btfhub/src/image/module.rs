@@ -28,7 +28,7 @@ pub(crate) struct Module {
     pub(crate) btf: Vec<u8>,
 }
 
-/// What a directory holds.
+/// The modules in a directory.
 #[derive(Debug, Default)]
 pub(crate) struct Modules {
     /// By name.
@@ -174,7 +174,7 @@ fn from_elf(data: &[u8], kernel: &Arc<Btf>, release: &str) -> Result<Option<Vec<
         Endian::Big
     };
     if endian != kernel.endian() {
-        return Err("a module for machines of another byte order".to_owned());
+        return Err("a module for machines with a different byte order".to_owned());
     }
     Ok(Some(match section(".BTF.base")? {
         Some(base) => Btf::relocate(&btf, &base, Arc::clone(kernel))

@@ -8,7 +8,7 @@ use btfhub_build::btf::Btf;
 
 use crate::failure::{Context, Failure};
 
-/// The BTF that `pahole` makes of the DWARF in `vmlinux`, and pahole's version.
+/// The BTF that `pahole` makes from the DWARF in `vmlinux`, and pahole's version.
 pub(super) fn encode(vmlinux: &Path) -> Result<(Vec<u8>, String), Failure> {
     let version = Command::new("pahole")
         .arg("--version")

@@ -1,4 +1,4 @@
-//! What changed against a baseline, in words.
+//! What changed since a baseline, in words.
 
 use std::fmt::Write as _;
 
@@ -10,15 +10,15 @@ use btfhub_runtime::Printable;
 use super::wording::{WIDTH, code, cut, escape, shortened, wrap};
 use crate::output::{Colour, Lines, Paint, count, line};
 
-/// How many changes the text lists; a complaint lists as many.
+/// How many changes the text and a complaint list.
 const SHOWN: usize = 4;
-/// Rows of the table; a comment on a pull request has a limit.
+/// Rows of the table; comments on pull requests are limited in size.
 const ROWS: usize = 50;
 
 /// What changed, in a line.
 fn summary(changes: &Changes) -> String {
     if changes.is_empty() {
-        return "nothing changed against the baseline".to_owned();
+        return "nothing changed since the baseline".to_owned();
     }
     let of = |kind| changes.of(kind).count();
     let lost = match changes.lost().len() {
@@ -44,7 +44,7 @@ fn summary(changes: &Changes) -> String {
             parts.push(count(number, one, many));
         }
     }
-    format!("against the baseline: {}", parts.join(", "))
+    format!("since the baseline: {}", parts.join(", "))
 }
 
 pub(super) fn text(changes: &Changes, paint: Paint, text: &mut Lines) {
@@ -67,7 +67,7 @@ pub(super) fn text(changes: &Changes, paint: Paint, text: &mut Lines) {
     }
 }
 
-/// What changed and where; and why.
+/// What changed and where, and why.
 fn told(change: &Change) -> [String; 2] {
     let after = change.after.reason();
     let reason = match change.kind {
@@ -148,7 +148,7 @@ pub(super) fn markdown(changes: &Changes, text: &mut String) {
     }
 }
 
-/// Programs with their objects: one of the same name may be in another.
+/// Programs with their objects: several objects may have a program of the same name.
 fn named(programs: &[Program], write: impl Fn(&str) -> String) -> Vec<String> {
     let named = |program: &Program| match program.is_whole_object() {
         true => program.to_string(),
@@ -168,7 +168,7 @@ fn capital(text: &str) -> String {
     })
 }
 
-/// What `--deny lost` says, in lines.
+/// The complaint of `--deny lost`, in lines.
 pub(super) fn complaint(changes: &Changes, deny: Deny) -> Vec<String> {
     let lost = changes.lost();
     let mut text = vec![format!(

@@ -1,4 +1,4 @@
-//! A threshold that is exceeded: by what, where in the source, and what to do.
+//! An exceeded threshold: what exceeded it, where in the source, and what to do.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use btfhub_build::verdict::Outcome;
 use super::wording::{and_more, clusters, place, program, program_clusters, reasons, shortened};
 use crate::output::{count, line};
 
-/// Relocations told in full.
+/// How many relocations are described.
 const SHOWN: usize = 3;
 
 pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Vec<String> {
@@ -35,7 +35,7 @@ pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Vec
             finding.verdict.reason
         );
         if let Some(place) = place(report, finding) {
-            line!(text, "    asked in {place}");
+            line!(text, "    used in {place}");
         }
     }
     let rest: usize = (clusters.iter().skip(SHOWN))
@@ -50,7 +50,7 @@ pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Vec
     }
     line!(
         text,
-        "  or give these kernels up with --exclude, or allow it with a higher threshold",
+        "  or give up these kernels with --exclude, or raise the threshold",
     );
     text
 }
@@ -79,7 +79,7 @@ fn programs(report: &Report, text: &mut Vec<String>) {
     }
 }
 
-/// What a programmer can change.
+/// What the programmer can do.
 fn way_out(finding: &Finding<'_>) -> &'static str {
     match (finding.verdict.effect, finding.verdict.status) {
         (Effect::Fine | Effect::AnswersNo | Effect::Guarded, _) => {
@@ -101,7 +101,7 @@ fn way_out(finding: &Finding<'_>) -> &'static str {
              bpf_core_enum_value_exists()) and handle those kernels differently"
         }
         (Effect::WrongValue, _) => {
-            "use the constant itself in place of bpf_core_enum_value() if it never changed, or \
+            "use the constant itself instead of bpf_core_enum_value() if it never changed, or \
              choose between its values by the kernel's version (LINUX_KERNEL_VERSION)"
         }
         (_, Status::Refused) => {

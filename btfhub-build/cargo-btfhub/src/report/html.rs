@@ -1,4 +1,4 @@
-//! The report as one page with everything inside: nothing is fetched when it is opened.
+//! The report as one self-contained page: opening it fetches nothing.
 
 use btfhub_build::report::Report;
 use btfhub_build::support::Changes;
@@ -12,11 +12,11 @@ use crate::output::shown_json;
 
 static ASSETS: Dir<'_> = include_dir!("$CARGO_MANIFEST_DIR/src/report/assets");
 
-/// Places shown for each relocation; some are asked at thousands.
+/// Places shown for each relocation; some are used at thousands of places.
 const SITES: usize = 12;
 
 pub(super) fn render(report: &Report, changes: Option<&Changes>) -> Result<String, Failure> {
-    // Inside a script element only the end tag has a meaning, and a comment's start.
+    // Inside a script element, only the end tag and the start of a comment have a meaning.
     let data = shown_json(&serde_json::to_string(&document(report, changes, SITES)?)?);
     let data = data.replace('<', "\\u003c");
     let scripts = [

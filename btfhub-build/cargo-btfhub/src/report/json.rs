@@ -113,13 +113,13 @@ struct Kernel<'r> {
 struct Verdict<'r> {
     status: &'static str,
     effect: &'static str,
-    /// Decimal, in a string: numbers of JavaScript lose bits of 64-bit values.
+    /// Decimal, in a string: JavaScript's numbers lose bits of 64-bit values.
     value: Option<String>,
     reason: &'r str,
     failing: &'r [usize],
 }
 
-/// On a program by itself, or on an object with all its programs.
+/// A verdict on a program by itself, or on an object with all its programs.
 #[derive(Serialize)]
 struct ProgramVerdict<'r> {
     verdict: &'static str,
@@ -238,7 +238,7 @@ struct SupportKernel<'r> {
     verdict: &'static str,
 }
 
-/// What runs where, a line a kernel, so that a change of it is read in a diff.
+/// What runs where, with one line per kernel, so that a diff is readable.
 pub(super) fn support(report: &Report) -> Result<String, Failure> {
     let kernels = report.kernels.iter().map(|kernel| {
         serde_json::value::to_raw_value(&SupportKernel {
@@ -298,8 +298,8 @@ pub(super) fn render(
     json(&document)
 }
 
-/// The document, with at most `sites` places for each relocation, those first that are in a
-/// function which fails on some kernel.
+/// The document, with at most `sites` places for each relocation; those in functions that fail on
+/// some kernel come first.
 pub(super) fn document<'r>(
     report: &'r Report,
     changes: Option<&'r support::Changes>,

@@ -13,7 +13,7 @@ use super::wording::{
 use super::{changes, modules};
 use crate::output::count;
 
-/// Rows of the table of findings; a comment on a pull request has a limit.
+/// Rows of the table of findings; comments on pull requests are limited in size.
 const FINDINGS: usize = 50;
 
 pub(super) fn render(report: &Report, changes: Option<&Changes>) -> String {
@@ -62,7 +62,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>) -> String {
     text
 }
 
-/// By directory and series: the worst that happens to each program on any of its kernels.
+/// By directory and series: the worst verdict on each program on any of the kernels.
 fn kernels(report: &Report, text: &mut String) {
     text.push_str(
         "| kernels | number | programs expected to run | unknown on some | failing on some |\n\

@@ -29,7 +29,7 @@ use crate::kernels::{Source, Sources, Wanted, decoded, objects};
 use crate::lints;
 use crate::output::{Output, Paint, count, shown, stdout};
 
-/// Longer pages and baselines are not read.
+/// The limit for pages and baselines.
 const PAGE: u64 = 256 << 20;
 
 pub(crate) fn run(
@@ -42,7 +42,7 @@ pub(crate) fn run(
         (Some(Format::Support), true) => Format::SupportJson,
         (Some(_), true) => {
             return Err(Failure::usage(
-                "--json is --format json, or the JSON of --format support; leave it out, or the other format",
+                "--json goes only with --format json or --format support; leave out one of the two",
             ));
         }
         (format, false) => {
@@ -136,8 +136,7 @@ pub(crate) fn run(
     })
 }
 
-/// The table in the page that `--into` or `--check` names, and what is wrong with it for
-/// `--check`.
+/// Writes the table into the page of `--into`; for `--check`, returns how the page's table differs.
 fn in_page(
     args: &args::Report,
     table: &str,
@@ -224,7 +223,7 @@ fn make(args: &args::Report, objects: &[Object], output: Output) -> Result<Repor
     Ok(report)
 }
 
-/// The package that each file is in, if any.
+/// The packages that the files are in.
 fn packages(files: &[PathBuf]) -> Vec<String> {
     let package = |file: &PathBuf| {
         let file = std::path::absolute(file).ok()?;
@@ -235,7 +234,7 @@ fn packages(files: &[PathBuf]) -> Vec<String> {
     packages.into_iter().collect()
 }
 
-/// The failure inside is one kernel's, the one outside the machine's.
+/// The inner failure is the kernel's, the outer one the machine's.
 fn ask(
     survey: &Survey,
     kernel: Source<'_>,

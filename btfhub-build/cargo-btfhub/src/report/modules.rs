@@ -1,4 +1,4 @@
-//! What a report says of types of modules.
+//! What a report says about types of modules.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -27,10 +27,10 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
             }
             match asked.first().and_then(|asked| asked.usual_module) {
                 Some(module) => format!(
-                    "{root}: in no kernel's BTF; mostly a type of module {module} (`add --modules`)"
+                    "{root}: in no kernel's BTF; usually a type of module {module} (`add --modules`)"
                 ),
                 None => format!(
-                    "{root}: in no kernel's BTF; it may be a type of a module (`add --modules`)"
+                    "{root}: in no kernel's BTF; possibly a module's type (`add --modules`)"
                 ),
             }
         })
@@ -42,11 +42,11 @@ fn within(modules: &BTreeSet<&str>) -> String {
     let named = named.join(", ");
     let named = Printable(&named);
     match modules.len() {
-        1 => format!("in module {named}, where it is loaded"),
+        1 => format!("in module {named}, if it is loaded"),
         count if count > NAMED => format!(
-            "in modules {named} and {} more, where they are loaded",
+            "in modules {named} and {} more, if they are loaded",
             count - NAMED
         ),
-        _ => format!("in modules {named}, where they are loaded"),
+        _ => format!("in modules {named}, if they are loaded"),
     }
 }

@@ -1,4 +1,4 @@
-//! The table of supported kernels: for a README, and as JSON, to be a baseline.
+//! The table of supported kernels: for a README, and as JSON for a baseline.
 
 use std::fmt::Write as _;
 
@@ -13,18 +13,18 @@ use crate::output::count;
 const BEGIN: &str = "<!-- btfhub-support: written by `cargo btfhub report --format support` -->";
 const END: &str = "<!-- /btfhub-support -->";
 
-/// Ranges of releases in a cell.
+/// How many ranges of releases a cell lists.
 const RANGES: usize = 8;
-/// Programs that a footnote names for one reason.
+/// How many programs a footnote names for one reason.
 const NAMED: usize = 4;
-/// Reasons in a footnote.
+/// How many reasons a footnote lists.
 const REASONS: usize = 4;
 
-/// Neighbours in the order of their releases, of one directory, of which the same is said.
+/// Consecutive releases of one directory with the same verdicts.
 struct Range<'s> {
     kernels: Vec<&'s Kernel>,
     outcome: Outcome,
-    /// Nothing if everything runs.
+    /// The footnote; empty if everything runs.
     note: String,
 }
 
@@ -133,7 +133,7 @@ fn cell(ranges: &[String]) -> String {
     }
 }
 
-/// Which programs are not expected to run on a kernel, and why; nothing if all are.
+/// Which programs are not expected to run on a kernel, and why; empty if all are.
 fn note(support: &Support, kernel: &Kernel) -> String {
     // By reason, in the order of the programs.
     let mut known: Vec<(Outcome, String, Vec<String>)> = Vec::new();
@@ -172,7 +172,7 @@ fn note(support: &Support, kernel: &Kernel) -> String {
     parts.join("; ")
 }
 
-/// A page with the table in the place of the one that it has, with the page's ends of lines.
+/// A page with its table replaced, with the page's line endings.
 pub(super) fn within(page: &str, table: &str) -> Result<String, Failure> {
     let (from, to) = place(page)?;
     let before = page.get(..from).unwrap_or_default();
@@ -188,11 +188,11 @@ pub(super) fn within(page: &str, table: &str) -> Result<String, Failure> {
     Ok(format!("{before}{table}{after}"))
 }
 
-/// Whether the page has this very table; what differs first, if not.
+/// Checks that the page has exactly this table; the error shows the first difference.
 pub(super) fn check(page: &str, table: &str) -> Result<Option<[String; 2]>, Failure> {
     let (from, to) = place(page)?;
     let has = page.get(from..to).unwrap_or_default();
-    // A checkout on Windows may have changed the ends of lines.
+    // A checkout on Windows may have changed the line endings.
     let (mut has, mut is) = (has.lines(), table.trim_end().lines());
     loop {
         match (has.next(), is.next()) {
@@ -200,15 +200,15 @@ pub(super) fn check(page: &str, table: &str) -> Result<Option<[String; 2]>, Fail
             (has, is) if has == is => {}
             (has, is) => {
                 return Ok(Some([
-                    format!("  it says: {}", has.unwrap_or("nothing more")),
-                    format!("  now is:  {}", is.unwrap_or("nothing more")),
+                    format!("  it says:   {}", has.unwrap_or("nothing more")),
+                    format!("  should be: {}", is.unwrap_or("nothing more")),
                 ]));
             }
         }
     }
 }
 
-/// Where the table is, its markers included. They are lines of their own, each there once.
+/// Where the table is, with its markers, each of which must be on a line of its own exactly once.
 fn place(page: &str) -> Result<(usize, usize), Failure> {
     let mut found = Vec::new();
     let mut start = 0;
@@ -223,13 +223,13 @@ fn place(page: &str) -> Result<(usize, usize), Failure> {
     let what = match found.as_slice() {
         [(BEGIN, from, ..), (END, _, to, _)] => return Ok((*from, *to)),
         [] => {
-            "there is no place for the table: write these two lines where it should be".to_owned()
+            "the page has no markers for the table: add these two lines where it should go".to_owned()
         }
         found => {
             let lines: Vec<String> = found.iter().map(|(.., line)| line.to_string()).collect();
             format!(
-                "the place of the table is not clear (line {}): it needs these two lines, each \
-                 once",
+                "the markers of the table are not clear (line {}): the page needs these two lines, \
+                 once each",
                 lines.join(", ")
             )
         }

@@ -1,4 +1,4 @@
-//! The summary an engineer needs in some twenty lines.
+//! A summary of about twenty lines.
 
 use btfhub_build::report::{Effect, Report, in_groups};
 use btfhub_build::support::Changes;
@@ -10,18 +10,18 @@ use super::wording::{
 use super::{changes, modules};
 use crate::output::{Colour, Lines, Paint, count, line};
 
-/// Findings shown in full.
+/// How many findings are shown in full.
 const SHOWN: usize = 2;
-/// Verdicts on programs shown.
+/// How many verdicts on programs are shown.
 const PROGRAMS: usize = 2;
-/// Sentences on types of modules shown.
+/// How many sentences on types of modules are shown.
 const TYPES: usize = 3;
 
 pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -> Lines {
     let mut text = Lines::default();
     line!(
         text,
-        "{}: {} in {}, asked of {}",
+        "{}: {} in {}, on {}",
         named(&report.objects),
         count(
             report.relocations.len(),
@@ -35,7 +35,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
     if let Some(changes) = changes {
         changes::text(changes, paint, &mut text);
     }
-    for (mark, word) in [("fails", "failing on"), ("unknown", "not known for")] {
+    for (mark, word) in [("fails", "failing on"), ("unknown", "unknown on")] {
         let such: Vec<_> = (report.kernels.iter())
             .filter(|kernel| report.outcome_on(kernel).name() == mark)
             .collect();

@@ -1,4 +1,4 @@
-//! Words that all formats share.
+//! Wording that all formats share.
 
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -9,7 +9,7 @@ use btfhub_runtime::Printable;
 
 use crate::output::{Lines, count};
 
-/// Groups of kernels named in a line.
+/// How many groups of kernels a line names.
 const GROUPS: usize = 4;
 /// Columns of a line.
 pub(super) const WIDTH: usize = 100;
@@ -22,7 +22,7 @@ pub(super) fn program(finding: &ProgramFinding<'_>) -> String {
     }
 }
 
-/// All reasons in a line: with place and advice if they are one program's.
+/// All reasons in a line; with place and advice only if they are for a single program.
 pub(super) fn reasons(finding: &ProgramFinding<'_>, alike: usize) -> String {
     if alike > 0 {
         return facts(finding).join("; ");
@@ -36,8 +36,8 @@ fn facts<'r>(finding: &ProgramFinding<'r>) -> Vec<&'r str> {
     (finding.verdict.reasons.iter().map(Reason::fact)).collect()
 }
 
-/// Findings that say the same of the same kernels, wherever in the source, are told by the
-/// first of them; how many others there are.
+/// Groups findings with the same content and kernels, wherever they are in the source: the first of
+/// each group, and how many others there are.
 pub(super) fn program_clusters<'f, 'r>(
     findings: &'f [ProgramFinding<'r>],
 ) -> Vec<(&'f ProgramFinding<'r>, usize)> {
@@ -70,8 +70,8 @@ pub(super) fn named(objects: &[String]) -> String {
     }
 }
 
-/// Findings that say the same of the same kernels are told by the first of them; how many
-/// others there are.
+/// Groups findings with the same content and kernels: the first of each group, and how many others
+/// there are.
 pub(super) fn clusters<'f, 'r>(findings: &'f [Finding<'r>]) -> Vec<(&'f Finding<'r>, usize)> {
     let mut clusters: Vec<(&Finding<'_>, usize)> = Vec::new();
     let mut known: HashMap<_, Vec<usize>> = HashMap::new();
@@ -107,7 +107,7 @@ pub(super) fn shortened(groups: Vec<String>) -> String {
     first_of(&groups, GROUPS)
 }
 
-/// As many of the groups as a line has room for.
+/// As many groups as fit in a line.
 pub(super) fn fitted(groups: &[String], width: usize) -> String {
     let fits = |some: &usize| first_of(groups, *some).chars().count() <= width;
     let some = (1..=groups.len()).rev().find(fits).unwrap_or(1);
@@ -162,7 +162,7 @@ pub(super) fn wrap(sentence: &str, text: &mut Lines) {
     text.push(line);
 }
 
-/// At most so many characters, the last of them `…` where some are left out.
+/// Cuts a text to this many characters, the last of which is then `…`.
 pub(super) fn cut(text: &str, width: usize) -> String {
     if text.chars().nth(width).is_none() {
         return text.to_owned();
@@ -171,11 +171,11 @@ pub(super) fn cut(text: &str, width: usize) -> String {
     format!("{}…", kept.trim_end())
 }
 
-/// Not shown, and keeps apart what pages would make links of.
+/// Invisible; separates characters that pages would otherwise turn into links.
 const APART: &str = "&#8203;";
 
-/// Text in a cell of a table. It is nothing but text: it calls nobody (`@team`), refers to no
-/// issue (`#1`) and is no link, because pages look for these even without marks.
+/// Text in a cell of a table. It stays plain text: it mentions nobody (`@team`), refers to no issue
+/// (`#1`) and forms no link, all of which pages detect even without markup.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let text = format!("{:#}", Printable(text));

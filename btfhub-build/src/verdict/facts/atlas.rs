@@ -7,18 +7,18 @@ use super::{ENUMS, Facts, FunctionList, SIGN_FUNCTIONS, STATIC_FUNCTIONS, STRUCT
 use crate::atlas::Atlas;
 use crate::btf::{Btf, Kind, essential_name};
 
-/// What is asked of every definition of a kernel.
+/// What a definition shows about its kernel by its kind and name alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Any<'w> {
+enum Evidence<'w> {
     Function,
     Tracepoint,
     Family(&'w str),
 }
 
 impl Facts {
-    /// What the kernels of an atlas have of what is wanted: each distinct answer once, and
-    /// for each kernel which it is. They are those of [`Facts::of`] for the BTF that the atlas
-    /// was made from, where it [has](Atlas::has_functions) functions.
+    /// The facts of an atlas's kernels: each distinct one once, and the number of each
+    /// kernel's. They equal those of [`Facts::of`] for the BTF that the atlas was made from, if
+    /// it [has](Atlas::has_functions) functions.
     pub(in super::super) fn of_atlas(
         atlas: &Atlas,
         wanted: &Wanted,
@@ -28,14 +28,14 @@ impl Facts {
         let by_btf = (0..scope.len())
             .map(|number| Ok(Self::of(&Btf::parse(&scope.btf(number)?)?, None, wanted)))
             .collect::<Result<Vec<_>, Box<dyn Error + Send + Sync>>>()?;
-        let any = atlas.answers(|kind, name| any(kind, name, wanted))?;
+        let evidence = atlas.answers(|kind, name| evidence(kind, name, wanted))?;
         let mut distinct = Vec::new();
-        let mut known: HashMap<(usize, Vec<Any<'_>>), usize> = HashMap::new();
-        let kernels = scope.of_kernels().iter().copied().zip(any);
+        let mut known: HashMap<(usize, Vec<Evidence<'_>>), usize> = HashMap::new();
+        let kernels = scope.of_kernels().iter().copied().zip(evidence);
         let numbers = kernels.filter_map(|key| {
             let facts = by_btf.get(key.0)?;
-            Some(*known.entry(key).or_insert_with_key(|(_, any)| {
-                distinct.push(facts.with(any));
+            Some(*known.entry(key).or_insert_with_key(|(_, evidence)| {
+                distinct.push(facts.with(evidence));
                 distinct.len() - 1
             }))
         });
@@ -43,18 +43,18 @@ impl Facts {
         Ok((distinct, numbers))
     }
 
-    /// These, and what any definition answers.
-    fn with(&self, any: &[Any<'_>]) -> Self {
+    /// Adds what the other definitions show.
+    fn with(&self, evidence: &[Evidence<'_>]) -> Self {
         let mut facts = self.clone();
-        for any in any {
-            match any {
-                Any::Function => {
+        for one in evidence {
+            match one {
+                Evidence::Function => {
                     if facts.list == FunctionList::None {
                         facts.list = FunctionList::Externals;
                     }
                 }
-                Any::Tracepoint => facts.lists_tracepoints = true,
-                Any::Family(family) => facts.families.push((*family).to_owned()),
+                Evidence::Tracepoint => facts.lists_tracepoints = true,
+                Evidence::Family(family) => facts.families.push((*family).to_owned()),
             }
         }
         facts.families.sort_unstable();
@@ -63,7 +63,7 @@ impl Facts {
     }
 }
 
-/// Kinds and essential names of what is looked at by name.
+/// Kinds and essential names of what is looked up by name.
 fn names(wanted: &Wanted) -> BTreeSet<(Kind, Vec<u8>)> {
     let of = |kind: Kind| move |name: &str| (kind, essential_name(name.as_bytes()).to_vec());
     let functions = wanted.functions.iter().map(String::as_str);
@@ -79,17 +79,17 @@ fn names(wanted: &Wanted) -> BTreeSet<(Kind, Vec<u8>)> {
         .collect()
 }
 
-/// What any definition of this kind and name answers.
-fn any<'w>(kind: Kind, name: &[u8], wanted: &'w Wanted) -> Vec<Any<'w>> {
+/// What a definition of this kind and name shows.
+fn evidence<'w>(kind: Kind, name: &[u8], wanted: &'w Wanted) -> Vec<Evidence<'w>> {
     match kind {
         Kind::Func => {
             let families = wanted.families.iter();
             let its = families.filter(|family| name.starts_with(family.as_bytes()));
-            let mut any = vec![Any::Function];
-            any.extend(its.map(|family| Any::Family(family)));
-            any
+            let mut evidence = vec![Evidence::Function];
+            evidence.extend(its.map(|family| Evidence::Family(family)));
+            evidence
         }
-        Kind::Typedef if name.starts_with(b"btf_trace_") => vec![Any::Tracepoint],
+        Kind::Typedef if name.starts_with(b"btf_trace_") => vec![Evidence::Tracepoint],
         _ => Vec::new(),
     }
 }

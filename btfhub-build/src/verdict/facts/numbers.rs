@@ -1,6 +1,6 @@
-//! Which values of an enum of the kernel's interface a kernel has.
+//! Which values of an enum of its interface a kernel has.
 
-/// The values of an enum of the kernel's interface; empty where it is not in the BTF.
+/// The values of an enum of the kernel's interface; empty if the BTF lacks it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(in super::super) struct Numbers(pub(super) Vec<u64>);
 
@@ -21,7 +21,7 @@ impl Numbers {
         }
     }
 
-    /// Whether it is among them; `None` where nothing is known.
+    /// Whether the enum has it; `None` if the enum is not known.
     pub(in super::super) fn has(&self, number: u32) -> Option<bool> {
         if self.0.is_empty() {
             return None;
@@ -31,7 +31,7 @@ impl Numbers {
         Some(bits >> (number % 64) & 1 != 0)
     }
 
-    /// The largest.
+    /// The largest value.
     pub(in super::super) fn last(&self) -> Option<u32> {
         let word = self.0.iter().rposition(|bits| *bits != 0)?;
         let bits = self.0.get(word)?;

@@ -1,4 +1,4 @@
-//! What a kernel's symbols tell of wanted functions.
+//! What a kernel's symbols show about wanted functions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -7,24 +7,24 @@ use crate::symbols::{Symbol, Symbols};
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) struct Probes {
-    /// Those that the kernel has, sorted by name.
+    /// The wanted functions that the kernel has, sorted by name.
     pub(super) known: Vec<(String, Symbol)>,
-    /// Names that the compiler changed, and what it made of them, as `f` and `f.isra.0`.
+    /// Functions that the compiler renamed: `f` and `f.isra.0`.
     pub(super) renamed: Vec<(String, String)>,
-    /// Whether no kprobe is set on what can't be traced (`within_notrace_func`).
+    /// Whether the kernel refuses kprobes on what can't be traced (`within_notrace_func`).
     pub(in super::super) refuses_notrace: bool,
-    /// Whether none is set on a name of several functions (`count_symbols`).
+    /// Whether it refuses kprobes on a name of several functions (`count_symbols`).
     pub(in super::super) refuses_several: bool,
 }
 
-/// Functions that tell what probes are refused.
+/// Functions that show which probes the kernel refuses.
 const NOTRACE: [&str; 2] = ["within_notrace_func", "__within_notrace_func"];
 const SEVERAL: &str = "count_symbols";
 /// All of them.
 pub(super) const SIGN_FUNCTIONS: [&str; 3] = [NOTRACE[0], NOTRACE[1], SEVERAL];
 
 impl Probes {
-    /// Of those wanted, where the BTF has these functions.
+    /// From the symbols; functions that only the BTF has count as traceable.
     pub(super) fn of(
         symbols: &Symbols,
         wanted: &BTreeSet<String>,
@@ -62,7 +62,7 @@ impl Probes {
         }
     }
 
-    /// A wanted function; `None` where the kernel has none of that name.
+    /// A wanted function, if the kernel has it.
     pub(in super::super) fn get(&self, name: &str) -> Option<Symbol> {
         let at = self
             .known
@@ -70,7 +70,7 @@ impl Probes {
         self.known.get(at.ok()?).map(|known| known.1)
     }
 
-    /// What the compiler made of one.
+    /// The name that the compiler gave a wanted function.
     pub(in super::super) fn renamed(&self, name: &str) -> Option<&str> {
         let found = self.renamed.iter().find(|(base, _)| base == name);
         found.map(|(_, name)| name.as_str())

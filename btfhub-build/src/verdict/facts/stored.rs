@@ -6,7 +6,7 @@ use super::{Arguments, Facts, FunctionList, Signs, Wanted};
 use crate::symbols::Symbol;
 
 impl Wanted {
-    /// Equal for what asks for the same, and different for what does not.
+    /// Equal exactly if the same names are wanted.
     pub(in super::super) fn to_bytes(&self) -> Vec<u8> {
         let Self {
             functions,
@@ -36,13 +36,13 @@ impl Facts {
     }
 }
 
-/// A value as bytes.
+/// A value that can be stored as bytes.
 trait Stored: Sized {
     fn put(&self, out: &mut Vec<u8>);
     fn take(from: &mut &[u8]) -> Option<Self>;
 }
 
-/// A struct is its fields, one after another.
+/// A struct is stored as its fields, one after another.
 macro_rules! stored {
     ($name:ident { $($field:ident),* $(,)? }) => {
         impl Stored for $name {

@@ -1,4 +1,4 @@
-//! Arithmetic and conditions on what is known.
+//! Arithmetic and conditions on known values.
 
 use super::value::{Value, get, set};
 use crate::insn::{ALU, Insn, JMP, JMP32, sign_extend};
@@ -22,7 +22,7 @@ pub(super) fn sign_extend_32(value: u64) -> u64 {
     }
 }
 
-/// A known number, and whether user space can't have changed it.
+/// A known number, and whether it is certain: user space can't have changed it.
 pub(super) fn number(value: Value) -> Option<(u64, bool)> {
     match value {
         Value::Constant(value) => Some((value, true)),
@@ -70,7 +70,7 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
         let is_sure = left.1 && right.1;
         let (left, right) = (narrow(left.0), narrow(right.0));
         let shift = u32::try_from(right & bits).unwrap_or(0);
-        // A sign-extending move has its width in the offset, as has a signed division.
+        // A sign-extending move or a signed division.
         if insn.off != 0 {
             return None;
         }
@@ -101,7 +101,7 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
     let result = match result {
         Some((value, true)) => Value::Constant(value),
         Some((value, false)) => Value::Default(value),
-        // The verifier tracks ranges and bits of what is computed.
+        // The verifier tracks ranges and bits of results.
         None if is_move && is_free(right) => Value::Number,
         None => Value::Maybe,
     };
@@ -112,8 +112,8 @@ pub(super) fn signed(value: u64) -> i64 {
     i64::from_ne_bytes(value.to_ne_bytes())
 }
 
-/// Whether a conditional jump is taken, where that is known; and whether what is said (also
-/// that it is not known) would be the verifier's view for sure.
+/// Whether a conditional jump is taken, if that is known; and whether the verifier is certain to
+/// see it the same way, even if it is not known.
 pub(super) fn decided(insn: Insn, registers: &[Value; 11]) -> (Option<bool>, bool) {
     let left = get(registers, insn.dst);
     let right = operand(insn, None, registers);

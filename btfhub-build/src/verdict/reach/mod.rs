@@ -1,18 +1,18 @@
 //! Which instructions of a function can be reached, and how surely.
 //!
-//! A program asks `bpf_core_field_exists(…)`, the answer is patched into an instruction as a
-//! constant, and the branch on it leaves what would fail unreachable: the verifier never
-//! looks at it. Constants are followed here as the verifier follows them, but joined where
-//! paths meet, so that what is found unreachable is so for the verifier too. What is found
-//! reachable is so *surely* only where nothing on the way there hung on a value that the
-//! verifier may know better: one that was joined, or read back from the stack, or that user
-//! space may have set.
+//! A program checks `bpf_core_field_exists(…)`. libbpf patches the answer into an instruction as
+//! a constant, and the branch on it makes the code that would fail unreachable: the verifier
+//! never examines it. This module follows constants as the verifier does, but joins them where
+//! paths meet, so whatever it finds unreachable is unreachable for the verifier too. What it
+//! finds reachable is *surely* so only if no branch on the way depends on a value that the
+//! verifier may know better: one that was joined, read back from the stack, or may have been
+//! set by user space.
 //!
 //! ```text
 //! value    what registers and the stack hold
-//! compute  arithmetic and conditions on it
+//! compute  arithmetic and conditions on these values
 //! walk     from instruction to instruction
-//! cycle    whether a function repeats anything
+//! cycle    whether a function has a loop
 //! ```
 
 mod compute;

@@ -33,7 +33,7 @@ impl Surroundings for World {
     }
 }
 
-/// Nothing is known of it.
+/// Nothing is known.
 struct Unknown;
 
 impl Surroundings for Unknown {
@@ -67,7 +67,7 @@ const EXIT: Insn = Insn {
     imm: 0,
 };
 
-// What user space may have set decides the way, but nothing for sure.
+// A constant that user space may have set decides a branch, but not surely.
 #[test]
 fn constants_of_the_object_are_defaults() {
     let insns = [
@@ -78,11 +78,11 @@ fn constants_of_the_object_are_defaults() {
         EXIT,
         EXIT,
     ];
-    // Instruction 2 is a load here, of which nothing is asked.
+    // Instruction 2 is a load here, which refers to nothing.
     assert_eq!(levels(&insns), [SURE, NO, SURE, SURE, MAYBE, IF]);
 }
 
-// Through an arithmetic shift, as of LINUX_KERNEL_VERSION, and through the stack.
+// Through an arithmetic shift, as for LINUX_KERNEL_VERSION, and through the stack.
 #[test]
 fn the_kernels_constants_are_followed() {
     let insns = [
@@ -121,7 +121,7 @@ fn loads_from_the_argument_are_told() {
     assert_eq!(reached.context, [load]);
 }
 
-// What lies behind another jump may be before it: only a way back to where it comes from counts.
+// A jump to lower addresses is not yet a loop: only one back onto its own path is.
 #[test]
 fn loops_are_found() {
     let counts = [

@@ -1,18 +1,18 @@
-//! What registers and the stack hold, and what is left of it where paths meet.
+//! What registers and the stack hold, and how that is joined where paths meet.
 
 use std::ops::RangeInclusive;
 
 use crate::insn::{Insn, ST, STX, sign_extend};
 
-/// How surely the verifier comes to an instruction.
+/// How surely the verifier reaches an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in super::super) enum Level {
-    /// Only if a constant is not what it is taken for: user space may set those of the
-    /// object, and some releases leave out a number of the kernel's version.
+    /// Only if a constant differs from what is assumed: user space may set the object's
+    /// constants, and some releases lack a number of the kernel's version.
     IfChanged,
-    /// It may know better.
+    /// Unless it knows some value better.
     Maybe,
-    /// It does.
+    /// In any case.
     Surely,
 }
 
@@ -29,19 +29,19 @@ pub(in super::super) enum Value {
     Constant(u64),
     /// A constant that user space may have replaced before loading.
     Default(u64),
-    /// The address of something that is there.
+    /// The address of something that exists.
     Address,
-    /// The program's argument and so many bytes.
+    /// The program's argument plus this many bytes.
     Context(i64),
-    /// So many bytes behind the beginning of a section of data.
+    /// A section of data, and an offset in it.
     Data(usize, u64),
     /// The address of an extern.
     Extern(usize),
-    /// The frame pointer and so many bytes.
+    /// The frame pointer plus this many bytes.
     Frame(i64),
 }
 
-/// r0 to r10, and what the function keeps on its stack, by offset.
+/// r0 to r10, and what the function stores on its stack, by offset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) level: Level,
@@ -49,8 +49,8 @@ pub(super) struct State {
     pub(super) stack: Vec<(i64, Value)>,
 }
 
-/// What is known where both paths meet. Of a path that is only taken if a constant is
-/// changed, the others keep nothing.
+/// What is known where two paths meet. A path that is taken only if a constant differs adds
+/// nothing to one that is taken anyway.
 pub(super) fn join(known: &State, other: &State) -> State {
     match (known.level, other.level) {
         (Level::IfChanged, Level::Maybe | Level::Surely) => return other.clone(),
@@ -111,13 +111,13 @@ pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
                 kept,
                 Value::Constant(_) | Value::Default(_) | Value::Context(_) | Value::Address
             );
-            // Enough for what a function keeps there of any use here.
+            // More than any function usefully stores there.
             if bytes == 8 && is_kept && state.stack.len() < 64 {
                 let place = state.stack.partition_point(|(slot, _)| *slot < at);
                 state.stack.insert(place, (at, kept));
             }
         }
-        // Somewhere else, or by an unknown way on the stack.
+        // To an unknown address, which may be on the stack.
         Value::Maybe | Value::Frame(_) => state.stack.clear(),
         Value::Word
         | Value::Number

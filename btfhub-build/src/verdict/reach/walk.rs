@@ -1,4 +1,4 @@
-//! From instruction to instruction, each as often as what is known of it changes.
+//! Walks from instruction to instruction, and again wherever what is known has changed.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -6,35 +6,35 @@ use super::compute::{compute, decided};
 use super::value::{Level, State, Value, clobber, get, join, set, store};
 use crate::insn::{ALU, ALU64, INSN, Insn, JMP, JMP32, LD, LDX, ST, STX, wide_immediate};
 
-/// What libbpf made of one instruction.
+/// How libbpf changed one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(in super::super) enum Change {
-    /// It holds this value now.
+    /// It now holds this value.
     Value(u64),
     /// It can't be executed.
     Poisoned,
 }
 
-/// What an instruction with an address of something refers to.
+/// What an `ldimm64` of an address refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in super::super) enum Refers {
-    /// A place in a section of data.
+    /// A section of data, and an offset in it.
     Data(usize, u64),
     /// An extern.
     Extern(usize),
-    /// Something that is there.
+    /// Something else that exists.
     Something,
 }
 
-/// What is around a function.
+/// What a function refers to outside of itself.
 pub(in super::super) trait Surroundings {
     /// What instruction `at`, an `ldimm64` of an address, refers to.
     fn refers(&self, at: usize) -> Option<Refers>;
-    /// What a load of so many bytes from constant data gives.
+    /// The value that a load of this many bytes from constant data gives.
     fn data(&self, section: usize, offset: u64, bytes: u32) -> Option<u64>;
-    /// What a load from an extern gives.
+    /// The value that a load from an extern gives.
     fn value(&self, number: usize) -> Value;
-    /// Whether an extern that may be missing is there.
+    /// Whether an extern exists, if that is known.
     fn is_there(&self, number: usize) -> Option<bool>;
 }
 
@@ -50,7 +50,7 @@ pub(in super::super) struct ContextLoad {
 }
 
 impl ContextLoad {
-    /// The first byte behind it.
+    /// The end of the bytes that it loads.
     pub(in super::super) fn end(&self) -> i64 {
         self.offset.saturating_add(self.bytes.into())
     }
@@ -59,7 +59,7 @@ impl ContextLoad {
 /// What can be reached in a function.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Reached {
-    /// For each instruction.
+    /// For each instruction; `None` if it is not reached.
     pub(in super::super) levels: Vec<Option<Level>>,
     /// Loads from the argument that are reached.
     pub(in super::super) context: Vec<ContextLoad>,
@@ -67,7 +67,7 @@ pub(in super::super) struct Reached {
     pub(in super::super) passed_on: Vec<usize>,
 }
 
-/// What can be reached in a function that is entered so surely with this in r1.
+/// What can be reached in a function that is entered with `level` and with `argument` in r1.
 pub(in super::super) fn reach(
     insns: &[Insn],
     changes: &[(usize, Change)],
@@ -109,7 +109,7 @@ pub(in super::super) fn reach(
     }
 }
 
-/// Where paths may meet: what a function begins with and what jumps lead to.
+/// Where paths may meet: the start of the function and the targets of jumps.
 fn jump_targets(insns: &[Insn]) -> Vec<bool> {
     let mut is_target = vec![false; insns.len()];
     let targets = insns
@@ -124,8 +124,7 @@ fn jump_targets(insns: &[Insn]) -> Vec<bool> {
     is_target
 }
 
-/// The lowest place on the stack whose address is taken: calls may change what is at it and
-/// above.
+/// The lowest stack slot whose address is taken: calls may change it and everything above.
 fn lowest_address_taken(insns: &[Insn]) -> i64 {
     let mut lowest = i64::MAX;
     for (insn, next) in insns.iter().zip(insns.iter().skip(1)) {
@@ -138,31 +137,31 @@ fn lowest_address_taken(insns: &[Insn]) -> i64 {
     lowest
 }
 
-/// How often an instruction is looked at, on average, before registers and the stack are given
-/// up: programs made for that could keep this busy for long.
+/// How often an instruction is visited, on average, before registers and the stack are no longer
+/// tracked: a malicious program could keep this busy for long.
 const STEPS: usize = 16;
 
 struct Walk<'a, S> {
     insns: &'a [Insn],
     changes: &'a [(usize, Change)],
     around: &'a S,
-    /// By instruction.
+    /// Whether each instruction is the target of a jump.
     is_target: Vec<bool>,
     /// What is known at each target of a jump.
     states: Vec<Option<Box<State>>>,
     pending: Vec<usize>,
-    /// How many more instructions are looked at before what is known is given up.
+    /// How many more instructions are visited before registers are no longer tracked.
     steps: usize,
     taken: i64,
-    /// What was found at each instruction the last time: then all was known that leads there.
+    /// From the last visit of each instruction, when all paths to it were known.
     levels: Vec<Option<Level>>,
     context: BTreeMap<usize, ContextLoad>,
     passed_on: BTreeSet<usize>,
 }
 
 impl<S: Surroundings> Walk<'_, S> {
-    /// Comes to the target of a jump with this state: what earlier paths brought there is
-    /// joined, and what follows is looked at again where that changed anything.
+    /// Enters the target of a jump with this state, joined with that of earlier paths. If that
+    /// changes anything, the target is visited again.
     fn enter(&mut self, at: usize, state: &State) {
         let Some(slot) = self.states.get_mut(at) else {
             return;
@@ -182,7 +181,7 @@ impl<S: Surroundings> Walk<'_, S> {
         }
     }
 
-    /// Goes from the target of a jump to the next one.
+    /// Walks from one jump target to the next.
     fn follow(&mut self, from: usize) {
         let Some(mut state) = self.states.get(from).cloned().flatten() else {
             return;
@@ -211,7 +210,7 @@ impl<S: Surroundings> Walk<'_, S> {
         }
     }
 
-    /// Keeps what is asked of an instruction that is reached in this state.
+    /// Records an instruction that is reached in this state.
     fn note(&mut self, at: usize, insn: Insn, state: &State) {
         if let Some(slot) = self.levels.get_mut(at) {
             *slot = Some(state.level);
@@ -238,7 +237,7 @@ impl<S: Surroundings> Walk<'_, S> {
         }
     }
 
-    /// What an instruction makes of a state, and which one is next.
+    /// Executes an instruction on a state, and returns the next one.
     fn step(
         &mut self,
         at: usize,
@@ -249,8 +248,8 @@ impl<S: Surroundings> Walk<'_, S> {
         let next = if insn.is_ldimm64() { at + 2 } else { at + 1 };
         let value = match change {
             Some(Change::Poisoned) => {
-                // The verifier ends here. Going on, with nothing known, finds what else
-                // would end it once this is mended.
+                // The verifier stops here. Going on, with nothing known, finds what would stop
+                // it next.
                 state.level = state.level.min(Level::Maybe);
                 state.registers = [Value::Maybe; 11];
                 state.stack.clear();
@@ -277,7 +276,7 @@ impl<S: Surroundings> Walk<'_, S> {
         Some(next)
     }
 
-    /// What an `ldimm64` gives.
+    /// The value of an `ldimm64`.
     fn immediate(&self, at: usize, insn: Insn, changed: Option<u64>) -> Value {
         if let Some(value) = changed {
             return Value::Constant(value);
@@ -290,7 +289,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 None => Value::Maybe,
             },
             Some(Refers::Something) => Value::Address,
-            // Another source is a map, a variable or a function.
+            // Other sources are maps, variables or functions.
             None if insn.src == 0 => (self.insns.get(at + 1)).map_or(Value::Maybe, |second| {
                 Value::Constant(wide_immediate(insn, *second))
             }),
@@ -298,7 +297,7 @@ impl<S: Surroundings> Walk<'_, S> {
         }
     }
 
-    /// What a load gives.
+    /// The value of a load.
     fn load(&self, insn: Insn, changed: Option<u64>, state: &State) -> Value {
         let offset = changed.map_or(i64::from(insn.off), |value| {
             i64::try_from(value).unwrap_or(i64::MAX)
@@ -348,7 +347,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 let (decided, is_sure) = decided(insn, &state.registers);
                 let doubtful = state.level.min(Level::Maybe);
                 let level = if is_sure { state.level } else { doubtful };
-                // A pointer may be known not to be null.
+                // The verifier may know that a pointer is not null.
                 let is_zero_sided = insn.class() == JMP
                     && insn.has_immediate()
                     && insn.imm == 0
@@ -376,7 +375,7 @@ pub(super) const ALWAYS: u8 = 0x00;
 const CALL: u8 = 0x80;
 pub(super) const EXIT: u8 = 0x90;
 
-/// Where an instruction jumps, if only sometimes.
+/// Where an instruction may jump.
 pub(super) fn jump_target(at: usize, insn: Insn) -> Option<usize> {
     let offset = match (insn.class(), insn.op()) {
         (JMP, CALL | EXIT) => return None,

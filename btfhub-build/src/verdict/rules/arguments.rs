@@ -1,11 +1,11 @@
-//! Arguments that a program reads from its context and its hook does not have there.
+//! Arguments that a program reads from its context and that its hook does not have.
 
 use super::super::case::Case;
 use super::super::facts::Arguments;
 use super::super::section::{Hook, SectionDef};
 use super::super::target::function_of;
 
-/// How many words a program sees of a function: the arguments, and the result behind them.
+/// How many words of a function a program sees: the arguments, then the result.
 pub(super) fn words_seen(def: &SectionDef, arguments: Arguments) -> u32 {
     let result = def.sees_end() && arguments.has_result;
     arguments.words.saturating_add(u32::from(result))
@@ -46,14 +46,14 @@ pub(super) fn check(case: &mut Case<'_>) {
     };
     let Some(words) = words else { return };
     let end = i64::from(words) * 8;
-    let beyond = (case.found.context.iter())
+    let beyond = (case.usage.context.iter())
         .filter(|(load, ..)| load.end() > end)
         .max_by_key(|(_, place, level)| (*level, std::cmp::Reverse(*place)));
     if let Some(&(load, place, level)) = beyond {
         let text = format!(
-            "{of} has {words} argument{} here, and the program reads number {}{}: ask which kernel \
-             it is (as by a field that came or went with the argument), or use another program \
-             there",
+            "{of} has {words} argument{} here, but the program reads argument {}{}: check which \
+             kernel it is (say, by a field that changed with the arguments), or use another \
+             program there",
             if words == 1 { "" } else { "s" },
             load.offset / 8 + 1,
             case.at(place)

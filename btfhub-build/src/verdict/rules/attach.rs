@@ -1,4 +1,4 @@
-//! What a program attaches to: whether the kernel has it.
+//! Whether the kernel has what a program attaches to.
 
 use super::super::age::Age;
 use super::super::alternative::newer_syscall;
@@ -19,7 +19,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         .iter()
         .any(|word| target.contains(word))
     {
-        let text = format!("{target} looks like a stand-in for what user space sets");
+        let text = format!("{target} looks like a placeholder that user space replaces");
         return case.findings.unknown("target", text);
     }
     match def.hook {
@@ -32,11 +32,11 @@ pub(super) fn check(case: &mut Case<'_>) {
         Hook::Iter => iterator(case, &target),
         Hook::KprobeMulti => case.findings.unknown(
             "target",
-            format!("which functions {target} matches is decided when it attaches"),
+            format!("which functions {target} matches is known only when it attaches"),
         ),
         Hook::UserSpace => case.findings.unknown(
             "target",
-            format!("{target} is of user space, not of the kernel"),
+            format!("{target} is in user space, not in the kernel"),
         ),
         Hook::Replace => case
             .findings
@@ -47,22 +47,24 @@ pub(super) fn check(case: &mut Case<'_>) {
 
 fn no_target(case: &mut Case<'_>, hook: Hook) {
     if !matches!(hook, Hook::None | Hook::StructOps) {
-        let text = "user space sets what it attaches to; name it to have it checked".to_owned();
+        let text =
+            "user space sets what it attaches to; name the target to have it checked".to_owned();
         case.findings.unknown("target", text);
     }
 }
 
-/// Whether a name that is not in the kernel's BTF may be in a module; says so.
+/// Whether a name that the kernel's BTF lacks may be in a module; adds the reason.
 fn in_module(case: &mut Case<'_>, name: &str) -> bool {
     let Some(family) = family(name).filter(|family| !case.facts.has_family(family)) else {
         return false;
     };
-    let text = format!("{name}: functions {family}* are not in this kernel, perhaps in a module");
+    let text =
+        format!("the kernel's BTF has no {family}* functions, so {name} may be in a module");
     case.findings.unknown("module", text);
     true
 }
 
-/// System calls without arguments have a function by another name, which is listed
+/// A system call without arguments, whose function is listed under another name
 /// (`SYSCALL_DEFINE0`).
 fn is_syscall_without_arguments(case: &Case<'_>, name: &str) -> bool {
     let call = ["__x64_sys_", "__arm64_sys_", "__s390x_sys_", "__riscv_sys_"]
@@ -76,14 +78,14 @@ fn kprobe(case: &mut Case<'_>, target: &str) {
     let (name, offset) = probed(target);
     let returns = case.program.def.is_some_and(|def| def.is_of_return());
     if returns && offset.starts_with('+') {
-        let text = "libbpf attaches no kretprobe behind the beginning of a function".to_owned();
+        let text = "libbpf attaches kretprobes only to the start of a function".to_owned();
         return (case.findings).fails(Certainty::Proven, "kprobe", text);
     }
     if offset.starts_with('+') {
-        let text = format!("whether an instruction begins at {target} is not known");
+        let text = format!("it is not known whether an instruction starts at {target}");
         case.findings.unknown("kprobe", text);
     }
-    // What the symbols lack may be in a module that was not loaded.
+    // The symbols lack modules that were not loaded.
     let is_elsewhere = case.facts.function(name).is_none() && in_module(case, name);
     if is_elsewhere || symbol::kprobe(case, name, offset.starts_with('+')) {
         return;
@@ -94,20 +96,20 @@ fn kprobe(case: &mut Case<'_>, target: &str) {
     let other = instead::of_function(case, name);
     if case.facts.list == FunctionList::Full {
         let text = format!(
-            "the kernel has no function {name} that can be probed (or it was inlined or renamed \
-             by the compiler){other}"
+            "the kernel has no function {name} that can be probed, or the compiler inlined or \
+             renamed it{other}"
         );
         case.findings.fails(Certainty::Likely, "kprobe", text);
     } else {
         let text = format!(
-            "the kernel's BTF does not list all functions, and {name} is not among them{other}"
+            "the kernel's BTF does not list all functions, and it lacks {name}{other}"
         );
         case.findings.unknown("kprobe", text);
     }
 }
 
-/// Functions that no program may see the end of, since they have none (`noreturn_deny`, Linux
-/// 6.16).
+/// Functions that never return, to which fexit and fmod_ret programs can't attach
+/// (`noreturn_deny`, Linux 6.16).
 const NO_RETURN: [&str; 6] = [
     "do_exit",
     "do_group_exit",
@@ -119,25 +121,25 @@ const NO_RETURN: [&str; 6] = [
 
 fn traced(case: &mut Case<'_>, target: &str) {
     if let Some(module) = module_of(target) {
-        let text = format!("{target} is of module {module}, whose BTF is not looked at");
+        let text = format!("{target} is in module {module}, whose BTF is not examined");
         return case.findings.unknown("module", text);
     }
     let name = function_of(target);
     if case.facts.function(name).is_some() {
         return what_is_traced(case, name);
     }
-    // Before, libbpf and the kernel look into no module's BTF.
+    // Before Linux 5.11, neither libbpf nor the kernel reads the BTF of modules.
     let sees_modules = !case.is_older_than(Age(5, 11));
     if sees_modules && in_module(case, name) {
         return;
     }
     let other = instead::of_function(case, name);
     if case.facts.list == FunctionList::None {
-        let text = "the functions of the kernel's BTF are not known".to_owned();
+        let text = "the kernel's BTF lists no functions".to_owned();
         return case.findings.unknown("function", text);
     }
     if sees_modules {
-        let text = format!("the kernel has no function {name}, unless a module brings it{other}");
+        let text = format!("the kernel has no function {name}, unless a module has it{other}");
         case.findings.fails(Certainty::Likely, "function", text);
     } else {
         let text = format!("the kernel's BTF has no function {name}{other}");
@@ -145,21 +147,21 @@ fn traced(case: &mut Case<'_>, target: &str) {
     }
 }
 
-/// What may be done with a function that is there.
+/// Whether a program may attach in its way to a function that exists.
 fn what_is_traced(case: &mut Case<'_>, name: &str) {
     symbol::traced(case, name);
     let Some(def) = case.program.def else { return };
     let is_hook = name.starts_with("security_");
     if def.changes_result() && !is_hook {
         let text = format!(
-            "only the kernel's list of functions that allow error injection tells whether the \
-             result of {name} may be changed"
+            "only a list in the kernel (error injection) shows whether the result of {name} may \
+             be changed"
         );
         case.findings.unknown("function", text);
     } else if def.sleepable {
         let text = format!(
-            "only the kernel's list of functions that allow error injection tells whether a \
-             program at {name} may sleep"
+            "only a list in the kernel (error injection) shows whether a program on {name} may \
+             sleep"
         );
         case.findings.unknown("sleepable", text);
     }
@@ -184,7 +186,7 @@ fn syscall(case: &mut Case<'_>, name: &str, what: &str) {
     }
 }
 
-/// System calls with events whose functions are not found by their names.
+/// System calls that have events, but whose functions have other names.
 const WITHOUT_FUNCTION: [&str; 5] = ["getpid", "getuid", "perf_event_open", "setsid", "sync"];
 
 fn tracepoint(case: &mut Case<'_>, target: &str) {
@@ -202,7 +204,7 @@ fn tracepoint(case: &mut Case<'_>, target: &str) {
         return;
     }
     let Some((category, event)) = target.split_once('/') else {
-        let text = format!("{target} is no category/event: libbpf refuses to attach it");
+        let text = format!("{target} is not category/event: libbpf refuses to attach it");
         return case.findings.fails(Certainty::Proven, "tracepoint", text);
     };
     if case.facts.has_tracepoint(event) || in_module(case, event) {
@@ -216,8 +218,8 @@ fn tracepoint(case: &mut Case<'_>, target: &str) {
         return;
     }
     let text = format!(
-        "the kernel has no tracepoint {event}, unless it is of a module or an event by another \
-         name (DEFINE_EVENT_PRINT)"
+        "the kernel has no tracepoint {event}, unless a module has it or it has another name \
+         (DEFINE_EVENT_PRINT)"
     );
     case.findings.fails(Certainty::Likely, "tracepoint", text);
 }
@@ -227,7 +229,7 @@ fn raw_tracepoint(case: &mut Case<'_>, name: &str) {
         return;
     }
     if case.facts.lists_tracepoints {
-        let text = format!("the kernel has no tracepoint {name}, unless a module brings it");
+        let text = format!("the kernel has no tracepoint {name}, unless a module has it");
         case.findings.fails(Certainty::Likely, "tracepoint", text);
     } else {
         let text = format!("the kernel's BTF does not list tracepoints: {name}");
@@ -291,17 +293,17 @@ fn lsm(case: &mut Case<'_>, hook: &str) {
         let is_disabled = DISABLED.contains(&hook);
         if is_disabled && is_new {
             let other = instead::probe(case);
-            let text = format!("the kernel allows no eBPF program on hook {hook}{other}");
+            let text = format!("the kernel allows no eBPF programs on LSM hook {hook}{other}");
             case.findings.fails(Certainty::Likely, "lsm", text);
         } else if is_disabled {
             let text =
-                format!("kernels with security updates allow no eBPF program on hook {hook}");
+                format!("kernels with security updates allow no eBPF programs on LSM hook {hook}");
             case.findings.unknown("lsm", text);
         }
         let may_sleep = !case.is_older_than(Age(5, 11)) && SLEEPABLE.contains(&hook);
         if case.program.def.is_some_and(|def| def.sleepable) && !may_sleep {
             let text =
-                format!("only the kernel's own list tells whether programs on {hook} may sleep");
+                format!("only a list in the kernel shows whether programs on {hook} may sleep");
             case.findings.unknown("sleepable", text);
         }
         return;
@@ -309,17 +311,17 @@ fn lsm(case: &mut Case<'_>, hook: &str) {
     if case.facts.list == FunctionList::None {
         return case
             .findings
-            .unknown("lsm", "the kernel's functions are not known".to_owned());
+            .unknown("lsm", "the kernel's BTF lists no functions".to_owned());
     }
     let other = instead::probe(case);
-    let text = format!("the kernel has no hook {hook} for eBPF{other}");
+    let text = format!("the kernel has no LSM hook {hook} for eBPF{other}");
     case.findings.fails(Certainty::Proven, "lsm", text);
 }
 
-/// Iterators over what user space says, when it attaches a program.
+/// Iterators over something that user space chooses when it attaches a program.
 const OF_USER_SPACE: [&str; 4] = ["bpf_map_elem", "bpf_sk_storage_map", "cgroup", "sockmap"];
 
-/// Iterators that go on without a pause from Linux 6.0 on, so that no program may sleep there
+/// Iterators in which no program may sleep from Linux 6.0 on, because they never pause
 /// (`BPF_ITER_RESCHED`).
 const WITHOUT_SLEEP: [&str; 5] = [
     "bpf_link",
@@ -345,9 +347,9 @@ fn iterator(case: &mut Case<'_>, name: &str) {
     if case.facts.list == FunctionList::None {
         return case.findings.unknown(
             "iterator",
-            "the kernel's functions are not known".to_owned(),
+            "the kernel's BTF lists no functions".to_owned(),
         );
     }
-    let text = format!("the kernel has no iterator over {name}, unless a module brings it");
+    let text = format!("the kernel has no iterator over {name}, unless a module has it");
     case.findings.fails(Certainty::Likely, "iterator", text);
 }

@@ -1,5 +1,5 @@
-//! Externs: the kernel's variables and functions, its configuration. libbpf resolves all of an
-//! object, whichever programs are loaded.
+//! Externs: variables, functions and configuration of the kernel. libbpf resolves all externs of
+//! an object, whichever programs are loaded.
 
 use super::super::age::Age;
 use super::super::case::{Case, Findings};
@@ -8,17 +8,18 @@ use super::super::outcome::Certainty;
 use super::super::reach::Level;
 use crate::object::{Extern, ExternKind, Object};
 
-/// Those that a program calls: what is missing can be declared `__weak`, not called.
+/// The kernel functions that a program calls: a missing one may be declared `__weak`, but not
+/// called.
 pub(super) fn check(case: &mut Case<'_>) {
     let object = case.object;
-    for (number, (place, level)) in &case.found.kfuncs {
+    for (number, (place, level)) in &case.usage.kfuncs {
         let Some(it) = object.externs().get(*number) else {
             continue;
         };
         let name = &it.name;
         let text = if case.is_older_than(Age(5, 13)) {
             format!(
-                "the kernel lets no program call its functions, as {name}{}: ask \
+                "programs can't call the kernel's functions ({name}) before Linux 5.13{}: check \
                  bpf_ksym_exists({name}) first",
                 case.at(*place)
             )
@@ -27,7 +28,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             && case.facts.function(name).is_none()
         {
             format!(
-                "the kernel has no function {name}, unless a module brings it{}: ask \
+                "the kernel has no function {name}, unless a module has it{}: check \
                  bpf_ksym_exists({name}) first",
                 case.at(*place)
             )
@@ -40,7 +41,7 @@ pub(super) fn check(case: &mut Case<'_>) {
     }
 }
 
-/// Those of the object.
+/// All externs of an object.
 pub(super) fn check_all(object: &Object, facts: &Facts, findings: &mut Findings) {
     for it in object.externs().iter().filter(|it| !it.is_weak) {
         check_one(it, facts, findings);
@@ -54,13 +55,13 @@ fn check_one(it: &Extern, facts: &Facts, findings: &mut Findings) {
         ExternKind::Function if is_function => {}
         ExternKind::Function if facts.list == FunctionList::Full => {
             let text = format!(
-                "the kernel has no function {name}, unless a module brings it: libbpf refuses the \
-                 object; declare it __weak and ask bpf_ksym_exists({name})"
+                "the kernel has no function {name}, unless a module has it: libbpf refuses the \
+                 object; declare it __weak and check bpf_ksym_exists({name})"
             );
             findings.fails(Certainty::Likely, "kfunc", text);
         }
         ExternKind::Function => {
-            let text = format!("the kernel's functions are not known: {name}");
+            let text = format!("the kernel's BTF does not list all functions: {name}");
             findings.unknown("kfunc", text);
         }
         ExternKind::TypedVariable if facts.has_variable(name) => {}
@@ -77,7 +78,7 @@ fn check_one(it: &Extern, facts: &Facts, findings: &mut Findings) {
         }
         ExternKind::Symbol if facts.has_variable(name) || is_function => {}
         ExternKind::Symbol => {
-            let text = format!("only /proc/kallsyms tells whether there is a {name}");
+            let text = format!("only /proc/kallsyms shows whether the kernel has {name}");
             findings.unknown("ksym", text);
         }
         ExternKind::Kconfig if name.starts_with("CONFIG_") => {

@@ -1,4 +1,4 @@
-//! What a program could use instead. Only what the kernel has is offered.
+//! What a program could use instead. Offers only what the kernel has.
 
 use super::super::alternative::{event_structs, functions, newer_syscall};
 use super::super::alternative::{security_function, syscall_functions};
@@ -7,7 +7,7 @@ use super::super::section::Hook;
 use super::super::target::{function_of, syscall_in};
 use super::arguments::words_seen;
 
-/// How many are offered at most.
+/// The most that are offered.
 const MAX: usize = 3;
 /// `BPF_PROG_TYPE_RAW_TRACEPOINT`.
 const RAW_TRACEPOINT: u32 = 17;
@@ -85,7 +85,7 @@ fn probe_of(case: &Case<'_>) -> Option<String> {
     }
 }
 
-/// Whether the program could be attached to a function, and finds there what it reads.
+/// Whether the program could attach to a function and would find the arguments that it reads.
 fn is_usable(case: &Case<'_>, name: &str) -> bool {
     let Some(arguments) = case.facts.function(name) else {
         return false;
@@ -97,7 +97,7 @@ fn is_usable(case: &Case<'_>, name: &str) -> bool {
     let traced = case.program.def.filter(|def| def.hook == Hook::Trace);
     let has_arguments = traced.is_none_or(|def| {
         let end = i64::from(words_seen(def, arguments)) * 8;
-        (case.found.context.iter()).all(|(load, ..)| load.end() <= end)
+        (case.usage.context.iter()).all(|(load, ..)| load.end() <= end)
     });
     can_be_traced && has_arguments
 }

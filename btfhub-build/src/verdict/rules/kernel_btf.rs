@@ -1,7 +1,7 @@
-//! The running kernel's own BTF, which some programs need whatever BTF their relocations use.
+//! The running kernel's own BTF, which some programs need regardless of what their relocations use.
 
 use super::super::case::Case;
-use super::super::found::Place;
+use super::super::usage::Place;
 use super::super::kernel::KernelBtf;
 use super::super::reach::Level;
 use super::super::uapi;
@@ -19,16 +19,16 @@ const RETURN_STRUCTS: [u32; 10] = [136, 137, 138, 139, 140, 158, 162, 175, 178, 
 const TAKE_STRUCTS: [u32; 15] = [
     111, 116, 121, 126, 127, 141, 147, 150, 153, 154, 159, 161, 180, 191, 193,
 ];
-/// Helpers that take one or null, in some versions: local storage of inodes, tasks and cgroups.
-/// `bpf_kptr_xchg`: no map holds typed pointers (`btf_parse_kptr`), but versions differ in what
-/// else it takes.
+/// Helpers that take one or null, in some versions: local storage of inodes, tasks and cgroups;
+/// and `bpf_kptr_xchg`: without BTF no map holds typed pointers (`btf_parse_kptr`), but versions
+/// differ in what else it takes.
 const MAY_TAKE_STRUCTS: [u32; 7] = [145, 146, 156, 157, 194, 210, 211];
 
 const GET_CURRENT_TASK_BTF: u32 = 158;
 /// `BPF_PROG_TYPE_NETFILTER`: each member of its context is such a pointer (`nf_ptr_to_btf_id`).
 const NETFILTER: u32 = 32;
 
-/// What needs it, how surely, and where; and what works without.
+/// What needs it, how surely, and where; and what works without it.
 struct Need {
     what: String,
     level: Level,
@@ -57,7 +57,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
     };
     let text = format!(
-        "the kernel has no BTF of its own, which {what}, whatever BTF is embedded{instead}"
+        "the kernel has no BTF of its own, which {what}, regardless of what is embedded{instead}"
     );
     case.findings.fails_at(level, "kernel-btf", text);
 }
@@ -66,7 +66,7 @@ fn need(case: &Case<'_>) -> Option<Need> {
     let def = case.program.def;
     if def.is_some_and(|def| def.hook.is_typed()) {
         return Some(Need {
-            what: "programs of its kind need".to_owned(),
+            what: "programs of this kind need".to_owned(),
             level: Level::Surely,
             instead: instead::probe(case),
         });
@@ -85,7 +85,7 @@ fn need(case: &Case<'_>) -> Option<Need> {
     };
     let has = |helper: u32| case.facts.helpers.has(helper) != Some(false);
     let helpers = case
-        .found
+        .usage
         .helpers
         .iter()
         .filter(|(helper, _)| has(**helper));
@@ -103,9 +103,9 @@ fn need(case: &Case<'_>) -> Option<Need> {
         Some(at(&uapi::helper(*helper), *place, level, instead))
     });
     let is_netfilter = def.is_some_and(|def| def.program_type == NETFILTER);
-    let context = case.found.context.iter().filter(|_| is_netfilter);
-    let context = context.map(|(_, place, level)| at("what it reads", *place, *level, ""));
-    // The surest one, and of equally sure ones the first.
+    let context = case.usage.context.iter().filter(|_| is_netfilter);
+    let context = context.map(|(_, place, level)| at("a read of its context", *place, *level, ""));
+    // The most certain one; the first of several.
     let surest = |best: Need, next: Need| if next.level > best.level { next } else { best };
     helpers.chain(context).reduce(surest)
 }

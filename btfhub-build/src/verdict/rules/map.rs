@@ -1,5 +1,5 @@
-//! Maps: their types, global data, structs of functions. libbpf creates all maps of an object
-//! whichever programs are loaded.
+//! Maps: their types, global data, struct_ops. libbpf creates all maps of an object, whichever
+//! programs are loaded.
 
 use super::super::age::Age;
 use super::super::case::{Case, Findings};
@@ -8,22 +8,22 @@ use super::super::outcome::Certainty;
 use super::super::uapi;
 use crate::object::Object;
 
-/// Those of the object.
+/// All maps of an object.
 pub(super) fn check_all(object: &Object, facts: &Facts, age: Option<Age>, findings: &mut Findings) {
     for map in object.maps() {
         if facts.map_types.has(map.map_type) == Some(false) {
             let text = format!(
-                "the kernel has no {}, which map {} is: libbpf refuses the object unless \
-                 bpf_map__set_autocreate() leaves it out",
+                "the kernel has no {}, the type of map {}: libbpf refuses the object unless \
+                 bpf_map__set_autocreate() leaves the map out",
                 uapi::map_type(map.map_type),
                 map.name
             );
             findings.fails(Certainty::Proven, "map-type", text);
         }
         if let Some(name) = &map.struct_ops {
-            // Flavors as `tcp_congestion_ops___new` are cut off.
+            // Without the flavor, as in `tcp_congestion_ops___new`.
             let name = name.split("___").next().unwrap_or(name);
-            // The second is what the kernel makes of a struct that can be filled
+            // The kernel defines the second one for each struct that programs may fill
             // (`find_struct_ops_kern_types`).
             let missing = [name.to_owned(), format!("bpf_struct_ops_{name}")];
             if let Some(missing) = missing.iter().find(|name| !facts.has_struct(name)) {
@@ -42,12 +42,12 @@ pub(super) fn check_all(object: &Object, facts: &Facts, age: Option<Age>, findin
     }
 }
 
-/// Global data, which a program refers to or not.
+/// Global data that the program refers to.
 pub(super) fn check(case: &mut Case<'_>) {
-    // libbpf leaves the maps of global data out where the kernel can't have them, and makes
-    // what refers to them invalid.
+    // If the kernel can't have maps of global data, libbpf leaves them out and makes instructions
+    // that refer to them invalid.
     if let Some(place) = case
-        .found
+        .usage
         .data
         .filter(|_| case.facts.has_global_data == Some(false))
     {

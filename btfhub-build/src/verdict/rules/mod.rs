@@ -1,4 +1,4 @@
-//! The rules: each holds one thing that programs do against what a kernel has.
+//! The rules: each compares one thing that programs do with what a kernel has.
 
 mod arguments;
 mod attach;
@@ -23,15 +23,15 @@ use super::facts::Facts;
 use super::outcome::{Outcome, Reason, Verdict};
 use crate::object::Object;
 
-/// What the rules look at, for a program against which none has anything.
+/// What the rules examine: the reason given if none of them finds a problem.
 const CHECKED: &str = "checked: relocations, helpers, map and program types, externs, instructions, \
-     what it attaches to and the arguments that it reads there; not: the verifier's own \
-     reasoning, configuration, privileges";
+     the attach target and the arguments that it reads there; not checked: the verifier's own \
+     reasoning, the configuration, privileges";
 
-/// How many reasons of one rule are told, of those that hold for all programs of an object.
+/// How many reasons per rule are listed that concern all programs of an object.
 const MAX_REASONS: usize = 4;
 
-/// What holds for all programs of an object.
+/// What concerns all programs of an object.
 pub(super) fn of_object(object: &Object, facts: &Facts, age: Option<Age>) -> Findings {
     let mut all = Findings::default();
     map::check_all(object, facts, age, &mut all);
@@ -47,14 +47,14 @@ pub(super) fn of_object(object: &Object, facts: &Facts, age: Option<Age>) -> Fin
     }
     for ((rule, outcome), count) in counts {
         if let Some(more @ 1..) = count.checked_sub(MAX_REASONS) {
-            let text = format!("the same of {more} more");
+            let text = format!("and {more} more like these");
             told.0.push((outcome, Reason { rule, text }));
         }
     }
     told
 }
 
-/// What all rules say; `of_object` is what they say of all programs of its object.
+/// The verdict of all rules; `of_object` is what concerns all programs of the object.
 pub(super) fn verdict(mut case: Case<'_>, of_object: &Findings) -> Verdict {
     relocation::check(&mut case);
     program_type::check(&mut case);
@@ -69,7 +69,7 @@ pub(super) fn verdict(mut case: Case<'_>, of_object: &Findings) -> Verdict {
     trampoline::check(&mut case);
     arguments::check(&mut case);
     let mut findings = case.findings.0;
-    // The surest first.
+    // The most certain first.
     findings.sort_by_key(|(outcome, _)| Reverse(*outcome));
     let outcome = (findings.iter().map(|(outcome, _)| *outcome))
         .max()
@@ -78,7 +78,7 @@ pub(super) fn verdict(mut case: Case<'_>, of_object: &Findings) -> Verdict {
         rule: "checked",
         text: CHECKED.to_owned(),
     });
-    // Beside a failure what is unknown does not matter.
+    // If something fails, what is unknown does not matter.
     let of_outcome = (findings.into_iter()).filter(|(of, _)| of.name() == outcome.name());
     let reasons = checked
         .into_iter()

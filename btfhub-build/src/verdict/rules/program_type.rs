@@ -11,13 +11,13 @@ const CGROUP_SOCK: u32 = 9;
 const CGROUP_SOCK_ADDR: u32 = 18;
 const CGROUP_SOCKOPT: u32 = 25;
 const CGROUP_INET_SOCK_CREATE: u32 = 2;
-/// `bpf_xdp_get_buff_len`, which came with packets in several pieces.
+/// `bpf_xdp_get_buff_len`, which was added with packets in several fragments.
 const XDP_GET_BUFF_LEN: u32 = 188;
 
 pub(super) fn check(case: &mut Case<'_>) {
     let Some(def) = case.program.def else {
         let text =
-            "libbpf knows no such section: user space must set the program's type".to_owned();
+            "libbpf does not know this section: user space must set the program's type".to_owned();
         return case.findings.unknown("section", text);
     };
     match case.facts.program_types.has(def.program_type) {
@@ -27,12 +27,12 @@ pub(super) fn check(case: &mut Case<'_>) {
         }
         None => case.findings.unknown(
             "program-type",
-            "the kernel's BTF does not tell its program types".to_owned(),
+            "the kernel's BTF does not list program types".to_owned(),
         ),
         Some(true) => {}
     }
-    // 0 stands for none; of other types the kernel does not look at it, or libbpf leaves it out
-    // for old kernels (`SEC_EXP_ATTACH_OPT`).
+    // For other program types, the kernel ignores the attach type, or libbpf leaves it out on old
+    // kernels (`SEC_EXP_ATTACH_OPT`).
     let is_needed = matches!(
         def.hook,
         Hook::KprobeMulti | Hook::BtfTracepoint | Hook::Trace | Hook::Lsm | Hook::Iter
@@ -44,8 +44,7 @@ pub(super) fn check(case: &mut Case<'_>) {
     }
     if def.has_frags() && case.facts.helpers.has(XDP_GET_BUFF_LEN) == Some(false) {
         let text =
-            "XDP programs get no packets in several pieces, as from Linux 5.18 on: leave out \
-                    .frags"
+            "XDP programs can't take packets in fragments before Linux 5.18: leave out .frags"
                 .to_owned();
         case.findings.fails(Certainty::Proven, "program-type", text);
     }

@@ -9,7 +9,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         let text = refusal.clone();
         return case.findings.fails(Certainty::Proven, "relocation", text);
     }
-    let Some((place, level)) = (case.found.poisoned.iter())
+    let Some((place, level)) = (case.usage.poisoned.iter())
         .max_by_key(|(place, level)| (*level, std::cmp::Reverse(*place)))
     else {
         return;
@@ -27,7 +27,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             let root = record.and_then(|(_, record)| case.struct_of(*record));
             let other = root.map_or_else(String::new, |root| instead::of_struct(case, &root));
             format!(
-                "{asked} finds nothing here, and nothing guards it{at}{other}: ask \
+                "{asked} finds nothing here, and nothing guards it{at}{other}: check \
                  bpf_core_field_exists() (or bpf_core_type_exists(), bpf_core_enum_value_exists()) \
                  first"
             )

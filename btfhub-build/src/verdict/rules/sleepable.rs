@@ -1,4 +1,4 @@
-//! Programs that may sleep: which kinds from which kernel on.
+//! Programs that may sleep: which kinds, and since which kernel.
 
 use super::super::age::Age;
 use super::super::case::Case;
@@ -10,7 +10,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         return;
     };
     if case.facts.has_sleepable == Some(false) {
-        let text = "no program may sleep on this kernel, as some may from Linux 5.10 on".to_owned();
+        let text = "the kernel has no sleepable programs (since Linux 5.10)".to_owned();
         return case.findings.fails(Certainty::Proven, "sleepable", text);
     }
     let since = match def.hook {
@@ -30,7 +30,7 @@ pub(super) fn check(case: &mut Case<'_>) {
     };
     if case.is_older_than(since) {
         let text = format!(
-            "programs of this kind may sleep from Linux {}.{} on",
+            "programs of this kind may not sleep before Linux {}.{}",
             since.0, since.1
         );
         case.findings.fails(Certainty::Likely, "sleepable", text);

@@ -1,11 +1,11 @@
-//! What a kernel's symbols tell of a function that a program attaches to.
+//! What a kernel's symbols show about a function that a program attaches to.
 
 use super::super::case::Case;
 use super::super::outcome::Certainty;
 use super::instead;
 use crate::symbols::Symbol;
 
-/// A kprobe at a function; whether the symbols decide.
+/// Checks a kprobe; returns whether the symbols decide.
 pub(super) fn kprobe(case: &mut Case<'_>, name: &str, has_offset: bool) -> bool {
     let Some(probes) = &case.facts.probes else {
         return false;
@@ -17,7 +17,7 @@ pub(super) fn kprobe(case: &mut Case<'_>, name: &str, has_offset: bool) -> bool 
     };
     if symbol.count > 1 && probes.refuses_several {
         let text = format!(
-            "the kernel has {} functions {name}, and allows no probe by a name that is not unique",
+            "the kernel has {} functions {name}, and refuses a probe whose name is not unique",
             symbol.count
         );
         case.findings.fails(Certainty::Proven, "symbol", text);
@@ -28,7 +28,7 @@ pub(super) fn kprobe(case: &mut Case<'_>, name: &str, has_offset: bool) -> bool 
     true
 }
 
-/// A trampoline at a function that the BTF has.
+/// Checks a trampoline on a function that the BTF has.
 pub(super) fn traced(case: &mut Case<'_>, name: &str) {
     let Some(probes) = &case.facts.probes else {
         return;
@@ -55,11 +55,11 @@ fn notrace(symbol: Symbol) -> Certainty {
 fn missing(case: &Case<'_>, name: &str) -> String {
     let renamed = (case.facts.probes.as_ref()).and_then(|probes| probes.renamed(name));
     let other = match renamed {
-        Some(other) => format!("; the compiler made {other} of it"),
+        Some(other) => format!("; the compiler turned it into {other}"),
         None => instead::of_function(case, name),
     };
     format!(
-        "the kernel has no function {name}, nor has a module (its symbols tell): the compiler \
-         inlined or renamed it, or there never was one{other}"
+        "neither the kernel nor a module has a function {name} (by its symbols): the compiler \
+         inlined or renamed it, or it never existed{other}"
     )
 }

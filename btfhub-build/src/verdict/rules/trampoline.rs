@@ -1,4 +1,4 @@
-//! What a trampoline can do on an architecture: fentry, fexit, fmod_ret and LSM.
+//! What trampolines (fentry, fexit, fmod_ret, LSM) can do on each architecture.
 
 use super::super::age::Age;
 use super::super::case::Case;
@@ -15,17 +15,17 @@ pub(super) fn check(case: &mut Case<'_>) {
     }
     let is_listed = case.facts.list == FunctionList::Full;
     let arch = case.kernel.id.arch.as_str();
-    // Of arm64 from Linux 6.4 on.
+    // arm64 has them from Linux 6.4 on.
     if arch == "arm64" && !case.facts.signs.has_direct_calls {
         let is_old = case.is_older_than(Age(6, 4));
         if is_listed || is_old {
             let text = format!(
-                "functions can't be made to call a trampoline (arm64 before Linux 6.4){}",
+                "functions can't call a trampoline (arm64 before Linux 6.4){}",
                 instead::probe(case)
             );
             return case.findings.fails(Certainty::Likely, "trampoline", text);
         }
-        let text = "whether functions can be made to call a trampoline is not known".to_owned();
+        let text = "it is not known whether functions can call a trampoline".to_owned();
         return case.findings.unknown("trampoline", text);
     }
     let target = case
@@ -42,8 +42,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     };
     if arch == "x86_64" && case.is_older_than(Age(6, 6)) {
         let text = format!(
-            "{target} takes {words} words of arguments, and trampolines of x86 take 6 before Linux \
-             6.6{}",
+            "{target} takes {words} words of arguments, but x86 trampolines take at most 6 before \
+             Linux 6.6{}",
             instead::probe(case)
         );
         case.findings.fails(Certainty::Likely, "trampoline", text);

@@ -1,7 +1,6 @@
-//! What the selection tests share: bundles of made-up classes, real os-release
-//! files.
+//! Shared by the selection tests: bundles of made-up classes, real os-release files.
 
-// Each test file is a program of its own and uses its part of this.
+// Not every test file uses all of this.
 #![allow(dead_code)]
 
 use btfhub_runtime::bundle::Provenance;
@@ -29,7 +28,7 @@ pub fn bundle<'a>(kernels: impl IntoIterator<Item = (KernelId<'a>, Vec<u8>)>) ->
     writer.finish().expect("a sound bundle")
 }
 
-/// BTF of one empty struct of `size` bytes: as many classes as sizes.
+/// BTF with one empty struct of `size` bytes; each size is another class.
 pub fn btf(size: u32) -> Vec<u8> {
     const NAME: &[u8] = b"\0kernel\0";
     const TYPE_LEN: u32 = 12;

@@ -4,7 +4,7 @@
 const report = JSON.parse(document.getElementById("data").textContent);
 const plural = (count, one) => `${count.toLocaleString("en")} ${one}${count === 1 ? "" : "s"}`;
 
-/** How a verdict on a program is shown, from best to worst: its word, its name in the style. */
+/** Verdicts on programs, best to worst: the name in the style sheet, and the word that is shown. */
 const PROGRAM_KINDS = [
   { name: "runs", word: "expected to run" },
   { name: "unknown", word: "unknown" },
@@ -26,7 +26,7 @@ function programKind({ verdict, certainty }) {
   return certainty === "likely" ? 2 : 3;
 }
 
-/** An object that fares worse than each of its programs by itself gets a row of its own. */
+/** Adds a row for each object that does worse than each of its programs by itself. */
 function addWholeObjects() {
   const pairs = new Map(); // columns of programs and of objects -> the new column
   const columns = [], odd = [];
@@ -55,10 +55,10 @@ function addWholeObjects() {
 }
 addWholeObjects();
 
-/** What a reason says of the kernel, without the place in the source and what to do. */
+/** What is wrong, without the place in the source and what to do. */
 const factOf = ({ text }) => text.split(/: |; | \(in /)[0];
 
-/** What can be looked at: rows, and for each kernel a list of verdicts on them. */
+/** What the map can show: rows, and for each kernel a list of verdicts on them. */
 const LEVELS = {
   programs: {
     name: "programs", one: "program", kinds: PROGRAM_KINDS, rows: report.programs,
@@ -76,7 +76,7 @@ const LEVELS = {
     verdicts: report.verdicts, columns: report.columns,
     columnOf: (kernel) => kernel.column,
     kindOf: ({ effect }) => EFFECT_KINDS.findIndex(({ name }) => name === effect), firstBad: 3,
-    // Without what all macros of bpf_core_read.h begin with.
+    // Without the common prefix of the macros in bpf_core_read.h.
     label: ({ term }) => term.replace(/^bpf_core_/, ""),
     group: () => "",
     words: ({ term, kind, sites }) => [term, kind, ...sites.flatMap((site) => {
@@ -87,7 +87,7 @@ const LEVELS = {
     fact: ({ reason }) => reason,
   },
 };
-/** An object with all its programs has a row, and is no program. */
+/** A row for an object with all its programs does not count as a program. */
 const isCounted = (row) => row.section !== "";
 for (const level of Object.values(LEVELS)) {
   level.count = level.rows.filter(isCounted).length;
@@ -95,7 +95,7 @@ for (const level of Object.values(LEVELS)) {
   level.text = level.rows.map((row) => level.words(row).toLowerCase());
 }
 
-/** Kernels of one directory, and within it of one series. */
+/** The fields that group kernels: those of a directory, then the series. */
 const FIELDS = ["distro", "version", "arch", "series"];
 const groups = [];
 report.kernels.forEach((kernel, index) => {
@@ -112,7 +112,7 @@ report.kernels.forEach((kernel, index) => {
 });
 const kernelText = report.kernels.map((kernel) => kernel.kernel.toLowerCase());
 
-/** A kernel is bad where a program fails; where there is no program, where a relocation does. */
+/** The level that decides whether a kernel is bad: programs, or relocations if there are none. */
 const judged = report.programs.length ? LEVELS.programs : LEVELS.relocations;
 const worstOf = judged.columns.map((column) => column.reduce((worst, verdict) => Math.max(worst, judged.kind[verdict]), 0));
 const worstOn = report.kernels.map((kernel) => worstOf[judged.columnOf(kernel)]);
@@ -121,7 +121,7 @@ const view = {
   level: judged, sort: "worst", row: "", kernel: "", failing: false, grain: "auto", program: null,
   kinds: new Set(), closed: new Set(), rows: [], columns: [], selected: null,
 };
-/** More programs than this begin closed, an object a row. */
+/** With more programs than this, objects start out closed, one row each. */
 const MANY_ROWS = 150;
 if (judged === LEVELS.programs && judged.rows.length > MANY_ROWS) {
   for (const program of judged.rows) view.closed.add(program.object);
@@ -141,7 +141,7 @@ function shares(kernels) {
   return counts;
 }
 
-/** The columns at a grain: kernel, series or directory; as it is, or with what was opened and closed. */
+/** The columns at a grain (kernel, series or directory), as they are or with what was opened and closed. */
 function columnsAt(grain, parts, wanted = ({ wanted }) => wanted) {
   const columns = [];
   for (const [group, kernels] of parts) {
@@ -172,7 +172,7 @@ function refresh(room) {
   const candidates = grains.map((grain) => columnsAt(grain, parts, () => null));
   let fitting = candidates.findIndex((columns) => columns.length <= room);
   if (fitting === -1) fitting = candidates.length - 1;
-  // One that would leave most of the room empty tells too little: rather the finer one, to be scrolled.
+  // If that leaves most of the room empty, take the finer grain and scroll.
   const isPoor = fitting > 0 && candidates[fitting].length * 4 < room && candidates[fitting - 1].length <= room * 3;
   view.columns = columnsAt(grains[isPoor ? fitting - 1 : fitting], parts);
   for (const column of view.columns) {
@@ -213,7 +213,7 @@ function withFailing(row) {
   return Object.assign(row, { failing: failingKernels(row, view.shares) });
 }
 
-/** Rows under their objects, where there are several: the object's own row comes first. */
+/** Rows under their objects, if there are several: the object's own row comes first. */
 function grouped(rows, worse) {
   const by = new Map();
   for (const row of rows) {
@@ -239,7 +239,7 @@ function countsOf(ofColumns, members) {
   return counts;
 }
 
-/** The counts of a cell, worked out once. */
+/** The counts of a cell, computed once. */
 function cell(column, row) {
   let found = column.cells.get(row);
   if (!found) {
@@ -249,7 +249,7 @@ function cell(column, row) {
   return found;
 }
 
-/** The worst kind that is there. */
+/** The worst kind that occurs. */
 function worst(counts) {
   return counts.findLastIndex((count) => count > 0);
 }

@@ -1,11 +1,11 @@
-// The heat map: one canvas as large as the window onto it, drawn anew as one scrolls.
+// The heat map: a canvas as large as its window, redrawn on scrolling.
 
 const map = document.getElementById("map");
 const space = document.getElementById("space");
 const canvas = document.getElementById("canvas");
-/** Label, head and cell are measured. The strip below the heads sums up each column. */
+/** Label, head and cell are computed. The strip below the heads sums up each column. */
 const layout = { label: 330, count: 42, band: 17, head: 190, strip: 14, cell: 14, row: 18 };
-/** Names of columns that stand closer than this can't be read. */
+/** Column names closer than this are unreadable. */
 const LEAST_CELL = 13;
 const MONO = "12px ui-monospace, monospace";
 const BOLD = "600 12px system-ui, sans-serif";
@@ -13,7 +13,7 @@ let colours = {};
 let textures = {};
 let drawing = false;
 
-/** Kinds differ by texture as well as by colour. */
+/** Kinds differ in texture as well as in colour. */
 const TEXTURES = {
   "unknown": dots, "likely": slashes, "fails": crosses,
   "answers-no": dashes, "guarded": dots, "wrong-value": slashes, "program-fails": crosses, "object-fails": bars,
@@ -60,7 +60,7 @@ function roomForColumns() {
   return Math.floor((map.clientWidth - layout.label - 10) / LEAST_CELL);
 }
 
-/** As much room for names as they need, within a third of the window; more of a narrow one. */
+/** Gives names the room they need, up to a third of the window, or more of a narrow one. */
 function measureLabels() {
   const ink = canvas.getContext("2d");
   ink.font = MONO;
@@ -82,14 +82,14 @@ function measureHeads() {
   layout.head = Math.ceil(3 * layout.band + Math.min(most, longest + 14) + layout.strip);
 }
 
-/** Sizes what is scrolled over, and draws. */
+/** Sizes the scrolled area, and draws. */
 function arrange() {
   measureHeads();
   const width = layout.label + view.columns.length * layout.cell + 8;
   const height = layout.head + view.rows.length * layout.row + 24;
   space.style.width = `${width}px`;
   space.style.height = `${height}px`;
-  // What a test or a screen magnifier needs to know to find a cell.
+  // So that tests and screen magnifiers can find a cell.
   Object.assign(map.dataset, {
     labelWidth: layout.label, headHeight: layout.head, cellWidth: layout.cell, rowHeight: layout.row,
     rows: view.rows.length, columns: view.columns.length,
@@ -140,7 +140,7 @@ function paint() {
   if (view.rows.length === 0 || view.columns.length === 0) {
     ink.fillStyle = colours.soft;
     ink.font = "14px system-ui, sans-serif";
-    ink.fillText("Nothing fits the filters.", layout.label + 16, layout.head + 30);
+    ink.fillText("Nothing matches the filters.", layout.label + 16, layout.head + 30);
   }
 }
 
@@ -197,7 +197,7 @@ function line(ink, fromX, fromY, toX, toY) {
   ink.stroke();
 }
 
-/** A cell is divided by how many of its verdicts are of which kind, the worst at the bottom. */
+/** Divides a cell in proportion to its kinds of verdicts, worst at the bottom. */
 function paintCell(ink, left, top, counts, height = layout.row - 1) {
   const width = layout.cell - 1;
   const total = counts.reduce((sum, count) => sum + count, 0);
@@ -208,7 +208,7 @@ function paintCell(ink, left, top, counts, height = layout.row - 1) {
     const rest = bottom - top;
     const share = kind === best ? rest : Math.min(rest, Math.max(4, Math.round(height * counts[kind] / total)));
     ink.save();
-    // The texture begins in each cell anew.
+    // The texture starts anew in each cell.
     ink.translate(left, bottom - share);
     ink.fillStyle = textures[view.level.kinds[kind].name];
     ink.fillRect(0, 0, width, share);
@@ -230,7 +230,7 @@ function hit(event) {
   return column === null && row === null ? null : { row, column, inStrip, inBands };
 }
 
-/** Scrolls as little as brings the cell into the window. */
+/** Scrolls just enough to show the cell. */
 function reveal(row, column) {
   if (row !== null) {
     const top = row * layout.row, seen = map.clientHeight - layout.head;

@@ -1,4 +1,4 @@
-// What stands around the cells: names of rows, heads of columns.
+// Around the cells: names of rows, heads of columns.
 
 const COLUMN_FONT = "11px system-ui, sans-serif";
 
@@ -31,7 +31,7 @@ function paintRowNames(ink, first, last, y, height) {
   });
 }
 
-/** The text, its middle left out where it is too long. */
+/** Cuts the middle out of a text that is too long. */
 function fit(ink, text, width) {
   const whole = ink.measureText(text).width;
   if (whole <= width) return text;
@@ -44,7 +44,7 @@ function fit(ink, text, width) {
   return "…";
 }
 
-/** The text, its end left out where it is too long; nothing where that would say nothing. */
+/** Cuts the end off a text that is too long; returns nothing if too little would remain. */
 function shorten(ink, text, width) {
   if (ink.measureText(text).width <= width) return text;
   for (let keep = text.length - 1; keep > 2; keep--) {
@@ -68,7 +68,7 @@ function runs(level) {
   return found;
 }
 
-/** The column's own name, before it what a band above has no room to say. */
+/** The column's own name, preceded by what the bands above have no room for. */
 function labelColumns(ink) {
   view.bands = BANDS.map((field, level) => {
     ink.font = level ? COLUMN_FONT : BOLD;
@@ -111,7 +111,7 @@ function paintHeads(ink, first, last, x, width) {
   });
 }
 
-/** Of how many kernels what is the worst, on this level. */
+/** The number of kernels by their worst verdict, on this level. */
 function summaryOf(kernels) {
   const { level } = view;
   const counts = new Array(level.kinds.length).fill(0);
@@ -121,7 +121,7 @@ function summaryOf(kernels) {
   return counts;
 }
 
-/** One line of the head: neighbours of one name share it. */
+/** One line of the head: neighbours with one name share it. */
 function paintBand(ink, band, level, x, width) {
   const top = level * layout.band;
   ink.font = level ? COLUMN_FONT : BOLD;

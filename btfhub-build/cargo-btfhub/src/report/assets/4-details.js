@@ -1,17 +1,17 @@
-// What a cell, a whole row or a whole column comes to and why.
+// The verdicts of a cell, a whole row or a whole column, and why.
 
 const details = document.getElementById("details");
 const KERNELS_LISTED = 200;
 const GROUPS_LISTED = 40;
 const MEANING = {
-  "runs": "Nothing that was checked speaks against it.",
-  "unknown": "What decides it can't be read from this kernel's BTF, or was not said.",
-  "likely": "A strong hint, no proof.",
-  "fails": "Proven: libbpf or the kernel decides by what was examined here.",
-  "fine": "The instructions take this kernel's value.",
-  "answers-no": "The program asks whether it is there and is told no (0).",
+  "runs": "No check found a problem.",
+  "unknown": "It depends on something that is neither in this kernel's BTF nor given.",
+  "likely": "A strong hint, but no proof.",
+  "fails": "Proven: it follows from the kernel's BTF, symbols and release alone.",
+  "fine": "The instructions get this kernel's value.",
+  "answers-no": "The program asks whether it exists (or for its size or id), and gets 0.",
   "guarded": "The instructions become invalid, but a check keeps the program from reaching them here.",
-  "wrong-value": "Everything loads, and the instructions take a number that is not the kernel's.",
+  "wrong-value": "Everything loads, and the instructions get a number that is not the kernel's.",
   "program-fails": "The program can reach an invalid instruction: the verifier refuses it.",
   "object-fails": "libbpf refuses to load the whole object.",
 };
@@ -49,7 +49,7 @@ function showRow(row, kernels, title) {
   else showRelocation(row.index, kernels, title);
 }
 
-/** The verdicts of a row on some kernels, the worst first: [verdict, kernels]. */
+/** The verdicts of a row on some kernels, worst first: [verdict, kernels]. */
 function verdictsOf(level, index, kernels) {
   const by = new Map();
   for (const kernel of kernels) {
@@ -115,16 +115,16 @@ function showRelocation(index, kernels, title) {
   );
 }
 
-/** Which modules have the type, where the kernel itself does not. */
+/** Which modules have the type, if the kernel itself does not. */
 function modulesPart(relocation) {
   const { modules, in_no_kernel: absent } = relocation;
   if (modules) {
     const one = modules.length === 1;
-    const where = one ? "where that is loaded" : "where they are loaded";
+    const where = one ? "if that is loaded" : "if they are loaded";
     return [element("p", {}, `${relocation.root} is in ${one ? "module" : "modules"} ${modules.join(", ")}, ${where}.`)];
   }
   if (!absent) return [];
-  const of = absent.usual_module ? `mostly a type of module ${absent.usual_module}` : "it may be a type of a module";
+  const of = absent.usual_module ? `usually a type of module ${absent.usual_module}` : "possibly a module's type";
   return [element("p", {}, `${relocation.root} is in no kernel's BTF; ${of}.`)];
 }
 
@@ -169,7 +169,7 @@ function advice({ root }, verdicts) {
     return says("read the field with bpf_core_read() or BPF_CORE_READ(), which take any offset and size, if the program loads it directly; or leave these kernels out.");
   }
   if (of("object-fails")) {
-    return says("put the access into a program of its own and don't load that on these kernels (bpf_program__set_autoload), or leave them out.");
+    return says("move the access to a separate program and don't load that on these kernels (bpf_program__set_autoload), or leave them out.");
   }
   if (of("program-fails") && (root === "pt_regs" || root === "user_pt_regs")) {
     return says("registers differ by architecture: compile the program for this one, or leave its kernels out (--arch).");
@@ -178,7 +178,7 @@ function advice({ root }, verdicts) {
     return says("declare the kernel's other type as a flavor (struct NAME___old) and choose between the two with bpf_core_field_exists or bpf_core_type_matches, or leave these kernels out.");
   }
   if (of("program-fails")) {
-    return says("ask first (bpf_core_field_exists, bpf_core_type_exists, bpf_core_enum_value_exists) and give these kernels another way, or leave them out.");
+    return says("guard the access (bpf_core_field_exists, bpf_core_type_exists, bpf_core_enum_value_exists) and handle these kernels differently, or leave them out.");
   }
   return [];
 }
@@ -206,10 +206,10 @@ function sitesPart(relocation, failing) {
   });
   const more = relocation.site_count - relocation.sites.length;
   if (more > 0) items.push(element("li", { class: "soft" }, `… and ${more} more, in the JSON report`));
-  return [element("h3", {}, `Asked at ${plural(relocation.site_count, "place")}`), element("ul", { class: "plain" }, ...items)];
+  return [element("h3", {}, `Used at ${plural(relocation.site_count, "place")}`), element("ul", { class: "plain" }, ...items)];
 }
 
-/** What a row is called where it stands alone. */
+/** A row's name outside the map. */
 function rowName(row) {
   return view.level === LEVELS.relocations && row.index !== null ? report.relocations[row.index].term : row.label;
 }

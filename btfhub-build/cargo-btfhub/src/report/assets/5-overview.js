@@ -1,8 +1,8 @@
-// What there is to look at: over all, in an object, in one column; and what changed.
+// What needs attention: overall, in an object, in one column; and what changed.
 
 const WORTH_A_LOOK = 12;
 
-/** Rows that fail on some of the kernels, each with its most common failure; those with the same one together. */
+/** Rows that fail on some of the kernels, grouped by their most common failure. */
 function findings(members, kernels) {
   const { level } = view;
   const by = shares(kernels);
@@ -73,8 +73,8 @@ function showOverview() {
     ...unreadablePart(),
     element("h3", {}, "How to read this"),
     element("p", {}, view.level === LEVELS.programs
-      ? "A row is a program, a column a kernel, or several kernels of one distribution. A cell says whether the program loads and attaches there, and is divided where kernels differ. Click a cell for the reason, a name for all kernels at once, the strip above a column for all that fails there, the head of a column to open or close it."
-      : "A row is a relocation: a field, type or enumerator that a program asks the kernel for. A cell says what it comes to on those kernels, and is divided where they differ. Click a cell for the reason, a name for all kernels at once, the strip above a column for all that fails there, the head of a column to open or close it."),
+      ? "A row is a program, a column a kernel, or several kernels of one distribution. A cell says whether the program loads and attaches there, and is divided where kernels differ. Click a cell for the reason, a name for all kernels at once, the strip above a column for everything that fails there, the head of a column to open or close it."
+      : "A row is a relocation: a field, type or enumerator that a program needs from the kernel. A cell says how it resolves on those kernels, and is divided where they differ. Click a cell for the reason, a name for all kernels at once, the strip above a column for everything that fails there, the head of a column to open or close it."),
     element("ul", { class: "plain keys" },
       key("/", "filter"), key("←→↑↓", "move"), key("Enter", "open or close"), key("Esc", "back to this")),
   );
@@ -97,7 +97,7 @@ function changesPart() {
   const items = [...shown("lost"), ...shown("changed"), ...shown("won"), ...rest];
   return [
     element("h2", { class: "prose" }, "What changed"),
-    items.length ? element("ul", { class: "plain", id: "changes" }, ...items) : element("p", {}, "Nothing, against the baseline."),
+    items.length ? element("ul", { class: "plain", id: "changes" }, ...items) : element("p", {}, "Nothing, since the baseline."),
   ];
 }
 

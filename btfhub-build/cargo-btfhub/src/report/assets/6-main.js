@@ -24,7 +24,7 @@ function fillIn() {
     tile(report.kernels.length, report.kernels.length === 1 ? "kernel:" : "kernels:"),
     ...tiles,
     ...(report.unreadable.length ? [tile(report.unreadable.length, "left out", true)] : []),
-    element("li", {}, "asked by"),
+    element("li", {}, "for"),
     ...(judged === LEVELS.programs ? [tile(judged.count, judged.count === 1 ? "program" : "programs")] : []),
     tile(report.relocations.length, report.relocations.length === 1 ? "relocation" : "relocations"),
   );
@@ -56,7 +56,7 @@ function fillLegend() {
   byId("of-program").textContent = program ? `of ${program.name} ✕` : "";
 }
 
-/** Another level begins without a filter of rows and without a selection. */
+/** Switches levels, which clears the filter of rows and the selection. */
 function openLevel(level, program = null) {
   Object.assign(view, { level, program, row: "", selected: null });
   view.kinds.clear();
@@ -66,7 +66,7 @@ function openLevel(level, program = null) {
   changed();
 }
 
-/** After a filter: the selected cell stays selected if it is still shown. */
+/** After filtering, keeps the selection if it is still shown. */
 function changed() {
   const before = view.selected;
   const row = before && before.row !== null ? view.rows[before.row] : null;
@@ -80,7 +80,7 @@ function changed() {
   arrange();
 }
 
-/** Selects a cell; a row where `column` is null, a column where `row` is. */
+/** Selects a cell, a row if `column` is null, or a column if `row` is. */
 function select(row, column) {
   if (!view.rows.length || !view.columns.length) return;
   const within = (at, end) => (at === null ? null : Math.max(0, Math.min(end - 1, at)));
@@ -108,7 +108,7 @@ function deselect() {
   draw();
 }
 
-/** Selects a row by its index, in the column that is selected or in all; what hides it opens. */
+/** Selects a row by its index, in the selected column or in all; opens what hides it. */
 function goTo(index) {
   const find = () => view.rows.findIndex((row) => row.index === index);
   if (find() === -1) {
@@ -123,7 +123,7 @@ function goTo(index) {
   map.focus();
 }
 
-/** Opens a column, a directory to its series, a series to its kernels; or closes the series. */
+/** Opens a column (a directory to its series, a series to its kernels), or closes the series. */
 function toggleColumn({ group, grain }) {
   if (grain === "directories") group.directory.wanted = true;
   else group.wanted = grain === "series";
@@ -187,7 +187,7 @@ map.addEventListener("mousemove", (event) => {
 });
 map.addEventListener("mouseleave", () => { tip.hidden = true; });
 
-/** What Enter does: the object's row or the column at hand opens or closes, and stays selected. */
+/** Enter: opens or closes the selected object's row or column, which stays selected. */
 function toggleSelected({ row, column }) {
   if (row !== null && view.rows[row].index === null) toggleRow(view.rows[row]);
   else if (column !== null) toggleColumn(view.columns[column]);
@@ -203,7 +203,7 @@ map.addEventListener("keydown", (event) => {
     return toggleSelected(at);
   }
   const { row, column } = at || { row: 0, column: 0 };
-  // Above the first row is the column as a whole, left of the first column the row.
+  // Above the first row is the whole column; left of the first column, the whole row.
   const up = (by) => (row === null ? null : row === 0 && column !== null ? null : Math.max(0, row - by));
   const down = (by) => (row === null ? 0 : row + by);
   const left = column === null ? null : column === 0 && row !== null ? null : Math.max(0, column - 1);

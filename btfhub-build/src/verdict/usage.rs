@@ -1,5 +1,5 @@
-//! What a program does on a kernel: which of its instructions are reached after relocation,
-//! and what they call and read.
+//! What a program uses on a kernel: which of its instructions are reached after relocation, and
+//! what these call and read.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,37 +11,37 @@ use crate::insn::{CALL, Insn};
 /// A place in the code of an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
-    /// Which function.
+    /// The function's number.
     pub(super) function: usize,
-    /// Which instruction of it.
+    /// The instruction's number in it.
     pub(super) at: usize,
 }
 
-/// What was found in a program.
+/// What a program uses on a kernel.
 #[derive(Debug, Default)]
-pub(super) struct Found {
-    /// Instructions of it that libbpf made invalid and that are reached, if only
+pub(super) struct Usage {
+    /// Instructions that libbpf made invalid and that are reached, even if only
     /// [`Level::IfChanged`], ascending.
     pub(super) poisoned: Vec<(Place, Level)>,
-    /// Helpers that are called, each at the place that is most surely reached.
+    /// Helpers that are called, each at the place that is reached most surely.
     pub(super) helpers: BTreeMap<u32, (Place, Level)>,
-    /// Functions of the kernel that are called, by extern, each as a helper.
+    /// Kernel functions that are called, by extern, likewise.
     pub(super) kfuncs: BTreeMap<usize, (Place, Level)>,
-    /// Loads from its argument.
+    /// Loads from the program's argument.
     pub(super) context: Vec<(ContextLoad, Place, Level)>,
-    /// Where it takes the address of a function.
+    /// The first place that takes the address of a function.
     pub(super) callback: Option<Place>,
-    /// Where it calls another function.
+    /// The first place that calls another function.
     pub(super) call: Option<Place>,
-    /// Where it refers to global data.
+    /// The first place that refers to global data.
     pub(super) data: Option<Place>,
-    /// Externs that it refers to.
+    /// Externs that the program refers to.
     pub(super) externs: BTreeSet<usize>,
-    /// Instructions of later sets: what they are.
+    /// Instructions that old kernels lack, by name.
     pub(super) later: BTreeMap<&'static str, Place>,
-    /// Where it jumps back.
+    /// The first place that jumps back.
     pub(super) repeats: Option<Place>,
-    /// All its instructions.
+    /// The number of all its instructions.
     pub(super) size: usize,
 }
 
@@ -90,7 +90,7 @@ impl Surroundings for Around<'_> {
     }
 }
 
-/// Follows a program of `code`, whose functions were changed so.
+/// Follows a program of `code` after `changes` to its functions.
 pub(super) fn follow<'c>(
     object: &crate::object::Object,
     code: &Code,
@@ -98,9 +98,9 @@ pub(super) fn follow<'c>(
     parts: &[usize],
     changes: &dyn Fn(usize) -> &'c [(usize, Change)],
     constants: &Constants,
-) -> Found {
-    let mut found = Found::default();
-    // How surely each function is entered, and with what.
+) -> Usage {
+    let mut usage = Usage::default();
+    // How surely each function is entered, and with which argument.
     let mut entered: BTreeMap<usize, (Level, Value)> = BTreeMap::new();
     let mut pending = vec![(program.function, Level::Surely, Value::Context(0))];
     let mut last: BTreeMap<usize, Reached> = BTreeMap::new();
@@ -143,7 +143,7 @@ pub(super) fn follow<'c>(
                     };
                     pending.push((*to, level, argument));
                 }
-                // A helper calls it, if it likes.
+                // A helper may call it.
                 Refers::Function(to) => {
                     pending.push((*to, level.min(Level::Maybe), Value::Maybe));
                 }
@@ -154,19 +154,19 @@ pub(super) fn follow<'c>(
     }
     for (number, reached) in &last {
         if let Some(function) = code.functions.get(*number) {
-            found.reached(*number, function, changes(*number), reached);
+            usage.reached(*number, function, changes(*number), reached);
         }
     }
     for number in parts {
         if let Some(function) = code.functions.get(*number) {
-            found.all(*number, function);
+            usage.all(*number, function);
         }
     }
-    found
+    usage
 }
 
-impl Found {
-    /// What is reached of a function.
+impl Usage {
+    /// Adds what is reached in a function.
     fn reached(
         &mut self,
         number_of: usize,
@@ -221,8 +221,8 @@ impl Found {
         }
     }
 
-    /// What counts whether it is reached or not: the verifier looks at each instruction
-    /// before it follows any.
+    /// Adds what matters even if it is not reached: the verifier checks every instruction before
+    /// it follows any.
     fn all(&mut self, number: usize, function: &Function) {
         self.size = self.size.saturating_add(function.insns.len());
         let place = |at: usize| Place {
@@ -249,7 +249,7 @@ impl Found {
     }
 }
 
-/// Keeps the place that is most surely reached.
+/// Keeps the place that is reached most surely.
 fn most_surely<K: Ord>(
     known: &mut BTreeMap<K, (Place, Level)>,
     key: K,
@@ -262,12 +262,12 @@ fn most_surely<K: Ord>(
     }
 }
 
-/// Names of instructions that came later, with their versions in
-/// [`rules::instruction`](super::rules).
+/// The name of an instruction that old kernels lack; [`rules::instruction`](super::rules) has
+/// the versions.
 fn later_instruction(insn: Insn) -> Option<&'static str> {
     let (class, op) = (insn.class(), insn.code & 0xf0);
     Some(match class {
-        // JMP32 with an immediate of `gotol` is of the later set.
+        // `gotol` is newer than the other instructions of JMP32.
         6 if op == 0 => "gotol",
         6 => "jmp32",
         5 if op == 0xe0 => "may_goto",
