@@ -1,9 +1,8 @@
-//! What a build costs, side by side in one run: `cargo bench -p btfhub-tests
-//! --bench rebuild`, with the real archive in `BTFHUB_SHARED`.
+//! The cost of several builds in one run: `cargo bench -p btfhub-tests --bench rebuild`, with the
+//! real archive in `BTFHUB_SHARED`.
 //!
-//! The build script is compiled unoptimised, as cargo does by default. The last
-//! column compares with the cold build; what the machine does besides shows in
-//! both.
+//! The build script is compiled unoptimised, as cargo does by default. The last column compares
+//! with the cold build; other load on the machine affects both.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -46,7 +45,7 @@ fn main() {
         fs::read(workspace().join("examples/execwatch/src/execwatch.bpf.o")).expect("an object");
     app.project.file("objects/probe.o", object);
     let cache = app.path("cache");
-    // Everything but the build script's own work is done before.
+    // Everything except the build script's own work is done beforehand.
     app.configure("archive = \"none\"\noptional = true\nobjects = \"objects/*.o\"\n");
     for profile in ["dev", "release"] {
         let _compiled = timed(&app, &cache, profile);
@@ -59,7 +58,7 @@ fn main() {
     row("cold", cold, decoded, cold);
     let (time, decoded) = timed(&app, &cache, "dev");
     row("nothing changed", time, decoded, cold);
-    // Another program with relocations that are asked for already.
+    // Another program with the same relocations.
     fs::copy(app.path("objects/probe.o"), app.path("objects/second.o")).expect("a copy");
     let (time, decoded) = timed(&app, &cache, "dev");
     row("programs changed, relocations not", time, decoded, cold);
@@ -94,7 +93,7 @@ fn timed(app: &App, cache: &Path, profile: &str) -> (Duration, Option<String>) {
     let from = Instant::now();
     let said = Said::of(&cargo.output().expect("cargo")).ok();
     let time = from.elapsed();
-    // Without a run cargo repeats the last one's warnings.
+    // If the script does not run, cargo repeats the warnings of its last run.
     let name = format!("/{}-", app.project.name());
     let ran = (said.stderr.lines())
         .any(|line| line.contains("/build-script-build`") && line.contains(&name));

@@ -31,8 +31,8 @@ impl Loader {
     }
 }
 
-/// A cargo command in the repository, with a target directory for the agents
-/// alone, so that what a test embeds in them is not what a developer finds.
+/// A cargo command in the repository, with a separate target directory for the agents, so that
+/// developers don't get what a test embeds in them.
 #[must_use]
 pub fn cargo(args: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO"));
@@ -46,14 +46,13 @@ pub fn cargo(args: &[&str]) -> Command {
     command
 }
 
-/// Builds an agent, with BTF out of `archives` or, without any, out of the
-/// example's own, and puts the program into `dir`. `extra` are more arguments of
-/// cargo build.
+/// Builds an agent with BTF from `archives`, or from the example's own archive if there are none,
+/// and copies the program into `dir`. `extra` are more arguments of cargo build.
 ///
 /// # Panics
 /// If it can't be built.
 pub fn build(loader: Loader, archives: &[&Path], extra: &[&str], dir: &Path) -> PathBuf {
-    // The next build with another archive takes the program's place.
+    // The next build, with another archive, overwrites the program.
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     let _alone = ONE_AT_A_TIME.lock();
     let mut command = cargo(&[

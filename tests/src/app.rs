@@ -1,5 +1,5 @@
-//! A user's crate: a build script that is all configuration, and a program that
-//! says what was embedded.
+//! A user's crate: a build script that only reads configuration, and a program that prints what
+//! was embedded.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,8 +9,8 @@ use crate::elf_builder::{self, Relo};
 use crate::pack;
 use crate::project::{Project, Said};
 
-/// Configured by `[package.metadata.btfhub]`, so that another configuration
-/// costs no compilation.
+/// Configured by `[package.metadata.btfhub]`, so that changing the configuration needs no
+/// compilation.
 const BUILD_SCRIPT: &str = r#"
 fn main() -> Result<(), btfhub_build::Error> {
     btfhub_build::Builder::from_manifest()?.build("probe")
@@ -33,20 +33,20 @@ fn main() {
 }
 "#;
 
-/// The crate, with a made-up archive and a made-up object beside it.
+/// The crate, with a made-up archive and a made-up object next to it.
 #[derive(Debug)]
 pub struct App {
     /// The cargo project.
     pub project: Project,
 }
 
-/// What the object asks for: `int` members of `struct task` by name.
+/// The object's relocations: `int` members of `struct task` by name.
 #[must_use]
 pub fn object(members: &[&str]) -> Vec<u8> {
     object_with_programs(members, 1)
 }
 
-/// As [`object()`], each asked for in as many programs.
+/// Like [`object()`], with each relocation in this many programs.
 #[must_use]
 pub fn object_with_programs(members: &[&str], programs: usize) -> Vec<u8> {
     let mut btf = BtfBuilder::new();
@@ -71,8 +71,7 @@ pub fn object_with_programs(members: &[&str], programs: usize) -> Vec<u8> {
     elf_builder::object(&btf, &relos, false)
 }
 
-/// A kernel whose `struct task` begins with `before` bytes of something else;
-/// then come `pid` and `tgid`.
+/// A kernel whose `struct task` has `pid` and `tgid` after `before` bytes of something else.
 #[must_use]
 pub fn kernel(before: u32) -> Vec<u8> {
     let mut btf = BtfBuilder::new();
@@ -89,8 +88,7 @@ impl Default for App {
 }
 
 impl App {
-    /// With three kernels of two classes in `archive`, and `probe.o`, which
-    /// asks for `pid`.
+    /// With three kernels of two classes in `archive`, and `probe.o`, which reads `pid`.
     ///
     /// # Panics
     /// If it can't be written.
@@ -120,7 +118,7 @@ impl App {
         app
     }
 
-    /// Where its archive is.
+    /// The path of its archive.
     #[must_use]
     pub fn archive(&self) -> PathBuf {
         self.path("archive")
@@ -132,7 +130,7 @@ impl App {
         self.project.path().join(path)
     }
 
-    /// Replaces what `[package.metadata.btfhub]` says.
+    /// Replaces the content of `[package.metadata.btfhub]`.
     ///
     /// # Panics
     /// If the Cargo.toml can't be written.
@@ -151,7 +149,7 @@ impl App {
         self.project.cargo(&["run"])
     }
 
-    /// Builds, and says whether cargo ran the build script.
+    /// Builds, and returns whether cargo ran the build script.
     ///
     /// # Panics
     /// If it fails.
@@ -177,7 +175,7 @@ impl App {
         let stderr = said.stderr;
         let (_, complaint) = (stderr.split_once("--- stderr\n"))
             .unwrap_or_else(|| panic!("the build script did not fail: {stderr}"));
-        // What cargo says itself, or doesn't.
+        // Without cargo's own messages, which vary.
         let (complaint, _) =
             (complaint.split_once("\nwarning: build failed")).unwrap_or((complaint, ""));
         self.neutral(complaint)
@@ -219,15 +217,15 @@ impl App {
         self.project.outputs("probe.btfhub")
     }
 
-    /// A message without what differs between machines and runs.
+    /// A message without the parts that differ between machines and runs.
     fn neutral(&self, message: &str) -> String {
         let path = self.project.path().to_string_lossy().into_owned();
         numbered(&message.trim().replace(&path, "CRATE"))
     }
 }
 
-/// Digests, ids of commits and the size of a bundle, which change with what is
-/// compressed how: as numbers in the order of their first mention, and as `N`.
+/// Replaces what depends on compression: digests and commit ids by numbers in the order of their
+/// first mention, and the size of a bundle by `N`.
 fn numbered(message: &str) -> String {
     let mut text = message.to_owned();
     if let Some((before, after)) = message.split_once(" bytes; ") {

@@ -1,11 +1,11 @@
-//! Atlases of kernels made by hand.
+//! Atlases of handmade kernels.
 
 use btfhub_build::archive::Digest;
 use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_runtime::{Arch, KernelId};
 
-/// A kernel of this release.
+/// A kernel with this release.
 #[must_use]
 pub fn id(release: &str) -> KernelId<'_> {
     KernelId {
@@ -16,7 +16,7 @@ pub fn id(release: &str) -> KernelId<'_> {
     }
 }
 
-/// An atlas of BTF made by hand, by release.
+/// An atlas of handmade BTF, by release.
 ///
 /// # Panics
 /// If what was written can't be read, or a kernel is refused.
@@ -27,7 +27,7 @@ pub fn atlas_of(kernels: &[(&str, &[u8])]) -> Atlas {
     atlas
 }
 
-/// An atlas of those kernels whose types are none that an atlas refuses.
+/// An atlas of those kernels that it doesn't refuse.
 ///
 /// # Panics
 /// If what was written can't be read.

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::shared::has_tool;
 
-/// Headless, without a sandbox (tests run as root), and without a call to anyone.
+/// Headless, without a sandbox (tests run as root), and without network traffic.
 const FLAGS: [&str; 9] = [
     "--headless",
     "--no-sandbox",
@@ -28,12 +28,12 @@ pub struct Browser {
     driver: Child,
     port: u16,
     session: String,
-    /// Removed when the browser has gone.
+    /// Removed after the browser ended.
     _profile: tempfile::TempDir,
 }
 
 impl Browser {
-    /// Opens a window of this size; `None` where no browser is installed.
+    /// Opens a window of this size; `None` if no browser is installed.
     ///
     /// # Panics
     /// If one is needed but absent, or does not start.
@@ -79,7 +79,7 @@ impl Browser {
         self.command("POST", "/url", &json!({ "url": url }));
     }
 
-    /// What a script returns.
+    /// The return value of a script.
     #[must_use]
     pub fn run(&self, script: &str) -> Value {
         self.command(
@@ -131,7 +131,7 @@ impl Browser {
         self.command("POST", "/actions", &actions);
     }
 
-    /// Messages of the page's console that are errors.
+    /// Errors in the page's console.
     ///
     /// # Panics
     /// If the browser keeps no log.
@@ -227,7 +227,7 @@ impl Drop for Browser {
     }
 }
 
-/// The port that chromedriver says it listens on.
+/// The port that chromedriver announces.
 fn port(driver: &mut Child) -> u16 {
     let mut output = BufReader::new(driver.stdout.take().expect("a pipe"));
     loop {
@@ -239,14 +239,14 @@ fn port(driver: &mut Child) -> u16 {
             .nth(1)
             .and_then(|rest| rest.trim().trim_end_matches('.').parse().ok());
         if let Some(port) = said {
-            // What it says later must not fill the pipe.
+            // Later output must not fill the pipe.
             std::thread::spawn(move || std::io::copy(&mut output, &mut std::io::sink()));
             return port;
         }
     }
 }
 
-/// Decodes what WebDriver encodes: no line breaks, padding at the end.
+/// Decodes WebDriver's base64: no line breaks, padding at the end.
 fn base64(text: &str) -> Vec<u8> {
     let digit = |byte: u8| match byte {
         b'A'..=b'Z' => byte - b'A',

@@ -1,8 +1,8 @@
-//! BTF made by hand, for what no compiler writes.
+//! Handmade BTF, for cases that no compiler writes.
 
 use std::collections::HashMap;
 
-/// `BTF_KIND_*`, as far as they are made here.
+/// The `BTF_KIND_*` that are used here.
 pub mod kind {
     #![allow(missing_docs, reason = "the names say it")]
     pub const INT: u32 = 1;
@@ -64,7 +64,7 @@ pub fn bitfield(name: &str, ty: u32, bit_offset: u32, bits: u32) -> Member<'_> {
     }
 }
 
-/// Types and strings on their way to a file image.
+/// Types and strings that become a file image.
 #[derive(Debug, Clone)]
 pub struct BtfBuilder {
     big_endian: bool,
@@ -110,7 +110,7 @@ impl BtfBuilder {
         }
     }
 
-    /// Types on top of another's: ids and string offsets go on where the base ends.
+    /// Types on top of a base: ids and string offsets continue where that ends.
     #[must_use]
     pub fn split(base: &Self) -> Self {
         Self {
@@ -122,8 +122,8 @@ impl BtfBuilder {
         }
     }
 
-    /// A header of 32 bytes whose layout section gives, per kind, the bytes a
-    /// type of the kind takes beyond the common twelve and those per element.
+    /// A header of 32 bytes with a layout section: for each kind, the bytes of a type after the
+    /// common twelve, and the bytes per element.
     pub fn layout(&mut self, sizes: &[(u8, u8)]) {
         self.header_len = 32;
         for (info, element) in sizes {
@@ -131,12 +131,12 @@ impl BtfBuilder {
         }
     }
 
-    /// A header that is longer than anything known.
+    /// A header longer than any known one.
     pub fn longer_header(&mut self, len: u32) {
         self.header_len = len;
     }
 
-    /// The offset of a string, added once.
+    /// The offset of a string, which is added once.
     pub fn string(&mut self, text: &str) -> u32 {
         if let Some(at) = self.known.get(text) {
             return *at;
@@ -154,7 +154,7 @@ impl BtfBuilder {
         self.first_id + self.count
     }
 
-    /// Any type at all: its three common words and what follows.
+    /// Any type: its three common words and what follows.
     pub fn raw(&mut self, name: &str, info: u32, size_or_type: u32, rest: &[u32]) -> u32 {
         let id = self.next_id();
         let name = self.string(name);
@@ -174,7 +174,7 @@ impl BtfBuilder {
         )
     }
 
-    /// PTR, TYPEDEF, CONST, VOLATILE, RESTRICT, TYPE_TAG, FUNC: what refers to one type.
+    /// PTR, TYPEDEF, CONST, VOLATILE, RESTRICT, TYPE_TAG, FUNC: kinds that refer to one type.
     pub fn reference(&mut self, of: u32, name: &str, ty: u32) -> u32 {
         self.raw(name, of << 24, ty, &[])
     }
@@ -194,7 +194,7 @@ impl BtfBuilder {
         self.raw("", kind::ARRAY << 24, 0, &[ty, index, len])
     }
 
-    /// STRUCT or UNION; with `kind_flag` as soon as one member is a bitfield.
+    /// STRUCT or UNION; with `kind_flag` if a member is a bitfield.
     pub fn composite(&mut self, of: u32, name: &str, size: u32, members: &[Member<'_>]) -> u32 {
         let flag = members.iter().any(|m| m.bits != 0);
         let mut rest = Vec::new();
@@ -262,7 +262,7 @@ impl BtfBuilder {
     pub fn finish(&self) -> Vec<u8> {
         let types_len = to_u32(self.types.len() * 4);
         let strings_len = to_u32(self.strings.len());
-        // The layout stands between types and strings.
+        // The layout is between types and strings.
         let layout_len = to_u32(self.layout.len());
         let strings_at = types_len + layout_len;
         let mut words = vec![self.header_len, 0, types_len, strings_at, strings_len];

@@ -1,5 +1,5 @@
-//! Runs `cargo-btfhub` in directories of its own, as ripgrep's tests run `rg`: each test is
-//! a pair of (directory, command).
+//! Runs `cargo-btfhub` in fresh directories, as ripgrep's tests run `rg`: each test has a
+//! directory and a command.
 
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -34,13 +34,13 @@ pub fn binary() -> &'static Path {
     })
 }
 
-/// A directory that is gone when the test is.
+/// A directory that is removed after the test.
 #[derive(Debug)]
 pub struct Dir(tempfile::TempDir);
 
 impl Dir {
     /// # Panics
-    /// If there is no place for temporary directories.
+    /// If no temporary directory can be made.
     #[must_use]
     pub fn new() -> Self {
         Self(tempfile::tempdir().expect("a temporary directory"))
@@ -57,13 +57,13 @@ impl Dir {
         crate::pack::write(self.0.path(), name, bytes.as_ref());
     }
 
-    /// Whether a file is there.
+    /// Whether a file exists.
     #[must_use]
     pub fn has(&self, name: impl AsRef<Path>) -> bool {
         self.path(name).exists()
     }
 
-    /// Everything below it but git's own, sorted, relative.
+    /// Everything below it except git's own files, sorted, relative.
     ///
     /// # Panics
     /// If a directory cannot be read.
@@ -97,7 +97,7 @@ impl Dir {
         self.run(self.command().args(arguments))
     }
 
-    /// `cargo-btfhub`, to be given arguments and variables.
+    /// `cargo-btfhub`, without arguments and variables yet.
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary());
@@ -139,14 +139,14 @@ impl Default for Dir {
     }
 }
 
-/// What came of a command.
+/// The result of a command.
 #[derive(Debug)]
 pub struct Run {
-    /// Its exit status; none when a signal ended it.
+    /// Its exit status; none if a signal ended it.
     pub status: Option<i32>,
-    /// What it printed.
+    /// Its standard output.
     pub stdout: String,
-    /// What it said beside.
+    /// Its standard error.
     pub stderr: String,
 }
 

@@ -14,14 +14,14 @@ use crate::oracle::modes::{FIELD_LSHIFT_U64, OpenObject, Target, Walk, walk};
 use crate::oracle::records::LocalObject;
 use crate::ours;
 
-/// An object as both sides see it.
+/// An object as libbpf and the engine see it.
 #[derive(Debug)]
 pub struct Subject {
     /// libbpf's view.
     pub theirs: OpenObject,
     /// The engine's.
     pub ours: Object,
-    /// What the engine asks of every kernel for it.
+    /// Its relocations, which the engine resolves on every kernel.
     pub relocations: Relocations,
 }
 
@@ -29,7 +29,7 @@ impl Subject {
     /// Opens an object on both sides; `None` if it has no relocations.
     ///
     /// # Errors
-    /// What either side has against it, or in what they read differently.
+    /// If either side refuses it, or they read it differently.
     pub fn open(name: &str, elf: &[u8]) -> Result<Option<Self>, String> {
         let local = LocalObject::parse(name, elf)?;
         if local.records.is_empty() {
@@ -59,7 +59,7 @@ impl Subject {
     }
 }
 
-/// A kernel as both sides see it.
+/// A kernel as libbpf and the engine see it.
 #[derive(Debug)]
 pub struct Kernel {
     /// For messages.
@@ -75,7 +75,7 @@ impl Kernel {
     /// Parses a BTF on both sides.
     ///
     /// # Errors
-    /// What either side has against it.
+    /// If either side refuses it.
     pub fn parse(name: &str, bytes: &[u8]) -> Result<Self, String> {
         Self::with_modules(name, bytes, &[])
     }
@@ -105,7 +105,7 @@ impl Kernel {
     }
 }
 
-/// What one pair came to.
+/// The result for one pair.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Report {
     /// Relocations resolved, each in three modes, counted once.
@@ -116,15 +116,15 @@ pub struct Report {
     pub poisoned: usize,
     /// Refused in at least one of the modes.
     pub refused: usize,
-    /// Answered otherwise in one mode than in another.
+    /// Resolved differently in different modes.
     pub stateful: usize,
-    /// Pairs for which the whole BTF is kept, since the canonical form would not do.
+    /// Pairs for which the whole BTF is kept, because the canonical form does not suffice.
     pub verbatim: Vec<String>,
-    /// Sentences.
+    /// What is wrong, in sentences.
     pub differences: Vec<String>,
 }
 
-/// Compares one object on one kernel, with the BTF tailored for it alone.
+/// Compares one object on one kernel, with BTF tailored only for it.
 #[must_use]
 pub fn check(subject: &Subject, kernel: &Kernel) -> Report {
     let full = walk(&subject.theirs, &kernel.theirs).comparable(&subject.theirs);
@@ -140,8 +140,8 @@ pub fn check(subject: &Subject, kernel: &Kernel) -> Report {
     };
     let ours = ours::walk(&subject.ours, &subject.relocations, &tailored.outcome);
     compare_modes(&mut report, &tag, subject, "ours", &full, &ours, |kind| {
-        // libbpf shifts as its own machine does, the engine as the kernel's: that
-        // is compared on such a machine, in core_big_endian.
+        // libbpf shifts for its own machine, the engine for the kernel's. The tests in
+        // `relocation big_endian::` compare that on such a machine.
         kind == FIELD_LSHIFT_U64 && kernel.big_endian
     });
     if tailored.verbatim {
@@ -151,7 +151,7 @@ pub fn check(subject: &Subject, kernel: &Kernel) -> Report {
     report
 }
 
-/// Compares one object on one kernel, given a BTF tailored for more than it.
+/// Compares one object on one kernel, with BTF tailored for more objects.
 #[must_use]
 pub fn check_union(subject: &Subject, kernel: &Kernel, tailored: &Tailored) -> Report {
     let full = walk(&subject.theirs, &kernel.theirs).comparable(&subject.theirs);

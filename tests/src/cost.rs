@@ -1,24 +1,24 @@
-//! What processes cost: CPU time, wall time and memory.
+//! The cost of processes: CPU time, wall time and memory.
 
 use std::os::unix::process::CommandExt as _;
 use std::process::{Command, Stdio};
 
-/// What one process took.
+/// The cost of one process.
 #[derive(Debug, Clone, Copy)]
 pub struct Cost {
-    /// Seconds of CPU, the user's and the system's.
+    /// Seconds of CPU, user and system.
     pub cpu: f64,
-    /// Seconds by the clock.
+    /// Seconds of wall time.
     pub wall: f64,
     /// The most memory at once, in MiB.
     pub peak: f64,
 }
 
-/// Runs a process that says nothing.
+/// Runs a process without output.
 ///
 /// # Panics
 /// If it fails.
-// `wait4` waits, and tells more than `wait` does.
+// `wait4` also returns the process's usage, unlike `wait`.
 #[expect(clippy::zombie_processes)]
 pub fn run(command: &mut Command) -> Cost {
     let started = std::time::Instant::now();
@@ -41,10 +41,10 @@ pub fn run(command: &mut Command) -> Cost {
     }
 }
 
-/// Seconds of CPU that this process has taken.
+/// Seconds of CPU that this process has used.
 ///
 /// # Panics
-/// If the system does not tell.
+/// If the system can't say.
 #[must_use]
 pub fn own_cpu() -> f64 {
     // SAFETY: plain integers, zero is a value of all of them.
@@ -60,7 +60,7 @@ fn cpu(usage: &libc::rusage) -> f64 {
     seconds(usage.ru_utime) + seconds(usage.ru_stime)
 }
 
-/// The middle one.
+/// The median.
 #[must_use]
 pub fn median(values: impl Iterator<Item = f64>) -> f64 {
     let mut values: Vec<f64> = values.collect();

@@ -1,14 +1,13 @@
-//! Neighbours of real kernels, for scale: real BTF in which members moved, as
-//! from one patch release to the next, under releases of their own.
+//! Neighbours of real kernels, for scale: real BTF in which members moved, as from one patch
+//! release to the next, under new releases.
 //!
-//! Real patch releases change 0 to 120 of a kernel's ten thousand types. A
-//! program asks for some dozens of these, among them the large ones that change
-//! often; so each step of a series moves members of some types at random, and
-//! every fourth one also of a type that programs look into.
+//! Real patch releases change 0 to 120 of a kernel's ten thousand types. A program uses a few
+//! dozen of these, among them the large ones that change often. So each step of a series moves
+//! members of some random types, and every fourth step also of a type that programs use.
 
 use std::collections::HashMap;
 
-/// Types that programs look into and that change often.
+/// Types that programs use and that change often.
 const BUSY: [&str; 12] = [
     "task_struct",
     "sock",
@@ -24,18 +23,18 @@ const BUSY: [&str; 12] = [
     "cfs_rq",
 ];
 
-/// Types that move at random in each step.
+/// How many random types change in each step.
 const MOVED_AT_RANDOM: usize = 8;
-/// Every how many steps a busy type moves.
+/// After how many steps a busy type changes.
 const BUSY_EVERY: u64 = 4;
 
-/// A raw BTF of the machine's byte order whose members move step by step.
+/// Raw BTF in the machine's byte order, whose members move step by step.
 #[derive(Debug, Clone)]
 pub struct Series {
     btf: Vec<u8>,
     /// Names of structs and the offsets of their records.
     structs: Vec<(String, usize)>,
-    /// The first of each name, by its place in `structs`.
+    /// The index in `structs` of the first struct with each name.
     by_name: HashMap<String, usize>,
     random: Random,
     step: u64,
@@ -65,7 +64,7 @@ const HEADER_LEN: usize = 24;
 const STRUCT: u32 = 4;
 
 impl Series {
-    /// A series that begins with this BTF.
+    /// A series that starts with this BTF.
     ///
     /// # Panics
     /// If it is not a little-endian BTF with a header of 24 bytes.
@@ -120,8 +119,7 @@ impl Series {
         &self.btf
     }
 
-    /// Goes on to the next release: members of some structs move. Returns the
-    /// structs' names.
+    /// Steps to the next release: members of some structs move. Returns the structs' names.
     pub fn advance(&mut self) -> Vec<String> {
         self.step += 1;
         let mut moved = Vec::new();
@@ -140,7 +138,7 @@ impl Series {
         moved.into_iter().map(grow).collect()
     }
 
-    /// Puts 8 bytes before some member: it and those behind it move.
+    /// Inserts 8 bytes before some member, so that it and later ones move.
     fn grow(&mut self, at: usize) {
         let vlen = (self.word(at + 4) & 0xffff) as usize;
         let size = self.word(at + 8);
@@ -165,7 +163,7 @@ impl Series {
 /// A derived kernel's name.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Name {
-    /// Distribution, as the archive's directories call it.
+    /// Distribution, as in the archive's directories.
     pub distro: &'static str,
     /// Its version.
     pub version: &'static str,
@@ -237,7 +235,7 @@ impl Iterator for Names {
         let shapes = PUBLISHERS.iter().flat_map(|p| p.2);
         let suffix = shapes.clone().nth(self.shape)?;
         let (major, minor) = self.base;
-        // Releases are skipped, and what counts builds jumps.
+        // Releases are skipped, and build numbers jump.
         self.number += 1 + self.random.below(3);
         let (n, build) = (self.number, self.random.below(40));
         let release = match self.distro {

@@ -10,10 +10,10 @@ use object::{
 use crate::btf_builder::BtfBuilder;
 use crate::oracle::records::LocalObject;
 
-/// One relocation to be.
+/// A relocation to write.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Relo {
-    /// Which of the object's programs it stands in; each has a section of its own.
+    /// The number of its program; each program has its own section.
     pub program: usize,
     /// Root type.
     pub type_id: u32,
@@ -23,8 +23,8 @@ pub struct Relo {
     pub kind: u32,
 }
 
-/// An eBPF object with these relocations. Each is on a load of a constant that
-/// any result can be patched into.
+/// An eBPF object with these relocations. Each is for a load of a constant, into which any result
+/// can be patched.
 ///
 /// # Panics
 /// On more than the format can hold.
@@ -36,7 +36,7 @@ pub fn object(local: &BtfBuilder, relos: &[Relo], big_endian: bool) -> Vec<u8> {
     finished(elf, &local.finish(), &records, big_endian)
 }
 
-/// As [`object()`], with programs in sections of these names.
+/// Like [`object()`], with programs in sections with these names.
 ///
 /// # Panics
 /// On more than the format can hold.
@@ -52,10 +52,10 @@ pub fn object_of_sections(
     finished(elf, &local.finish(), &records, big_endian)
 }
 
-/// Functions, each with its instructions, one behind the other in a section of this name.
+/// Functions with their instructions, one after the other in a section with this name.
 pub type Section<'a> = (&'a str, &'a [(String, Vec<[u8; 8]>)]);
 
-/// An object of these sections and no relocation.
+/// An object with these sections and no relocations.
 ///
 /// # Panics
 /// Never, by design.
@@ -82,7 +82,7 @@ pub fn object_of_code(local: &BtfBuilder, sections: &[Section<'_>]) -> Vec<u8> {
     finished(elf, &local.finish(), &[], false)
 }
 
-/// An object with a program in a section of this name, and without BTF.
+/// An object with a program in a section with this name, and without BTF.
 ///
 /// # Panics
 /// Never, by design.
@@ -92,11 +92,11 @@ pub fn object_without_btf(section: &str) -> Vec<u8> {
     elf.write().expect("an ELF file")
 }
 
-/// The same around the BTF of a kernel, whose types the object then has as its
-/// own: of the machine's byte order, with the strings at the end of the file.
+/// The same with a kernel's BTF, whose types become the object's own. It must have the machine's
+/// byte order, and its strings at the end of the file.
 ///
 /// # Panics
-/// On more than the format can hold, and on another layout of the file.
+/// On more than the format can hold, or on any other layout of the file.
 #[must_use]
 pub fn object_of_kernel(kernel: &[u8], relos: &[Relo]) -> Vec<u8> {
     let word = |at: usize| {
@@ -130,8 +130,7 @@ fn raw_tracepoints(relos: &[Relo]) -> Vec<String> {
     (0..programs).map(|p| format!("raw_tp/p{p}")).collect()
 }
 
-/// The programs of an object in their sections, and its records, whose strings go
-/// where `string` puts them.
+/// The programs of an object in their sections, and its records, whose strings `string` adds.
 fn programs(
     relos: &[Relo],
     sections: &[impl AsRef<str>],
@@ -199,8 +198,7 @@ fn finished(mut elf: Object<'_>, local: &[u8], records: &[u8], big_endian: bool)
     elf.write().expect("an ELF file")
 }
 
-/// A `.BTF.ext` with these CO-RE records, and an empty table of functions and
-/// of lines.
+/// A `.BTF.ext` with these CO-RE records, and empty tables of functions and lines.
 fn ext_section(records: &[u8], big_endian: bool) -> Vec<u8> {
     let word = |value: u32| {
         if big_endian {
@@ -225,9 +223,9 @@ fn ext_section(records: &[u8], big_endian: bool) -> Vec<u8> {
     ext
 }
 
-/// A little-endian object with one of another's records, and the code of its
-/// section as one program: what a loader that refuses a whole object makes of
-/// each record. `None` where the BTF does not name the section.
+/// A little-endian object with a single record of another object, and the code of its section as
+/// one program, to test each record with a loader that refuses whole objects. `None` if the BTF
+/// does not name the section.
 ///
 /// # Panics
 /// On more than the format can hold.

@@ -3,15 +3,15 @@
 //! `<rule>.bpf.c` holds programs that exercise one rule of the relocation
 //! algorithm. `<rule>.btf.c` holds the types of several made-up kernels for
 //! them; its first line names the variants, and `V_<variant>` is defined for
-//! each. Both are committed compiled, as `<rule>.bpf.o` and
-//! `<rule>.<variant>.btf.o`, of which the latter's BTF plays the kernel.
+//! each. Both are also committed in compiled form, as `<rule>.bpf.o` and
+//! `<rule>.<variant>.btf.o`; the BTF of the latter stands in for a kernel.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use crate::objects::own_dir;
 
-/// One file to compile, and where the result is kept.
+/// One file to compile, and the path of the result.
 #[derive(Debug, Clone)]
 pub struct Unit {
     source: String,
@@ -56,7 +56,7 @@ pub fn units() -> Vec<Unit> {
 
 impl Unit {
     /// Compiles it with clang-19 for a target (`bpf` or `bpfeb`) into `dir`,
-    /// leaving out all that depends on the machine, and returns the object.
+    /// without anything that depends on the machine, and returns the object.
     ///
     /// # Panics
     /// If clang or llvm-strip fail.

@@ -1,25 +1,24 @@
-//! Made-up type graphs and relocations on them, out of a list of numbers.
+//! Made-up type graphs and relocations on them, from a list of numbers.
 //!
-//! The numbers are what a property test draws and shrinks: each choice takes
-//! the next one, and where they end the simplest choice is made. What neither C
-//! has nor libbpf survives is not made: cycles but through pointers to structs,
-//! bitfields of types without a size.
+//! A property test draws and shrinks the numbers. Each choice takes the next number; after the
+//! last one, every choice is the simplest. Some things that C lacks and libbpf does not survive are
+//! never made: cycles except through pointers to structs, bitfields of types without a size.
 
 use crate::btf_builder::{BtfBuilder, Member, bitfield, kind, member};
 use crate::elf_builder::Relo;
 
-/// The numbers, used up from the front.
+/// The numbers, consumed from the front.
 #[derive(Debug)]
 pub struct Choices<'a>(std::slice::Iter<'a, u32>);
 
 impl<'a> Choices<'a> {
-    /// From what a property test drew.
+    /// From the numbers that a property test drew.
     #[must_use]
     pub fn new(numbers: &'a [u32]) -> Self {
         Self(numbers.iter())
     }
 
-    /// A number below `end`, 0 when there are no more.
+    /// A number below `end`; 0 if there are no more.
     pub fn below(&mut self, end: usize) -> usize {
         let number = self.0.next().copied().unwrap_or(0) as usize;
         if end == 0 { 0 } else { number % end }
@@ -34,7 +33,7 @@ impl<'a> Choices<'a> {
     }
 }
 
-/// A type. References are places in the graph, or `None` for void.
+/// A type. References are indices into the graph, or `None` for void.
 #[derive(Debug, Clone)]
 enum Node {
     Int {
@@ -43,7 +42,7 @@ enum Node {
         encoding: u32,
     },
     Float(u32),
-    /// Typedefs, qualifiers, tags: of what stands before only.
+    /// Typedefs, qualifiers, tags: only of earlier types.
     Link {
         of: u32,
         name: &'static str,
@@ -91,9 +90,9 @@ struct Field {
 pub struct Graph(Vec<Node>);
 
 const NAMES: &[&str] = &["s", "t", "s___a", "s___b", "t___a___b", "", "___s", "s___"];
-/// Bytes of structs and unions; of the largest one four are too many for libbpf.
+/// Sizes of structs and unions; an array of four of the largest is too large for libbpf.
 const SIZES: &[u32] = &[24, 24, 8, 16, 1, 0, 0x4000_0000];
-/// One is too large: libbpf takes it for an error that has no name.
+/// A single one is too large: libbpf mistakes its size for an unnamed error.
 const NO_SIZE: u32 = 0x8000_0000;
 const MEMBERS: &[&str] = &["x", "y", "", "z", "x___a"];
 const VALUES: &[&str] = &["A", "B", "A___1", "B___2", "C", ""];
@@ -104,7 +103,7 @@ macro_rules! flavors {
     };
 }
 
-/// Names that are told apart, each with flavors.
+/// Different names, each with flavors.
 const APART: &[[&str; 3]] = flavors!(
     "a" "b" "c" "d" "e" "f" "g" "h" "i" "j" "k" "l" "m" "n" "o" "p" "q" "r" "u" "v"
 );
@@ -192,8 +191,7 @@ impl Graph {
         }
     }
 
-    /// Another graph that resembles this one: copied, then changed in places,
-    /// with more types behind.
+    /// A graph that resembles this one: a copy with some changes and more types at the end.
     #[must_use]
     pub fn relative(&self, choices: &mut Choices<'_>) -> Self {
         let mut graph = self.clone();
@@ -220,8 +218,8 @@ impl Graph {
         graph
     }
 
-    /// With a struct of an array of structs: at its end or not, with or without
-    /// elements, through typedefs.
+    /// Adds a struct with an array of structs: at its end or not, with or without elements, through
+    /// typedefs.
     #[must_use]
     pub fn with_array(mut self, choices: &mut Choices<'_>) -> Self {
         let composite = |node: &Node| matches!(node, Node::Composite { .. });
@@ -265,7 +263,7 @@ impl Graph {
         self
     }
 
-    /// The same types, each with a name of its own where it has one.
+    /// The same types, with a unique name for each named type.
     #[must_use]
     pub fn apart(mut self) -> Self {
         for (node, names) in self.0.iter_mut().zip(APART.iter().cycle()) {
@@ -282,9 +280,9 @@ impl Graph {
         self
     }
 
-    /// The same types as another kernel's header has them: members and enumerators
-    /// have other offsets and values. By multiples of 8 bytes, as libbpf refuses some
-    /// bitfields for where they are in them.
+    /// The same types as in another kernel's headers: members and enumerators have other offsets and
+    /// values. Offsets change by multiples of 8 bytes, because libbpf refuses some bitfields for
+    /// their position within them.
     #[must_use]
     pub fn recompiled(&self, choices: &mut Choices<'_>) -> Self {
         let mut graph = self.clone();
@@ -306,7 +304,7 @@ impl Graph {
         graph
     }
 
-    /// With all numbers of one size, and signed or not.
+    /// With all integers of one size, signed or not.
     #[must_use]
     pub fn with_numbers(&self, bytes: u32, is_signed: bool) -> Self {
         let mut graph = self.clone();
@@ -426,7 +424,7 @@ impl Graph {
         self.settle_bitfields();
     }
 
-    /// References to what stands behind stay only from pointers to structs.
+    /// Keeps references to later types only in pointers to structs.
     fn settle_cycles(&mut self) {
         let composite: Vec<bool> = self
             .0
@@ -456,8 +454,8 @@ impl Graph {
         }
     }
 
-    /// Bitfields stay only where the type is an integer or an enum: libbpf
-    /// divides by the size of whatever it finds there.
+    /// Keeps bitfields only of integers and enums: libbpf divides by the size of whatever type it
+    /// finds.
     fn settle_bitfields(&mut self) {
         let fit: Vec<bool> = (0..self.0.len())
             .map(|at| self.is_number(Some(at)))
@@ -482,7 +480,7 @@ impl Graph {
         }
     }
 
-    /// The types as BTF, at their places plus one.
+    /// The types as BTF; each id is the index plus one.
     #[must_use]
     pub fn btf(&self, big_endian: bool) -> BtfBuilder {
         let order: Vec<usize> = (0..self.0.len()).collect();
@@ -563,15 +561,15 @@ impl Graph {
         btf
     }
 
-    /// Another order of the types in which those of one name stay as they are
-    /// to each other, which is all that libbpf can see of an order.
+    /// Another order of the types, which keeps the order of those with one name; libbpf sees
+    /// nothing else of the order.
     #[must_use]
     pub fn shuffle(&self, choices: &mut Choices<'_>) -> Vec<usize> {
         let mut groups: Vec<Vec<usize>> = Vec::new();
         for (at, node) in self.0.iter().enumerate() {
             let name = node.name();
-            // Typedef chains and arrays keep their order only for the sake of
-            // the pointer size: the first `long` decides.
+            // Typedef chains and arrays keep their order only for the pointer size, which the
+            // first `long` decides.
             let group = groups
                 .iter_mut()
                 .find(|g| !name.is_empty() && family(self.0[g[0]].name()) == family(name));
@@ -589,8 +587,8 @@ impl Graph {
         order
     }
 
-    /// Relocations on these types, as a local side: several on each of a few
-    /// types, most of a kind that the type can have.
+    /// Relocations on these types as a local side: several on each of a few types, most of a kind
+    /// that suits the type.
     #[must_use]
     pub fn relocations(&self, choices: &mut Choices<'_>) -> Vec<Relo> {
         let roots: Vec<usize> = (0..1 + choices.below(3))
@@ -648,14 +646,14 @@ impl Graph {
         at
     }
 
-    /// A walk down from a type; now and then a step that is not there.
+    /// A path down from a type, sometimes with a step that does not exist.
     fn access(&self, choices: &mut Choices<'_>, root: usize, kind: u32) -> String {
         let mut access = if choices.below(8) == 7 { "1" } else { "0" }.to_owned();
         let mut at = Some(root);
         let mut named = false;
         loop {
             let node = at.map(|at| &self.0[self.behind_links(at)]);
-            // Signs and shifts of what is no number are refused.
+            // Signs and shifts of non-integers are refused.
             let wants_number = (3..=5).contains(&kind);
             let may_end = named && !wants_number && choices.flag();
             let (step, next) = match node {
@@ -691,8 +689,8 @@ impl Node {
     }
 }
 
-/// What decides whether the order of two names can be seen: the essential name,
-/// and for all spellings of `long` that they are one.
+/// A key for names whose order libbpf can see: the essential name, and one key for all spellings of
+/// `long`.
 fn family(name: &str) -> &str {
     match name.split("___").next() {
         Some("long" | "unsigned long") => "long",

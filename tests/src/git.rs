@@ -1,4 +1,4 @@
-//! git, apart from whatever the user has configured.
+//! git, independent of the user's configuration.
 
 use std::path::Path;
 use std::process::Command;
@@ -7,7 +7,7 @@ use std::process::Command;
 /// (2.39), for instance, has no `--ref-format`.
 ///
 /// # Panics
-/// If there is no git, or no place for temporary directories.
+/// If there is no git, or no temporary directory can be made.
 #[must_use]
 pub fn can_init(options: &[&str]) -> bool {
     let directory = tempfile::tempdir().expect("a temporary directory");
@@ -24,7 +24,7 @@ pub fn can_init(options: &[&str]) -> bool {
     made.status.success()
 }
 
-/// Runs git in a directory and gives its output without the newline.
+/// Runs git in a directory and returns its output without the newline.
 ///
 /// # Panics
 /// If it fails.

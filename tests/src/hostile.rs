@@ -1,6 +1,6 @@
-//! Every entry point that takes bytes from outside, as one function each that
-//! panics where a promise is broken. The fuzz targets (`tests/fuzz`) and their
-//! twins for stable Rust (`tests/tests/build/mutations.rs`) push bytes through these.
+//! Every entry point that takes bytes from outside, as one function each that panics if a promise
+//! is broken. The fuzz targets (`tests/fuzz`) and their counterparts for stable Rust
+//! (`tests/tests/build/mutations.rs`) call them.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use btfhub_runtime::{Arch, Bundle, Host, KernelId, Policy, select};
 
 use crate::hostile_bundle;
 
-/// What an entry may decompress to here: small, so that the limit is met.
+/// The limit for a decompressed entry: small, so that it is hit.
 const ENTRY_LIMIT: u64 = 1 << 20;
 
 /// A BTF file: read or refused; what was read can be walked and written.
@@ -27,7 +27,7 @@ pub fn btf(data: &[u8]) {
     assert_eq!(again.type_count(), btf.type_count());
 }
 
-/// A module's BTF on top of another: the first two bytes say where it begins.
+/// A module's BTF on top of another; the first two bytes say where it starts.
 pub fn split_btf(data: &[u8]) {
     let Some((at, rest)) = data.split_first_chunk::<2>() else {
         return;
@@ -58,7 +58,7 @@ fn walk(btf: &Btf) {
     let _ = btf.pointer_size();
 }
 
-/// Follows each reference of a type; reading checked that they lead somewhere.
+/// Follows each reference of a type; reading has checked that they are valid.
 fn elements(btf: &Btf, ty: Type<'_>) {
     use btfhub_build::btf::Kind;
     match ty.kind() {
@@ -95,7 +95,7 @@ pub fn btf_ext(data: &[u8]) {
     }
 }
 
-/// An eBPF object: what it asks for is asked of its own types.
+/// An eBPF object; its relocations are resolved against its own types.
 pub fn object(data: &[u8]) {
     let Ok(object) = Object::parse("hostile.bpf.o", data) else {
         return;
@@ -115,7 +115,7 @@ pub fn object(data: &[u8]) {
     let _ = verdicts(&object, object.btf());
 }
 
-/// What is said of an object's programs on a kernel: something of each.
+/// The verdicts on an object's programs on a kernel: one for each.
 pub fn verdicts(object: &Object, kernel: &Btf) -> Option<Report> {
     let survey = Survey::new(std::slice::from_ref(object));
     let answer = survey.ask(kernel).ok()?;
@@ -131,8 +131,8 @@ pub fn verdicts(object: &Object, kernel: &Btf) -> Option<Report> {
     Some(report)
 }
 
-/// What tailoring promises of any kernel: the result reads back and comes out
-/// the same, and tailoring it once more changes nothing.
+/// What tailoring promises for any kernel: the result can be read, every relocation resolves the
+/// same, and tailoring it again changes nothing.
 pub fn proven(relocations: &Relocations, kernel: &Btf) {
     let Ok(tailored) = tailor(relocations, kernel) else {
         return;
@@ -157,8 +157,8 @@ pub fn tailoring(relocations: &Relocations, kernel: &[u8], data: &[u8]) {
     }
 }
 
-/// Applies mutations of six bytes each to a little-endian BTF file: which word
-/// behind the header, what to do with it, with which number.
+/// Applies mutations of six bytes each to a little-endian BTF file: the number of a word after the
+/// header, an operation, an operand.
 #[must_use]
 pub fn mutate(image: &[u8], mutations: &[u8]) -> Vec<u8> {
     const HEADER: usize = 24;
@@ -183,7 +183,7 @@ pub fn mutate(image: &[u8], mutations: &[u8]) -> Vec<u8> {
             1 => word.wrapping_add(number),
             2 => word.wrapping_sub(number),
             3 => word ^ number,
-            // A kind, or a kind_flag, in what may be an info word.
+            // A kind or a kind_flag, in case it is an info word.
             4 => word & 0x80ff_ffff | (number % 20) << 24,
             5 => word ^ 1 << 31,
             6 => u32::MAX - number,
@@ -240,7 +240,7 @@ fn read_bundle(data: &[u8]) {
         if number < 3 {
             let kernel = entry.kernel();
             let found = bundle.lookup(kernel.arch, kernel.release);
-            // An index out of order, with checksums that fit, may hide some.
+            // An unsorted index with right checksums may hide some kernels.
             let _ = found.map_while(Result::ok).count();
             let _ = bundle.btf(entry.class());
         }
@@ -259,7 +259,7 @@ fn read_bundle(data: &[u8]) {
     }
 }
 
-/// A small bundle with what selection has to tell apart.
+/// A small bundle with kernels that selection must distinguish.
 ///
 /// # Panics
 /// Never: its kernels are sound.
@@ -297,8 +297,7 @@ pub fn small_bundle() -> Vec<u8> {
     writer.finish().expect("a sound bundle")
 }
 
-/// A host of which everything is made up: release, `uname -v`, machine and
-/// os-release, separated by NUL.
+/// A made-up host: release, `uname -v`, machine and os-release, separated by NUL.
 pub fn host(bundle: &Bundle<'_>, data: &[u8]) {
     let mut parts = data.splitn(4, |byte| *byte == 0);
     let mut text = || String::from_utf8_lossy(parts.next().unwrap_or_default()).into_owned();

@@ -1,10 +1,9 @@
-//! Atlases made to do harm, and kernels made to do harm that come into one: as
-//! `hostile`, one function for each entry point.
+//! Malicious atlases, and malicious kernels that are added to one: as in `hostile`, one function
+//! for each entry point.
 //!
-//! A file that is packed and has digests gives a fuzzer nothing to change. So
-//! what is changed is its *open* form: the sections expanded, and what the
-//! index tells of them. [`close`] makes a file of it, with lengths and digests
-//! that fit; [`open`] is the reverse.
+//! A fuzzer can't usefully change a compressed file with digests. So it changes the *open* form:
+//! the expanded sections, and what the index says about them. [`close`] makes a file from it, with
+//! matching lengths and digests; [`open`] is the reverse.
 
 use std::io::{Read as _, Write as _};
 
@@ -23,8 +22,7 @@ use xz2::write::XzEncoder;
 
 use crate::hostile::mutate;
 
-/// An atlas: as a file, and as the open form of one. `asked` is what some program
-/// asks it for.
+/// An atlas, as a file and as an open form. `asked` are some program's relocations.
 pub fn atlas(asked: &Relocations, data: &[u8]) {
     read(asked, data);
     if let Some(file) = close(data) {
@@ -39,8 +37,7 @@ pub fn modules(asked: &Relocations, open: &[u8], modules: &[u8]) {
     }
 }
 
-/// Everything that can be asked of an atlas: each answer is right or an error,
-/// and none panics.
+/// Every operation on an atlas: each result is right or an error, and nothing panics.
 fn read(asked: &Relocations, file: &[u8]) {
     let Ok(atlas) = Atlas::parse(file.to_vec()) else {
         return;
@@ -70,7 +67,7 @@ fn read(asked: &Relocations, file: &[u8]) {
         assert_eq!(diff(all, all, |_| true), Ok(Vec::new()));
     }
     let _ = atlas.parts();
-    // As the base of another one, which nothing of it comes into.
+    // As the base of another one, into which nothing of it goes.
     let based = AtlasBuilder::new().effort(Effort::Fast).base(&atlas);
     if let Ok(built) = based.build(&[], |_, _| ()) {
         assert!(sound, "a damaged atlas was taken for a base");
@@ -112,11 +109,11 @@ fn source(bytes: &[u8]) -> SourceEntry {
     }
 }
 
-/// A kernel with mutated words that comes into an atlas: what relocations come
-/// to in the BTF that the atlas gives back is what they come to in it.
+/// A kernel with mutated words that is added to an atlas: relocations resolve the same in the BTF
+/// that the atlas returns.
 ///
 /// # Panics
-/// Where that is not so.
+/// If they don't.
 pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
     let Ok(kernel) = Btf::parse(&mutate(kernel, mutations)) else {
         return;
@@ -208,7 +205,7 @@ pub enum Codec {
     Deflate = 2,
 }
 
-/// The file of an open form. `None` where that ends too early.
+/// The file for an open form. `None` if that ends too early.
 #[must_use]
 pub fn close(open: &[u8]) -> Option<Vec<u8>> {
     close_with_modules(open, None)
@@ -222,8 +219,7 @@ pub fn close_with_modules(open: &[u8], modules: Option<&[u8]>) -> Option<Vec<u8>
     })
 }
 
-/// The same with sections that are what `packing` makes of them: their bytes, and
-/// the length that the index tells.
+/// The same with sections from `packing`: their bytes, and the length for the index.
 #[must_use]
 pub fn close_packing(
     open: &[u8],
@@ -293,7 +289,7 @@ pub fn block(counts: [u64; 4], name: &[u8], columns: &[u8], text: &[u8]) -> Vec<
     out
 }
 
-/// Numbers as the format has them.
+/// Numbers in the format's encoding.
 pub fn numbers(numbers: impl IntoIterator<Item = u64>) -> Vec<u8> {
     let mut out = Vec::new();
     for number in numbers {
@@ -315,7 +311,7 @@ fn expand(codec: Codec, packed: &[u8]) -> Vec<u8> {
 /// A section of a file.
 ///
 /// # Panics
-/// Without memory.
+/// If memory runs out.
 #[must_use]
 pub fn pack(codec: Codec, raw: &[u8]) -> Vec<u8> {
     match codec {

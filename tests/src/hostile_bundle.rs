@@ -1,28 +1,28 @@
-//! Bundles with made-up content: taken apart by the format's document, and put
-//! together again with lengths, checksums and digest that fit.
+//! Bundles with made-up content: taken apart as the format's document says, and put together again
+//! with matching lengths, checksums and digest.
 //!
-//! The *open* form is flags, kernels, classes, the lengths of the sections, the
-//! strings, and then the sections inflated: what mutations of it change is read.
+//! The *open* form is flags, kernels, classes, the lengths of the sections, the strings, and then
+//! the inflated sections, so that mutations reach the content.
 
 use std::io::{Read as _, Write as _};
 
 use sha2::{Digest as _, Sha256};
 
-/// Provenance, kernels, types; and, where a flag says so, programs.
+/// Provenance, kernels, types; and programs, if a flag says so.
 pub const SECTIONS: usize = 4;
 const FLAG_PROGRAMS: u8 = 2;
 const START: usize = 16;
 const DIGEST_END: usize = 48;
 
-/// A bundle's parts, each as it is read.
+/// The parts of a bundle, decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Parts {
     pub flags: [u8; 2],
     pub kernels: u32,
     pub classes: u32,
-    /// Their number, then each with its length before it.
+    /// Their number, then each preceded by its length.
     pub strings: Vec<u8>,
-    /// The last one counts where the flag is set.
+    /// The last one exists only if the flag is set.
     pub sections: [Vec<u8>; SECTIONS],
 }
 
@@ -58,14 +58,14 @@ impl Parts {
         }
     }
 
-    /// The file, every checksum right.
+    /// The file, with right checksums.
     #[must_use]
     pub fn file(&self) -> Vec<u8> {
         let lengths = [0, 1, 2, 3].map(|section| self.sections[section].len());
         self.file_saying(lengths)
     }
 
-    /// The same, whose header says these lengths of the sections inflated.
+    /// The same, but the header says these inflated lengths of the sections.
     #[must_use]
     pub fn file_saying(&self, lengths: [usize; SECTIONS]) -> Vec<u8> {
         let mut rest = Vec::new();
@@ -94,7 +94,7 @@ impl Parts {
     }
 }
 
-/// How many sections a bundle of these flags has.
+/// How many sections a bundle with these flags has.
 fn count(flags: [u8; 2]) -> usize {
     SECTIONS - usize::from(flags[0] & FLAG_PROGRAMS == 0)
 }
@@ -117,7 +117,7 @@ pub fn open(file: &[u8]) -> Vec<u8> {
     out
 }
 
-/// The bundle of an open form. `None` where that ends too early.
+/// The bundle for an open form. `None` if that ends too early.
 #[must_use]
 pub fn close(open: &[u8]) -> Option<Vec<u8>> {
     let (flags, mut rest) = open.split_first_chunk()?;
@@ -142,7 +142,7 @@ pub fn close(open: &[u8]) -> Option<Vec<u8>> {
     Some(parts.file())
 }
 
-/// The file with a length and a digest that fit, whatever else is in it.
+/// The file with matching length and digest, whatever else is in it.
 ///
 /// # Panics
 /// If it is shorter than a header.
@@ -159,7 +159,7 @@ pub fn seal(file: &[u8]) -> Vec<u8> {
     file
 }
 
-/// Strings with their number, as they lie in the file.
+/// Strings with their number, as in the file.
 fn strings<'f>(rest: &mut &'f [u8]) -> Option<&'f [u8]> {
     let all = *rest;
     for _ in 0..varint(rest)? {
@@ -169,7 +169,7 @@ fn strings<'f>(rest: &mut &'f [u8]) -> Option<&'f [u8]> {
     all.get(..all.len() - rest.len())
 }
 
-/// A number of seven bits a byte, low ones first.
+/// A number with seven bits per byte, lowest first.
 pub fn varint(rest: &mut &[u8]) -> Option<u32> {
     let mut value = 0u64;
     for shift in (0..35).step_by(7) {
@@ -192,7 +192,7 @@ pub fn put(out: &mut Vec<u8>, mut value: u32) {
     out.push(value as u8);
 }
 
-/// Adler-32, apart from the code under test.
+/// Adler-32, independent of the code under test.
 fn adler32(parts: &[&[u8]]) -> u32 {
     let (mut a, mut b) = (1u32, 0u32);
     for byte in parts.iter().copied().flatten() {

@@ -1,7 +1,8 @@
-//! What booted kernels say of each program of many objects: loaded, attached, or why not.
+//! What booted kernels do with each program of many objects: whether it loads and attaches, and
+//! why not.
 //!
-//! The answers are kept as tables below `tests/fixtures/verdicts`, with the kernel's exact
-//! package; `cargo run -p btfhub-tests --bin judge` makes them anew.
+//! The results are stored as tables in `tests/fixtures/verdicts`, with the kernel's exact package;
+//! `cargo run -p btfhub-tests --bin judge` regenerates them.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -19,10 +20,10 @@ use crate::project::workspace;
 use crate::shared::{has_tool, preparing, scratch, skip};
 use crate::vm;
 
-/// A kernel that is asked, which the archive of the examples has the BTF of.
+/// A kernel to boot, whose BTF is in the examples' archive.
 #[derive(Clone, Copy, Debug)]
 pub struct Guest {
-    /// The suite of Debian that has its package.
+    /// The Debian suite that has its package.
     pub suite: &'static str,
     /// `uname -r`.
     pub release: &'static str,
@@ -31,7 +32,7 @@ pub struct Guest {
 }
 
 impl Guest {
-    /// The version of Debian that the archive files it under.
+    /// Debian's version, as in the archive.
     #[must_use]
     pub fn version(&self) -> &'static str {
         match self.suite {
@@ -42,7 +43,7 @@ impl Guest {
     }
 }
 
-/// All kernels that tables are of.
+/// All kernels that have tables.
 pub const GUESTS: [Guest; 5] = [
     guest("bullseye-security", "5.10.0-46-cloud-amd64", "x86_64"),
     guest("bookworm-security", "6.1.0-56-amd64", "x86_64"),
@@ -59,22 +60,22 @@ const fn guest(suite: &'static str, release: &'static str, arch: &'static str) -
     }
 }
 
-/// What came of one program.
+/// The result for one program.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// As `libbpf-tools/opensnoop`.
+    /// For example `libbpf-tools/opensnoop`.
     pub object: String,
     /// The program.
     pub program: String,
     /// Its section.
     pub section: String,
-    /// `enum bpf_prog_type` and `bpf_attach_type`, as libbpf takes them from the section.
+    /// `enum bpf_prog_type` and `bpf_attach_type`, as libbpf derives them from the section.
     pub types: (u32, u32),
     /// 0 or an errno.
     pub load: Option<i32>,
-    /// 0 or an errno; `None` where it did not come to that, or libbpf has no way.
+    /// 0 or an errno; `None` if it did not load, or libbpf can't attach it.
     pub attach: Option<i32>,
-    /// The last line of the log, where something failed.
+    /// The last line of the log, if something failed.
     pub log: String,
 }
 
@@ -82,7 +83,7 @@ pub struct Line {
 const NOT_BY_LIBBPF: i32 = 95;
 
 impl Line {
-    /// Whether it loaded and, where libbpf attaches it, attached.
+    /// Whether it loaded and, if libbpf attaches it, attached.
     #[must_use]
     pub fn ran(&self) -> bool {
         self.load == Some(0) && matches!(self.attach, None | Some(0 | NOT_BY_LIBBPF))
@@ -119,7 +120,7 @@ impl Line {
     }
 }
 
-/// What came of all programs in a kernel.
+/// The results of all programs on a kernel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Table {
     /// The version of the kernel's package.
@@ -133,7 +134,7 @@ impl Table {
         workspace().join(format!("tests/fixtures/verdicts/{}.tsv", guest.release))
     }
 
-    /// The stored one of a kernel.
+    /// The stored table of a kernel.
     ///
     /// # Panics
     /// If there is none.
@@ -181,7 +182,7 @@ impl Table {
 /// The version of libbpf that the tests are built with.
 #[must_use]
 pub fn libbpf_version() -> String {
-    // SAFETY: both only give numbers.
+    // SAFETY: both only return numbers.
     let (major, minor) = unsafe {
         (
             libbpf_sys::libbpf_major_version(),
@@ -191,8 +192,8 @@ pub fn libbpf_version() -> String {
     format!("{major}.{minor}")
 }
 
-/// The objects whose programs are asked: Debian's libbpf-tools, our fixtures, the examples'.
-/// Says why, where something can't be had.
+/// The objects whose programs are run: Debian's libbpf-tools, our fixtures, the examples'. Says
+/// what is missing, if anything.
 #[must_use]
 pub fn objects(arch: &str) -> Option<Vec<ObjectFile>> {
     let mut tools = if arch == "x86_64" {
@@ -220,7 +221,7 @@ pub fn objects(arch: &str) -> Option<Vec<ObjectFile>> {
     Some(tools)
 }
 
-/// Debian's packages for arm64 that a guest of that architecture takes, unpacked once.
+/// Debian's arm64 packages that an arm64 guest needs, unpacked once.
 fn foreign_root() -> Option<PathBuf> {
     let _alone = preparing();
     let dir = scratch("judge-arm64");
@@ -251,10 +252,10 @@ fn foreign_root() -> Option<PathBuf> {
     Some(root)
 }
 
-/// The BTF of a kernel, of the examples' archive.
+/// The BTF of a kernel in the examples' archive.
 ///
 /// # Panics
-/// If it is not there.
+/// If it does not exist.
 #[must_use]
 pub fn btf(guest: &Guest) -> Btf {
     let archive = Archive::scan(workspace().join("examples/archive")).expect("an archive");
@@ -266,7 +267,7 @@ pub fn btf(guest: &Guest) -> Btf {
     Btf::from_words(decoded.words, decoded.len).expect("BTF")
 }
 
-/// The stored symbols of a kernel, where there are any.
+/// The stored symbols of a kernel, if there are any.
 ///
 /// # Panics
 /// If they are damaged.
@@ -287,7 +288,7 @@ fn symbols_path(guest: &Guest) -> PathBuf {
     ))
 }
 
-/// A booted kernel's own files of its symbols.
+/// The files in which a booted kernel lists its symbols.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SymbolFiles {
     /// `/proc/kallsyms`.
@@ -297,10 +298,10 @@ pub struct SymbolFiles {
 }
 
 impl SymbolFiles {
-    /// What an entry would hold of them; stored beside the tables.
+    /// Stores what an entry would hold of them, next to the tables.
     ///
     /// # Panics
-    /// If they are of another kernel, or can't be written.
+    /// If they are another kernel's, or can't be written.
     pub fn store(&self, guest: &Guest) {
         let symbols = Symbols::make(&self.kallsyms, &self.traceable, &btf(guest));
         let symbols = symbols.expect("the kernel's symbols");
@@ -325,7 +326,7 @@ impl SymbolFiles {
     }
 }
 
-/// What the guest's `gzip -c | base64` packed.
+/// Unpacks the output of the guest's `gzip -c | base64`.
 fn unpack(packed: &str) -> String {
     let mut child = Command::new("sh")
         .args(["-c", "tr -d '\\r' | base64 -d | gzip -d"])
@@ -342,10 +343,10 @@ fn unpack(packed: &str) -> String {
     String::from_utf8(output.stdout).expect("plain text")
 }
 
-/// Asks a booted kernel; says why when it can't be.
+/// Boots a kernel and runs the programs; says why if it can't.
 ///
 /// # Panics
-/// If the guest does not come to its end.
+/// If the guest does not finish.
 #[must_use]
 pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<(Table, SymbolFiles)> {
     let (qemu, compiler) = match guest.arch {
@@ -392,7 +393,7 @@ pub fn ask(guest: &Guest, objects: &[ObjectFile]) -> Option<(Table, SymbolFiles)
     Some((table, SymbolFiles::parse(&console)))
 }
 
-/// The judge, one program without shared libraries.
+/// The judge: a single program without shared libraries.
 fn compile(compiler: &str, libraries: Option<&Path>, dir: &Path) -> PathBuf {
     let sources = libbpf_sources();
     let headers = dir.join("include/bpf");
@@ -447,7 +448,7 @@ fn libbpf_sources() -> PathBuf {
     Path::new(manifest.expect("libbpf-sys")).with_file_name("libbpf")
 }
 
-/// The lines by object and program.
+/// The results by object and program.
 #[must_use]
 pub fn by_program(table: &Table) -> BTreeMap<(&str, &str), &Line> {
     let lines = table.lines.iter();

@@ -1,4 +1,4 @@
-//! Real kernels, decoded apart from the code under test.
+//! Real kernels, decoded independently of the code under test.
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -1,5 +1,5 @@
-//! A large eBPF object: some six hundred distinct relocations, each asked for
-//! some sixty times, as the agents of the field do it.
+//! A large eBPF object: about six hundred distinct relocations, each used about sixty times, as in
+//! real agents.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -15,7 +15,7 @@ const FIELDS: usize = 600;
 /// Programs, each of which reads every field.
 const PROGRAMS: usize = 56;
 
-/// Compiles the object from fields of this kernel, once per target directory.
+/// Compiles the object with fields of this kernel, once per target directory.
 ///
 /// # Panics
 /// If clang fails.
@@ -46,8 +46,8 @@ pub fn object(kernel: &Btf) -> Option<ObjectFile> {
     })
 }
 
-/// The C source: as many structs as it takes, with members that most kernels
-/// have at different places.
+/// The C source: as many structs as needed, with members that have different offsets in most
+/// kernels.
 fn program(kernel: &Btf) -> String {
     let mut structs: BTreeMap<String, Vec<(String, &str)>> = BTreeMap::new();
     for id in kernel.ids() {

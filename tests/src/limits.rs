@@ -1,23 +1,23 @@
-//! Cases within bounds of memory and processor time that the system enforces.
+//! Test cases with limits of memory and CPU time that the system enforces.
 //!
-//! Each runs in a process of its own, the same test binary, under `ulimit`: one
-//! that hangs, recurses without end or allocates what a file merely announces is
-//! killed, which fails it. The limits are no measurement: they lie far above what
-//! any case takes, and far below what an unbounded one would.
+//! Each runs the same test binary in a process of its own, under `ulimit`. A case that hangs,
+//! recurses endlessly or allocates what a file merely announces is killed, which fails it. The
+//! limits don't measure anything: they are far above what any case takes, and far below what an
+//! unbounded one would take.
 
 use std::process::Command;
 
-/// Address space of a case: the largest entry that is read, several times over.
+/// Address space of a case: several times the largest entry that is read.
 const MEMORY_KIB: u32 = 3 << 20;
-/// Processor seconds of a case, in an unoptimised build on a busy machine.
+/// CPU seconds of a case, enough for an unoptimised build on a busy machine.
 const SECONDS: u32 = 240;
 
 /// Runs the case of a test, given by its path, in a process of its own within the limits.
 ///
 /// # Panics
-/// When it fails or is killed.
+/// If it fails or is killed.
 pub fn within_limits(test: &str, case: impl FnOnce()) {
-    // The test harness leaves the crate's name out.
+    // The test harness omits the crate's name.
     let test = test.split_once("::").map_or(test, |(_, path)| path);
     if std::env::var_os("BTFHUB_ADVERSARIAL_CASE").is_some_and(|name| *name == *test) {
         return case();

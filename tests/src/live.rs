@@ -1,4 +1,4 @@
-//! Programs under watch: what an agent prints, next to what /proc says.
+//! Watched processes: what an agent prints, compared with /proc.
 
 use std::collections::HashMap;
 use std::fs;
@@ -9,7 +9,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::thread;
 use std::time::Duration;
 
-/// How long to wait for what must come, on however slow a machine.
+/// How long to wait for something that must happen, even on a slow machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Whether this process may load eBPF programs: `CAP_SYS_ADMIN`.
@@ -28,15 +28,15 @@ pub fn may_load_programs() -> bool {
 pub struct Agent {
     child: Child,
     events: Receiver<String>,
-    /// What it said on standard error before it watched.
+    /// Its standard error until it watches.
     pub said: Vec<String>,
 }
 
 impl Agent {
-    /// Starts one, and returns when it watches.
+    /// Starts one, and returns once it watches.
     ///
     /// # Panics
-    /// If it ends before, with what it said.
+    /// If it ends before that, with its standard error.
     #[must_use]
     pub fn start(program: &Path, args: &[&str]) -> Self {
         let mut child = Command::new(program)
@@ -66,7 +66,7 @@ impl Agent {
     /// The next event that `wanted` accepts, as its keys and values.
     ///
     /// # Panics
-    /// If none comes.
+    /// If there is none in time.
     pub fn event(
         &self,
         wanted: impl Fn(&HashMap<String, String>) -> bool,
@@ -80,7 +80,7 @@ impl Agent {
         }
     }
 
-    /// Waits for its end; what it has printed, and whether it succeeded.
+    /// Waits for its end; returns its output, and whether it succeeded.
     ///
     /// # Panics
     /// If it does not end.
@@ -103,7 +103,7 @@ impl Drop for Agent {
     }
 }
 
-/// The lines of a pipe, as they come.
+/// The lines of a pipe, as they arrive.
 fn lines_of(pipe: impl std::io::Read + Send + 'static) -> Receiver<String> {
     let (sender, receiver) = mpsc::channel();
     thread::spawn(move || {
@@ -124,20 +124,19 @@ fn fields(line: &str) -> HashMap<String, String> {
         .collect()
 }
 
-/// A process that waits to be looked at, in a session, under a user and on a
-/// machine name of its own; killed when dropped.
+/// A process that waits to be examined, with its own session, user and host name; killed when
+/// dropped.
 #[derive(Debug)]
 pub struct Marked {
     child: Child,
 }
 
 impl Marked {
-    /// The machine's name that the process sees.
+    /// The host name that the process sees.
     pub const NODE: &str = "a-name-of-its-own";
     const UID: &str = "65534";
 
-    /// Starts it. It comes to be by several execs of one process, the last of
-    /// which is `sleep`.
+    /// Starts it: one process that execs several times, in the end `sleep`.
     ///
     /// # Panics
     /// If it can't be started.
@@ -161,8 +160,8 @@ impl Marked {
         self.child.id().to_string()
     }
 
-    /// What /proc says of it, under the keys of the agent's events. To be asked
-    /// when the agent has seen its last exec.
+    /// What /proc says about it, under the keys of the agent's events. Call this after the agent
+    /// has seen its last exec.
     ///
     /// # Panics
     /// If it has ended.
@@ -176,7 +175,7 @@ impl Marked {
             let value = line.and_then(|rest| rest.split_whitespace().next());
             value.expect("a line of status").to_owned()
         };
-        // Behind the name: state, parent, group, session.
+        // After the name: state, parent, group, session.
         let after_name = stat.rsplit_once(") ").expect("a name in parentheses").1;
         let session = after_name.split(' ').nth(3).expect("a session");
         HashMap::from([

@@ -1,4 +1,4 @@
-//! Debian kernels with all their modules, decoded apart from the code under test.
+//! Debian kernels with all their modules, decoded independently of the code under test.
 
 use std::fs;
 use std::io::Read as _;
@@ -19,18 +19,18 @@ pub struct Kernel {
     pub release: String,
     /// The compressed kernel.
     pub image: PathBuf,
-    /// The modules as the package has them, `.ko` or `.ko.xz`.
+    /// The modules as in the package, `.ko` or `.ko.xz`.
     pub modules: PathBuf,
 }
 
 /// A module's name, and its split BTF.
 pub type Module = (String, Vec<u8>);
 
-/// The newest kernels of these suites and series (`bookworm:6.1`), fetched once;
-/// says why when they can't be had.
+/// The newest kernels of these suites and series (`bookworm:6.1`), fetched once; says why if that
+/// is not possible.
 ///
 /// # Panics
-/// If they can't be had but must.
+/// If they can't be fetched but must.
 #[must_use]
 pub fn kernels(wanted: &[&str]) -> Vec<Kernel> {
     let dir = scratch("kernels-with-modules");
@@ -56,7 +56,7 @@ pub fn kernels(wanted: &[&str]) -> Vec<Kernel> {
 }
 
 impl Kernel {
-    /// The kernel's own BTF, taken out of the image once.
+    /// The kernel's own BTF, extracted from the image once.
     ///
     /// # Panics
     /// If the image holds none.
@@ -78,7 +78,7 @@ impl Kernel {
         let errors = String::from_utf8_lossy(&added.stderr);
         assert!(added.status.success(), "{}: {errors}", self.release);
         let btf = entries(dir.path()).first().expect("an entry").btf();
-        // Appears whole: tests run beside each other.
+        // Appears whole: tests run in parallel.
         let new = kept.with_extension(std::process::id().to_string());
         fs::write(&new, &btf)
             .and_then(|()| fs::rename(&new, &kept))
@@ -100,7 +100,7 @@ impl Kernel {
         modules
     }
 
-    /// Those of these modules that the kernel has and that are not built in.
+    /// Those of these modules that the kernel has as modules.
     #[must_use]
     pub fn named(&self, names: &[&str]) -> Vec<Module> {
         let files = names.iter().filter_map(|name| self.find(name));
@@ -148,7 +148,7 @@ impl Kernel {
     }
 }
 
-/// What the kernel calls the module in a file.
+/// The kernel's name for the module in a file.
 fn name_of(path: &Path) -> String {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let name = name.split(".ko").next().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! eBPF objects to prove the engine with: our own, those of Debian's
-//! libbpf-tools, and the kernel's own CO-RE selftests.
+//! eBPF objects to test the engine with: our own, those of Debian's libbpf-tools, and the kernel's
+//! CO-RE selftests.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,13 +15,13 @@ pub struct ObjectFile {
     pub elf: Vec<u8>,
 }
 
-/// The directory of our own programs, one relocation rule each.
+/// The directory of our own programs, one for each relocation rule.
 #[must_use]
 pub fn own_dir() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("bpf")
 }
 
-/// All compiled objects of a directory whose name ends so, sorted.
+/// All compiled objects in a directory whose names have this ending, sorted.
 ///
 /// # Panics
 /// If the directory can't be read.
@@ -46,8 +46,7 @@ pub fn objects_in(dir: &Path, suffix: &str) -> Vec<ObjectFile> {
         .collect()
 }
 
-/// The objects that the binaries of Debian's package libbpf-tools carry in
-/// their read-only data.
+/// The objects in the read-only data of the binaries in Debian's package libbpf-tools.
 ///
 /// # Panics
 /// If the package is needed but absent.
@@ -63,7 +62,7 @@ pub fn libbpf_tools() -> Vec<ObjectFile> {
     of_files(files.filter(|path| path.parent().is_some_and(|dir| dir.ends_with("sbin"))))
 }
 
-/// The objects that the binaries of libbpf-tools in `dir` carry.
+/// The objects inside the libbpf-tools binaries in `dir`.
 ///
 /// # Panics
 /// If the directory can't be read.
@@ -91,8 +90,8 @@ fn of_files<'p>(files: impl Iterator<Item = &'p Path>) -> Vec<ObjectFile> {
     objects
 }
 
-/// The little-endian ELF64 files for machine BPF inside a binary. Their section
-/// header table stands at their end.
+/// The little-endian ELF64 files for machine BPF inside a binary, whose section header tables are
+/// at their ends.
 fn carve(binary: &[u8]) -> Vec<&[u8]> {
     const MAGIC: &[u8] = b"\x7fELF\x02\x01\x01";
     const EM_BPF: u16 = 247;
@@ -121,7 +120,7 @@ fn carve(binary: &[u8]) -> Vec<&[u8]> {
     found
 }
 
-/// An object of this C source; says why where there is no compiler.
+/// An object compiled from this C source; says why if there is no compiler.
 ///
 /// # Panics
 /// If clang fails.
@@ -150,15 +149,15 @@ pub fn compiled(source: &str) -> Option<Vec<u8>> {
 pub struct Selftests {
     /// `test_core_reloc_*`: the programs.
     pub programs: Vec<ObjectFile>,
-    /// `btf__core_reloc_*`: objects whose BTF plays the kernel.
+    /// `btf__core_reloc_*`: objects whose BTF stands in for a kernel.
     pub targets: Vec<ObjectFile>,
 }
 
-/// Takes the CO-RE selftests out of Debian's linux-source-6.1 and compiles them,
-/// once per target directory.
+/// Extracts the CO-RE selftests from Debian's linux-source-6.1 and compiles them, once per target
+/// directory.
 ///
 /// # Panics
-/// If what it takes is needed but absent, or a program does not compile.
+/// If something required is missing, or a program does not compile.
 #[must_use]
 pub fn selftests() -> Selftests {
     let source = Path::new("/usr/src/linux-source-6.1.tar.xz");
@@ -173,7 +172,7 @@ pub fn selftests() -> Selftests {
     let done = dir.join("complete");
     let preparing = preparing();
     if !done.exists() {
-        // Made elsewhere and moved, as tests run beside each other.
+        // Made elsewhere and renamed, because tests run in parallel.
         let work = scratch(&format!("selftests-6.1.{}", std::process::id()));
         compile_selftests(source, &work);
         std::fs::write(work.join("complete"), "").expect("a stamp");
@@ -216,7 +215,7 @@ fn compile_selftests(source: &Path, work: &Path) {
     for item in std::fs::read_dir(&programs).expect("the selftests") {
         let path = item.expect("a directory entry").path();
         let name = path.file_stem().unwrap_or_default().to_owned();
-        // Wants a vmlinux.h of a kernel with the test module.
+        // Needs a vmlinux.h from a kernel with the test module.
         let wanted = path.extension().is_some_and(|e| e == "c") && name != "test_core_reloc_module";
         if !wanted {
             continue;

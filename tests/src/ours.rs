@@ -1,4 +1,4 @@
-//! The engine's answers in the oracle's words.
+//! The engine's results in the oracle's form.
 
 use std::collections::BTreeMap;
 
@@ -10,12 +10,11 @@ use btfhub_build::relo::{
 use crate::oracle::libbpf::{Answer, Verdict};
 use crate::oracle::modes::Walk;
 
-/// `-EINVAL`, libbpf's word for candidates that disagree.
+/// `-EINVAL`, libbpf's errno for candidates that disagree.
 const AMBIGUOUS: i32 = -22;
 
-/// A walk over an object's relocations as a loader would make it, from the
-/// outcome alone: the pruning of candidates is done here, as libbpf does it.
-/// Profiles are left empty.
+/// A walk over an object's relocations, as a loader would make it, from only the outcome:
+/// candidates are pruned here as libbpf does it. Profiles are left empty.
 #[must_use]
 pub fn walk(object: &Object, relocations: &Relocations, outcome: &Outcome) -> Walk {
     let meanings = relocations.meanings(object);
@@ -38,7 +37,7 @@ pub fn walk(object: &Object, relocations: &Relocations, outcome: &Outcome) -> Wa
     walk
 }
 
-/// One record with candidates of its own: as reports have it.
+/// One record with its own candidates, as in reports.
 fn alone(relocations: &Relocations, outcome: &Outcome, meaning: RecordMeaning) -> Answer {
     let RecordMeaning::Relocation { index, local } = meaning else {
         return answer(relocations, outcome, meaning, &mut List::default());
@@ -74,7 +73,7 @@ fn alone(relocations: &Relocations, outcome: &Outcome, meaning: RecordMeaning) -
     }
 }
 
-/// Which candidates of a group are left; all, as long as nothing was resolved.
+/// Which candidates of a group remain; all of them until something is resolved.
 type List = Option<Vec<usize>>;
 
 fn answer(
@@ -141,7 +140,7 @@ fn verdict(relocation: &Relocation, local: LocalValue, found: Option<Match>) -> 
     Verdict {
         orig_val: local.value,
         new_val: found.map_or(0, |found| {
-            // Ids differ between any two BTFs: that there is one is all that counts.
+            // Ids differ between any two BTFs: it only matters that there is one.
             if relocation.kind == K::TypeIdTarget {
                 1
             } else {

@@ -1,4 +1,4 @@
-//! Makes entries of an archive, good and bad ones.
+//! Makes archive entries, good and bad ones.
 
 use std::fs;
 use std::io::Write as _;
@@ -9,9 +9,9 @@ use tar::{EntryType, Header};
 /// A tar member: its name, kind and content.
 #[derive(Clone, Copy, Debug)]
 pub struct Member<'a> {
-    /// The name, written as it is, however wrong.
+    /// The name, written unchanged, however wrong.
     pub name: &'a str,
-    /// What it claims to be.
+    /// The type that it claims.
     pub kind: EntryType,
     /// Its content.
     pub bytes: &'a [u8],
@@ -26,7 +26,7 @@ impl<'a> Member<'a> {
     }
 }
 
-/// A tar with these members and nothing checked.
+/// A tar with these members, without any checks.
 ///
 /// # Panics
 /// If a name does not fit a header.
@@ -76,8 +76,7 @@ pub fn write(root: &Path, path: impl AsRef<Path>, bytes: &[u8]) {
     fs::write(file, bytes).expect("a written file");
 }
 
-/// Writes one well-formed entry, `<distro>/<version>/<arch>/<release>` plus
-/// the suffix.
+/// Writes one well-formed entry, `<distro>/<version>/<arch>/<release>` plus the suffix.
 ///
 /// # Panics
 /// If it can't be written.

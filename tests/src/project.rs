@@ -13,12 +13,12 @@ pub fn workspace() -> PathBuf {
     tests.parent().expect("a directory above").to_owned()
 }
 
-/// A cargo project of its own, removed when dropped.
+/// A cargo project, removed when dropped.
 ///
-/// It builds offline with what the workspace's Cargo.lock names. All projects
-/// share one target directory, so that their dependencies are compiled once;
-/// cargo tells packages of equal name and different directory not apart there,
-/// so each project's name is its own, and what it built goes with it.
+/// It builds offline with the versions in the workspace's Cargo.lock. All projects share one target
+/// directory, so that their dependencies are compiled once. In it, cargo does not distinguish
+/// packages of one name in different directories; so each project has a unique name, and its build
+/// output is removed with it.
 #[derive(Debug)]
 pub struct Project {
     dir: tempfile::TempDir,
@@ -26,7 +26,7 @@ pub struct Project {
     target: PathBuf,
 }
 
-/// What a cargo command said.
+/// The result of a cargo command.
 #[derive(Debug)]
 pub struct Said {
     /// Whether it succeeded.
@@ -68,7 +68,7 @@ impl Project {
         project
     }
 
-    /// Gives it a target directory of its own: everything is compiled anew.
+    /// Gives it its own target directory, in which everything is compiled again.
     #[must_use]
     pub fn with_own_target(mut self) -> Self {
         self.target = self.path().join("target");
@@ -87,7 +87,7 @@ impl Project {
         self.target.join("debug").join(&self.name)
     }
 
-    /// Where it is.
+    /// Its directory.
     #[must_use]
     pub fn path(&self) -> &Path {
         self.dir.path()
@@ -112,7 +112,7 @@ impl Project {
             .collect()
     }
 
-    /// Writes a file of it, and the directories above.
+    /// Writes one of its files, and the directories above.
     ///
     /// # Panics
     /// If it can't be written.
@@ -149,13 +149,13 @@ impl Project {
 
 impl Drop for Project {
     fn drop(&mut self) {
-        // The target directory keeps what is left if this fails: no harm.
+        // If this fails, files are left in the target directory, which does no harm.
         let _ = self.command(&["clean", "-p", &self.name]).output();
     }
 }
 
 impl Said {
-    /// What a finished command said.
+    /// The result of a finished command.
     #[must_use]
     pub fn of(output: &Output) -> Self {
         Self {
@@ -182,8 +182,7 @@ impl Said {
     }
 }
 
-/// Takes from a cargo command the variables by which cargo and the caller steer
-/// the tests themselves.
+/// Removes the variables by which cargo and the caller control the tests themselves.
 pub fn clear_environment(command: &mut Command) {
     for (name, _) in std::env::vars_os() {
         let name = name.to_string_lossy().into_owned();

@@ -1,5 +1,4 @@
-//! Our own programs with the kernels made for them, read: what mutations start
-//! from.
+//! Our own programs and the kernels made for them, parsed, as a start for mutations.
 
 use std::path::Path;
 
@@ -14,14 +13,14 @@ use object::{Object as _, ObjectSection as _};
 pub struct Pair {
     /// For messages.
     pub name: String,
-    /// What the program asks for.
+    /// The program's relocations.
     pub relocations: Relocations,
     /// The kernel's BTF file, little-endian with a header of 24 bytes.
     pub kernel: Vec<u8>,
 }
 
-/// Each `tests/bpf/<rule>.bpf.o` with each `<rule>.<variant>.btf.o`, and the
-/// program for real kernels with what it needs of one.
+/// Each `tests/bpf/<rule>.bpf.o` with each `<rule>.<variant>.btf.o`, and the program for real
+/// kernels with what it needs from one.
 ///
 /// # Panics
 /// If a file of the project is not what it should be.

@@ -1,7 +1,6 @@
 //! Real data and tools that a machine may lack.
 //!
-//! Without them a test says why it skips; with `BTFHUB_REQUIRE` set, as CI
-//! does, it fails instead.
+//! Without them, a test is skipped and says why; with `BTFHUB_REQUIRE`, as in CI, it fails.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -48,15 +47,14 @@ pub fn has_tool(tool: &str) -> bool {
     found
 }
 
-/// Held while something is prepared in a [`scratch`] directory: the tests of one
-/// program run beside each other.
+/// Locked while something is prepared in a [`scratch`] directory: the tests of one program run in
+/// parallel.
 pub fn preparing() -> MutexGuard<'static, ()> {
     static ONE_AT_A_TIME: Mutex<()> = Mutex::new(());
     ONE_AT_A_TIME.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// A directory below the workspace's target directory for what tests prepare
-/// once and use again.
+/// A directory below the workspace's target directory, for what tests prepare once and reuse.
 ///
 /// # Panics
 /// If it can't be made.

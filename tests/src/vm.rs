@@ -1,4 +1,4 @@
-//! Debian kernels booted under qemu, without any virtualisation of the CPU.
+//! Debian kernels booted under qemu, without CPU virtualisation.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -12,7 +12,7 @@ use crate::shared::{scratch, skip};
 /// A kernel that can be booted.
 #[derive(Clone, Debug)]
 pub struct Kernel {
-    /// The version of Debian that it is filed under.
+    /// Debian's version, as in the archive.
     pub version: &'static str,
     /// `uname -r`.
     pub release: String,
@@ -29,8 +29,7 @@ const KERNELS: [(&str, &str); 3] = [
     ("bookworm-backports:6.12", "12"),
 ];
 
-/// Debian's kernels 5.10, 6.1 and 6.12, fetched once; says why when they can't
-/// be had.
+/// Debian's kernels 5.10, 6.1 and 6.12, fetched once; says why if that is not possible.
 ///
 /// # Panics
 /// If they can't be had but must.
@@ -43,7 +42,7 @@ pub fn kernels() -> Option<Vec<Kernel>> {
     Some(kernels)
 }
 
-/// Kernels as `tests/vm/fetch` names them; says why when they can't be had.
+/// Kernels as `tests/vm/fetch` names them; says why if they can't be fetched.
 ///
 /// # Panics
 /// If they can't be had but must.
@@ -76,8 +75,7 @@ pub fn fetch(wanted: &[String]) -> Option<Vec<Kernel>> {
     Some(kernels.collect())
 }
 
-/// The file that a guest unpacks as its root: busybox, `tests/vm` and `agents`
-/// (name, program).
+/// The initramfs of a guest: busybox, `tests/vm` and `agents` (name, program).
 ///
 /// # Panics
 /// If it can't be made.
@@ -143,7 +141,7 @@ pub fn pack(root: &Path, into: &Path) -> PathBuf {
     archive
 }
 
-/// Every path below `dir`, directories before what they hold.
+/// Every path below `dir`, directories before their content.
 fn list(root: &Path, dir: &Path, names: &mut String) {
     for entry in fs::read_dir(dir).expect("a directory") {
         let path = entry.expect("an entry").path();
@@ -155,7 +153,7 @@ fn list(root: &Path, dir: &Path, names: &mut String) {
     }
 }
 
-/// Boots `kernel` until it resets itself; what it wrote to its console.
+/// Boots `kernel` until it resets itself; returns its console output.
 ///
 /// # Panics
 /// If qemu fails.
@@ -164,7 +162,7 @@ pub fn boot(kernel: &Path, initramfs: &Path) -> String {
     boot_on("x86_64", kernel, initramfs)
 }
 
-/// As [`boot`], on a machine of another architecture.
+/// Like [`boot`], on a machine of another architecture.
 ///
 /// # Panics
 /// If qemu fails.
@@ -184,7 +182,7 @@ pub fn boot_on(arch: &str, kernel: &Path, initramfs: &Path) -> String {
         "x86_64" => format!("console={console} panic=-1 quiet no_timer_check"),
         _ => format!("console={console} panic=-1 quiet"),
     };
-    // A guest that hangs is ended, so that the test fails and does not hang too.
+    // A guest that hangs is killed, so that the test fails instead of hanging too.
     let output = Command::new("timeout")
         .args(["--kill-after=10", "900", qemu])
         .args(machine)
@@ -209,18 +207,18 @@ pub fn boot_on(arch: &str, kernel: &Path, initramfs: &Path) -> String {
     console
 }
 
-/// What came of one agent in a guest.
+/// The result of one agent in a guest.
 #[derive(Clone, Debug, Default)]
 pub struct Case {
-    /// As `aya-bundle`.
+    /// For example `aya-bundle`.
     pub name: String,
-    /// Whether the kernel's own BTF was there (`own`) or not (`hidden`).
+    /// Whether the kernel's own BTF was visible (`own`) or not (`hidden`).
     pub btf: String,
-    /// The exit status; 143 when it watched until it was stopped.
+    /// The exit status; 143 if it watched until it was stopped.
     pub status: String,
-    /// What the witness read of itself in /proc.
+    /// What the witness read about itself in /proc.
     pub expected: String,
-    /// What the agent printed of the witness.
+    /// What the agent printed about the witness.
     pub events: Vec<String>,
     /// Whether it printed the end of the witness.
     pub exited: bool,

@@ -1,6 +1,6 @@
-//! Prints a digest of everything that is made of the tests' programs and kernels,
-//! and of the archives that are named: tailored BTF, outcomes, an atlas, a bundle,
-//! and what the bundle and the atlas give back. Every machine must print the same.
+//! Prints a digest of everything that is made from the tests' programs and kernels and from the
+//! named archives: tailored BTF, outcomes, an atlas, a bundle, and what is read back from both.
+//! Every machine must print the same.
 
 use std::fmt::Debug;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! What the fuzz targets push bytes through: the same functions as the tests'.
+//! The functions that the fuzz targets call: the same as the tests'.
 
 #[path = "../../src/btf_builder.rs"]
 pub mod btf_builder;

@@ -45,7 +45,7 @@ fn main() -> std::io::Result<()> {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let elf = fs::read(&path)?;
             seed("object", &name, &elf)?;
-            // The section as clang writes it: found by its magic behind .BTF's.
+            // The section as clang writes it: found by its magic number, after that of .BTF.
             let magic = [0x9f, 0xeb, 1, 0, 0x20, 0, 0, 0];
             if let Some(at) = elf.windows(8).position(|window| window == magic) {
                 seed("btf_ext", &name, &elf[at..])?;

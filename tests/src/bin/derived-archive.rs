@@ -1,5 +1,5 @@
-//! An archive of thousands of derived kernels, each with no more than a large object asks
-//! of it: what the compatibility report is looked at and measured with.
+//! An archive of thousands of derived kernels, each reduced to what a large object needs, to view
+//! and measure the compatibility report with.
 //!
 //! ```text
 //! BTFHUB_SHARED=DIR cargo run -p btfhub-tests --bin derived-archive -- OUT [KERNELS]
@@ -31,7 +31,7 @@ fn main() {
     let mut bases = entries(&archive);
     bases.retain(|entry| entry.name.contains("/x86_64/"));
 
-    // Of a kernel in the middle: older ones lack some of its fields, newer ones others.
+    // From a kernel in the middle: older ones lack some of its fields, newer ones others.
     let middle = bases.iter().find(|base| base.name.contains("/6.1.0-"));
     let btf = Btf::parse(&middle.expect("a kernel 6.1").btf()).expect("a BTF");
     let object = large::object(&btf).expect("clang");

@@ -1,10 +1,9 @@
 //! What embedding a bundle adds to the compile time of a program.
 //!
 //! `cargo run -p btfhub-tests --bin embedding` prints, for bundles of
-//! 0.1, 1 and 10 MB, the processor time of `cargo build` of a small program that
-//! was edited: with `include_bundle!`, with `include_bytes!` of the same file,
-//! and with no bundle; the best of five each, taken in turn. As for every
-//! `cargo build`, the macro is compiled without optimisation.
+//! 0.1, 1 and 10 MB, the CPU time of `cargo build` for a small edited program: with
+//! `include_bundle!`, with `include_bytes!` of the same file, and without a bundle; the best of
+//! five each, taken in turn. As in every `cargo build`, the macro is unoptimised.
 
 use std::process::Stdio;
 
@@ -56,7 +55,7 @@ fn main() {
     }
 }
 
-/// A bundle of `len` bytes: one kernel, and filling behind its class.
+/// A bundle of `len` bytes: one kernel, and padding after its class.
 fn bundle(len: usize) -> Vec<u8> {
     let mut writer = Writer::new(Provenance::default());
     let kernel = KernelId {

@@ -1,6 +1,5 @@
-//! libbpf's relocation core on a big-endian machine: built for s390x out of the
-//! sources that libbpf-sys carries, and run by qemu. What a left shift comes to
-//! depends on the machine that libbpf runs on.
+//! libbpf's relocation core on a big-endian machine: built for s390x from the sources in
+//! libbpf-sys, and run by qemu. libbpf's left shifts depend on the machine that it runs on.
 
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
@@ -13,7 +12,7 @@ use crate::shared::{has_tool, preparing, scratch};
 
 const CC: &str = "s390x-linux-gnu-gcc";
 const QEMU: &str = "qemu-s390x";
-/// What `btf__new`, `bpf_core_add_cands` and `bpf_core_calc_relo_insn` are made of.
+/// The sources of `btf__new`, `bpf_core_add_cands` and `bpf_core_calc_relo_insn`.
 const SOURCES: [&str; 7] = [
     "relo_core.c",
     "btf.c",
@@ -32,7 +31,7 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// Builds it, once per target directory; `None` where compiler or qemu lack.
+    /// Builds it, once per target directory; `None` without compiler or qemu.
     ///
     /// # Panics
     /// If they are needed but absent, or the build fails.
@@ -56,7 +55,7 @@ impl Machine {
     /// `by_section` is left as `whole`.
     ///
     /// # Panics
-    /// If libbpf does not read the object's BTF or the kernel's.
+    /// If libbpf can't read the object's BTF or the kernel's.
     #[must_use]
     pub fn walk(&self, object: &LocalObject, kernel: &[u8]) -> Walk {
         let unique = format!("{}.{:?}", std::process::id(), std::thread::current().id());
@@ -129,7 +128,7 @@ fn answer(line: &str) -> Answer {
 
 fn build(dir: &Path, source: &Path, program: &Path) {
     let libbpf = libbpf_sources();
-    // Headers that are the same on every machine, of packages for this one.
+    // Headers that are the same on every machine, from packages for this one.
     let headers = dir.join("include");
     std::fs::create_dir_all(&headers).expect("a directory");
     for name in ["libelf.h", "gelf.h", "zlib.h", "zconf.h"] {
@@ -141,7 +140,7 @@ fn build(dir: &Path, source: &Path, program: &Path) {
     }
     let unfinished = dir.join(format!("walk.{}", std::process::id()));
     let src = libbpf.join("src");
-    // Of what is unused nothing is left, so that no libelf is needed.
+    // Drops everything unused, so that no libelf is needed.
     let status = Command::new(CC)
         .args([
             "-O1",
@@ -173,7 +172,7 @@ fn build(dir: &Path, source: &Path, program: &Path) {
     std::fs::rename(&unfinished, program).expect("the program in its place");
 }
 
-/// Where the pinned crate has libbpf's sources.
+/// The path of libbpf's sources in the pinned crate.
 fn libbpf_sources() -> PathBuf {
     let output = Command::new(env!("CARGO"))
         .args(["metadata", "--offline", "--format-version", "1"])

@@ -5,9 +5,9 @@
 //! libbpf-sys builds, though not part of its public API; their declarations
 //! here follow that version's `libbpf_internal.h` and `relo_core.h`.
 //!
-//! libbpf trusts its input more than the engine may: it divides by the size of
-//! a bitfield's type, follows typedef cycles for ever and indexes members with
-//! negative numbers. Such input must not come here.
+//! libbpf trusts its input more than the engine may: it divides by the size of a bitfield's type,
+//! follows typedef cycles forever and indexes members with negative numbers. Such input must not
+//! be passed to it.
 
 use std::ffi::{CStr, c_char, c_int, c_void};
 use std::sync::Once;
@@ -36,8 +36,7 @@ struct RawSpec {
     bit_offset: u32,
 }
 
-/// A type that a local one may mean (`struct bpf_core_cand`). The BTF must
-/// outlive it.
+/// A candidate for a local type (`struct bpf_core_cand`). The BTF must outlive it.
 #[repr(C)]
 #[derive(Debug, Clone, Copy)]
 pub struct Candidate {
@@ -101,13 +100,13 @@ unsafe extern "C" {
     fn free(memory: *mut c_void);
 }
 
-/// What libbpf makes of one relocation: `struct bpf_core_relo_res` without the
-/// type ids, which serve libbpf's own reasoning only.
+/// How libbpf resolves one relocation: `struct bpf_core_relo_res` without the type ids, which only
+/// libbpf itself uses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Verdict {
-    /// What the instruction holds before, unless `validate` is false.
+    /// The value in the instruction before patching, unless `validate` is false.
     pub orig_val: u64,
-    /// What it is patched to.
+    /// The value after patching.
     pub new_val: u64,
     /// The instruction is replaced by a call that the verifier refuses.
     pub poison: bool,
@@ -115,16 +114,16 @@ pub struct Verdict {
     pub validate: bool,
     /// A load or store of this field can't be adjusted to its new size.
     pub fail_memsz_adjust: bool,
-    /// Bytes that a load of the field takes, locally.
+    /// The size of a load of the field, locally.
     pub orig_sz: u32,
-    /// The same in the target.
+    /// The same for the target.
     pub new_sz: u32,
 }
 
-/// A verdict, or the negative errno of a refusal.
+/// A resolution, or the negative errno of a refusal.
 pub type Answer = Result<Verdict, i32>;
 
-/// What one candidate alone comes to.
+/// The result for one candidate alone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum CandidateAnswer {
     /// It does not fit the access.
@@ -133,10 +132,10 @@ pub enum CandidateAnswer {
     Match {
         /// `bit_offset` of the target spec.
         bit_offset: u32,
-        /// What it comes to, were it the only one.
+        /// The result if it were the only one.
         verdict: Verdict,
     },
-    /// It makes libbpf refuse the relocation.
+    /// libbpf refuses the relocation.
     Refused(i32),
 }
 
@@ -144,8 +143,8 @@ pub enum CandidateAnswer {
 #[derive(Debug)]
 pub struct Btf(*mut btf);
 
-// SAFETY: after `open` libbpf only reads it: the one field that it fills in
-// lazily, the pointer size, is asked for there.
+// SAFETY: after `open`, libbpf only reads it: `open` already asks for the one field that libbpf
+// fills in lazily, the pointer size.
 unsafe impl Send for Btf {}
 // SAFETY: as above.
 unsafe impl Sync for Btf {}
@@ -157,7 +156,7 @@ impl Drop for Btf {
     }
 }
 
-/// libbpf's messages have no reader here, and formatting them takes time.
+/// Nobody reads libbpf's messages here, and formatting them takes time.
 fn silence() {
     static ONCE: Once = Once::new();
     // SAFETY: libbpf takes a null printer as "print nothing".
@@ -192,8 +191,8 @@ impl Btf {
         Self::opened(raw)
     }
 
-    /// Parses an object's BTF. eBPF pointers have 8 bytes, whatever `long` has:
-    /// `bpf_object__init_btf` sets that.
+    /// Parses an object's BTF. eBPF pointers have 8 bytes, whatever the size of `long`, as
+    /// `bpf_object__init_btf` sets.
     ///
     /// # Errors
     /// libbpf's errno.
@@ -246,12 +245,12 @@ impl Btf {
         if raw.is_null() {
             return Err(-std::io::Error::last_os_error().raw_os_error().unwrap_or(0));
         }
-        // SAFETY: a valid BTF. Makes libbpf work out the pointer size now.
+        // SAFETY: a valid BTF. Makes libbpf compute the pointer size now.
         unsafe { libbpf_sys::btf__pointer_size(raw) };
         Ok(Self(raw))
     }
 
-    /// Number of types, void counted.
+    /// Number of types, including void.
     #[must_use]
     pub fn type_count(&self) -> u32 {
         // SAFETY: a valid BTF.
@@ -266,8 +265,8 @@ impl Btf {
     }
 
     fn name(&self, id: u32) -> Option<&CStr> {
-        // SAFETY: libbpf answers null for ids and offsets out of range, and
-        // strings live as long as the BTF.
+        // SAFETY: libbpf returns null for ids and offsets out of range, and strings live as long
+        // as the BTF.
         unsafe {
             let ty = libbpf_sys::btf__type_by_id(self.0, id);
             if ty.is_null() {
@@ -288,8 +287,8 @@ impl Btf {
         }
     }
 
-    /// The part of a type's name that candidates are looked up by; `None` for
-    /// what has no name, which libbpf refuses.
+    /// The part of a type's name by which candidates are found; `None` without a name, which libbpf
+    /// refuses.
     #[must_use]
     pub fn essential_name(&self, id: u32) -> Option<Vec<u8>> {
         let name = self.name(id).filter(|n| !n.is_empty())?;
@@ -311,8 +310,8 @@ mod libbpf_errno {
     pub(super) const EINVAL: i32 = 22;
 }
 
-/// The types of `target`, from `first_id` on, that libbpf takes as candidates for
-/// a local type, in its order.
+/// The types of `target`, from `first_id` on, that are candidates for a local type, in libbpf's
+/// order.
 ///
 /// # Errors
 /// libbpf's errno: it has no candidates for types without a name.
@@ -372,9 +371,8 @@ pub fn record(record: &super::records::Record) -> bpf_core_relo {
     }
 }
 
-/// Resolves one record against a list of candidates, which libbpf prunes in
-/// place. After a refusal the list is as before: libbpf would load nothing any
-/// more, and what its list holds then means nothing.
+/// Resolves one record against a list of candidates, which libbpf prunes in place. After a refusal
+/// the list is unchanged: libbpf would load nothing more, so its own list means nothing then.
 ///
 /// # Errors
 /// libbpf's errno.
@@ -458,13 +456,11 @@ fn calc(
     // SAFETY: zero is a valid value for every field.
     let mut scratch: [RawSpec; 3] = unsafe { std::mem::zeroed() };
     let mut result = RawResult::default();
-    // libbpf's core looks the local type up without asking whether it is there;
-    // its caller does ask.
+    // libbpf's core looks up the local type without checking that it exists; its caller checks.
     if relo.type_id >= local.type_count() {
         return (Err(-libbpf_errno::EINVAL), candidates.to_vec(), None);
     }
-    // SAFETY: every pointer is valid for the call; libbpf writes to the list
-    // no further than its length.
+    // SAFETY: every pointer is valid for the call; libbpf does not write beyond the list's length.
     let err = unsafe {
         bpf_core_calc_relo_insn(
             c"program".as_ptr(),
@@ -480,7 +476,7 @@ fn calc(
         return (Err(err), candidates.to_vec(), None);
     }
     raw.truncate(usize::try_from(list.len).unwrap_or(0));
-    // The target spec is copied there from the first candidate that fits.
+    // libbpf copies the target spec of the first fitting candidate there.
     let matched = (!scratch[2].btf.is_null()).then_some(scratch[2].bit_offset);
     (Ok(result), raw, matched)
 }

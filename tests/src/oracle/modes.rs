@@ -1,9 +1,8 @@
 //! The ways in which a loader can walk an object's relocations.
 //!
-//! libbpf's list of candidates has a memory: `bpf_object__relocate_core` keeps
-//! one per local type and `bpf_core_calc_relo_insn` prunes it, in record order,
-//! skipping programs that are not loaded. So one relocation can come out
-//! differently with its neighbours than alone.
+//! libbpf's lists of candidates have state: `bpf_object__relocate_core` keeps one per local type,
+//! and `bpf_core_calc_relo_insn` prunes it in record order, skipping programs that are not loaded.
+//! So a relocation can resolve differently with its neighbours than alone.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Mutex;
@@ -13,7 +12,7 @@ use libbpf_sys::bpf_core_relo;
 use super::libbpf::{self, Answer, Btf, Candidate, CandidateAnswer};
 use super::records::LocalObject;
 
-/// `BPF_CORE_TYPE_ID_LOCAL`: looks at no target.
+/// `BPF_CORE_TYPE_ID_LOCAL`: uses no target.
 pub const TYPE_ID_LOCAL: u32 = 6;
 /// `BPF_CORE_TYPE_ID_TARGET`: its value is an id of the target, which
 /// tailoring renumbers.
@@ -43,25 +42,25 @@ impl OpenObject {
         Ok(Self { object, btf, relos })
     }
 
-    /// The record as libbpf takes it.
+    /// The record in libbpf's form.
     #[must_use]
     pub fn relo(&self, index: usize) -> &bpf_core_relo {
         &self.relos[index]
     }
 }
 
-/// A kernel's BTF and the candidates looked up in it so far: libbpf scans all
-/// types for each local type, which only its name and kind decide.
+/// A kernel's BTF, and the candidates found in it so far. libbpf scans all types for each local
+/// type; the result depends only on its name and kind.
 #[derive(Debug)]
 pub struct Target {
-    /// Those of the modules that are loaded, on top of the kernel's, by their ids.
+    /// The BTF of the loaded modules, on top of the kernel's.
     modules: Vec<Btf>,
     /// The kernel's BTF.
     pub btf: Btf,
     candidates: Mutex<Lists>,
 }
 
-/// By essential name and kind, of which ENUM and ENUM64 count as one.
+/// By essential name and kind; ENUM and ENUM64 count as one kind.
 type Lists = HashMap<(Vec<u8>, u32), Vec<Candidate>>;
 
 const ENUM: u32 = 6;
@@ -76,8 +75,7 @@ impl Target {
         Self::with_modules(bytes, &[])
     }
 
-    /// Parses a kernel's BTF and those of the modules that are loaded, in the
-    /// order in which they were.
+    /// Parses a kernel's BTF and that of the loaded modules, in load order.
     ///
     /// # Errors
     /// libbpf's errno.
@@ -135,16 +133,16 @@ pub struct Walk {
     /// Per record, one list of candidates per local type over the whole object:
     /// every program is loaded.
     pub whole: Vec<Answer>,
-    /// The same with lists that last for one section: its programs alone are loaded.
+    /// The same with new lists for each section: only its programs are loaded.
     pub by_section: Vec<Answer>,
     /// With a new list for each record.
     pub fresh: Vec<Answer>,
-    /// Per local type, those of its records that candidates decide, and what
-    /// each candidate comes to on each of them, in the candidates' order.
+    /// Per local type, those of its records that depend on candidates, and each candidate's result
+    /// for each of them, in the candidates' order.
     pub profiles: BTreeMap<u32, (Vec<usize>, Vec<Profile>)>,
 }
 
-/// One candidate's answers to the records of a local type.
+/// One candidate's results for the records of a local type.
 pub type Profile = Vec<CandidateAnswer>;
 
 /// Resolves all of an object's records.
@@ -186,7 +184,7 @@ pub fn walk(object: &OpenObject, target: &Target) -> Walk {
         }
     }
     for (id, mut indices) in by_type {
-        // What is refused without any candidate says nothing of candidates.
+        // What is refused without any candidate says nothing about candidates.
         indices.retain(|index| {
             let relo = object.relo(*index);
             libbpf::resolve(&object.btf, relo, &mut Vec::new()).is_ok()
@@ -210,8 +208,7 @@ pub fn walk(object: &OpenObject, target: &Target) -> Walk {
 }
 
 impl Walk {
-    /// The walk with everything left out that may differ between a full and a
-    /// tailored BTF:
+    /// The walk without everything that may differ between a full and a tailored BTF:
     ///
     /// - the value of `TypeIdTarget`, as ids are renumbered;
     /// - the errno of a record that is refused on every kernel: libbpf matches
@@ -227,7 +224,7 @@ impl Walk {
     #[must_use]
     pub fn comparable(&self, object: &OpenObject) -> Self {
         let records = &object.object.records;
-        // What libbpf says without any candidate; those without a name have none.
+        // libbpf's result without any candidate; types without a name have none.
         let alone: Vec<Option<i32>> = (records.iter().zip(&object.relos))
             .map(|(record, relo)| {
                 object.btf.essential_name(record.type_id)?;
@@ -274,7 +271,7 @@ fn without_id(answer: Answer, kind: u32) -> Answer {
 }
 
 fn essence(profiles: &[Profile], kinds: &[u32]) -> Vec<Profile> {
-    // Per record, the offsets in the order in which candidates bring them up.
+    // Per record, the offsets in the order of the candidates.
     let mut offsets: Vec<Vec<u32>> = vec![Vec::new(); kinds.len()];
     let mut kept: Vec<Profile> = Vec::new();
     for profile in profiles {

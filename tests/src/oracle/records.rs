@@ -1,7 +1,7 @@
 //! The CO-RE relocation records of an eBPF object.
 //!
-//! Written apart from btfhub-build's reader on purpose: two readers that agree
-//! on real objects are worth more than one.
+//! Independent of btfhub-build's reader on purpose: two readers that agree on real objects are worth
+//! more than one.
 
 use object::{Object as _, ObjectSection as _};
 
@@ -14,7 +14,7 @@ pub struct Record {
     pub insn_off: u32,
     /// Root type, an id of the object's own BTF.
     pub type_id: u32,
-    /// Where the access string stands in the BTF's string section.
+    /// The offset of the access string in the BTF's string section.
     pub access_off: u32,
     /// The access string itself.
     pub access: String,
@@ -22,7 +22,7 @@ pub struct Record {
     pub kind: u32,
 }
 
-/// What an eBPF object says about its relocations.
+/// An eBPF object and its relocation records.
 #[derive(Debug, Clone)]
 pub struct LocalObject {
     /// For messages.
@@ -31,7 +31,7 @@ pub struct LocalObject {
     pub btf: Vec<u8>,
     /// In the order of `.BTF.ext`, which is the order libbpf resolves them in.
     pub records: Vec<Record>,
-    /// The code, by section, for what patches instructions.
+    /// The code, by section, to patch instructions in.
     pub code: Vec<(String, Vec<u8>)>,
 }
 
@@ -39,7 +39,7 @@ impl LocalObject {
     /// Reads an ELF file; an object without BTF has no records.
     ///
     /// # Errors
-    /// A sentence about what in the file does not fit.
+    /// A sentence about what is wrong with the file.
     pub fn parse(name: &str, elf: &[u8]) -> Result<Self, String> {
         let file = object::File::parse(elf).map_err(|e| format!("{name}: {e}"))?;
         let section = |wanted: &str| {
@@ -69,7 +69,7 @@ impl LocalObject {
     }
 }
 
-/// A section in the byte order that its magic number shows.
+/// A section, in the byte order given by its magic number.
 struct Words<'a> {
     bytes: &'a [u8],
     big: bool,

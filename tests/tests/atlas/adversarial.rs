@@ -1,6 +1,5 @@
-//! Kernels made to do harm that come into an atlas, and atlases made to do harm:
-//! each ends, within bounds of memory and processor time that are enforced from
-//! outside (see `limits`).
+//! Malicious kernels that are added to an atlas, and malicious atlases: each is handled within
+//! limits of memory and CPU time that are enforced from outside (see `limits`).
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
@@ -24,8 +23,8 @@ fn id(release: &str) -> KernelId<'_> {
     }
 }
 
-/// A kernel as an atlas gives it back: all of it, and the part that a program
-/// asking for `struct task` needs; or why it can't come into one.
+/// A kernel as an atlas returns it: all of it, and the part that a program with `struct task`
+/// needs; or why the atlas refuses it.
 fn kept(types: &BtfBuilder) -> Result<[Btf; 2], String> {
     let kernel = Btf::parse(&types.finish()).expect("BTF that libbpf reads");
     let mut writer = AtlasWriter::new();
@@ -79,8 +78,7 @@ fn count(btf: &Btf, name: &str) -> usize {
 }
 
 cases! {
-    /// Anonymous structs of two anonymous structs each: 2^60 members, written
-    /// out where they stand.
+    /// Anonymous structs that each hold two anonymous structs: 2^60 members, written inline.
     fn exponential_anonymous_members() {
         for (depth, fits) in [(12, true), (60, false)] {
             let mut types = BtfBuilder::new();
@@ -111,7 +109,7 @@ cases! {
         assert!(error.contains("2^24"), "{error}");
     }
 
-    /// An index type without a name, which is looked at for each array.
+    /// An index type without a name, which is examined for each array.
     fn a_large_index_type() {
         let mut types = BtfBuilder::new();
         let int = types.int("int", 4, 1);
@@ -126,7 +124,7 @@ cases! {
         assert!(error.contains("2^24"), "{error}");
     }
 
-    /// As many types of one name as a file holds, all different: each is kept.
+    /// As many different types of one name as a file can hold: each is kept.
     fn many_candidates() {
         let mut types = BtfBuilder::new();
         let int = types.int("int", 4, 1);
@@ -150,7 +148,7 @@ cases! {
         assert_eq!(count(&part, "task"), 2);
     }
 
-    /// Many names with two candidates each, in an order that has to be told.
+    /// Many names with two candidates each, in an order that must be stored.
     fn many_orders() {
         let structs = |moved: bool| {
             let mut types = BtfBuilder::new();
@@ -194,7 +192,7 @@ cases! {
         }
     }
 
-    /// By name they are real kernels'; by value they have no end.
+    /// By name, they occur in real kernels; by value, they are endless.
     fn cycles() {
         let mut types = BtfBuilder::new();
         let int = types.int("int", 4, 1);
@@ -213,7 +211,7 @@ cases! {
             let error = kept(&types).expect_err("no end");
             assert!(error.contains("nests without end"), "{error}");
         }
-        // Named, and two of them: what they come to is asked by value.
+        // Named, and two of them, so they are compared by value.
         let mut types = BtfBuilder::new();
         types.structure("task", 8, &[member("b", 2, 0)]);
         types.structure("task", 8, &[member("b", 1, 0)]);
@@ -242,7 +240,7 @@ cases! {
         assert!(kept(&types).is_err());
     }
 
-    /// Names where no compiler puts any: matching compares them.
+    /// Names in places where no compiler puts any: matching compares them.
     fn a_pointer_with_a_name() {
         let mut types = BtfBuilder::new();
         let int = types.int("int", 4, 1);
@@ -268,8 +266,7 @@ cases! {
         }
     }
 
-    /// Its block is never looked at, unless for itself. (Found by fuzzing: it was
-    /// taken for a base.)
+    /// Its block is never read, except for itself. (Found by fuzzing: it was used as a base.)
     fn an_atlas_of_blocks_without_groups() {
         let mut types = BtfBuilder::new();
         types.int("int", 4, 1);
@@ -278,8 +275,8 @@ cases! {
         hostile_atlas::atlas(&asks_for_task(), &open);
     }
 
-    /// Room is made for groups, definitions and strings before any is read. (Found by
-    /// fuzzing, and by a reader: 326 bytes took 32 GB.)
+    /// Memory for groups, definitions and strings was allocated before any was read. (Found by
+    /// fuzzing, and by review: 326 bytes took 32 GB.)
     fn an_atlas_that_tells_of_more_than_it_holds() {
         let mut types = BtfBuilder::new();
         types.int("int", 4, 1);
@@ -293,7 +290,7 @@ cases! {
         }
     }
 
-    /// Names of a mebibyte, each a byte more than the one before it.
+    /// Names of a mebibyte, each a byte longer than the previous one.
     fn an_atlas_of_long_names() {
         const LONG: usize = 1 << 20;
         const COUNT: u64 = 300;
@@ -356,8 +353,7 @@ cases! {
         }
     }
 
-    /// An atlas whose parts claim, one by one or together, to be larger than any
-    /// real one's.
+    /// An atlas whose parts claim, singly or together, to be larger than in any real one.
     fn an_atlas_that_expands_without_end() {
         let mut types = BtfBuilder::new();
         types.int("int", 4, 1);
@@ -384,21 +380,21 @@ cases! {
             let error = Atlas::parse(file).expect_err("some twenty bytes").to_string();
             assert!(error.contains("than its bytes can make"), "{error}");
         }
-        // Less than there is, or more: noticed when it is expanded, and no more
-        // than what was claimed.
+        // Less or more than there is: noticed when it is expanded, which never goes beyond the
+        // claim.
         for file in both(&[0, 999, 1001]) {
             let error = Atlas::parse(file).expect("the index").check().expect_err("a lie").to_string();
             assert!(error.contains("not the length"), "{error}");
         }
     }
 
-    /// A struct of 30,000 members, and definitions of four bytes that copy it.
+    /// A struct with 30,000 members, and definitions of four bytes that copy it.
     fn an_atlas_of_copies() {
         const MEMBERS: u64 = 30_000;
         const COPIES: u64 = 60_000;
         let mut heads = hostile_atlas::numbers([1 + COPIES, 3, 0, MEMBERS, 8]);
         for _ in 0..COPIES {
-            // The one before it, count and size unchanged.
+            // From the previous one, with count and size unchanged.
             heads.extend(hostile_atlas::numbers([2, 0, 0]));
         }
         let mut edits = Vec::new();
@@ -423,7 +419,7 @@ cases! {
         assert!(error.contains("an endless block"), "{error}");
     }
 
-    /// Why nothing was found is looked for as far as relocation was.
+    /// The reason for a missing type is searched no further than relocation was.
     fn a_report_on_nested_structs() {
         for depth in [18, 60] {
             let mut types = BtfBuilder::new();
@@ -439,7 +435,7 @@ cases! {
     }
 }
 
-/// Names that are no part of a path would make two kernels of one, or lead elsewhere.
+/// A name that is not a single part of a path could mean two kernels, or lead elsewhere.
 #[test]
 fn names_that_no_kernel_has() {
     let mut btf = BtfBuilder::new();

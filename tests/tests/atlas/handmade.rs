@@ -1,5 +1,4 @@
-//! Kernels made by hand: each is tailored from an atlas as from its full BTF, and
-//! cut down.
+//! Handmade kernels: each is tailored from an atlas as from its full BTF, and reduced.
 
 use btfhub_build::Modules;
 use btfhub_build::atlas::AtlasWriter;
@@ -56,7 +55,7 @@ fn both(relocations: &Relocations, kernels: &[&BtfBuilder]) -> Vec<[Tailored; 2]
         .collect()
 }
 
-/// The same both ways, and cut down.
+/// Checks that both are the same, and reduced.
 fn assert_same(pairs: &[[Tailored; 2]]) {
     for [full, part] in pairs {
         assert_eq!(full.outcome, part.outcome);
@@ -65,8 +64,8 @@ fn assert_same(pairs: &[[Tailored; 2]]) {
     }
 }
 
-/// An index was tried into an array of a nameless struct, and found nothing: that
-/// is known of this struct, also where another relocation comes to it later.
+/// An index into an array of a nameless struct found nothing: that is recorded for this struct,
+/// also if another relocation reaches it later.
 #[test]
 fn an_index_beyond_the_end_in_a_nameless_struct() {
     let mut local = BtfBuilder::new();
@@ -92,7 +91,7 @@ fn an_index_beyond_the_end_in_a_nameless_struct() {
     assert_same(&both(&relocations, &[&kernel]));
 }
 
-/// And of no other one.
+/// And not for any other struct.
 #[test]
 fn an_index_says_nothing_of_another_struct() {
     let mut local = BtfBuilder::new();
@@ -125,8 +124,8 @@ fn an_index_says_nothing_of_another_struct() {
     assert_same(&both(&relocations, &[&kernel(false), &kernel(true)]));
 }
 
-/// `-E2BIG` after 64 nameless structs, whether the last one has the member or not:
-/// that it has any must stay.
+/// `-E2BIG` after 64 nameless structs, whether or not the last one has the member: some member
+/// must be kept.
 #[test]
 fn too_big_in_nested_structs() {
     let mut local = BtfBuilder::new();
@@ -147,8 +146,8 @@ fn too_big_in_nested_structs() {
     }
 }
 
-/// More than 32 steps to a size, some of them qualifiers: without these there would
-/// be one. No compiler makes such a chain.
+/// More than 32 steps to a size, some of them qualifiers, without which there would be a size. No
+/// compiler makes such a chain.
 #[test]
 fn qualifiers_around_an_array_are_refused() {
     for (outer, inner, is_taken) in [
@@ -194,7 +193,7 @@ fn flavor_behind_a_pointer() {
     assert_same(&pointee("node___v2", "node"));
 }
 
-/// A flavor with a flavor: the essential name of the essential name is another.
+/// A flavor with a flavor: the essential name of its essential name is a different name.
 #[test]
 fn two_flavors_behind_a_pointer() {
     assert_same(&pointee("node___a___b", "node___a___c"));

@@ -1,4 +1,4 @@
-//! The atlas: what goes in comes out, from files of any kind.
+//! The atlas: what goes in comes out, whatever the files contain.
 
 mod adversarial;
 mod handmade;

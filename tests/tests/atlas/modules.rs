@@ -1,4 +1,4 @@
-//! Kernels with modules: what an atlas gives is what their entries give.
+//! Kernels with modules: an atlas gives the same results as their entries.
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
@@ -69,8 +69,8 @@ fn assert_same(
     found
 }
 
-/// A kernel, and modules of it with types that it has too, that both have, and that lead
-/// from one to the other.
+/// A kernel and its modules, with types that the kernel also has, that both modules have, and
+/// that refer to each other.
 fn made_up(offset: u32) -> (Vec<u8>, Vec<Module>) {
     let mut kernel = BtfBuilder::new();
     let int = kernel.int("unsigned int", 4, 0);
@@ -104,7 +104,7 @@ fn made_up(offset: u32) -> (Vec<u8>, Vec<Module>) {
         16,
         &[member("flags", int, 4), member("list", array, 4)],
     );
-    // As the kernel has it, to the bit.
+    // Exactly as in the kernel.
     two.structure("shared", 8, &[member("x", int, 4)]);
     let mut three = BtfBuilder::split(&kernel);
     three.structure("priv", 24, &[member("flags", int, offset)]);
@@ -115,7 +115,7 @@ fn made_up(offset: u32) -> (Vec<u8>, Vec<Module>) {
     (kernel.finish(), modules.to_vec())
 }
 
-/// Asks for a lot of what [`made_up`] has.
+/// Relocations for many of [`made_up`]'s types.
 fn asked() -> Relocations {
     let mut local = BtfBuilder::new();
     let int = local.int("unsigned int", 4, 0);
@@ -198,13 +198,12 @@ fn what_comes_out_is_what_went_in() {
         let found = assert_same(&asked, &atlas, &kernels, &chosen);
         assert!(found >= 2, "{chosen:?}: {found}");
     }
-    // Whatever the order in which they come.
+    // In any order.
     kernels.reverse();
     assert!(file_of(&kernels) == file);
 }
 
-/// Of what modules hold, as files have it, anything may be changed: that is an error or
-/// another answer, and no panic.
+/// Any change to the stored modules causes an error or a different result, but no panic.
 #[test]
 fn damaged_lists_of_modules() {
     let all: Vec<_> = [0, 4].map(made_up).into();

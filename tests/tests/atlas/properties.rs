@@ -1,6 +1,5 @@
-//! Properties of atlases over made-up type graphs and relocations: what a kernel is
-//! tailored to does not depend on whether it comes from its full BTF or from an
-//! atlas, nor on which other kernels are in there.
+//! Properties of atlases over made-up type graphs and relocations: a kernel's tailored BTF is the
+//! same from its full BTF and from an atlas, whichever other kernels that holds.
 
 use btfhub_build::Modules;
 use btfhub_build::btf::Btf;
@@ -16,7 +15,7 @@ use proptest::test_runner::{Config, FileFailurePersistence, RngSeed, TestRunner}
 const TYPE_TAG: u8 = 18;
 const TYPE_MATCHES: u32 = 12;
 
-/// Always the same cases; others, and as many as `BTFHUB_CASES` says, for a long run.
+/// Always the same cases; for a long run, `BTFHUB_CASES` random ones.
 fn config() -> Config {
     let cases = std::env::var("BTFHUB_CASES")
         .ok()
@@ -38,10 +37,10 @@ fn numbers() -> impl Strategy<Value = Vec<u32>> {
     prop::collection::vec(any::<u32>(), 0..1200)
 }
 
-/// Relocations, and kernels that resemble each other and what they are on.
+/// Relocations, and kernels that resemble each other and the local types.
 fn case(numbers: &[u32]) -> (Relocations, Vec<Vec<u8>>) {
     let mut choices = Choices::new(numbers);
-    // Where types of one name are rare, kernels are cut down to what is read.
+    // If types of one name are rare, kernels are reduced to what is read.
     let apart = choices.below(4) > 0;
     let any_match = choices.below(4) == 0;
     let mut local = Graph::any(&mut choices);
@@ -65,17 +64,17 @@ fn case(numbers: &[u32]) -> (Relocations, Vec<Vec<u8>>) {
     (Relocations::from_objects([&object]), kernels)
 }
 
-/// What became of the kernels of some cases.
+/// What happened to the kernels of some cases.
 #[derive(Debug, Default)]
 struct Sum {
     kernels: usize,
-    /// By the atlas.
+    /// Refused by the atlas.
     refused: usize,
-    /// BTFs that the atlas has for all kernels.
+    /// Distinct BTFs that the atlas has for all kernels.
     parts: usize,
     /// Kept whole.
     verbatim: usize,
-    /// That some relocation matches.
+    /// Kernels on which some relocation matches.
     found: usize,
 }
 
@@ -85,8 +84,8 @@ fn compare(
     kernels: &[Vec<u8>],
     sum: &mut Sum,
 ) -> Result<(), TestCaseError> {
-    // A tag could be a candidate only for a local type that is one, which no
-    // compiler emits: an atlas has none.
+    // A tag could be a candidate only for a local type that is a tag, which no compiler emits: an
+    // atlas leaves tags out.
     if (relocations.list().iter()).any(|relocation| relocation.root.kind == TYPE_TAG) {
         return Ok(());
     }
@@ -135,7 +134,7 @@ proptest! {
     }
 }
 
-/// What is generated is worth comparing: of each sort there is some.
+/// The generated cases are worth comparing: each sort occurs.
 #[test]
 fn cases_are_of_all_sorts() {
     use proptest::strategy::ValueTree as _;

@@ -1,5 +1,5 @@
-//! Kernels that differ in little, in one atlas: each is tailored as from its full
-//! BTF, and those that differ in nothing that the relocations reach are one.
+//! Similar kernels in one atlas: each is tailored as from its full BTF, and those that differ in
+//! nothing that the relocations reach are treated as one.
 
 use btfhub_build::Modules;
 use btfhub_build::btf::Btf;
@@ -17,19 +17,19 @@ const ENUM_VALUE: u32 = 11;
 /// What may differ from kernel to kernel.
 #[derive(Clone, Copy)]
 struct Kernel {
-    /// Members of `task` behind the array without length.
+    /// Members of `task` after the array without length.
     behind: &'static [&'static str],
-    /// The name and type of a member that nobody asks for.
+    /// The name and type of a member that no relocation reads.
     other: (&'static str, Other),
-    /// A second `task`, with this member more.
+    /// A second `task`, with this additional member.
     second: Option<&'static str>,
-    /// An enumerator that nobody asks for.
+    /// An enumerator that no relocation reads.
     enumerator: &'static str,
-    /// Bytes of `struct place`, which is asked for its size by an index.
+    /// The size of `struct place`, which an index needs.
     place: u32,
-    /// Bytes of `struct task`, for which nobody asks.
+    /// The size of `struct task`, which no relocation needs.
     size: u32,
-    /// A member of a struct that is in no other.
+    /// A member of a struct that is part of no other.
     stranger: &'static str,
 }
 
@@ -125,8 +125,8 @@ fn relocations() -> Relocations {
     Relocations::from_objects([&object])
 }
 
-/// Puts kernels into an atlas, compares what they are tailored to, and tells which
-/// of them are one: for each the number of the first one that it is.
+/// Puts kernels into an atlas, compares what they are tailored to, and returns for each kernel the
+/// number of the first one that is treated as the same.
 fn firsts(kernels: &[Kernel]) -> Vec<usize> {
     let kernels: Vec<Vec<u8>> = kernels.iter().copied().map(btf).collect();
     let releases: Vec<String> = (0..kernels.len())
@@ -157,7 +157,7 @@ fn firsts(kernels: &[Kernel]) -> Vec<usize> {
     parts.iter().filter_map(first).collect()
 }
 
-/// Kernels that differ from the first in something that is reached, each in another.
+/// Kernels that each differ from the first in something else that is reached.
 const KERNELS: [Kernel; 10] = [
     BASE,
     Kernel {
@@ -181,7 +181,7 @@ const KERNELS: [Kernel; 10] = [
         ..BASE
     },
     Kernel { size: 72, ..BASE },
-    // The array is no longer the last member: none of it is beyond its end.
+    // The array is no longer the last member, so it has no elements beyond its end.
     Kernel {
         behind: &["more"],
         ..BASE

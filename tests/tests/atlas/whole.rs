@@ -1,5 +1,5 @@
-//! Atlases of small archives: what is in them, that they are the same however
-//! they were made, and that damage shows.
+//! Atlases of small archives: their content, that they are the same however they are made, and
+//! that damage is noticed.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -70,7 +70,7 @@ fn the_same_however_it_was_made() {
     assert!(file == other.file, "another order, other bytes");
     assert_eq!(other.decoded, entries.len());
 
-    // From any base: one with less, one with more, one with another file.
+    // From any base: with fewer kernels, with more, with a different file.
     for (base, decoded) in [
         (build(&entries[..2]), entries.len() - 2),
         (build(&entries[1..]), 1),
@@ -138,7 +138,7 @@ fn every_flipped_bit_shows() {
     let file = build(&entries()[..1]);
     let atlas = Atlas::parse(file.clone()).expect("an atlas");
     let whole = atlas.extract(0).expect("a whole atlas");
-    // Header and index, the rest here and there.
+    // All of header and index, and samples of the rest.
     let places = (0..1024).chain((1024..file.len()).step_by(file.len() / 16));
     for place in places.filter(|&place| place < file.len()) {
         let mut damaged = file.clone();
@@ -162,7 +162,7 @@ fn candidates_keep_their_order_and_number() {
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4, INT_SIGNED);
     let long = btf.int("long int", 8, INT_SIGNED);
-    // Two that differ, two that are the first again, and a flavor between.
+    // Two that differ, two that repeat the first, and a flavor between them.
     btf.structure("foo", 8, &[member("b", long, 0)]);
     btf.structure("foo", 4, &[member("a", int, 0)]);
     btf.structure("foo", 8, &[member("b", long, 0)]);
@@ -170,7 +170,7 @@ fn candidates_keep_their_order_and_number() {
     btf.structure("foo", 8, &[member("b", long, 0)]);
     let first = btf.finish();
 
-    // The same ones, the other way round.
+    // The same ones in reverse.
     let mut btf = BtfBuilder::new();
     let int = btf.int("int", 4, INT_SIGNED);
     let long = btf.int("long int", 8, INT_SIGNED);
@@ -185,8 +185,7 @@ fn candidates_keep_their_order_and_number() {
         named(btf, name).into_iter().map(|found| found.1).collect()
     };
     let (first, second) = (extract(&atlas, "1"), extract(&atlas, "2"));
-    // A relocation that asks for a type's id must find two of the same; a
-    // third makes no difference.
+    // A relocation for a type's id must find two equal types; a third makes no difference.
     assert_eq!(sizes(&first, "foo"), [8, 4, 8]);
     assert_eq!(sizes(&second, "foo"), [4, 8]);
     let order = |btf: &Btf| -> Vec<u32> {
@@ -318,8 +317,8 @@ fn endless_types_are_refused() {
     assert!(surveyor.survey(&parsed).is_err());
 }
 
-/// Found by fuzzing: two typedefs of one name that come to the same, the first of
-/// them of the second. Kept once, it must not be of itself.
+/// Found by fuzzing: two equal typedefs of one name, the first of which refers to the second.
+/// Stored once, it must not refer to itself.
 #[test]
 fn a_typedef_of_its_equal_ends() {
     for between in [&[][..], &["u32"], &["u32", "word"]] {
@@ -346,8 +345,8 @@ fn a_typedef_of_its_equal_ends() {
     }
 }
 
-/// Found by fuzzing: libbpf divides by the word that tells an enum's size, and in a
-/// pointer what it points at. No compiler writes it.
+/// Found by fuzzing: libbpf divides by the word that holds an enum's size; in a pointer, that word
+/// is the type it points at. No compiler writes this.
 #[test]
 fn a_bitfield_has_a_size() {
     let surveyor = AtlasWriter::new().surveyor();
@@ -487,8 +486,7 @@ cli_test!(builds_inspects_extracts_verifies_and_compares, |dir| {
     assert!(diffed.contains("0 went"), "{diffed}");
 });
 
-/// An atlas holds kernels: a module's BTF, whose ids go on where its kernel's
-/// end, is refused.
+/// An atlas holds kernels: a module's BTF by itself, whose ids continue its kernel's, is refused.
 #[test]
 fn modules_are_refused() {
     let mut kernel = BtfBuilder::new();

@@ -1,5 +1,5 @@
-//! A bundle that is damaged, cut off, foreign or newer gives an error or the
-//! right BTF, never another's.
+//! A bundle that is damaged, truncated, foreign or newer gives an error or the right BTF, never
+//! another kernel's.
 
 use crate::bundling::{bundle_with_failures, failing, kernel, series, write};
 use btfhub_runtime::{Bundle, BundleError, ClassId};
@@ -27,9 +27,9 @@ fn sample() -> Vec<(btfhub_runtime::KernelId<'static>, Vec<u8>)> {
     ]
 }
 
-/// Whatever became of `whole` in `data`: it answers rightly or not at all.
+/// Checks `data`, a changed `whole`: it gives right results or none.
 fn assert_never_wrong(whole: &[Vec<u8>], data: &[u8], context: &str) {
-    // The constant check refuses what it looks at by a panic.
+    // The constant check panics on what it refuses.
     let Ok(bundle) = std::panic::catch_unwind(|| Bundle::from_embedded(data)) else {
         return;
     };
@@ -131,7 +131,7 @@ fn made_up(parts: &Parts) {
     }
 }
 
-/// A length inflated that is not the section's; bytes that nobody reads.
+/// A wrong inflated length; bytes that nothing reads.
 #[test]
 fn what_is_left_over_is_refused() {
     let parts = Parts::of(&write(&sample()));

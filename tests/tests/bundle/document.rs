@@ -1,5 +1,5 @@
-//! The format's document is enough to read a bundle: `reader.py`, written from it
-//! alone, reads out of each what the runtime does.
+//! The format's document suffices to read a bundle: `reader.py`, written only from it, reads the
+//! same as the runtime.
 
 use std::fmt::Write as _;
 use std::process::Command;
@@ -122,7 +122,7 @@ fn bundles_of_every_kind() {
     assert_reads("every kind", &write(&kernels));
 }
 
-/// Programs that fail on some kernels, in some conditions.
+/// Programs that fail on some kernels, under some conditions.
 #[test]
 fn programs_that_fail() {
     if !has_tool("python3") {
@@ -168,7 +168,7 @@ fn the_real_names() {
             .find(|part| part.name == name)
             .map(|part| part.bytes)
     };
-    // The strings of the header, nearly all of it, are those of the kernels.
+    // The strings in the header, nearly all of it, belong to the kernels.
     let index = bytes("header").unwrap() + bytes("kernels").unwrap();
     assert!(index < 3500, "{index} bytes");
 }

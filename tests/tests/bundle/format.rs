@@ -1,4 +1,4 @@
-//! The bundle format: what is put in comes out, and nothing else ever does.
+//! The bundle format: what goes in comes out, and nothing else ever does.
 
 use crate::bundling::{
     all_kinds, bundle_with_failures, failing, kernel, provenance, series, write,
@@ -108,7 +108,7 @@ fn empty_bundles() {
     }
 }
 
-/// Every kind of type, in both byte orders, and what is no BTF at all.
+/// Every kind of type, in both byte orders, and data that is not BTF.
 #[test]
 fn every_kind_comes_back() {
     let mut all = Vec::new();
@@ -131,7 +131,7 @@ fn every_kind_comes_back() {
             (id, btf.clone())
         })
         .collect();
-    // The writer itself compares what comes back.
+    // The writer itself reads it back and compares.
     let data = write(&kernels);
     let bundle = Bundle::parse(&data).unwrap();
     assert_eq!(bundle.class_count().unwrap() as usize, all.len());
@@ -163,12 +163,12 @@ fn neighbours_cost_little() {
     );
 }
 
-/// What large classes share is written once.
+/// What large classes have in common is written once.
 #[test]
 fn neighbours_of_a_large_class_cost_little() {
     const TYPES: u32 = 1500;
     const CHANGES: u32 = 6;
-    // Each its own of the changes.
+    // Each with its own changes.
     let class = |changes: u32| {
         let mut btf = BtfBuilder::new();
         for i in 0..TYPES {
@@ -206,7 +206,7 @@ fn neighbours_of_a_large_class_cost_little() {
     );
 }
 
-/// Whatever the size of the classes.
+/// For classes of any size.
 #[test]
 fn neighbours_of_a_class_of_any_size_cost_little() {
     let sizes = [200u32, 240, 260, 285, 300, 400];
@@ -216,7 +216,7 @@ fn neighbours_of_a_class_of_any_size_cost_little() {
             let mut btf = BtfBuilder::new();
             for i in 0..types {
                 let chance = i.wrapping_mul(0x9e37_79b1);
-                // All but the first share another form of some.
+                // All but the first share a different form of some types.
                 let size = match number {
                     0 => chance >> 16,
                     _ if i % every == 0 => chance & 0xffff,
@@ -245,7 +245,7 @@ fn neighbours_of_a_class_of_any_size_cost_little() {
     }
 }
 
-/// Classes of many types, one of them of more than a list of definitions may have.
+/// Classes with many types, one of them with more than a list of definitions may have.
 #[test]
 fn classes_of_many_types() {
     let class = |number: u32| {
@@ -275,7 +275,7 @@ fn classes_of_many_types() {
     }
 }
 
-/// More classes than a chain of references may have, and kernels of many series.
+/// More classes than a chain of references may have, and kernels from many series.
 #[test]
 fn large_bundles() {
     const CLASSES: u32 = 60;
@@ -355,11 +355,10 @@ fn odd_releases() {
     }
 }
 
-/// An object from a file is one that the bundle was made for, or an error that
-/// says which were.
+/// An object from a file is one that the bundle was made for; otherwise the error lists those.
 #[test]
 fn objects_of_the_bundle() {
-    // FIPS 180-4: of "abc" and of nothing.
+    // FIPS 180-4: of "abc" and of the empty string.
     const ABC: &str = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
     const NOTHING: &str = "e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
     let digest = |text: &str| -> [u8; 32] {
@@ -383,7 +382,7 @@ fn objects_of_the_bundle() {
     assert!(Bundle::EMPTY.check_object(b"abc").is_err());
 }
 
-/// Failures come back as they went in, by kernel; without any the bytes are those of before.
+/// Failures come back as they went in, by kernel; without any, the bytes don't change.
 #[test]
 fn failures_come_back() {
     let file = bundle_with_failures();
@@ -424,7 +423,7 @@ fn failures_come_back() {
     assert!(error.to_string().contains("another.o"), "{error}");
 }
 
-/// What goes beyond the bounds of the section is not written, and not read.
+/// What exceeds the limits of the section is neither written nor read.
 #[test]
 fn failures_have_bounds() {
     let (kernel, failures) = failing().remove(1);

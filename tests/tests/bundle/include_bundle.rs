@@ -1,12 +1,11 @@
-//! `include_bundle!` in real crates: what it embeds, and what the compiler says
-//! when it can't.
+//! `include_bundle!` in real crates: what it embeds, and the compiler's message if it can't.
 
 use btfhub_runtime::bundle::Provenance;
 use btfhub_runtime::bundle::write::{SHARD_MAGIC, Writer};
 use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::project::Project;
 
-/// Magic, version, codec and length; the digest after them.
+/// Magic, version, codec and length; then the digest.
 const LENGTH_AT: usize = 12;
 const DIGEST_AT: usize = 16;
 
@@ -73,7 +72,7 @@ fn embeds_what_the_build_script_made() {
         .file("build.rs", copying_build_script("probe.btfhub"));
     assert_eq!(project.cargo(&["run"]).ok().stdout, "1\n");
 
-    // A new bundle is a new program.
+    // A new bundle makes a new program.
     let empty = Writer::new(Provenance::default()).finish().unwrap();
     project.file("btf/probe.btfhub", empty);
     assert_eq!(project.cargo(&["run"]).ok().stdout, "0\n");

@@ -1,4 +1,4 @@
-//! The bundle: its format, damage to it, and its way into a program.
+//! The bundle: its format, damage to it, and embedding it in a program.
 
 mod bundling;
 mod damage;

@@ -1,7 +1,6 @@
-//! The contract of the atlas: for every object and kernel, what libbpf makes
-//! of each relocation is the same with the BTF that an atlas gives back as
-//! with the full one; and tailoring the part of it that the objects name gives
-//! the same bytes.
+//! The contract of the atlas: for every object and kernel, libbpf resolves each relocation the
+//! same with the BTF from an atlas as with the full one; and tailoring the part of it that the
+//! objects name gives the same bytes.
 //!
 //! `cargo test -p btfhub-tests --test relocation atlas:: -- --nocapture` prints the table.
 
@@ -48,7 +47,7 @@ impl Given {
         }
     }
 
-    /// Unique among all of a test: distributions release kernels under the same names.
+    /// Unique within a test: several distributions use the same release names.
     fn id(&self) -> KernelId<'_> {
         let mut parts = self.name().rsplit('/');
         let release = parts.next().unwrap_or_default();
@@ -94,8 +93,8 @@ fn atlas_of(kernels: &[Given]) -> Atlas {
     Atlas::parse(file).expect("what was written can be read")
 }
 
-/// One in so many objects is tailored by itself for a kernel; which, changes
-/// from kernel to kernel.
+/// For each kernel, one in this many objects is tailored by itself; which ones, changes from kernel
+/// to kernel.
 const ALONE_EVERY: usize = 6;
 
 #[derive(Default)]
@@ -118,7 +117,7 @@ fn extracted_equals_full() {
         .iter()
         .filter_map(|o| Subject::open(&o.name, &o.elf).expect("both sides read it"))
         .collect();
-    // With a TypeMatches among them, pointers are followed everywhere.
+    // A TypeMatches among them makes relocation follow pointers everywhere.
     let plain = subjects.iter().filter(|subject| {
         let mut relocations = subject.relocations.list().iter();
         !relocations.any(|relocation| relocation.kind == ReloKind::TypeMatches)

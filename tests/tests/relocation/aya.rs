@@ -1,4 +1,4 @@
-//! The second loader: aya-obj relocates with a tailored BTF as with the full one.
+//! The second loader: aya-obj relocates the same with a tailored BTF as with the full one.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -13,9 +13,9 @@ use btfhub_tests::objects::{libbpf_tools, objects_in, own_dir, selftests};
 use btfhub_tests::oracle::modes::TYPE_ID_TARGET;
 use btfhub_tests::oracle::records::LocalObject;
 
-/// Where aya-obj may read a tailored BTF otherwise than the full one: kernel
-/// (part of its name), local type (the part of its name that libbpf compares),
-/// and why. Nothing of the kind is known in a real kernel.
+/// Known exceptions, in which aya-obj reads a tailored BTF differently from the full one: part of
+/// the kernel's name, the local type (the part of its name that libbpf compares), and why. None is
+/// known in a real kernel.
 const KNOWN: [(&str, &str, &str); 7] = [
     (
         "",
@@ -46,7 +46,7 @@ const KNOWN: [(&str, &str, &str); 7] = [
     ),
 ];
 
-/// What aya-obj makes of a program: its instructions, or that it refuses.
+/// aya-obj's result for a program: its instructions, or a refusal.
 pub(crate) fn relocated(elf: &[u8], btf: &AyaBtf) -> Result<Vec<u8>, String> {
     let mut object = aya_obj::Object::parse(elf).map_err(|e| format!("{e:?}"))?;
     object.relocate_btf(btf).map_err(|e| format!("{e:?}"))?;
@@ -61,17 +61,16 @@ pub(crate) fn relocated(elf: &[u8], btf: &AyaBtf) -> Result<Vec<u8>, String> {
     Ok(code)
 }
 
-/// The byte order is of a type that aya-obj has from elsewhere: any object of
-/// ours tells.
+/// The type of the byte order is from a dependency of aya-obj, so it is taken from any object of
+/// ours.
 pub(crate) fn aya(bytes: &[u8]) -> AyaBtf {
     let any = objects_in(&own_dir(), "field.bpf.o").remove(0);
     let any = aya_obj::Object::parse(&any.elf).expect("aya-obj reads the object");
     AyaBtf::parse(bytes, any.endianness).expect("aya-obj reads the BTF")
 }
 
-/// Each distinct record alone, as aya-obj refuses an object for one of them.
-/// The value of `TypeIdTarget` is an id of the target: there only what else of
-/// the code changed is compared.
+/// Each distinct record alone, because a single one can make aya-obj refuse an object. The value of
+/// `TypeIdTarget` is an id in the target, so only the rest of the code is compared there.
 #[test]
 fn tailored_is_read_as_full() {
     let selftests = selftests();
@@ -108,7 +107,7 @@ fn tailored_is_read_as_full() {
             .filter_map(|i| Some((i, single_record(&subject.theirs.object, i)?)))
             .collect();
         for (name, full, full_aya) in &kernels {
-            // Made-up kernels are for the programs they come with.
+            // Made-up kernels are only for their own programs.
             let set = |name: &str| name.contains("selftests/");
             if !name.ends_with(".xz") && set(&object.name) != set(name) {
                 continue;

@@ -1,6 +1,6 @@
-//! aya-obj, which looks for types in the one BTF that it is given, relocates with a BTF
-//! tailored for a kernel with modules as with the kernel's own, and where that has no type
-//! of the name, as with the kernel's and the module's that has.
+//! aya-obj looks for types only in the BTF that it is given. With BTF tailored for a kernel with
+//! modules, it relocates as with the kernel's own BTF; for types that only a module has, as with
+//! the kernel's and that module's.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -21,7 +21,7 @@ use crate::modules::{KERNELS, NAMED};
 /// `BPF_CORE_FIELD_LSHIFT_U64` and `_RSHIFT_U64`.
 const SHIFTS: [u32; 2] = [4, 5];
 
-/// The kernel's types with a module's behind them, as one BTF.
+/// The kernel's types followed by a module's, as one BTF.
 fn behind(kernel: &[u8], module: &[u8]) -> Vec<u8> {
     let word = |btf: &[u8], at: usize| {
         u32::from_le_bytes(btf[at..at + 4].try_into().expect("four bytes")) as usize
@@ -53,7 +53,7 @@ struct Sum {
     patched: usize,
     of_modules: usize,
     refused: usize,
-    /// Several modules have the type, and aya-obj reads it differently in them.
+    /// Several modules have the type, and aya-obj reads them differently.
     several: usize,
     differences: Vec<String>,
 }
@@ -171,7 +171,7 @@ fn tailored_is_read_as_kernel_and_module() {
             })
             .collect();
         let mut relos = draw_from(&local, &roots, cases(), &mut random);
-        // aya-obj overflows on shifts of what is no integer.
+        // aya-obj overflows on shifts of non-integers.
         relos.retain(|relo| !SHIFTS.contains(&relo.kind));
         let elf = object_of_kernel(&local.to_bytes(), &relos);
         let subject = Subject::open(&kernel.release, &elf)

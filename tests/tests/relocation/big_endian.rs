@@ -1,8 +1,8 @@
-//! The contract on a big-endian machine: our own programs compiled for one, on a
-//! real s390x kernel and on made-up ones, against libbpf built for s390x.
+//! The contract on a big-endian machine: our own programs compiled for one, on a real s390x
+//! kernel and on made-up ones, against libbpf built for s390x.
 //!
-//! Only there is a left shift (`FieldLshiftU64`) what the engine says for such a
-//! kernel; everywhere else it is compared on kernels of the test machine's order.
+//! libbpf computes a left shift (`FieldLshiftU64`) for its own machine, so only here can the
+//! engine's result for big-endian kernels be compared.
 
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
@@ -54,7 +54,7 @@ fn big_endian_contract() {
         let relocations = Relocations::from_objects([ours]);
         let rule = |name: &str| name.split('.').next().unwrap_or_default().to_owned();
         for (name, bytes) in &kernels {
-            // Made-up kernels are for the programs they come with.
+            // Made-up kernels are only for their own programs.
             if !name.ends_with(".xz") && rule(name) != rule(ours.name()) {
                 continue;
             }

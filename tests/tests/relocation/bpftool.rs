@@ -1,4 +1,4 @@
-//! Another tailoring to compare with: wherever bpftool's is resolvable, so is ours.
+//! Comparison with bpftool's tailoring: whatever resolves with its BTF resolves with ours.
 
 use std::path::Path;
 use std::process::Command;
@@ -10,8 +10,8 @@ use btfhub_tests::objects::{libbpf_tools, objects_in, own_dir};
 use btfhub_tests::oracle::modes::{Target, walk};
 use btfhub_tests::shared::{has_tool, scratch};
 
-/// A record that libbpf resolves on bpftool's BTF comes out the same on ours,
-/// and where bpftool refuses the kernel, libbpf refuses a record on the full BTF.
+/// A record that libbpf resolves on bpftool's BTF resolves the same on ours; and if bpftool refuses
+/// the kernel, libbpf refuses a record on the full BTF.
 #[test]
 fn ours_is_resolvable_where_bpftools_is() {
     if !has_tool("bpftool") {
@@ -66,7 +66,7 @@ fn ours_is_resolvable_where_bpftools_is() {
             for (index, (theirs, ours)) in on(&theirs).iter().zip(on(&ours.btf)).enumerate() {
                 let found = theirs.is_ok_and(|v| !v.poison && v.new_val != 0);
                 resolved += usize::from(found);
-                // bpftool's own differs from the full one now and then.
+                // bpftool's own result sometimes differs from the full BTF's.
                 if found && *theirs == comparable[index] && *theirs != ours {
                     differences.push(format!(
                         "{} × {}: record {index}: bpftool {theirs:?}, ours {ours:?}",

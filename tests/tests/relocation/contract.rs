@@ -1,5 +1,5 @@
-//! The contract over everything there is: our own programs, those of Debian's
-//! libbpf-tools and the kernel's CO-RE selftests, on made-up kernels and real ones.
+//! The contract on everything available: our own programs, those of Debian's libbpf-tools and the
+//! kernel's CO-RE selftests, on made-up and real kernels.
 //!
 //! `cargo test -p btfhub-tests --test relocation contract:: -- --nocapture` prints the table.
 
@@ -15,7 +15,7 @@ use btfhub_tests::objects::{ObjectFile, libbpf_tools, objects_in, own_dir, selft
 use btfhub_tests::oracle::records::LocalObject;
 use btfhub_tests::shared::shared;
 
-/// Where a kernel's BTF comes from: decoded when its turn comes, once.
+/// A kernel's BTF, decoded once, when it is needed.
 enum Source {
     MadeUp(ObjectFile),
     Real(Entry),
@@ -111,7 +111,7 @@ fn contract() {
     );
 }
 
-/// Each object with its own tailored BTF, and with the one tailored for all.
+/// Each object with BTF tailored for it alone, and with BTF tailored for all.
 fn one_kernel(subjects: &[Subject], all: &Relocations, kernel: &Kernel) -> (Report, Report) {
     let (mut alone, mut together) = (Report::default(), Report::default());
     let union = tailor(all, &kernel.ours).expect("no kernel is too complex");

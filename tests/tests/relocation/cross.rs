@@ -1,10 +1,9 @@
-//! Real types on both sides: one kernel's BTF plays the object, relocations are
-//! drawn from its types, and another kernel is the target.
+//! Real types on both sides: one kernel's BTF stands in for the object, with random relocations
+//! on its types, and another kernel is the target.
 //!
-//! What compilers write into objects is tame: structs of a few members, seven
-//! kinds of relocations. Here the local side has everything that a kernel has.
-//! `BTFHUB_CASES` sets how many relocations are drawn for each pair: thousands in
-//! a long run.
+//! Compiled objects are simple: structs with a few members, seven kinds of relocations. Here the
+//! local side has everything that a kernel has. `BTFHUB_CASES` sets how many relocations are drawn
+//! for each pair: thousands in a long run.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -23,7 +22,7 @@ const ENUMVAL: [u32; 2] = [10, 11];
 const TYPES: [u32; 5] = [7, 8, 8, 9, 12];
 const FIELDS: [u32; 12] = [0, 0, 0, 0, 1, 1, 2, 2, 3, 3, 4, 5];
 
-/// Relocations on types of `local`: each type gets a few, most on fields.
+/// Random relocations on types of `local`: a few per type, most on fields.
 fn draw(local: &Btf, count: usize, random: &mut Random) -> Vec<Relo> {
     let named: Vec<TypeId> = local
         .ids()
@@ -84,7 +83,7 @@ pub(crate) fn draw_from(
     relos
 }
 
-/// A way from a type down to some member or element.
+/// A path from a type down to some member or element.
 fn walk(local: &Btf, root: TypeId, random: &mut Random) -> String {
     let mut access = if random.below(16) == 0 { "1" } else { "0" }.to_owned();
     let mut id = root;
@@ -106,7 +105,7 @@ fn walk(local: &Btf, root: TypeId, random: &mut Random) -> String {
             _ => break,
         };
         access.push_str(&format!(":{step}"));
-        // An anonymous member is no field to stop at; others are, mostly.
+        // Never stops at an anonymous member; usually stops at others.
         if random.below(3) == 0 {
             break;
         }
@@ -114,8 +113,8 @@ fn walk(local: &Btf, root: TypeId, random: &mut Random) -> String {
     access
 }
 
-/// The relocations on types of `local` for which a target is kept whole, with
-/// all left out that it takes none of.
+/// The relocations on types of `local` for which a target is kept whole, reduced to those that are
+/// needed for that.
 fn least(local: &Btf, mut relos: Vec<Relo>, target: &Btf) -> Vec<(String, Relo)> {
     let image = local.to_bytes();
     let whole = |relos: &[Relo]| {
@@ -199,7 +198,7 @@ fn kernels_as_objects() {
         let subject = Subject::open(name, &elf)
             .expect("both sides read it")
             .expect("it has relocations");
-        // Itself, its neighbour, and one far away.
+        // Itself, its neighbour, and a very different one.
         for step in [0, 1, 1 + images.len() / 2] {
             let (target, image) = &images[(number + step) % images.len()];
             let kernel = Kernel::parse(target, image).expect("both sides read it");
@@ -232,8 +231,7 @@ fn kernels_as_objects() {
     assert!(sum.found > 0 && sum.poisoned > 0 && sum.refused > 0);
 }
 
-/// The bound on what a local type may unroll to (65,536 nodes) is far above what
-/// any type of a kernel does.
+/// The limit on a local type (65,536 nodes) is far above any type of a kernel.
 #[test]
 fn every_type_can_be_matched() {
     let examples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/archive");

@@ -1,10 +1,10 @@
-//! The committed objects are what their sources give.
+//! The committed objects match their sources.
 
 use btfhub_tests::fixtures::units;
 use btfhub_tests::objects::own_dir;
 use btfhub_tests::shared::{has_tool, scratch};
 
-/// `BTFHUB_BLESS=1` writes the objects anew instead.
+/// `BTFHUB_BLESS=1` rewrites the objects instead.
 #[test]
 fn objects_are_what_the_sources_give() {
     if !has_tool("clang-19") || !has_tool("llvm-strip-19") {

@@ -1,10 +1,9 @@
-//! The file format as far as it is not what every kernel has: headers longer
-//! than 24 bytes, the layout section, kinds of later kernels, modules on top of
-//! a kernel, and sections with room between them.
+//! Unusual features of the file format: headers longer than 24 bytes, the layout section, kinds of
+//! later kernels, modules on top of a kernel, and gaps between sections.
 //!
-//! libbpf 1.7.0 says what is right where it reads a file. It has no reader for
-//! the layout section: there a twin of the file without it tells, in which
-//! something known stands for each type of an unknown kind.
+//! libbpf 1.7.0 decides what is right, if it can read the file. It does not read the layout
+//! section; there, the reference is a twin of the file that has known types in place of unknown
+//! kinds.
 
 use std::sync::Arc;
 
@@ -21,8 +20,8 @@ use btfhub_tests::oracle::records::LocalObject;
 
 /// A kind that nothing knows.
 const NEW: u32 = 25;
-/// Per kind up to the new one, as the kernel writes its layout section: bytes
-/// behind the common twelve, and bytes for each of `vlen`.
+/// As in the kernel's layout section, for each kind up to the new one: bytes after the common
+/// twelve, and bytes for each of `vlen`.
 fn layout(new: (u8, u8)) -> Vec<(u8, u8)> {
     let mut sizes = vec![
         (0, 0),
@@ -51,7 +50,7 @@ fn layout(new: (u8, u8)) -> Vec<(u8, u8)> {
     sizes
 }
 
-/// A program that asks for `s.x`, `s.p`, `s` and `E`.
+/// A program with relocations for `s.x`, `s.p`, `s` and `E`.
 fn program() -> Vec<u8> {
     let mut local = BtfBuilder::new();
     let int = local.int("int", 4, INT_SIGNED);
@@ -83,7 +82,7 @@ fn subject() -> Subject {
         .expect("it has relocations")
 }
 
-/// `s` and `e` of a kernel, with what `between` adds among them.
+/// `s` and `e` of a kernel, with what `between` adds between them.
 fn fill(target: &mut BtfBuilder, mut between: impl FnMut(&mut BtfBuilder)) {
     let long = target.int("long", 8, INT_SIGNED);
     between(target);
@@ -100,7 +99,7 @@ fn fill(target: &mut BtfBuilder, mut between: impl FnMut(&mut BtfBuilder)) {
     between(target);
 }
 
-/// Every answer as libbpf has it, most of them good ones.
+/// Checks every result against libbpf's; most must resolve.
 fn agrees(image: &[u8]) {
     let kernel = Kernel::parse("target", image).expect("both sides read the target");
     let report = check(&subject(), &kernel);
@@ -118,7 +117,7 @@ fn headers_of_any_length() {
         }
         fill(&mut target, |_| {});
         agrees(&target.finish());
-        // libbpf 1.7.0 takes no header but that of 24 bytes when it must swap.
+        // libbpf 1.7.0 accepts only a header of 24 bytes if it must swap.
         let mut big = BtfBuilder::big_endian();
         big.longer_header(len);
         fill(&mut big, |_| {});
@@ -131,7 +130,7 @@ fn headers_of_any_length() {
     }
 }
 
-/// An offset of the layout without a length, a header with more than is known.
+/// A layout offset without a length, and a header with unknown fields.
 #[test]
 fn fields_that_mean_nothing() {
     let mut target = BtfBuilder::new();
@@ -164,7 +163,7 @@ fn room_between_sections_and_behind() {
     }
 }
 
-/// What the layout section describes is skipped; ids go on behind it.
+/// What the layout section describes is skipped, and ids continue after it.
 #[test]
 fn kinds_of_later_kernels() {
     for (info, element, vlen) in [(0, 0, 0), (4, 0, 0), (12, 0, 3), (0, 4, 5), (8, 12, 2)] {
@@ -184,7 +183,7 @@ fn kinds_of_later_kernels() {
                 btf.raw("new", NEW << 24 | vlen, 0xffff, &vec![0xffff_ffff; words]);
                 btf.raw("s", 1 << 31 | NEW << 24 | vlen, 16, &vec![1; words]);
             });
-            // Its twin has forward declarations of other names there.
+            // Its twin has forward declarations with other names there.
             let mut twin = new();
             fill(&mut twin, |btf| {
                 btf.forward("new", false);
@@ -205,7 +204,7 @@ fn kinds_of_later_kernels() {
                 libbpf::Btf::target(&image).is_err(),
                 "libbpf reads it: compare with that"
             );
-            // Written as a whole it is read again.
+            // Written out, it can be read again.
             let btf = Btf::parse(&image).expect("read");
             assert_eq!(of(&btf.to_bytes()), of(&twin));
         }
@@ -219,7 +218,7 @@ fn layout_of_known_kinds() {
     target.layout(&layout((0, 0)));
     fill(&mut target, |_| {});
     agrees(&target.finish());
-    // Even if it is wrong about a kind that everyone knows.
+    // Even if it is wrong about a known kind.
     let mut target = BtfBuilder::new();
     target.layout(&[(40, 40); 20]);
     fill(&mut target, |_| {});
@@ -228,8 +227,7 @@ fn layout_of_known_kinds() {
     assert_eq!(Btf::parse(&image).expect("read").to_bytes()[4], 24);
 }
 
-/// Without the layout, or one that says nothing of the kind, the error names
-/// kind, type and byte.
+/// Without a layout section, or one that lacks the kind, the error names kind, type and byte.
 #[test]
 fn kinds_that_nothing_describes() {
     let mut layouts = vec![Vec::new(), layout((0, 0)), layout((3, 0)), layout((0, 6))];
@@ -284,7 +282,7 @@ fn layouts_out_of_place() {
     }
 }
 
-/// Structs that point at, hold, or are called like something of an unknown kind.
+/// Structs that point at or hold a type of an unknown kind, or have its name.
 #[test]
 fn references_to_unknown_kinds() {
     let mut target = BtfBuilder::new();
@@ -305,15 +303,15 @@ fn references_to_unknown_kinds() {
     );
 }
 
-/// Candidates of a kernel and of a module on top of it, as libbpf finds them
-/// where it is given a module's BTF.
+/// Candidates of a kernel and of a module on top of it, as libbpf finds them if it is given a
+/// module's BTF.
 #[test]
 fn modules_on_top_of_kernels() {
     let mut kernel = BtfBuilder::new();
     fill(&mut kernel, |_| {});
     let int = kernel.int("unsigned int", 4, 0);
     let mut module = BtfBuilder::split(&kernel);
-    // Members of the kernel's types, names of the kernel's strings and its own.
+    // Members with types of the kernel, and names from the kernel's strings and its own.
     let own = module.int("module_int", 4, INT_SIGNED);
     let pointer = module.pointer(own);
     module.structure("s", 32, &[member("x", own, 12), member("p", pointer, 0)]);
@@ -351,12 +349,12 @@ fn modules_on_top_of_kernels() {
         let walked = btfhub_tests::ours::walk(&object, &relocations, &outcome);
         assert_eq!(walked.fresh[index], answer, "record {index}");
     }
-    // Without its kernel a module is told apart.
+    // A module without its kernel is recognised.
     assert!(Btf::parse(&module).is_err());
     assert!(libbpf::Btf::target(&module).is_err());
 }
 
-/// A module may leave the layout to its kernel.
+/// A module may rely on its kernel's layout section.
 #[test]
 fn modules_share_their_kernels_layout() {
     let mut kernel = BtfBuilder::new();
@@ -371,7 +369,7 @@ fn modules_share_their_kernels_layout() {
     assert_eq!(module.type_count(), count + 2);
 }
 
-/// A `.BTF.ext` of records of these sizes: functions, lines, relocations.
+/// A `.BTF.ext` with records of these sizes: functions, lines, relocations.
 struct Ext {
     big: bool,
     header: u32,
@@ -397,7 +395,7 @@ impl Ext {
                 out.extend(word(u32::try_from(records.len()).expect("few")));
                 for record in records {
                     out.extend(record.iter().flat_map(|value| word(*value)));
-                    // What a later clang adds.
+                    // Fields that a later clang adds.
                     out.resize(out.len() + size.saturating_sub(16) as usize, 0xa5);
                 }
             }
@@ -432,10 +430,10 @@ impl Ext {
     }
 }
 
-/// Whether libbpf takes a `.BTF.ext`.
+/// Whether libbpf accepts a `.BTF.ext`.
 fn libbpf_takes(ext: &[u8]) -> bool {
     let len = u32::try_from(ext.len()).expect("small");
-    // SAFETY: libbpf copies `len` bytes, and what it gives is freed once.
+    // SAFETY: libbpf copies `len` bytes, and the result is freed once.
     unsafe {
         let read = libbpf_sys::btf_ext__new(ext.as_ptr(), len);
         let taken = !read.is_null();
@@ -468,7 +466,7 @@ fn ext_of_any_length() {
                 relos: relos.clone(),
             };
             let bytes = ext.bytes();
-            // libbpf swaps records of the size it knows alone.
+            // libbpf swaps only records of the size it knows.
             assert_eq!(libbpf_takes(&bytes), !big || line_size + relo_size == 32);
             let read = BtfExt::parse(&bytes).expect("read");
             let found: Vec<(u32, Vec<[u32; 4]>)> = read
@@ -512,8 +510,8 @@ fn ext_without_relocations() {
     }
 }
 
-/// What libbpf does not take is an error that names a byte: libbpf would go on
-/// without any relocation.
+/// What libbpf rejects is an error that names a byte; libbpf itself would go on without any
+/// relocation.
 #[test]
 fn ext_that_is_none() {
     let good = Ext {

@@ -1,5 +1,5 @@
-//! Cases that no compiler writes, or not on demand: each is one of libbpf's
-//! less obvious ways, and libbpf itself says what is right.
+//! Cases that no compiler writes, or not on demand. Each is a less obvious behaviour of libbpf,
+//! and libbpf itself decides what is right.
 
 use btfhub_build::tailor::tailor;
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, bitfield, kind, member};
@@ -33,7 +33,7 @@ fn relos(of: &[(u32, &str, u32)]) -> Vec<Relo> {
         .collect()
 }
 
-/// Ours equals libbpf's, and libbpf's on the full equals that on the tailored.
+/// Our results equal libbpf's, and libbpf's are the same on the full and the tailored BTF.
 #[track_caller]
 fn agree(local: &BtfBuilder, relos: &[Relo], target: &BtfBuilder) -> Report {
     let report = compare(local, relos, target);
@@ -46,7 +46,7 @@ fn agree(local: &BtfBuilder, relos: &[Relo], target: &BtfBuilder) -> Report {
     report
 }
 
-/// The same where a BTF is so odd that it may be kept whole.
+/// The same for a BTF so odd that it may be kept whole.
 #[track_caller]
 fn agree_perhaps_whole(local: &BtfBuilder, relos: &[Relo], target: &BtfBuilder) -> Report {
     let report = compare(local, relos, target);
@@ -63,7 +63,7 @@ fn compare(local: &BtfBuilder, relos: &[Relo], target: &BtfBuilder) -> Report {
     check(&subject, &kernel)
 }
 
-/// `struct s { int x; }`, asked for everything about `x`.
+/// `struct s { int x; }`, with every relocation on `x`.
 fn int_x() -> (BtfBuilder, Vec<Relo>) {
     let mut local = BtfBuilder::new();
     let int = local.int("int", 4, INT_SIGNED);
@@ -73,8 +73,8 @@ fn int_x() -> (BtfBuilder, Vec<Relo>) {
     (local, relos(&asked))
 }
 
-/// A member of the right name and the wrong type inside an anonymous struct
-/// leaves its offset behind when the search goes on.
+/// A member with the right name and the wrong type inside an anonymous struct leaves its offset
+/// behind when the search continues.
 #[test]
 fn offset_left_behind() {
     let (local, asked) = int_x();
@@ -88,8 +88,7 @@ fn offset_left_behind() {
     assert_eq!(report.refused, 0);
 }
 
-/// It leaves a step of the length behind as well: after enough of them the
-/// access is too long.
+/// It also leaves a step behind: after enough of them, the access is too long.
 #[test]
 fn length_left_behind() {
     for count in [60, 61, 62, 63, 64, 65, 70] {
@@ -158,7 +157,7 @@ fn anonymous_cycle() {
     }
 }
 
-/// Anonymous members that are no structs are passed over, also by way of typedefs.
+/// Anonymous members that are not structs are skipped, also through typedefs.
 #[test]
 fn anonymous_others() {
     let (local, asked) = int_x();
@@ -179,7 +178,7 @@ fn anonymous_others() {
     assert_eq!(agree(&local, &asked, &target).poisoned, 0);
 }
 
-/// Two members of one name: the first counts, fitting or not.
+/// Two members with one name: the first counts, even if it does not fit.
 #[test]
 fn name_twice() {
     let (local, asked) = int_x();
@@ -194,8 +193,8 @@ fn name_twice() {
     }
 }
 
-/// Two candidates that are alike in all but their id: only who asks for the id
-/// can tell, and is refused.
+/// Two candidates that differ only in their id: only a relocation for the id notices, and is
+/// refused.
 #[test]
 fn twins_and_their_id() {
     let mut local = BtfBuilder::new();
@@ -217,7 +216,7 @@ fn twins_and_their_id() {
     assert_eq!(report.refused, 1);
 }
 
-/// Ids are ambiguous until another relocation has left one candidate.
+/// Ids are ambiguous until another relocation leaves only one candidate.
 #[test]
 fn id_after_pruning() {
     let mut local = BtfBuilder::new();
@@ -236,7 +235,7 @@ fn id_after_pruning() {
     assert!(report.stateful > 0);
 }
 
-/// Equal offsets, other sizes: the first candidate's size is taken.
+/// Equal offsets, different sizes: the first candidate's size is used.
 #[test]
 fn first_size_wins() {
     let (local, asked) = int_x();
@@ -287,7 +286,7 @@ fn pointer_size_guessed() {
     }
 }
 
-/// A pointer as a whole type: only its size is asked for.
+/// A pointer as a whole type: only its size matters.
 #[test]
 fn pointer_size_of_a_type() {
     let mut local = BtfBuilder::new();
@@ -303,7 +302,7 @@ fn pointer_size_of_a_type() {
     }
 }
 
-/// What an INT's encoding says decides whether a load may be resized.
+/// An INT's encoding decides whether a load may be resized.
 #[test]
 fn encodings() {
     for local_encoding in 0..8 {
@@ -343,7 +342,7 @@ fn integers_with_an_offset() {
     }
 }
 
-/// Bitfields of every width at every offset, of storage from one to sixteen bytes.
+/// Bitfields of every width at every offset, in storage of one to sixteen bytes.
 #[test]
 fn bitfields() {
     let all = [EXISTS, BYTE_OFFSET, BYTE_SIZE, SIGNED, LSHIFT, RSHIFT];
@@ -363,8 +362,8 @@ fn bitfields() {
     }
 }
 
-/// A struct with the flag whose members are no bitfields, and offsets that are
-/// no multiples of eight without it.
+/// A struct with the flag but without bitfields, and offsets without the flag that are not
+/// multiples of eight.
 #[test]
 fn kind_flag_and_no_bitfield() {
     let (local, asked) = int_x();
@@ -439,7 +438,7 @@ fn odd_access_strings() {
     }
 }
 
-/// As long as an access may be, and longer.
+/// Accesses of the maximum length, and longer ones.
 #[test]
 fn long_access_strings() {
     for depth in [62, 63, 64, 65] {
@@ -461,8 +460,8 @@ fn long_access_strings() {
     }
 }
 
-/// Arrays of no length: flexible as the last member only, with a name, and not
-/// in a second dimension.
+/// Arrays without length: flexible only as the last member, with a name, and not in a second
+/// dimension.
 #[test]
 fn zero_length_arrays() {
     for local_last in [true, false] {
@@ -495,7 +494,7 @@ fn zero_length_arrays() {
     }
 }
 
-/// A trap for tailoring: members that nobody asks for stand behind the array.
+/// A trap for tailoring: members that no relocation reads come after the array.
 #[test]
 fn inner_zero_length_array_stays_inner() {
     let mut local = BtfBuilder::new();
@@ -518,7 +517,7 @@ fn inner_zero_length_array_stays_inner() {
     }
 }
 
-/// Types without a size, and arrays that are too large for one.
+/// Types without a size, and arrays that are too large to have one.
 #[test]
 fn sizes_that_are_none() {
     let (local, asked) = int_x();
@@ -548,7 +547,7 @@ fn sizes_that_are_none() {
     }
 }
 
-/// Void, forward declarations, functions, variables and sections of the name.
+/// Void, and forward declarations, functions, variables and sections with the name.
 #[test]
 fn other_kinds_of_the_name() {
     let make = |swap: bool| {
@@ -587,7 +586,7 @@ fn other_kinds_of_the_name() {
     }
 }
 
-/// Tags, qualifiers and typedefs on the way, in any number up to libbpf's limit.
+/// Tags, qualifiers and typedefs in between, in any number up to libbpf's limit.
 #[test]
 fn long_chains() {
     let (local, mut asked) = int_x();
@@ -648,7 +647,7 @@ fn deep_pointers() {
     }
 }
 
-/// Functions that take functions, structs in structs: the other limit.
+/// Functions that take functions, and structs in structs: the other limit.
 #[test]
 fn deep_calls() {
     for depth in [1, 29, 30, 31, 32, 33, 34, 40] {
@@ -709,8 +708,8 @@ fn recursive_types() {
     }
 }
 
-/// Enumerators: the first of an essential name counts; ENUM values are signed
-/// whatever the flag says.
+/// Enumerators: the first with an essential name counts; ENUM values are signed whatever the flag
+/// says.
 #[test]
 fn enumerators() {
     let mut local = BtfBuilder::new();
@@ -738,7 +737,7 @@ fn enumerators() {
         target.enumeration("e", 1, signed, &of);
         target.enumeration64("w", signed, &[("B", u64::MAX), ("A", 1 << 63)]);
         agree(&local, &asked, &target);
-        // The other kind under the name.
+        // The other kind with this name.
         let mut target = BtfBuilder::new();
         target.enumeration64("e", signed, &[("C", 0xffff_ffff), ("B", 0x1_0000_0000)]);
         target.enumeration("w", 4, signed, &[("A", -1), ("B", 5)]);
@@ -789,8 +788,8 @@ fn shared_tails() {
     assert_eq!(report.poisoned, 0);
 }
 
-/// A candidate that repeats another comes back where a third type holds it: then
-/// libbpf compares the offsets of both, though no value needs them.
+/// A candidate that repeats another comes back if a third type holds it: libbpf then compares the
+/// offsets of both, though no value needs them.
 #[test]
 fn twin_held_by_another() {
     let mut local = BtfBuilder::new();
@@ -799,7 +798,7 @@ fn twin_held_by_another() {
     let members = [member("a", inner, 0), member("b", inner, 4)];
     let outer = local.structure("out", 8, &members);
     for kind in [EXISTS, SIGNED, BYTE_SIZE, RSHIFT, BYTE_OFFSET] {
-        // Equal in all, or in all that is asked for.
+        // Equal in everything, or in everything that is read.
         for behind in [None, Some("y")] {
             let mut target = BtfBuilder::new();
             let int = target.int("int", 4, INT_SIGNED);
@@ -815,7 +814,7 @@ fn twin_held_by_another() {
     }
 }
 
-/// Candidates must agree on the offset, whatever is asked.
+/// Candidates must agree on the offset, whatever the relocation asks for.
 #[test]
 fn all_that_is_asked_is_ambiguous() {
     let (local, asked) = int_x();
@@ -829,8 +828,8 @@ fn all_that_is_asked_is_ambiguous() {
     }
 }
 
-/// What does not match must not match once it is smaller: enums of other sizes,
-/// other enumerators, other members, though some of them are kept for others.
+/// What does not match must not match after tailoring: enums of other sizes, other enumerators,
+/// other members, though some of them are kept for other relocations.
 #[test]
 fn no_match_stays_none() {
     let make = |size: u32, wide: bool, names: &[&str], extra: bool| {
@@ -881,8 +880,8 @@ fn no_match_stays_none() {
     }
 }
 
-/// Tags with the flag that tells attributes (`kind_flag` of TYPE_TAG and
-/// DECL_TAG), of members and functions too.
+/// Tags with the flag for attributes (`kind_flag` of TYPE_TAG and DECL_TAG), also on members and
+/// functions.
 #[test]
 fn attributes() {
     let (local, mut asked) = int_x();
@@ -902,8 +901,8 @@ fn attributes() {
     }
 }
 
-/// Names as the kernel's Rust code has them: long, with characters that no C
-/// name has, and alike in all but the end.
+/// Names as in the kernel's Rust code: long, with characters that C names lack, and different only
+/// at the end.
 #[test]
 fn long_names() {
     let name = |end: &str| {
@@ -977,8 +976,8 @@ fn elements_of_two_gigabytes() {
     }
 }
 
-/// A local bitfield that no load holds is refused on every kernel. Candidates are
-/// looked at before: one that is refused for something else gives its own errno.
+/// A local bitfield that no load can hold is refused on every kernel. Candidates are examined
+/// first: one that is refused for another reason gives its own errno.
 #[test]
 fn refused_on_both_sides() {
     let mut local = BtfBuilder::new();
@@ -1041,7 +1040,7 @@ fn flavors() {
     }
 }
 
-/// Enums as members: of the same essential name, or one of them without any.
+/// Enums as members: with the same essential name, or one of them without any.
 #[test]
 fn names_of_enums() {
     let names = ["", "e", "e___f", "e____f", "g"];
@@ -1069,8 +1068,8 @@ fn names_of_enums() {
     }
 }
 
-/// Arrays of no length in anonymous structs, as `DECLARE_FLEX_ARRAY` makes them:
-/// flexible as the last member there, whatever stands around.
+/// Arrays without length in anonymous structs, as `DECLARE_FLEX_ARRAY` makes them: flexible as the
+/// last member there, whatever surrounds the struct.
 #[test]
 fn flexible_arrays_in_anonymous_structs() {
     let mut local = BtfBuilder::new();
@@ -1123,8 +1122,8 @@ fn flexible_arrays_in_anonymous_structs() {
     }
 }
 
-/// Of a pointee kind and name count, and a forward declaration stands for the
-/// struct or union that it declares, on either side.
+/// Behind a pointer, kind and name count, and a forward declaration matches the struct or union
+/// that it declares, on either side.
 #[test]
 fn pointees_and_forward_declarations() {
     let pointee = |btf: &mut BtfBuilder, which: u32| match which {
@@ -1161,7 +1160,7 @@ fn pointees_and_forward_declarations() {
     assert!(matched > 0);
 }
 
-/// Each fact about a bitfield asked alone: none is kept for the sake of another.
+/// Each relocation on a bitfield alone, so that nothing is kept for the sake of another.
 #[test]
 fn bitfields_by_one_question() {
     let make = |bit: u32, bits: u32| {

@@ -1,4 +1,4 @@
-//! Relocations, tailored BTF and what other loaders make of it, against libbpf's own core, bpftool and aya-obj.
+//! Relocations and tailored BTF, compared with libbpf's own core, bpftool and aya-obj.
 
 mod atlas;
 mod aya;

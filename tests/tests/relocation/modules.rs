@@ -1,5 +1,5 @@
-//! Types of modules: vmlinux first, and only for what it has none of the modules,
-//! as libbpf does with all of them loaded.
+//! Types of modules: vmlinux first, then the modules for types that it lacks, as libbpf does with
+//! all of them loaded.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -68,8 +68,8 @@ fn print(what: &str, sum: &Report) {
     }
 }
 
-/// Our own object for a dozen subsystems, with the modules that it names and with
-/// all that the kernel has.
+/// Our own object for a dozen subsystems, with the modules that it names and with all modules of
+/// the kernel.
 #[test]
 fn a_dozen_subsystems() {
     let object = own_dir().join("modules.bpf.o");
@@ -93,7 +93,7 @@ fn a_dozen_subsystems() {
     }
 }
 
-/// What objects that name no module's types come to is the same to the byte.
+/// For objects without types of modules, the result is the same, byte for byte.
 #[test]
 fn objects_that_need_no_module() {
     let Some(kernel) = kernels(&KERNELS[..1]).pop() else {
@@ -116,9 +116,9 @@ fn objects_that_need_no_module() {
     }
 }
 
-/// Types of a kernel's modules play the object, another kernel with all its modules
-/// the target: whatever there is of names that many modules have, of structs that the
-/// kernel has in other variants, of types that lead back into the kernel's.
+/// The types of a kernel's modules stand in for the object, and another kernel with all its modules
+/// is the target: names that many modules have, structs that the kernel has in other variants,
+/// types that refer back to the kernel's.
 #[test]
 fn modules_as_objects() {
     let kernels = kernels(&KERNELS);
@@ -200,8 +200,7 @@ fn distilled_bases() {
     assert!(kernels.is_empty() || same > 300 && refused > 10);
 }
 
-/// A kernel and a module that has its own variants of the kernel's types, and leads
-/// to them.
+/// A kernel, and a module with its own variants of the kernel's types and references to these.
 #[test]
 fn types_of_a_module_beside_the_kernels() {
     let mut kernel = BtfBuilder::new();
@@ -265,11 +264,11 @@ fn types_of_a_module_beside_the_kernels() {
     let kernel = contract::Kernel::with_modules("k", &kernel.finish(), &modules).expect("read");
     let report = check(&subject, &kernel);
     assert_eq!(report.differences, Vec::<String>::new());
-    // Of the two modules' structs the sizes differ.
+    // The two modules' structs differ in size.
     assert_eq!((report.found, report.refused), (7, 1), "{report:?}");
 }
 
-/// An atlas gives the types of modules that their entries give, whatever is asked of them.
+/// For any relocations, an atlas gives the same types of modules as the entries.
 #[test]
 fn types_of_modules_from_an_atlas() {
     let kernels = kernels(&KERNELS[..2]);
@@ -337,8 +336,8 @@ fn types_of_modules_from_an_atlas() {
     assert!(kernels.is_empty() || found > 30, "{found}");
 }
 
-/// Types of one name that two modules of a kernel define differently, and the kernel not at
-/// all: with all modules loaded, libbpf's answers hang on each of them.
+/// Types that two modules define differently under one name, and the kernel not at all: with all
+/// modules loaded, libbpf's results depend on both.
 #[test]
 fn types_that_modules_define_differently() {
     let mut random = Random::new(25);

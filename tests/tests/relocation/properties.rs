@@ -41,7 +41,7 @@ fn pair(numbers: &[u32]) -> (Vec<u8>, Graph) {
     (object(&local.btf(false), &relocations, false), target)
 }
 
-/// What relocations on a local side ask.
+/// What the relocations on a local side ask for.
 fn asked(local: &Graph, records: &[Relo]) -> Relocations {
     let elf = object(&local.btf(false), records, false);
     Relocations::from_objects([&Object::parse("local", &elf).expect("read")])
@@ -88,7 +88,7 @@ proptest! {
         prop_assert!(report.differences.is_empty(), "{}", report.differences.join("\n"));
     }
 
-    /// What a program is compiled with is not what it asks of kernels.
+    /// The values that a program was compiled with don't change what it needs from kernels.
     #[test]
     fn recompiled(numbers in numbers()) {
         let mut choices = Choices::new(&numbers);
@@ -100,8 +100,7 @@ proptest! {
         prop_assert_eq!(a.fingerprint(), b.fingerprint());
     }
 
-    /// Two programs have one fingerprint where no kernel tells them apart, and only
-    /// there.
+    /// Two programs have the same fingerprint exactly if no kernel distinguishes them.
     #[test]
     fn fingerprints(numbers in numbers()) {
         let mut choices = Choices::new(&numbers);
@@ -109,8 +108,8 @@ proptest! {
         let records = local.relocations(&mut choices);
         let other = local.neighbour(&mut choices);
         let [a, b] = [&local, &other].map(|graph| asked(graph, &records));
-        // A program that finds something else than its own types on the kernel it was
-        // compiled for is no compiler's.
+        // No compiler makes a program that does not find its own types on the kernel it was
+        // compiled for.
         let decidable = [(&a, &local), (&b, &other)].iter().all(|(asked, own)| {
             let own = Btf::parse(&own.btf(false).finish()).expect("read");
             names_differ(&own) && finds_all(asked, &own)
@@ -131,7 +130,7 @@ proptest! {
         if a.fingerprint() == b.fingerprint() {
             prop_assert!(!told_apart);
         } else if decidable && !told_apart {
-            // Those few may all be of the wrong sort.
+            // These few may all be of the wrong sort.
             let told_apart = (0..2_000).any(|seed| {
                 let mut random = Random::new(seed);
                 let numbers: Vec<u32> = (0..400)
@@ -152,7 +151,7 @@ proptest! {
         let relocations = Relocations::from_objects([&local]);
         let full = Btf::parse(&target.btf(false).finish()).expect("read");
         let tailored = tailor(&relocations, &full).expect("small");
-        // Who asks for integers by name gets all spellings of `long` kept.
+        // A relocation for an integer by name keeps all spellings of `long`.
         let by_name = relocations.list().iter().any(|r| r.root.kind == 1);
         if !tailored.verbatim && !by_name {
             let order = target.shuffle(&mut Choices::new(&order));
@@ -161,8 +160,8 @@ proptest! {
         }
     }
 
-    /// What could be a compiler's is never kept whole: names are told apart in a
-    /// struct or enum, also by what is before `___`, and no tag is asked for.
+    /// What a compiler could have made is never kept whole: names in a struct or enum differ, also
+    /// before `___`, and no relocation is for a tag.
     #[test]
     fn cut_down(numbers in numbers()) {
         let (elf, target) = pair(&numbers);
@@ -176,7 +175,7 @@ proptest! {
         }
     }
 
-    /// The byte order of a file changes no answer but that of a left shift.
+    /// The byte order of a file changes only left shifts.
     #[test]
     fn byte_orders(numbers in numbers()) {
         let mut choices = Choices::new(&numbers);
@@ -195,7 +194,7 @@ proptest! {
         prop_assert_eq!(answers(false), answers(true));
     }
 
-    /// What was read, written and read is the same.
+    /// Reading, writing and reading again gives the same.
     #[test]
     fn write_and_read(numbers in numbers(), big in any::<bool>()) {
         let (_, target) = pair(&numbers);
@@ -233,7 +232,7 @@ proptest! {
         }
     }
 
-    /// The same of any bytes at all.
+    /// The same for arbitrary bytes.
     #[test]
     fn any_bytes(mut bytes in prop::collection::vec(any::<u8>(), 0..200), magic in any::<bool>()) {
         if magic && bytes.len() > 24 {
@@ -244,7 +243,7 @@ proptest! {
     }
 }
 
-/// What is generated is worth resolving: of each sort there is some.
+/// The generated cases are worth resolving: each sort occurs.
 #[test]
 fn cases_are_of_all_sorts() {
     use proptest::strategy::ValueTree as _;

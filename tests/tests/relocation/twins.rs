@@ -1,5 +1,5 @@
-//! Types that no relocation can tell apart: which of them another one refers to
-//! changes no tailored BTF.
+//! Types that no relocation can distinguish: which one of them another type refers to does not
+//! change the tailored BTF.
 
 use std::path::Path;
 
@@ -15,8 +15,8 @@ use btfhub_tests::oracle::records::LocalObject;
 
 const TYPE_MATCHES: u32 = 12;
 
-/// A BTF with all its types twice, where the first ones refer to the second
-/// ones: what pahole leaves where it does not deduplicate.
+/// A BTF with all its types twice, the first of which refer to the second: as pahole leaves it
+/// without deduplication.
 fn doubled(btf: &[u8]) -> Vec<u8> {
     let word = |at: usize| u32::from_le_bytes(btf[at..at + 4].try_into().expect("four bytes"));
     let header = word(4) as usize;
@@ -72,7 +72,7 @@ fn doubled(btf: &[u8]) -> Vec<u8> {
     out
 }
 
-/// Every rule's kernels and a real one, with every type there twice.
+/// Every rule's kernels and a real one, with every type twice.
 #[test]
 fn a_kernel_that_holds_everything_twice() {
     let mut files = objects_in(&own_dir(), ".bpf.o");
@@ -98,7 +98,7 @@ fn a_kernel_that_holds_everything_twice() {
         let twice = Btf::parse(&doubled(bytes)).expect("a BTF");
         for object in &objects {
             let relocations = Relocations::from_objects([object]);
-            // Ids are the one thing that tells equal types apart.
+            // Only ids distinguish equal types.
             if (relocations.list().iter()).any(|r| r.kind == ReloKind::TypeIdTarget) {
                 continue;
             }
@@ -120,8 +120,7 @@ fn a_kernel_that_holds_everything_twice() {
     assert!(found > 20, "{found}");
 }
 
-/// Two different structs of one name, of which a pointer's kind and name are
-/// all that counts, are one.
+/// Two different structs with one name count as one if only pointers to them matter.
 #[test]
 fn of_pointees_only_the_name_is_left() {
     let mut local = BtfBuilder::new();
@@ -153,8 +152,8 @@ fn of_pointees_only_the_name_is_left() {
     assert_eq!(tailored.ids().filter(named_foo).count(), 1);
 }
 
-/// Equal types without a name are one where a BTF is deduplicated, and one for each
-/// use where it is not: what is read of one use says nothing of the others.
+/// Equal types without a name are one type in a deduplicated BTF, and one for each use otherwise:
+/// what is read through one use says nothing about the others.
 #[test]
 fn nameless_types_are_part_of_what_holds_them() {
     const BYTE_OFFSET: u32 = 0;
@@ -216,8 +215,8 @@ fn nameless_types_are_part_of_what_holds_them() {
         Btf::parse(&tailored.btf).expect("a BTF")
     });
     assert_eq!(once.to_bytes(), twice.to_bytes());
-    // Of x what was read there, of y nothing, and b in the place of the struct
-    // without a name around it.
+    // From x what was read there, from y nothing, and b in place of the struct without a name
+    // around it.
     let task = once.ids().find_map(|id| {
         let ty = once.ty(id).expect("a type");
         (once.string(ty.name()) == b"task").then_some(ty)

@@ -1,4 +1,4 @@
-//! What the report offers instead of what a kernel lacks: only what it has.
+//! The alternatives that the report offers: only ones that the kernel has.
 
 use std::collections::BTreeSet;
 
@@ -12,7 +12,7 @@ use btfhub_tests::objects::compiled;
 use btfhub_tests::project::workspace;
 use btfhub_tests::shared::shared;
 
-/// Programs of names that came, went or depend on the architecture.
+/// Programs with names that were added, removed or depend on the architecture.
 const PROGRAMS: &str = r#"
 #define SEC(name) __attribute__((section(name), used))
 SEC("kprobe/blk_throtl_bio") int old_name(void *c) { return 0; }
@@ -61,7 +61,7 @@ fn report(entry: &Entry, btf: &Btf, object: &Object, own_btf: Option<bool>) -> R
     survey.report([(kernel, answer)])
 }
 
-/// What the reasons of each program offer.
+/// The alternatives in the reasons of each program.
 fn offered(report: &Report) -> Vec<(String, String)> {
     let verdicts = report.program_verdicts_of(&report.kernels[0]);
     let programs = report.programs.iter().zip(verdicts);
@@ -80,7 +80,7 @@ fn offered(report: &Report) -> Vec<(String, String)> {
         .collect()
 }
 
-/// The names in an offer: functions, and structs and tracepoints as the BTF calls them.
+/// The names in an alternative: functions, and structs and tracepoints as the BTF names them.
 fn names(offer: &str) -> Vec<String> {
     let offer = offer.trim_end_matches(" works here");
     let offer = offer.split(", which").next().expect("a part");

@@ -1,6 +1,6 @@
 //! The HTML report in a real browser: opened, filtered, clicked, read.
 //!
-//! `BTFHUB_SCREENSHOTS=DIR` keeps pictures of it, at 10 to 5,000 kernels.
+//! `BTFHUB_SCREENSHOTS=DIR` saves screenshots, at 10 to 5,000 kernels.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -15,7 +15,7 @@ use btfhub_tests::pack;
 use btfhub_tests::shared::has_tool;
 use serde_json::{Value, json};
 
-/// An archive of `kernels` made-up kernels of four kinds, and the report on it.
+/// An archive with `kernels` made-up kernels of four kinds, and its report.
 fn page(dir: &Dir, kernels: usize) -> PathBuf {
     let variants = ["after", "after", "before", "pointer", "lean"].map(|name| {
         let elf = std::fs::read(own_dir().join(format!("guard.{name}.btf.o"))).expect("an object");
@@ -53,7 +53,7 @@ fn page(dir: &Dir, kernels: usize) -> PathBuf {
     dir.path("report.html")
 }
 
-/// The data of a page, changed.
+/// A page with its data changed.
 fn with_data(page: &Path, change: impl FnOnce(&mut Value)) {
     let html = std::fs::read_to_string(page).expect("the page");
     let open = "<script id=\"data\" type=\"application/json\">";
@@ -85,8 +85,8 @@ fn with_rows(page: &Path, rows: usize) {
     });
 }
 
-/// Made-up programs: of each object one that runs, one that is unknown, one that likely fails
-/// and one that fails, the last two on every other kernel.
+/// Made-up programs: in each object one that runs, one that is unknown, one that likely fails and
+/// one that fails, the last two on every other kernel.
 fn with_programs(page: &Path, programs: usize) {
     with_data(page, |data| {
         let program = |at: usize| json!({"object": format!("o{}.bpf.o", at / 4), "name": format!("program_{at}"), "section": "kprobe/vfs_read"});
@@ -123,7 +123,7 @@ fn keep(browser: &Browser, name: &str) {
     }
 }
 
-/// Takes an option of a list.
+/// Selects an option of a list.
 fn choose(browser: &Browser, list: &str, option: &str) {
     let _ = browser.run(&format!(
         "const list = document.getElementById('{list}');
@@ -132,7 +132,7 @@ fn choose(browser: &Browser, list: &str, option: &str) {
     ));
 }
 
-/// The middle of a cell in the window, from what the map says of itself.
+/// The middle of a cell in the window, from the map's own data.
 fn cell(browser: &Browser, row: i64, column: i64) -> (i64, i64) {
     let place = browser.run(
         "const map = document.getElementById('map'), box = map.getBoundingClientRect();
@@ -181,7 +181,7 @@ fn filtered_clicked_and_read() {
     let (rows, columns) = shown(&browser);
     assert_eq!(columns, 10, "few kernels are all shown");
     keep(&browser, "report-10.png");
-    // What is worst is said before anything is clicked, and leads to its row.
+    // The worst is shown before anything is clicked, and leads to its row.
     let overview = browser.text("#details");
     assert!(overview.contains("What to look at"), "{overview}");
     assert!(
@@ -209,7 +209,7 @@ fn filtered_clicked_and_read() {
         "{details}"
     );
 
-    // Without the second filter, a kernel that lacks it.
+    // Without the second filter, a kernel that lacks the field.
     let _ = browser.run(
         "const box = document.getElementById('find-kernel');
          box.value = '';
@@ -235,7 +235,7 @@ fn filtered_clicked_and_read() {
     );
     keep(&browser, "report-10-cell.png");
 
-    // The strip above the column: all that fails on that kernel.
+    // The strip above the column: everything that fails on that kernel.
     let column = number(1);
     let (x, y) = cell(&browser, -1, column);
     browser.click_at(x, y + 4);
@@ -246,7 +246,7 @@ fn filtered_clicked_and_read() {
         "{details}"
     );
     assert!(details.contains("keep something from loading"), "{details}");
-    // And only kernels like it.
+    // And only such kernels.
     browser.click("#failing");
     let failing = browser
         .run("return report.kernels.filter((kernel) => kernel.verdict === \"fails\").length;");
@@ -282,7 +282,7 @@ fn by_keyboard_alone() {
     let spoken = spoken.as_str().expect("text");
     let term = browser.run("return rowName(view.rows[1]);");
     assert!(spoken.starts_with(term.as_str().expect("text")), "{spoken}");
-    // To the first series of several kernels.
+    // To the first series with several kernels.
     let steps = browser.run(
         "const several = ({ group }) => group.kernels.length > 1;
          return view.columns.findIndex(several) - view.selected.column;",
@@ -301,7 +301,7 @@ fn by_keyboard_alone() {
     );
     browser.keys("#map", "\u{e007}");
     assert_eq!(shown(&browser).1, before, "and back");
-    // Above the first row is the kernel as a whole; Escape goes back to the overview.
+    // Above the first row is the whole kernel; Escape goes back to the overview.
     let up = "\u{e013}".repeat(3);
     browser.keys("#map", &up);
     let selected = browser.run("return view.selected.row;");
@@ -370,7 +370,7 @@ fn programs_first_and_relocations_behind_them() {
     let dir = Dir::new();
     let page = page(&dir, 10);
     with_programs(&page, 8);
-    // The first program is the one that asks.
+    // The first program has the relocation.
     with_data(&page, |data| {
         let asking = data["functions"][0].clone();
         data["programs"][3] = asking;
@@ -387,7 +387,7 @@ fn programs_first_and_relocations_behind_them() {
     );
     assert_eq!(shown(&browser).0, 11, "three objects and eight programs");
     keep(&browser, "report-programs.png");
-    // Kinds differ by texture, not by colour alone.
+    // Kinds differ in texture, not only in colour.
     let alike = browser.run(
         "return Object.values(LEVELS).map(({ kinds }) =>
              kinds.length - new Set(kinds.map(({ name }) => TEXTURES[name])).size);",
@@ -433,7 +433,7 @@ fn every_label_whole_and_both_halves_seen_in_a_narrow_window() {
     assert!(number(0) > 250.0 && number(2) > 150.0, "{seen}");
     assert!(number(1) + number(2) <= number(3) + 1.0, "{seen}");
     assert_eq!(seen[4], true, "nothing beyond the window's edge");
-    // Every column says distribution, version and architecture: in a band, or in its label.
+    // Every column shows distribution, version and architecture: in a band, or in its label.
     let labels = browser.run(
         "return view.columns.every((column, at) => BANDS.every((field, level) => {
              const part = view.bands[level].find(({ first, end }) => first <= at && at < end);
@@ -472,8 +472,8 @@ fn prints_a_document_of_a_few_pages() {
     );
 }
 
-/// An archive of two kernels, of which one comes with the module that has `struct vport`, and
-/// the report on an object that reads it.
+/// An archive with two kernels, one of which has the module with `struct vport`, and the report on
+/// an object that reads it.
 fn page_of_a_module(dir: &Dir, with_module: bool) -> PathBuf {
     let mut kernel = BtfBuilder::new();
     let long = kernel.int("long unsigned int", 8, 0);

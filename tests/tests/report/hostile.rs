@@ -1,5 +1,5 @@
-//! Objects and kernels made to do harm to verdicts: each ends within the bounds of `limits`,
-//! and what is not known is called unknown.
+//! Objects and kernels that attack verdicts: each is handled within `limits`, and what is not
+//! known is called unknown.
 
 use std::fmt::Write as _;
 
@@ -21,7 +21,7 @@ const fn insn(code: u8, registers: u8, off: i16, imm: i32) -> [u8; 8] {
     ]
 }
 
-/// A call of the function so many instructions behind the next one.
+/// A call of the function this many instructions after the next one.
 fn call(by: i64) -> [u8; 8] {
     insn(0x85, 0x10, 0, i32::try_from(by).expect("near"))
 }
@@ -89,7 +89,7 @@ cases! {
             assert_eq!(verdicts[0].outcome, Outcome::Unknown, "{name}");
             assert_eq!(rules(verdicts[0]), ["section"], "{name}");
         }
-        // Names with targets of nothing that could be.
+        // Sections with impossible targets.
         for name in [
             "kprobe/", "kprobe/+", "kprobe/:", "tp/", "tp//", "tp/a/b/c", "tp/syscalls/",
             "tp/syscalls/sys_enter_", "lsm/", "iter/", "fentry/:", "ksyscall/", "raw_tp/ ",
@@ -116,7 +116,7 @@ cases! {
             .map(|function| ("raw_tp/x", std::slice::from_ref(function)))
             .collect();
         let report = report(&object_of_code(&BtfBuilder::new(), &sections), &plain());
-        // One without instructions is none.
+        // A program without instructions does not count.
         assert_eq!(report.programs.len(), functions.len() - 1);
     }
 
@@ -135,8 +135,8 @@ cases! {
         }
     }
 
-    // Each calls the next one twice, and the last one all of them again; then thousands of
-    // programs, each put together from thousands of functions.
+    // Each function calls the next one twice, and the last one calls all of them; then thousands
+    // of programs that each combine thousands of functions.
     fn calls_in_circles_and_of_everything() {
         let mut functions = Vec::new();
         for number in 0..1000_i64 {
@@ -162,8 +162,8 @@ cases! {
         assert_eq!(last.outcome, Outcome::Unknown);
     }
 
-    // Loops within loops, each with a constant more on the stack and in a register: what is
-    // known changes with each way round.
+    // Nested loops, each with another constant on the stack and in a register: what is known
+    // changes with each iteration.
     fn loops_that_know_ever_less() {
         let mut insns = vec![insn(0xb7, 1, 0, 7)];
         for slot in 1..=60_i16 {

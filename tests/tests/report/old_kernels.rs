@@ -1,4 +1,4 @@
-//! What kernels take that can't be booted here, by the history of their sources: the table in
+//! What kernels accept that can't be booted here, by the history of their sources: the table
 //! `tests/fixtures/old-kernels.txt` is written by hand, and no test writes it.
 
 use std::collections::BTreeMap;
@@ -26,7 +26,7 @@ static long (*const each)(void *, void *, void *, u64) = (void *)164;
 enum bpf_func_id { BPF_FUNC_ktime_get_boot_ns = 125 };
 "#;
 
-/// Each program by itself, in an object of its own.
+/// Each program in its own object.
 const PROGRAMS: [(&str, &str); 23] = [
     (
         "tracepoint",
@@ -132,7 +132,7 @@ const PROGRAMS: [(&str, &str); 23] = [
     ),
 ];
 
-/// The rows of the table: for each program the verdict on each series, and the fact behind it.
+/// The rows of the table: for each program the verdict on each series, and the deciding fact.
 fn table() -> (Vec<String>, BTreeMap<String, Vec<String>>) {
     let path = workspace().join("tests/fixtures/old-kernels.txt");
     let text = fs::read_to_string(path).expect("the table");
@@ -151,7 +151,7 @@ fn table() -> (Vec<String>, BTreeMap<String, Vec<String>>) {
     (series, rows.collect())
 }
 
-// Every program on every kernel: what the table says, and nothing that it does not name.
+// Every program on every kernel agrees with the table, and the table covers everything.
 #[test]
 fn old_kernels_take_what_their_sources_say() {
     let Some(shared) = shared() else { return };

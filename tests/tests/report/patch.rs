@@ -65,7 +65,7 @@ fn compare(object: &ObjectFile, kernel: &str, target: &Target, btf: &Btf, seen: 
             (Ok(()), Some(Patched::Value(value))) => {
                 let insn = Insn::at(&code, at, endian).expect("an instruction");
                 assert_ne!((insn.code, insn.imm), POISON, "{place}");
-                // Ids differ by nature, and shifts by libbpf's own byte order.
+                // Ids always differ, and shifts depend on libbpf's own byte order.
                 if record.kind != TYPE_ID_TARGET && record.kind != FIELD_LSHIFT_U64 {
                     assert_eq!(held(&code, at, insn, endian), value, "{place}");
                 }
@@ -76,7 +76,7 @@ fn compare(object: &ObjectFile, kernel: &str, target: &Target, btf: &Btf, seen: 
     }
 }
 
-/// The value that a patched instruction holds, as wide as it can be.
+/// The value that a patched instruction holds, at full width.
 fn held(code: &[u8], at: usize, insn: Insn, endian: btfhub_build::btf::Endian) -> u64 {
     match insn.code & 7 {
         1..=3 => insn.off as u64,

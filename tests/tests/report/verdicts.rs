@@ -1,4 +1,4 @@
-//! Verdicts against what booted kernels said, and against libbpf's own table of sections.
+//! Verdicts compared with the results of booted kernels, and with libbpf's own table of sections.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::CString;
@@ -19,7 +19,7 @@ fn report(guest: &Guest, objects: &[ObjectFile], symbols: Option<&Symbols>) -> R
     report_with(guest, objects, symbols, None)
 }
 
-/// The same, where the user may say whether the kernel has BTF of its own.
+/// The same, but the user may say whether the kernel has its own BTF.
 fn report_with(
     guest: &Guest,
     objects: &[ObjectFile],
@@ -44,8 +44,8 @@ fn report_with(
     survey.report([(kernel, answer)])
 }
 
-/// The programs of docs/verdicts.md's list of known differences, each with its kernels; or only
-/// those that symbols don't tell either.
+/// The programs in docs/verdicts.md's list of known differences, each with its kernels; or only
+/// those that symbols don't explain either.
 fn known_differences(with_symbols: bool) -> BTreeSet<(String, String, String)> {
     let page = fs::read_to_string(workspace().join("docs/verdicts.md")).expect("a page");
     let (_, list) = page.split_once("## Known differences").expect("a list");
@@ -73,14 +73,14 @@ fn known_differences(with_symbols: bool) -> BTreeSet<(String, String, String)> {
     known
 }
 
-// 0 programs that ran are called "fails, proven"; "fails, likely" is wrong in at most 1 of 100;
-// what fails and is expected to run is on the list, and nothing else is.
+// No program called "fails, proven" ran, and at most 1 in 100 of those called "fails, likely"; the
+// list has exactly those that are expected to run but failed.
 #[test]
 fn booted_kernels_agree() {
     agree(false);
 }
 
-// With symbols nothing is left but what the verifier thinks.
+// With symbols, only the verifier's own reasoning remains.
 #[test]
 fn booted_kernels_agree_with_symbols() {
     agree(true);
@@ -151,7 +151,7 @@ fn agree(with_symbols: bool) {
     assert_eq!(differences, expected);
 }
 
-/// A member that no kernel has, read where a constant of the object says so.
+/// A member that no kernel has, read if a constant of the object says so.
 const CONSTANTS: &str = r#"
 #define SEC(name) __attribute__((section(name), used))
 struct task_struct { int never; } __attribute__((preserve_access_index));
@@ -165,8 +165,8 @@ SEC("raw_tp/sys_enter") int helper_off(void *ctx) { return off ? tai() : 0; }
 SEC("raw_tp/sys_enter") int both(void *ctx) { int a = 0; if (off) a = READ; return a + READ; }
 "#;
 
-// What only a constant of the object keeps a program from is told, and the relocation table
-// says what the verdicts say.
+// The reason mentions a failure that only a constant of the object prevents, and the relocation
+// table agrees with the verdicts.
 #[test]
 fn constants_keep_programs_from_what_fails() {
     let Some(elf) = compiled(CONSTANTS) else {
@@ -203,7 +203,7 @@ fn constants_keep_programs_from_what_fails() {
     );
 }
 
-/// Programs that need no BTF by their kind, but by what they call or read.
+/// Programs that need BTF not by their kind, but for what they call or read.
 const TYPED: &str = r#"
 #define SEC(name) __attribute__((section(name), used))
 static void *(*const task)(void) = (void *)158;
@@ -223,7 +223,7 @@ SEC("netfilter") int accepts(void *ctx) { return 1; }
 SEC("netfilter") int looks(unsigned long *ctx) { return ctx[0] != 0; }
 "#;
 
-// A kernel built without BTF refuses what is typed by it, whichever kind of program asks.
+// A kernel built without BTF refuses calls and reads that are typed by it in any kind of program.
 #[test]
 fn what_is_typed_by_the_kernels_btf_needs_it() {
     let Some(elf) = compiled(TYPED) else {
@@ -262,7 +262,7 @@ fn what_is_typed_by_the_kernels_btf_needs_it() {
     );
 }
 
-// Names of all of libbpf's sections, with and without targets, and some of none.
+// The names of all of libbpf's sections, with and without targets, and some unknown ones.
 #[test]
 fn sections_mean_what_libbpf_says() {
     let source = fs::read_to_string(workspace().join("btfhub-build/src/verdict/section.rs"));
@@ -294,7 +294,7 @@ fn sections_mean_what_libbpf_says() {
     for name in names {
         let (mut program_type, mut attach_type) = (0, 0);
         let text = CString::new(name.as_str()).expect("no NUL");
-        // SAFETY: a string, and two places for its answer.
+        // SAFETY: a string, and two variables for the result.
         let found = unsafe {
             libbpf_sys::libbpf_prog_type_by_name(text.as_ptr(), &mut program_type, &mut attach_type)
         };

@@ -1,4 +1,4 @@
-//! What the report says of a program's loading is what the running kernel's verifier does.
+//! The running kernel's verifier agrees with the report on whether programs load.
 
 use std::ffi::CString;
 use std::ptr;
@@ -57,7 +57,7 @@ fn loads(report: &Report, variant: &str, program: &str) -> bool {
         .any(|verdict| (verdict.failing.iter()).any(|at| report.functions[*at].name == program))
 }
 
-/// Loads one program with `btf` in the kernel's place; `None` where this process may not.
+/// Loads one program with `btf` instead of the kernel's; `None` if this process may not.
 fn verifier_takes(program: &str, btf: &str) -> Option<bool> {
     let object = CString::new(own_dir().join("guard.bpf.o").to_str()?).ok()?;
     let btf = CString::new(btf).ok()?;

@@ -1,6 +1,5 @@
-//! The documentation is right: its commands run, its links lead somewhere, its
-//! error messages are those of the code. (Its Rust is compiled as doctests of
-//! this package.)
+//! The documentation is right: its commands run, its links lead somewhere, its error messages
+//! exist in the code. (Its Rust is compiled as doctests of this package.)
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -30,7 +29,7 @@ fn pages() -> Vec<(String, String)> {
         .collect()
 }
 
-/// The shell blocks that are to be run, with the exit status they must have.
+/// The shell blocks to run, with the exit status that they must have.
 fn blocks(text: &str) -> Vec<(i32, String)> {
     let mut blocks = Vec::new();
     for (at, _) in text.match_indices("<!-- run") {
@@ -107,7 +106,7 @@ fn commands_run_in_a_clean_directory() {
     assert!(run >= 8, "{run} blocks");
 }
 
-/// The commands of a workflow, in their order, and whether each runs after a failure too.
+/// The commands of a workflow, in order, and whether each runs after a failure too.
 fn steps(workflow: &str) -> Vec<(bool, String)> {
     let mut steps = Vec::new();
     for step in workflow.split("\n      - ").skip(1) {
@@ -126,8 +125,8 @@ fn steps(workflow: &str) -> Vec<(bool, String)> {
     steps
 }
 
-/// As GitHub runs it: each step by `bash -e` in the checkout of the merge, with `gh`, `make` and
-/// what fetches in our place.
+/// As GitHub runs it: each step by `bash -e` in the checkout of the merge, with stand-ins for `gh`,
+/// `make` and the network.
 #[test]
 fn the_workflow_comments_and_fails_when_support_is_lost() {
     let text = std::fs::read_to_string(project().join("docs/ci.md")).expect("the page");
@@ -142,7 +141,7 @@ fn the_workflow_comments_and_fails_when_support_is_lost() {
     let place = |name: &str| dir.path(name).display().to_string();
     let bpf = project().join("tests/bpf");
     copy(&project().join("examples/archive"), &dir.path("archive"));
-    // A stand-in for the compiler: the source names an object that is compiled already.
+    // Instead of a compiler: the source names an object that is already compiled.
     dir.write(
         "bin/make",
         format!(
@@ -158,7 +157,7 @@ fn the_workflow_comments_and_fails_when_support_is_lost() {
             place("comment")
         ),
     );
-    // `cargo install` and `cargo btfhub fetch` are what a test cannot do.
+    // A test can't do `cargo install` and `cargo btfhub fetch`.
     dir.write("bin/cargo", format!(
         "#!/bin/sh\ncase \"$1 $2\" in\n'install cargo-btfhub') ;;\n'btfhub fetch') ln -sfn {} btfhub-archive ;;\n*) exec {} \"$@\" ;;\nesac\n",
         place("archive"), binary().display(),
@@ -197,7 +196,7 @@ fn the_workflow_comments_and_fails_when_support_is_lost() {
         comment.contains("Nothing changed since the baseline"),
         "{comment}"
     );
-    // Other programs: those of the base are gone.
+    // Different programs: those of the base are gone.
     let (failed, comment) = run("kernel");
     assert!(failed, "{comment}");
     assert!(comment.contains("Programs gone"), "{comment}");
@@ -208,7 +207,7 @@ fn the_workflow_comments_and_fails_when_support_is_lost() {
     );
 }
 
-/// The table of supported kernels is what the archives give.
+/// The table of supported kernels matches the archives.
 #[test]
 fn the_table_of_distributions_is_the_archives() {
     let Some(shared) = btfhub_tests::shared::shared() else {
@@ -229,7 +228,7 @@ fn the_table_of_distributions_is_the_archives() {
     let _ = dir.run(&mut command).ok();
 }
 
-/// What a page shows of a terminal: commands, each with what it printed.
+/// A page's terminal transcripts: commands, each with its output.
 fn transcripts(text: &str) -> Vec<(String, String)> {
     let mut all = Vec::new();
     for (at, _) in text.match_indices("<!-- transcript -->") {
@@ -243,7 +242,7 @@ fn transcripts(text: &str) -> Vec<(String, String)> {
     all
 }
 
-/// Whether a text is as it is shown: a line `…` stands for all that is left.
+/// Whether a text is as shown; a line `…` stands for the rest.
 fn is_shown(shown: &str, printed: &str) -> bool {
     match shown.strip_suffix("\n…") {
         Some(shown) => printed.starts_with(&format!("{shown}\n")),
@@ -335,7 +334,7 @@ fn links_lead_somewhere() {
     }
 }
 
-/// All sources, with the line breaks inside string literals taken out.
+/// All sources, without the line breaks inside string literals.
 fn sources() -> String {
     let mut all = String::new();
     let mut dirs: Vec<PathBuf> = [

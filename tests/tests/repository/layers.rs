@@ -1,5 +1,5 @@
-//! The order of the modules is the one that `docs/architecture.md` writes down, and no two
-//! modules use each other. Read from the sources' paths, tests at the end of a file aside.
+//! The modules are in the order that `docs/architecture.md` lists, and no two modules use each
+//! other. This reads the paths in the sources, except for tests at the end of a file.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use btfhub_tests::project::workspace;
 
-/// Sources, and the heading of the page below which their layers stand, if they do.
+/// Sources, and the heading on the page under which their layers are listed, if any.
 const CRATES: [(&str, Option<&str>); 4] = [
     ("btfhub-build/src", Some("### btfhub-build")),
     ("btfhub-runtime/src", Some("### btfhub-runtime")),
@@ -108,7 +108,7 @@ fn uses(root: &Path) -> Uses {
             let shared = (module.iter().zip(&used))
                 .take_while(|(a, b)| a == b)
                 .count();
-            // A module and what it is part of are one.
+            // A module counts as part of its parent.
             let (Some(from), Some(to)) = (module.get(shared), used.get(shared)) else {
                 continue;
             };
@@ -144,7 +144,7 @@ fn modules(root: &Path) -> BTreeMap<Module, PathBuf> {
     modules
 }
 
-/// The module that a path leads to, from this one.
+/// The module that a path in this one refers to.
 fn resolve(module: &Module, path: &str, modules: &BTreeMap<Module, PathBuf>) -> Option<Module> {
     let mut parts = path.split("::").peekable();
     let mut at = match parts.peek().copied()? {
@@ -174,7 +174,7 @@ fn resolve(module: &Module, path: &str, modules: &BTreeMap<Module, PathBuf>) -> 
             break;
         }
     }
-    // A path that begins with neither is one of a child, or of another crate.
+    // Any other path refers to a child, or to another crate.
     (!relative || at.len() > start).then_some(at)
 }
 

@@ -1,4 +1,4 @@
-//! What the repository says of itself: documentation, layers, public API, dependencies, mutants.
+//! The repository itself: documentation, layers, public API, dependencies, mutants.
 
 mod docs;
 mod layers;

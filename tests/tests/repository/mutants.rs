@@ -2,9 +2,9 @@
 //!
 //! `cargo test -p btfhub-tests --test repository mutants -- --ignored --nocapture`
 //!
-//! `mutants.txt` names one change a rule. Each is made in a copy of the sources,
-//! and the core tests must fail there; those that may not say why. A change
-//! that no longer fits the source is an error: the table goes with the code.
+//! `mutants.txt` lists changes that each break one rule. Each is made in a copy of the sources,
+//! where the core tests must then fail, unless the entry says why they can't. A change that no
+//! longer fits the source is an error, so that the table follows the code.
 //! `BTFHUB_MUTANTS=words,others` runs those whose title has one of the words.
 
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use btfhub_tests::shared::scratch;
 
 const TABLE: &str = include_str!("mutants.txt");
 const PACKAGE: &str = "btfhub-build/src";
-/// The quickest first.
+/// Fastest first.
 const TESTS: [&str; 4] = ["format::", "handmade::", "properties::", "contract::"];
 
 struct Mutant {
@@ -25,8 +25,8 @@ struct Mutant {
     survives: Option<String>,
 }
 
-/// `# title`, `@ file`, lines with `-` and `+` as in a patch but found anywhere
-/// in the file, `! reason` where no test can tell.
+/// `# title`, `@ file`, lines with `-` and `+` as in a patch but found anywhere in the file,
+/// `! reason` if no test can notice.
 fn table() -> Vec<Mutant> {
     let mut mutants: Vec<Mutant> = Vec::new();
     for line in TABLE.lines() {
@@ -106,7 +106,7 @@ fn every_mutant_dies() {
         if name.is_empty() || !from.is_file() {
             continue;
         }
-        // An unchanged file keeps its time, so that cargo leaves it be.
+        // An unchanged file keeps its time, so that cargo does not recompile it.
         let content = std::fs::read(&from).expect("a source");
         if std::fs::read(&to).ok().as_ref() != Some(&content) {
             std::fs::create_dir_all(to.parent().expect("a parent")).expect("a directory");
@@ -140,7 +140,7 @@ fn every_mutant_dies() {
     assert_eq!(survived, Vec::<String>::new(), "survived");
 }
 
-/// The first of the tests that fails; `compiler` if none is built.
+/// The first test that fails; `compiler` if nothing compiles.
 fn killer(tree: &Path) -> Option<&'static str> {
     let cargo = |arguments: &[&str]| {
         Command::new(env!("CARGO"))

@@ -1,11 +1,11 @@
-//! What is printed goes through the places that make it safe.
+//! All output goes through the places that make it safe.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use btfhub_tests::project::workspace;
 
-/// Where bytes go to a stream.
+/// What writes bytes to a stream.
 const STREAMS: [&str; 2] = [
     "btfhub-build/cargo-btfhub/src/output.rs",
     "btfhub-build/src/cargo/mod.rs",
@@ -57,7 +57,7 @@ fn streams_are_written_in_one_place() {
     }
 }
 
-/// The runtime's messages have no last place that escapes them: programs print them.
+/// No last step escapes the runtime's messages, because programs print them.
 #[test]
 fn the_runtime_shows_no_raw_path() {
     for (path, line) in code("btfhub-runtime") {

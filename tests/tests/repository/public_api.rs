@@ -1,9 +1,8 @@
 //! The public API, one line for each item: `tests/fixtures/public-api/<crate>.txt`.
-//! A change of it is a change of that file, seen in review: a line that goes or
-//! changes breaks somebody's build, and belongs into the changelog.
+//! A change of the API changes that file, which shows in review: a line that is removed or changed
+//! breaks somebody's build, and belongs in the changelog.
 //!
-//! `BTFHUB_BLESS=1 cargo test -p btfhub-tests --test repository public_api` writes the lists
-//! anew.
+//! `BTFHUB_BLESS=1 cargo test -p btfhub-tests --test repository public_api` rewrites the lists.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -15,7 +14,7 @@ use btfhub_tests::project::workspace;
 use btfhub_tests::shared;
 use public_api::Builder;
 
-/// The crates, with the features that show all there is.
+/// The crates, with the features that expose everything.
 const CRATES: [(&str, &[&str]); 3] = [
     ("btfhub-build", &["--features", "manifest"]),
     ("btfhub-macros", &[]),
@@ -66,8 +65,8 @@ fn is_as_written_down() {
     );
 }
 
-/// What rustdoc knows of a crate. Its JSON is unstable; only rustdoc itself is told
-/// that it may, so that nothing else is compiled anew.
+/// rustdoc's JSON of a crate. It is unstable; only rustdoc itself is allowed to use unstable
+/// features, so that nothing else is recompiled.
 fn json(name: &str, features: &[&str]) -> PathBuf {
     let dir = tempfile::tempdir().expect("a directory");
     let rustdoc = dir.path().join("rustdoc");

@@ -20,8 +20,8 @@ fn block(name: &str) -> String {
     code.to_owned()
 }
 
-/// "In your own crate", for one loader: the lines for Cargo.toml, build.rs and
-/// main.rs, and an eBPF object where they say.
+/// "In your own crate", for one loader: the lines for Cargo.toml, build.rs and main.rs, and an
+/// eBPF object at the path that they name.
 fn follow(loader: &str, dependency: &str) {
     let manifest = block("Cargo.toml").replace(
         "[dependencies]\n",
@@ -52,7 +52,7 @@ fn own_crate_with_aya() {
     follow("aya", "aya = \"0.14\"");
 }
 
-/// The gate runs what the README says.
+/// The README's test command exists.
 #[test]
 fn test_command_is_there() {
     let command = block("tests");
@@ -63,7 +63,7 @@ fn test_command_is_there() {
     assert_eq!(mode & 0o111, 0o111, "it can be run");
 }
 
-/// The crates' READMEs show nothing that is not followed here.
+/// The crates' READMEs show only code that is tested here.
 #[test]
 fn the_crates_show_the_same_code() {
     let readme = readme();

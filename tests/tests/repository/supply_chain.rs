@@ -1,4 +1,4 @@
-//! What is said of the supply chain is so.
+//! The claims about the supply chain are true.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,7 +6,7 @@ use std::process::Command;
 
 use btfhub_tests::project::workspace;
 
-/// The tables of `docs/supply-chain.md`, made anew.
+/// The tables in `docs/supply-chain.md` are up to date.
 #[test]
 fn the_list_of_unsafe_code_is_of_today() {
     let page = fs::read_to_string(workspace().join("docs/supply-chain.md")).expect("the page");
@@ -31,7 +31,7 @@ fn the_list_of_unsafe_code_is_of_today() {
     );
 }
 
-/// No crate of ours may take the ban on unsafe code back.
+/// No crate of ours may lift the ban on unsafe code.
 #[test]
 fn unsafe_code_is_forbidden() {
     let manifest = fs::read_to_string(workspace().join("Cargo.toml")).expect("Cargo.toml");
@@ -48,7 +48,7 @@ fn unsafe_code_is_forbidden() {
     }
 }
 
-/// Every file of Rust below a directory.
+/// Every Rust file below a directory.
 fn sources(directory: &Path) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for item in fs::read_dir(directory).expect("a directory") {
@@ -62,7 +62,7 @@ fn sources(directory: &Path) -> Vec<PathBuf> {
     found
 }
 
-/// Neither what a build script takes in, nor what a program does.
+/// Neither a build script's crates nor a program's do.
 #[test]
 fn a_build_starts_no_program() {
     for name in ["btfhub-build", "btfhub-runtime"] {
@@ -74,7 +74,7 @@ fn a_build_starts_no_program() {
     }
 }
 
-/// Each `program::module::test` that SECURITY.md names.
+/// Each `program::module::test` that SECURITY.md names exists.
 #[test]
 fn what_is_said_of_security_is_tested() {
     let page = fs::read_to_string(workspace().join("SECURITY.md")).expect("the page");

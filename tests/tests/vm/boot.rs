@@ -12,21 +12,21 @@ use btfhub_tests::shared::{has_tool, scratch, shared};
 use btfhub_tests::vm::{self, Case, Kernel};
 
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
-/// One program, no shared library: what runs in a guest that has neither.
+/// A single program without shared libraries, as the guest has none.
 pub(crate) const STATIC: [&str; 6] = [
     "--target",
     TARGET,
     "--config",
     "target.x86_64-unknown-linux-gnu.rustflags=['-Ctarget-feature=+crt-static']",
-    // Where Debian has libelf.a and libz.a, for libbpf.
+    // Debian's directory of libelf.a and libz.a, for libbpf.
     "--config",
     "env.LIBBPF_SYS_LIBRARY_PATH='/usr/lib/x86_64-linux-gnu'",
 ];
 
-/// Debian 5.10, 6.1 and 6.12, each with BTF from a bundle made for them among
-/// others, from a bundle for others, and from an empty one; and, before their
-/// own BTF is hidden, with that. With their own and with that of the bundle also
-/// asked for a program that 5.10 does not take, to be left out there or not.
+/// Debian 5.10, 6.1 and 6.12, each with BTF from a bundle that has it, from a bundle for other
+/// kernels, and from an empty one; and, before the kernel's own BTF is hidden, with that. With
+/// their own BTF and the bundle's, also with a program that does not run on 5.10, once left out
+/// there and once not.
 #[test]
 fn agents_on_kernels_without_btf() {
     let tools = ["qemu-system-x86_64", "cpio", "strip"].map(has_tool);
@@ -92,7 +92,7 @@ fn verdict(kernel: &Kernel, case: &Case) -> Result<String, &'static str> {
         .ok_or("another error")
 }
 
-/// The same of an agent that was asked for a program that 5.10 does not take.
+/// The same for an agent with a program that does not run on 5.10.
 fn with_exits(kernel: &Kernel, case: &Case, regardless: bool) -> Result<String, &'static str> {
     let is_old = kernel.release.starts_with("5.10.");
     let why = "exits of execwatch.bpf.o (tracepoint sched_switch has 3 arguments here, but the \
@@ -162,8 +162,8 @@ fn programs(kernels: &[Kernel], dir: &Path) -> Vec<(String, PathBuf)> {
     programs
 }
 
-/// An archive of nothing but the kernels to boot, made once as a user makes
-/// one whose kernels no archive has.
+/// An archive of only the kernels to boot, made once, as a user makes one for kernels that no
+/// archive has.
 fn with_these(kernels: &[Kernel]) -> PathBuf {
     let archive = scratch("vm").join("archive");
     for kernel in kernels {
@@ -202,8 +202,7 @@ fn copy_others(from: &Path, to: &Path, kernels: &[Kernel]) {
     }
 }
 
-/// The same agent in a package whose build script found no archive and made do
-/// with an empty bundle.
+/// The same agent in a package whose build script found no archive and embedded an empty bundle.
 fn with_empty_bundle(loader: Loader, program: &Path) {
     let example = workspace().join("examples").join(loader.package());
     let execwatch = workspace().join("examples/execwatch");
@@ -238,7 +237,7 @@ fn with_empty_bundle(loader: Loader, program: &Path) {
         let content = fs::read(entry.path()).expect("a source");
         project.file(Path::new("src").join(entry.file_name()), content);
     }
-    // Where the agents' dependencies are compiled already.
+    // The agents' dependencies are already compiled there.
     let target = scratch("agents");
     let built = project
         .command(&["build"])

@@ -1,5 +1,5 @@
-//! The example agents: the checked-in object, what `--explain` shows, and what
-//! they print of a running system.
+//! The example agents: the checked-in object, what `--explain` shows, and what they print on a
+//! running system.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -14,7 +14,7 @@ use btfhub_tests::project::{Said, workspace};
 use btfhub_tests::shared::{has_tool, skip};
 use btfhub_tests::{kernels, pack};
 
-/// Whoever changes the source has to commit what clang makes of it.
+/// The checked-in object is what clang makes of the source.
 #[test]
 fn checked_in_object_is_what_clang_makes_of_the_source() {
     if !has_tool("clang-19") || !has_tool("llvm-strip-19") {
@@ -50,8 +50,8 @@ fn checked_in_object_is_what_clang_makes_of_the_source() {
 const FIELD_BYTE_OFFSET: u32 = 0;
 const ENUMVAL_VALUE: u32 = 11;
 
-/// libbpf moves every offset and value of the object on every kernel: whatever
-/// the program prints rightly, it prints rightly because it was relocated.
+/// libbpf changes every offset and value of the object on every kernel, so right output proves that
+/// the program was relocated.
 #[test]
 fn nothing_in_the_object_is_right_by_luck() {
     let elf = workspace().join("examples/execwatch/src/execwatch.bpf.o");
@@ -154,7 +154,7 @@ fn archive_of_this_kernel(root: &Path, host: &Host) {
     pack::entry(root, &format!("local/1/{arch}/{}", host.release()), &btf);
 }
 
-/// On this kernel, with embedded BTF, each event is what /proc says.
+/// On this kernel, with embedded BTF, each event agrees with /proc.
 #[test]
 fn prints_what_proc_says() {
     let host = Host::detect().expect("a host");

@@ -1,4 +1,4 @@
-//! A kernel says anew what its stored table says.
+//! A kernel's results are still those in its stored table.
 
 use std::time::Instant;
 

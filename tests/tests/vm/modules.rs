@@ -17,11 +17,11 @@ use crate::boot::{STATIC, TARGET};
 /// (suite and series, version of Debian)
 const KERNELS: [(&str, &str); 2] = [("bookworm:6.1", "12"), ("trixie-backports:7", "13")];
 
-/// What is loaded, behind what it depends on; the first ones may be built in.
+/// The modules to load, dependencies first; the first ones may be built in.
 const LOADED: [&str; 4] = ["crc32c_generic", "nf_conntrack", "psample", "openvswitch"];
 
-/// With BTF from a bundle with the kernel's modules, from one without, and from nowhere,
-/// while the kernel's own and that of its modules are hidden; and before, with these.
+/// With the BTF of kernel and modules hidden: with BTF from a bundle with the kernel's modules, from
+/// one without, and without any; and before hiding it, with the kernel's.
 #[test]
 fn agents_that_read_types_of_modules() {
     let tools = ["qemu-system-x86_64", "cpio", "clang-19", "gcc"].map(has_tool);
@@ -107,7 +107,7 @@ fn verdict(kernel: &Kernel, version: &str, case: &Case) -> Result<String, &'stat
             let right = is_right.then(|| format!("right: {}", case.expected));
             right.ok_or("other values than there were")
         }
-        // libbpf looks into the BTF of modules by itself, where the kernel shows it.
+        // libbpf reads the BTF of modules by itself, if the kernel exposes it.
         ("libbpf-none", "own") if is_right => Ok(format!("right: {}", case.expected)),
         _ if is_right => Err("right without BTF of the modules"),
         ("aya-none", "hidden") if case.status == "0" => {
@@ -118,7 +118,7 @@ fn verdict(kernel: &Kernel, version: &str, case: &Case) -> Result<String, &'stat
     }
 }
 
-/// What is to be loaded, in order.
+/// The modules to load, in order.
 fn to_load(kernel: &Kernel) -> Vec<String> {
     let mut order = Vec::new();
     for name in LOADED.iter().filter(|name| kernel.has(name)) {
@@ -190,7 +190,7 @@ fn agents(dir: &Path, kernels: &[Kernel], loaded: &[Vec<String>]) -> Vec<(String
         }
         std::os::unix::fs::symlink(dir.join("archives"), project.path().join("archives"))
             .expect("a link");
-        // Where the example agents' dependencies are compiled already.
+        // The example agents' dependencies are already compiled there.
         let target = scratch("agents");
         let built = project
             .command(&["build"])

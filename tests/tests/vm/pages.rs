@@ -1,5 +1,5 @@
-//! The pages that show whole agents: built from the pages' own text, and run on
-//! this kernel with its BTF hidden.
+//! The agents on the pages: built from the pages' own text, and run on this kernel with its BTF
+//! hidden.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -25,7 +25,7 @@ fn files(page: &str) -> Vec<(String, String)> {
     files
 }
 
-/// The agent of a page, whose bundle holds this kernel and no other.
+/// The agent of a page, whose bundle holds only this kernel.
 fn build(page: &str, dir: &Path) -> Option<Project> {
     let host = Host::detect().expect("a host");
     if !has_tool("clang-19") {

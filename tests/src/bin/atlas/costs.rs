@@ -1,5 +1,4 @@
-//! What building and tailoring cost, from the archive, from its atlas, and
-//! from the cache.
+//! The cost of building and tailoring, from the archive, its atlas, and the cache.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -11,7 +10,7 @@ use btfhub_tests::shared::scratch;
 
 use crate::{Objects, objects};
 
-/// What is compared: a name, what is done before, and what is timed.
+/// A contestant: a name, the preparation, and what is timed.
 pub(crate) struct Contestant<'a> {
     pub(crate) name: String,
     pub(crate) prepare: Box<dyn Fn() + 'a>,
@@ -66,7 +65,7 @@ pub(crate) fn measure(root: &Path, rounds: usize) {
     }
 }
 
-/// This program at the levels of optimisation at which it was built.
+/// This program at each optimisation level at which it was built.
 pub(crate) fn programs() -> Vec<(&'static str, PathBuf)> {
     let this = std::env::current_exe().expect("this program");
     let target = this.parent().and_then(Path::parent).expect("a directory");
@@ -103,7 +102,7 @@ fn ways<'a, F: Fn() -> Command + 'a>(
     };
     let before = [program.objects.as_path()];
     let after = [program.objects.as_path(), program.added.as_path()];
-    // What a cold build leaves, and what each build finds of it.
+    // What a cold build leaves, and what each build finds.
     let (filled, cache) = (
         dir.join(format!("filled-{name}")),
         dir.join(format!("cache-{name}")),
@@ -158,11 +157,11 @@ fn bundle(dir: &Path, program: &str, way: &str) -> PathBuf {
     dir.join(format!("{program}-{way}.btfhub"))
 }
 
-/// Says whether all ways gave one bundle.
+/// Checks that all ways gave the same bundle.
 fn same_bytes(dir: &Path, program: &Objects) {
     let [archive, cache, atlas] = ["archive", "cache", "atlas"]
         .map(|way| std::fs::read(bundle(dir, program.name, way)).expect("a bundle"));
-    // Of an atlas, the provenance says another digest where it is not pinned.
+    // The provenance of an unpinned atlas has a different digest.
     let same = |other: &[u8]| {
         if archive == other {
             "the same"
@@ -184,7 +183,7 @@ fn copy(from: &Path, to: &Path) {
     assert!(copied.is_ok_and(|status| status.success()), "cp");
 }
 
-/// Runs all, in turns, and prints what they cost beside the first.
+/// Runs all in turn, and prints their costs relative to the first.
 pub(crate) fn compare(contestants: &[Contestant<'_>], rounds: usize) {
     let mut costs: Vec<Vec<Cost>> = vec![Vec::new(); contestants.len()];
     for _ in 0..rounds {

@@ -1,4 +1,4 @@
-//! An atlas of thousands of kernels, each with contents of its own.
+//! An atlas of thousands of kernels, each with different content.
 
 use std::collections::HashSet;
 use std::path::{Path, PathBuf};
@@ -23,8 +23,7 @@ const STEPS: usize = 50;
 pub(crate) fn measure(archive: &Path, kernels: usize, rounds: usize) {
     let file = scratch("atlas").join(format!("derived-{kernels}.atlas"));
     let started = Instant::now();
-    // In a process of its own: what this one has in memory counts for those that
-    // it starts.
+    // In a separate process: this one's memory would count for those that it starts.
     let this = std::env::current_exe().expect("this program");
     let mut command = Command::new(this);
     command.args(["work", "derive"]).arg(archive);
@@ -72,7 +71,7 @@ pub(crate) fn measure(archive: &Path, kernels: usize, rounds: usize) {
     compare(&contestants, rounds);
 }
 
-/// An atlas of so many kernels.
+/// An atlas of this many kernels.
 pub(crate) fn derive(archive: &Path, wanted: usize) -> Vec<u8> {
     let bases: Vec<_> = (entries(archive).into_iter())
         .filter(|entry| entry.name.contains("/x86_64/"))
@@ -83,7 +82,7 @@ pub(crate) fn derive(archive: &Path, wanted: usize) -> Vec<u8> {
         if known.len() >= wanted {
             break;
         }
-        // Neighbouring series come from kernels of different age.
+        // Neighbouring series derive from kernels of different age.
         let base = &bases[number * 7 % bases.len()];
         let mut series = Series::new(base.btf(), number as u64);
         let names: Vec<_> = Names::new(number).take(STEPS).collect();

@@ -1,4 +1,4 @@
-//! What an atlas weighs, what it costs and what it saves, beside the archive.
+//! The size of an atlas, its cost and its savings, compared with the archive.
 //!
 //! ```text
 //! cargo build -p btfhub-tests --bin atlas            # as build scripts are compiled
@@ -6,10 +6,9 @@
 //! BTFHUB_SHARED=DIR target/release/atlas [--rounds N] [--derived N] [sizes|costs|derived]
 //! ```
 //!
-//! Sizes are of the real archives. Costs are the CPU time of processes of their
-//! own with one job, all of one round after each other, and the median of the
-//! rounds; ratios are taken within a round. Without a last argument, all three
-//! tables are printed.
+//! Sizes are for the real archives. Costs are the CPU time of separate processes with one job, run
+//! one after another in each round, and the median of the rounds; ratios are taken within a round.
+//! Without a last argument, all three tables are printed.
 
 mod costs;
 mod derived;
@@ -55,14 +54,14 @@ fn main() {
     }
 }
 
-/// The objects of a program, and one more relocation that it gets.
+/// The objects of a program, and an additional relocation.
 struct Objects {
     name: &'static str,
     objects: PathBuf,
     added: PathBuf,
 }
 
-/// A small program, and a large one where there is a compiler.
+/// A small program, and a large one if there is a compiler.
 fn objects(archive: &Path) -> Vec<Objects> {
     let example = concat!(
         env!("CARGO_MANIFEST_DIR"),
@@ -87,7 +86,7 @@ fn objects(archive: &Path) -> Vec<Objects> {
     all
 }
 
-/// An object that asks where `task_struct` has `utime`.
+/// An object with a relocation for the offset of `utime` in `task_struct`.
 fn one_relocation() -> Vec<u8> {
     let mut btf = BtfBuilder::new();
     let long = btf.int("unsigned long long", 8, 0);

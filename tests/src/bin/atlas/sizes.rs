@@ -1,4 +1,4 @@
-//! How large atlases are, and what of it.
+//! The size of atlases, and of their parts.
 
 use std::path::Path;
 
@@ -40,8 +40,8 @@ pub(crate) fn measure(root: &Path) {
         atlas.group_count()
     );
 
-    // What a kernel adds to all others: of those that have a neighbour in the
-    // same series, what one more patch release is.
+    // What a kernel adds to all others; for those with a neighbour in the same series, the cost of
+    // one more patch release.
     let series = |entry: &Entry| {
         let id = entry.kernel();
         let version: Vec<&str> = id.release.splitn(3, ['.', '-']).take(2).collect();
@@ -86,8 +86,7 @@ pub(crate) fn measure(root: &Path) {
     }
 }
 
-/// The entries of an archive; of a plain directory, whose names are in no tree,
-/// as kernels of one made-up distribution.
+/// The entries of an archive; those of a flat directory count as kernels of a made-up distribution.
 fn entries(root: &Path) -> Vec<Entry> {
     match Archive::scan(root) {
         Ok(archive) if !archive.entries().is_empty() => archive.entries().to_vec(),

@@ -1,4 +1,4 @@
-//! What is timed, each in a process of its own.
+//! What is timed, each in a separate process.
 
 use std::num::NonZeroUsize;
 use std::path::Path;

@@ -1,4 +1,4 @@
-//! An allocator that remembers the most it has had out at once.
+//! An allocator that records its peak.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
@@ -12,7 +12,7 @@ static PEAK: AtomicUsize = AtomicUsize::new(0);
 #[global_allocator]
 static ALLOCATOR: Counting = Counting;
 
-// SAFETY: hands everything on to the system's allocator.
+// SAFETY: every call is passed on to the system's allocator unchanged.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let now = NOW.fetch_add(layout.size(), Relaxed) + layout.size();
@@ -35,13 +35,13 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Counts from what is out now.
+/// Resets the peak to what is allocated now.
 pub(crate) fn reset() {
     BASE.store(NOW.load(Relaxed), Relaxed);
     PEAK.store(NOW.load(Relaxed), Relaxed);
 }
 
-/// The most bytes out at once since then.
+/// The most bytes allocated at once since then.
 pub(crate) fn peak() -> usize {
     PEAK.load(Relaxed) - BASE.load(Relaxed)
 }

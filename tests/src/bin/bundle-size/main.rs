@@ -1,4 +1,4 @@
-//! What a bundle weighs beside bpftool's files, and what reading one costs.
+//! The size of a bundle compared with bpftool's files, and the cost of reading one.
 //!
 //! `cargo run --release -p btfhub-tests --bin bundle-size [KERNELS]` with
 //! `BTFHUB_SHARED` set and bpftool, libbpf-tools, tar and xz installed prints,
@@ -19,7 +19,7 @@ use btfhub_tests::large;
 use btfhub_tests::objects::{ObjectFile, libbpf_tools};
 use btfhub_tests::shared::shared;
 
-/// Objects that one bundle is made for.
+/// The objects for one bundle.
 struct Subject {
     name: &'static str,
     files: Vec<ObjectFile>,
@@ -53,7 +53,7 @@ impl Subject {
     }
 }
 
-/// A digest of a file, as good as any for a size.
+/// Bytes in place of a digest, which affect only the size.
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     let text = String::from_utf8_lossy(bytes);
     btfhub_runtime::bundle::objects_sha256(&[(&text, [0; 32])])
@@ -91,7 +91,7 @@ fn main() {
     scale::measure(&archive, kernels, &subjects);
 }
 
-/// The kernel of an archive's path.
+/// The kernel with this path in an archive.
 fn kernel(path: &str) -> KernelId<'_> {
     let mut parts = path.trim_end_matches(".btf.tar.xz").splitn(4, '/');
     let mut part = || parts.next().expect("distro/version/arch/release");
@@ -104,7 +104,7 @@ fn kernel(path: &str) -> KernelId<'_> {
     }
 }
 
-/// Prints where a bundle's bytes go, and what finding and rebuilding costs.
+/// Prints where a bundle's bytes go, and the cost of finding and rebuilding a class.
 fn print_bundle(data: &[u8], kernels: &[KernelId<'_>]) {
     let bundle = Bundle::parse(data).expect("a bundle");
     let sizes = bundle.sizes().expect("sizes");
@@ -117,7 +117,7 @@ fn print_bundle(data: &[u8], kernels: &[KernelId<'_>]) {
     let mut peak = 0;
     let step = (kernels.len() / 300).max(1);
     for id in kernels.iter().step_by(step) {
-        // The best of a few: the first one finds cold caches.
+        // The best of a few runs: the first one has cold caches.
         let mut best = f64::MAX;
         for _ in 0..5 {
             heap::reset();
@@ -143,7 +143,7 @@ fn print_bundle(data: &[u8], kernels: &[KernelId<'_>]) {
     );
 }
 
-/// Processor time of this thread: what others do does not count.
+/// CPU time of this thread only.
 fn cpu_seconds() -> f64 {
     // SAFETY: plain integers, zero is a value of all of them.
     let mut time: libc::timespec = unsafe { std::mem::zeroed() };

@@ -14,7 +14,7 @@ use btfhub_tests::oracle::records::LocalObject;
 
 use crate::{Subject, kernel, print_bundle};
 
-/// What one subject comes to over the kernels.
+/// The results of one set of objects over the kernels.
 struct Sums<'s> {
     subject: &'s Subject,
     opened: Vec<OpenObject>,
@@ -125,7 +125,7 @@ impl<'s> Sums<'s> {
     }
 }
 
-/// All files of a directory in one solid archive, in bytes.
+/// The size of all files of a directory in one tar.xz.
 fn tar_xz(dir: &Path) -> usize {
     let command = "tar --sort=name --owner=0 --group=0 --mtime=@0 -c . | xz -9e | wc -c";
     let output = Command::new("sh")

@@ -1,4 +1,4 @@
-//! Thousands of kernels: the index, and what is found how fast.
+//! Thousands of kernels: the index, and how fast a class is found.
 
 use std::collections::HashSet;
 use std::path::Path;
@@ -28,14 +28,14 @@ pub(crate) fn measure(archive: &Path, wanted: usize, subjects: &[Subject]) {
         if all.len() >= wanted {
             break;
         }
-        // Neighbouring series come from kernels of different age.
+        // Neighbouring series derive from kernels of different age.
         let base = &bases[number * 7 % bases.len()];
         let mut series = Series::new(base.btf(), number as u64);
         let mut current: Vec<Vec<u8>> = Vec::new();
         let mut moved: Vec<String> = Vec::new();
         let steps = STEPS.min(wanted - all.len());
         for name in Names::new(number).take(steps) {
-            // A type that the objects do not name changes nothing for them.
+            // A type that the objects don't name does not matter to them.
             let touches = |btf: &Vec<u8>| moved.iter().any(|name| names(btf, name));
             if current.is_empty() || current.iter().any(touches) {
                 let btf = Btf::parse(series.btf()).expect("a BTF");
@@ -82,7 +82,7 @@ fn id(name: &Name) -> KernelId<'_> {
     }
 }
 
-/// Whether a BTF holds this name.
+/// Whether a BTF contains this name.
 fn names(btf: &[u8], name: &str) -> bool {
     let strings = btf.len() - u32::from_le_bytes(btf[20..24].try_into().expect("4 bytes")) as usize;
     btf[strings..]

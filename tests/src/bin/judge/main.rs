@@ -1,5 +1,5 @@
-//! Boots the kernels and writes anew what each says of every program:
-//! `cargo run -p btfhub-tests --bin judge [RELEASE...]`. Some two minutes a kernel.
+//! Boots the kernels and regenerates the tables of what each does with every program:
+//! `cargo run -p btfhub-tests --bin judge [RELEASE...]`. About two minutes per kernel.
 
 use std::process::ExitCode;
 use std::time::Instant;

@@ -1,10 +1,9 @@
 //! From scratch: the whole archive, and its largest entry alone.
 //!
-//! Every figure is the CPU time (user and system) of a process of its own, all
-//! of one round after each other, and the median of the rounds; ratios are
-//! taken within a round. `decode` decodes every entry and does nothing else:
-//! the floor. `bpftool` is the shell's way: unpack each entry, tailor it with
-//! `bpftool gen min_core_btf`. With a pin all but these two are pinned.
+//! Every figure is the CPU time (user and system) of a separate process; the processes of a round
+//! run one after another. Figures are medians of the rounds; ratios are taken within a round.
+//! `decode` only decodes every entry: the floor. `bpftool` is the way of shell scripts: unpack each
+//! entry, tailor it with `bpftool gen min_core_btf`. A pin applies to all except these two.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
@@ -18,8 +17,7 @@ use crate::process::programs;
 use crate::work::Work;
 use crate::{derived, number, value};
 
-/// What is compared: a name, how to run it, and what it is compared with: the
-/// number of another contestant.
+/// A contestant: a name, how to run it, and the number of the contestant that it is compared with.
 struct Contestant {
     name: String,
     command: Box<dyn Fn() -> Command>,
@@ -93,7 +91,7 @@ fn contestants(scan: &Archive, objects: &[PathBuf], pin: Option<&str>) -> Vec<Co
     let programs = programs();
     let mut list: Vec<Contestant> = Vec::new();
     let mut ours = vec![0; objects.len()];
-    // Whole archive in 1 and 2 jobs, then one entry.
+    // The whole archive with 1 and 2 jobs, then one entry.
     for (jobs, include, what) in [(1, "*", "all"), (2, "*", "all"), (1, &largest, "largest")] {
         let base = list.len();
         for (build, program) in &programs {
@@ -123,7 +121,7 @@ fn contestants(scan: &Archive, objects: &[PathBuf], pin: Option<&str>) -> Vec<Co
     list
 }
 
-/// Some of them, by number from 1: what one is compared with must be among them.
+/// Some contestants, by number from 1; each must include the one that it is compared with.
 fn keep(contestants: Vec<Contestant>, wanted: &[usize]) -> Vec<Contestant> {
     let place = |at: usize| wanted.iter().position(|line| *line == at + 1);
     let mut kept: Vec<(usize, Contestant)> = (contestants.into_iter().enumerate())

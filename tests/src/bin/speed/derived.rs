@@ -10,8 +10,8 @@ use btfhub_tests::{app, pack, shared};
 /// Kernels of one series.
 const STEPS: usize = 50;
 
-/// `count` kernels whose members moved from one to the next, made from the
-/// x86_64 kernels of an archive. What is there already is kept.
+/// `count` kernels whose members move from one to the next, made from an archive's x86_64 kernels.
+/// Existing files are kept.
 pub(crate) fn archive(real: &Path, count: usize) -> PathBuf {
     let root = shared::scratch("derived").join(count.to_string());
     let bases: Vec<_> = entries(real)
@@ -23,7 +23,7 @@ pub(crate) fn archive(real: &Path, count: usize) -> PathBuf {
         if known.len() >= count {
             break;
         }
-        // Neighbouring series come from kernels of different age.
+        // Neighbouring series derive from kernels of different age.
         let base = &bases[number * 7 % bases.len()];
         let names: Vec<String> = (Names::new(number).take(STEPS.min(count - known.len())))
             .map(|name| format!("{}/{}/x86_64/{}", name.distro, name.version, name.release))
@@ -46,11 +46,11 @@ pub(crate) fn archive(real: &Path, count: usize) -> PathBuf {
     root
 }
 
-/// Compresses piece by piece, an xz stream each: neighbours differ in few of them,
-/// and only those are compressed anew. To a decoder it is one file.
+/// Compresses piece by piece, each as an xz stream: neighbours differ in few pieces, and only those
+/// are compressed again. To a decoder it is one file.
 #[derive(Default)]
 struct Packer {
-    /// Of the file before: each piece, and what it was compressed to.
+    /// Each piece of the previous file, and its compressed bytes.
     before: Vec<(Vec<u8>, Vec<u8>)>,
 }
 
@@ -82,8 +82,7 @@ impl Packer {
     }
 }
 
-/// `count` kernels that are one small made-up one: for what looks at names and
-/// times of files only.
+/// `count` copies of one small made-up kernel, to measure what reads only names and times of files.
 pub(crate) fn names_only(root: &Path, count: usize) {
     let packed = pack::xz(&pack::tar(&[pack::Member::file(
         "small.btf",

@@ -1,4 +1,4 @@
-//! What the crates cost whoever takes them: in the program, and in compiling.
+//! What the crates cost their users: in the program, and in compilation.
 
 use std::fs;
 use std::process::Command;
@@ -6,7 +6,7 @@ use std::process::Command;
 use btfhub_tests::cost::run;
 use btfhub_tests::project::Project;
 
-/// A program, without and with what selects and rebuilds.
+/// A program, without and with selection and rebuilding.
 const WITHOUT: &str = "fn main() { println!(\"{}\", std::env::args().count()); }\n";
 const WITH: &str = "\
 use btfhub_runtime::{Bundle, for_this_host};
@@ -59,7 +59,7 @@ pub(crate) fn measure() {
     }
 }
 
-/// What cargo's report says of each unit, the slowest first.
+/// Each unit in cargo's report, slowest first.
 fn units(project: &Project) -> Vec<(String, f64)> {
     let report = project
         .path()

@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-/// This program, optimised, and the one that is not, as build scripts are.
+/// This program, optimised and unoptimised, as build scripts are.
 pub(crate) fn programs() -> Vec<(&'static str, PathBuf)> {
     let this = std::env::current_exe().expect("this program");
     let target = this

@@ -1,4 +1,4 @@
-//! Nothing changed: what a build costs that has nothing to do.
+//! The cost of a build in which nothing changed.
 
 use std::path::Path;
 use std::time::Instant;
@@ -31,7 +31,7 @@ pub(crate) fn measure(arguments: &[String]) {
     git(&root, &["add", "."]);
     git(&root, &["commit", "-q", "-m", "kernels"]);
     let head = git(&root, &["rev-parse", "HEAD"]);
-    // What was changed just now is not believed to stay.
+    // Files that changed just now are not trusted to stay the same.
     std::thread::sleep(std::time::Duration::from_secs(5));
 
     println!("{count} kernels, nothing changed; medians of {ROUNDS}");

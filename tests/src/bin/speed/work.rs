@@ -1,4 +1,4 @@
-//! What is timed: this program again, as a process of its own.
+//! What is timed: this program again, as a separate process.
 
 use std::num::NonZeroUsize;
 use std::path::{Path, PathBuf};
@@ -11,7 +11,7 @@ use btfhub_build::{Builder, Generated};
 /// One piece of work.
 #[derive(Clone, Debug)]
 pub(crate) struct Work {
-    /// Decodes and does nothing else where there is none.
+    /// Only decodes if there is none.
     pub(crate) object: Option<PathBuf>,
     pub(crate) archive: PathBuf,
     pub(crate) jobs: usize,
@@ -22,7 +22,7 @@ pub(crate) struct Work {
 }
 
 impl Work {
-    /// All kernels of an archive, in one job.
+    /// All kernels of an archive, with one job.
     pub(crate) fn new(archive: &Path, object: Option<&Path>) -> Self {
         Self {
             object: object.map(Path::to_owned),

@@ -5,7 +5,7 @@ use btfhub_runtime::bundle::{Failure, Provenance, When};
 use btfhub_runtime::{Arch, KernelId};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, bitfield, kind, member};
 
-/// What the bundles say of their origin.
+/// The provenance of the bundles.
 pub fn provenance() -> Provenance {
     Provenance {
         pins: vec![
@@ -44,7 +44,7 @@ pub fn write(kernels: &[(KernelId<'_>, Vec<u8>)]) -> Vec<u8> {
     writer.finish().expect("a sound bundle")
 }
 
-/// Of four kernels, of which two have the same failures and one has none.
+/// Four kernels, two of which have the same failures and one has none.
 pub fn bundle_with_failures() -> Vec<u8> {
     let mut writer = Writer::new(provenance());
     for (kernel, failures) in failing() {
@@ -91,15 +91,15 @@ pub fn failing() -> Vec<(KernelId<'static>, Vec<Failure>)> {
     ]
 }
 
-/// A canonical BTF of `types` structs, whose members lie the further back the
-/// higher `step` is; with every kind of type that a record can be.
+/// A canonical BTF with `types` structs, whose members have larger offsets for a larger `step`; it
+/// has every kind of type.
 pub fn series(step: u32, types: u32) -> Vec<u8> {
     all_kinds(BtfBuilder::new(), step, types)
 }
 
 /// The same for either byte order.
 pub fn all_kinds(mut btf: BtfBuilder, step: u32, types: u32) -> Vec<u8> {
-    // Names come before what they name, as in the order of first use.
+    // Names come in the order of their first use.
     let extra = 11;
     let named = types + extra;
     let (void, int, pointer, array) = (0, named + 1, named + 2, named + 3);
