@@ -117,7 +117,7 @@ pub enum Patched {
 pub enum Refusal {
     /// Arithmetic on two registers has no operand for a value.
     NoImmediate,
-    /// The instruction does not hold what the compiler should have put there.
+    /// The instruction does not hold the value that the compiler should have put there.
     Unexpected {
         /// What it holds.
         found: u64,
@@ -126,7 +126,7 @@ pub enum Refusal {
     },
     /// Loads and stores have 16 bits for the offset, one of them for the sign.
     OffsetTooBig(u64),
-    /// The size changes, and the instruction is not of the size it changes from.
+    /// The size changes, but the instruction does not have the original size.
     LoadSize {
         /// Bytes the instruction loads or stores.
         instruction: u32,
@@ -135,7 +135,7 @@ pub enum Refusal {
     },
     /// The size changes to one that no load or store has.
     NoLoadOf(u32),
-    /// A 64-bit immediate that is none.
+    /// Not a valid 64-bit immediate.
     Ldimm64Form,
     /// Any other instruction, by its code.
     Unrecognised(u8),

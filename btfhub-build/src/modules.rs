@@ -1,4 +1,4 @@
-//! Which modules of a kernel count, and its BTF with theirs.
+//! Which modules of a kernel are used, and its BTF joined with theirs.
 
 use std::fmt;
 
@@ -78,7 +78,7 @@ impl Modules {
         joined.map_err(|error| ReadError(Cause::Module(error)))
     }
 
-    /// Those that count, in their order; `is` tells whether one is of a name.
+    /// The modules that are used, in order; `is` says whether one has a name.
     pub(crate) fn of<'m, M>(&self, modules: &'m [M], is: impl Fn(&M, &str) -> bool) -> Vec<&'m M> {
         match self {
             Self::All => modules.iter().collect(),
@@ -93,7 +93,7 @@ impl Modules {
         matches!(self, Self::Named(_))
     }
 
-    /// Different for different ones.
+    /// Equal only for equal settings.
     pub(crate) fn key(&self) -> Vec<u8> {
         match self {
             Self::All => Vec::new(),

@@ -1,21 +1,21 @@
-//! A kernel's symbols: what its BTF does not tell of its functions.
+//! A kernel's symbols: what its BTF does not show about its functions.
 //!
-//! BTF lists functions that the compiler inlined, renamed (`.isra.0`) or keeps from being
-//! traced (`notrace`, `__init`), and leaves others out. `/proc/kallsyms` and
-//! `available_filter_functions` tell. An entry may hold both as a member `<release>.symbols`,
-//! text of which each line is a name that the BTF beside it says too little of:
+//! BTF lists functions that the compiler inlined or renamed (`.isra.0`) and ones that can't be
+//! traced (`notrace`, `__init`), and it lacks others. `/proc/kallsyms` and
+//! `available_filter_functions` have the truth. An entry may hold both as a text member
+//! `<release>.symbols`, with a line for each name on which they differ from the BTF:
 //!
 //! ```text
 //! btfhub symbols 1
 //! - blk_account_io_done      in the BTF, not in the kernel
-//! n native_sched_clock       there, can't be traced
-//! h sched_clock              the same, or another name of one that can: addresses are hidden
-//! t2 type_show               two of them, can be traced
+//! n native_sched_clock       exists, can't be traced
+//! h sched_clock              the same, or an alias of one that can: addresses are hidden
+//! t2 type_show               two functions, can be traced
 //! t finish_task_switch.isra.0
 //! ```
 //!
-//! The names stand in order, each once. A function of the BTF that no line names is there once
-//! and can be traced; any other name is not there.
+//! Names are sorted and unique. A function of the BTF without a line exists once and can be
+//! traced; any other name does not exist.
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
@@ -31,26 +31,26 @@ const LONGEST_NAME: usize = 511;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Symbols(String);
 
-/// What is known of a name.
+/// What is known about a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Symbol {
-    /// How many functions bear it.
+    /// How many functions have it.
     pub count: u32,
     /// Whether ftrace can trace it.
     pub is_traceable: bool,
-    /// Whether it may be another name of a function that can be traced: only addresses tell,
-    /// and they were hidden.
+    /// Whether it may be an alias of a function that can be traced: only addresses would show
+    /// that, and they were hidden.
     pub may_be_alias: bool,
 }
 
 /// Why symbols can't be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SymbolsError {
-    /// The member is damaged: the number of the line, from 1.
+    /// The member is damaged in this line, counted from 1.
     Line(usize),
-    /// A file of the kernel is no such file: which, and the number of the line.
+    /// A file of the kernel is not what it should be: its name, and the number of the line.
     File(&'static str, usize),
-    /// They are another kernel's: so many of the functions of the BTF are not among them.
+    /// They are another kernel's: they lack many of the BTF's functions.
     Foreign {
         /// How many are missing.
         missing: usize,
@@ -63,7 +63,7 @@ impl fmt::Display for SymbolsError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Line(line) => write!(f, "the symbols are damaged in line {line}"),
-            Self::File(file, line) => write!(f, "no {file}: line {line} is none of it"),
+            Self::File(file, line) => write!(f, "line {line} is not a line of {file}"),
             Self::Foreign { missing, functions } => write!(
                 f,
                 "the symbols are another kernel's: {missing} of the {functions} functions of the \
@@ -76,10 +76,10 @@ impl fmt::Display for SymbolsError {
 impl std::error::Error for SymbolsError {}
 
 impl Symbols {
-    /// Those that an entry holds.
+    /// The symbols in an entry, if it has any.
     ///
     /// # Errors
-    /// When they are damaged.
+    /// If they are damaged.
     pub fn of(decoded: &Decoded) -> Result<Option<Self>, SymbolsError> {
         decoded.symbols.as_deref().map(Self::parse).transpose()
     }
@@ -87,7 +87,7 @@ impl Symbols {
     /// Reads a member.
     ///
     /// # Errors
-    /// On a line that is none, or out of order.
+    /// If a line is damaged or out of order.
     pub fn parse(bytes: &[u8]) -> Result<Self, SymbolsError> {
         let text = std::str::from_utf8(bytes).map_err(|_| SymbolsError::Line(1))?;
         let mut last = "";
@@ -110,12 +110,11 @@ impl Symbols {
         Ok(Self(text.to_owned()))
     }
 
-    /// Makes those of a kernel from its own files: `/proc/kallsyms`, with addresses or zeros in
-    /// their place, and `available_filter_functions` of tracefs. What modules have is left out.
+    /// Makes a kernel's symbols from its own files: `/proc/kallsyms`, with addresses or zeros, and
+    /// `available_filter_functions` of tracefs. Leaves out the symbols of modules.
     ///
     /// # Errors
-    /// When a file is none such, or more than one in ten functions of the BTF are not among
-    /// the symbols.
+    /// If a file is not what it should be, or lacks more than one in ten functions of the BTF.
     pub fn make(kallsyms: &str, traceable: &str, kernel: &Btf) -> Result<Self, SymbolsError> {
         let mut counts: BTreeMap<&str, (u32, Vec<&str>)> = BTreeMap::new();
         for (number, text) in (1..).zip(kallsyms.lines()) {
@@ -156,7 +155,7 @@ impl Symbols {
             let functions = functions.len();
             return Err(SymbolsError::Foreign { missing, functions });
         }
-        // ftrace tells one name for each address, and functions may have several.
+        // ftrace lists one name for each address, but functions may have several.
         let mut of_traceable: HashSet<&str> = HashSet::new();
         for (_, (_, addresses)) in counts.iter().filter(|(name, _)| filters.contains(**name)) {
             of_traceable.extend(addresses.iter());
@@ -198,14 +197,14 @@ impl Symbols {
         self.0.as_bytes()
     }
 
-    /// The names that the BTF says too little of, in order; a count of 0 is a function that the
-    /// kernel does not have.
+    /// The names on which the BTF is wrong, in order; a count of 0 means that the kernel does not
+    /// have the function.
     pub fn iter(&self) -> impl Iterator<Item = (&str, Symbol)> {
         self.0.lines().skip(1).filter_map(line)
     }
 }
 
-/// What a line says.
+/// Parses a line.
 fn line(text: &str) -> Option<(&str, Symbol)> {
     let (how, name) = text.split_once(' ')?;
     let (kind, count) = how.split_at_checked(1)?;
@@ -230,8 +229,8 @@ fn is_name(name: &str) -> bool {
     (1..=LONGEST_NAME).contains(&name.len()) && name.bytes().all(|byte| byte.is_ascii_graphic())
 }
 
-/// Symbols of the space before functions, and what tells code from data on ARM (`$x`, `$d`): of
-/// these nobody asks.
+/// Symbols that don't name functions: the padding before functions, and marks of code and data on
+/// ARM (`$x`, `$d`).
 fn is_mark(name: &str) -> bool {
     ["__pfx_", "__cfi_", "$"]
         .iter()

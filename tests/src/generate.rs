@@ -280,9 +280,9 @@ impl Graph {
         self
     }
 
-    /// The same types as in another kernel's headers: members and enumerators have other offsets and
-    /// values. Offsets change by multiples of 8 bytes, because libbpf refuses some bitfields for
-    /// their position within them.
+    /// The same types as in another kernel's headers: members and enumerators have other offsets
+    /// and values. Offsets change by multiples of 8 bytes, because libbpf refuses some bitfields
+    /// for their position within these.
     #[must_use]
     pub fn recompiled(&self, choices: &mut Choices<'_>) -> Self {
         let mut graph = self.clone();

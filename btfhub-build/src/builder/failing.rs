@@ -1,4 +1,4 @@
-//! Which programs fail on which of the kernels, for the bundle.
+//! Which programs fail on which kernels, for the bundle.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -10,12 +10,12 @@ use super::kernels::Chosen;
 use crate::relo::Relocations;
 use crate::verdict::{Certainty, Judge, Kernel, KernelBtf, Reason};
 
-/// Longer names of programs are none that a bundle takes.
+/// A bundle takes no longer names of programs.
 const NAME_MAX: usize = 1000;
-/// As many characters as are kept of a reason.
+/// How many characters of a reason are kept.
 const REASON_MAX: usize = 250;
 
-/// The programs that fail on each kernel that was processed on, at least so surely.
+/// The programs that fail on each processed kernel, with at least this certainty.
 pub(super) fn failing(
     judge: &Judge,
     least: Certainty,
@@ -30,7 +30,7 @@ pub(super) fn failing(
         let chosen = chosen.entries.get(*at)?;
         let outcome = processed.classes.outcomes.get(place.outcome)?;
         let facts = facts.as_ref()?;
-        // The program that runs there knows whether the kernel has BTF of its own.
+        // The agent finds out at run time whether the kernel has its own BTF.
         let kernel = |has| Kernel {
             id: chosen.entry.kernel(),
             own_btf: KernelBtf::Known(has),
@@ -49,8 +49,8 @@ pub(super) fn failing(
     failing.map(Option::unwrap_or_default).collect()
 }
 
-/// What fails with and without BTF of the kernel's own. Programs that have one name in
-/// objects of one name can't be told apart: they fail where all do.
+/// What fails with and without the kernel's own BTF. Programs with the same name in objects with
+/// the same name can't be distinguished: they count as failing only if all of them fail.
 fn failures(judge: &Judge, with: &[Option<Reason>], without: &[Option<Reason>]) -> Vec<Failure> {
     let mut failures: BTreeMap<(&str, &str), Option<(When, &Reason)>> = BTreeMap::new();
     for (program, reasons) in judge.programs().iter().zip(with.iter().zip(without)) {

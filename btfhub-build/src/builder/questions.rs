@@ -19,7 +19,7 @@ pub(super) struct Questions<'a> {
     pub(super) known: cache::Facts,
 }
 
-/// A kernel's answers, shared with those that give the same.
+/// A kernel's answers, shared among kernels with the same ones.
 pub(super) type Facts = Arc<verdict::Facts>;
 
 impl Builder {

@@ -21,7 +21,7 @@ pub(super) struct Verdicts<'a> {
 }
 
 impl<'a> Verdicts<'a> {
-    /// Holds the programs against the kernels that were processed on.
+    /// Judges the programs on the processed kernels.
     pub(super) fn new(
         judge: &Judge,
         relocations: &Relocations,

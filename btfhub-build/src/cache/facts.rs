@@ -1,4 +1,4 @@
-//! What entries have of what programs ask a kernel for.
+//! Which of the things that programs need the entries' kernels have.
 
 use std::collections::{BTreeMap, HashMap};
 use std::path::{Path, PathBuf};

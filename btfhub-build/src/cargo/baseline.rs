@@ -10,7 +10,7 @@ use crate::support::{ChangeKind, Changes, Support};
 
 /// Longer files are not baselines.
 const LIMIT: u64 = 256 << 20;
-/// Changes told.
+/// How many changes the message lists.
 const TOLD: usize = 3;
 
 /// What `after` lost compared to the baseline in `file`, for kernels of these architectures, or

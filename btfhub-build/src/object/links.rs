@@ -47,7 +47,7 @@ pub enum Target {
     Other,
 }
 
-/// A section of global data, which libbpf makes a map of.
+/// A section of global data, from which libbpf makes a map.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DataSection {
     /// Its name.
@@ -279,7 +279,7 @@ pub(super) fn maps(btf: &Btf) -> Vec<MapDef> {
     maps
 }
 
-/// `__uint(name, value)`: a pointer to an array of so many elements.
+/// `__uint(name, value)`: a pointer to an array with `value` elements.
 fn integer(btf: &Btf, ty: TypeId) -> Option<u32> {
     let (_, pointer) = btf.skip_modifiers(ty)?;
     if pointer.kind() != Kind::Ptr {

@@ -108,8 +108,8 @@ impl<'a> TypesByName<'a> {
                 is_nameless: true,
                 ..absent(match module::of_type(&name) {
                     Some(module) => format!(
-                        "the kernel has no {} {name}, which is a type of module {module} unless that \
-                     is built in",
+                        "the kernel has no {} {name}, which is a type of module {module} unless \
+                         that is built in",
                         word(wanted)
                     ),
                     None => format!("the kernel has no {} {name}", word(wanted)),

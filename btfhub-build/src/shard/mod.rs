@@ -14,7 +14,7 @@
 //!
 //! # What is proven
 //! Each job has proven that the BTF in its shard resolves to what the full BTF
-//! of each of its kernels does. A digest tells that a shard came through whole,
+//! of each of its kernels does. A digest proves that a shard is complete,
 //! and the finished bundle is read back and compared with the shards, byte for
 //! byte. So nothing has to be resolved again, and no object is needed.
 

@@ -1,7 +1,7 @@
 //! The CO-RE relocation records of an eBPF object.
 //!
-//! Independent of btfhub-build's reader on purpose: two readers that agree on real objects are worth
-//! more than one.
+//! Independent of btfhub-build's reader on purpose: two readers that agree on real objects are
+//! worth more than one.
 
 use object::{Object as _, ObjectSection as _};
 

@@ -27,7 +27,8 @@ pub(super) fn sentences(report: &Report) -> Vec<String> {
             }
             match asked.first().and_then(|asked| asked.usual_module) {
                 Some(module) => format!(
-                    "{root}: in no kernel's BTF; usually a type of module {module} (`add --modules`)"
+                    "{root}: in no kernel's BTF; usually a type of module {module} (`add \
+                     --modules`)"
                 ),
                 None => format!(
                     "{root}: in no kernel's BTF; possibly a module's type (`add --modules`)"

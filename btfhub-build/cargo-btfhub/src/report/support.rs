@@ -223,7 +223,7 @@ fn place(page: &str) -> Result<(usize, usize), Failure> {
     let what = match found.as_slice() {
         [(BEGIN, from, ..), (END, _, to, _)] => return Ok((*from, *to)),
         [] => {
-            "the page has no markers for the table: add these two lines where it should go".to_owned()
+            "the page has no markers for the table: add these two lines where it belongs".to_owned()
         }
         found => {
             let lines: Vec<String> = found.iter().map(|(.., line)| line.to_string()).collect();

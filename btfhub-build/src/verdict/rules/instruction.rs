@@ -54,8 +54,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     if let Some(place) = usage.callback {
         if case.facts.helpers.has(FOR_EACH_MAP_ELEM) == Some(false) {
             let text = format!(
-                "the kernel has no callbacks into programs (since Linux 5.13){}: move the call into \
-                 a separate program, and load that only where it works",
+                "the kernel has no callbacks into programs (since Linux 5.13){}: move the call \
+                 into a separate program, and load that only where it works",
                 case.at(place)
             );
             case.findings.fails(Certainty::Proven, "callback", text);

@@ -53,7 +53,7 @@ impl Subject {
     }
 }
 
-/// Bytes in place of a digest, which affect only the size.
+/// A digest of a file; any digest gives the same size.
 fn sha256(bytes: &[u8]) -> [u8; 32] {
     let text = String::from_utf8_lossy(bytes);
     btfhub_runtime::bundle::objects_sha256(&[(&text, [0; 32])])
