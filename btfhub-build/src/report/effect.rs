@@ -213,8 +213,7 @@ fn function(
 }
 
 /// Added for instructions that are not reached only because of the object's constants.
-const BY_CONSTANTS: &str =
-    "; a program reaches it if user space changes constants of the object";
+const BY_CONSTANTS: &str = "; a program reaches it if user space changes constants of the object";
 
 /// Whether an enumerator of an ENUM can have this value, as libbpf extends the sign of 32 bits.
 fn fits_32_bits(value: u64) -> bool {

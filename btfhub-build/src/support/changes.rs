@@ -84,7 +84,8 @@ impl Changes {
         let kernels: HashMap<String, &Kernel> = (before.kernels.iter())
             .map(|kernel| (kernel.to_string(), kernel))
             .collect();
-        let programs: HashMap<Occurrence<'_>, usize> = occurrences(&before.programs).zip(0..).collect();
+        let programs: HashMap<Occurrence<'_>, usize> =
+            occurrences(&before.programs).zip(0..).collect();
         let known: HashSet<Occurrence<'_>> = occurrences(&after.programs).collect();
         let shared: Vec<(usize, usize)> = (occurrences(&after.programs).zip(0..))
             .filter_map(|(program, now)| Some((*programs.get(&program)?, now)))
@@ -141,9 +142,12 @@ impl Changes {
             .flat_map(|change| change.kernels.iter().map(ToString::to_string))
             .collect();
         let gone_ran = |kernel: &Kernel| {
-            (occurrences(&before.programs).zip(before.verdicts_on(kernel))).any(|(program, verdict)| {
-                verdict.outcome == Outcome::Runs && (is_gone(kernel) || !known.contains(&program))
-            })
+            (occurrences(&before.programs).zip(before.verdicts_on(kernel))).any(
+                |(program, verdict)| {
+                    verdict.outcome == Outcome::Runs
+                        && (is_gone(kernel) || !known.contains(&program))
+                },
+            )
         };
         Self {
             lost: (before.kernels.iter())

@@ -373,7 +373,10 @@ cli_test!(symbols_of_a_kernel, |dir| {
     // From another kernel; not a list of symbols; damaged in the entry.
     pack::write(&dir.path("."), "foreign", b"0000 t other\n");
     pack::write(&dir.path("."), "odd", b"<html>\n");
-    for (kallsyms, complaint) in [("foreign", "another kernel's"), ("odd", "line 1 is not a line of")] {
+    for (kallsyms, complaint) in [
+        ("foreign", "another kernel's"),
+        ("odd", "line 1 is not a line of"),
+    ] {
         let more = [
             "--symbols",
             kallsyms,

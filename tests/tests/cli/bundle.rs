@@ -366,10 +366,7 @@ cli_test!(verifies_what_is_and_refuses_what_is_not, |dir| {
     let verify =
         |object: &str| dir.btfhub(["verify", file, "--archive", "archive", "--object", object]);
     let text = verify(object).ok();
-    assert!(
-        text.contains("5 kernels in 3 classes verified"),
-        "{text}"
-    );
+    assert!(text.contains("5 kernels in 3 classes verified"), "{text}");
     let complaint = verify(EXECWATCH).fails(1);
     assert!(
         complaint.contains("made for different relocations"),

@@ -44,7 +44,10 @@ cli_test!(a_newcomer_is_told_how, |dir| {
             "lock what",
             "with --archive DIR, each eBPF object with --object FILE\n",
         ),
-        ("atlas inspect --atlas a", "name the file without an option\n"),
+        (
+            "atlas inspect --atlas a",
+            "name the file without an option\n",
+        ),
         (
             "atlas extract --atlas a kernel",
             "name the file without an option\n",

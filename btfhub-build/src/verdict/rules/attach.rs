@@ -58,8 +58,7 @@ fn in_module(case: &mut Case<'_>, name: &str) -> bool {
     let Some(family) = family(name).filter(|family| !case.facts.has_family(family)) else {
         return false;
     };
-    let text =
-        format!("the kernel's BTF has no {family}* functions, so {name} may be in a module");
+    let text = format!("the kernel's BTF has no {family}* functions, so {name} may be in a module");
     case.findings.unknown("module", text);
     true
 }
@@ -101,9 +100,8 @@ fn kprobe(case: &mut Case<'_>, target: &str) {
         );
         case.findings.fails(Certainty::Likely, "kprobe", text);
     } else {
-        let text = format!(
-            "the kernel's BTF does not list all functions, and it lacks {name}{other}"
-        );
+        let text =
+            format!("the kernel's BTF does not list all functions, and it lacks {name}{other}");
         case.findings.unknown("kprobe", text);
     }
 }
@@ -345,10 +343,9 @@ fn iterator(case: &mut Case<'_>, name: &str) {
         return;
     }
     if case.facts.list == FunctionList::None {
-        return case.findings.unknown(
-            "iterator",
-            "the kernel's BTF lists no functions".to_owned(),
-        );
+        return case
+            .findings
+            .unknown("iterator", "the kernel's BTF lists no functions".to_owned());
     }
     let text = format!("the kernel has no iterator over {name}, unless a module has it");
     case.findings.fails(Certainty::Likely, "iterator", text);

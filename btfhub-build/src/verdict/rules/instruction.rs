@@ -69,10 +69,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         case.findings.fails(Certainty::Likely, "call", text);
     }
     if let Some(place) = usage.repeats.filter(|_| case.is_older_than(Age(5, 3))) {
-        let text = format!(
-            "loops need Linux 5.3{}: use #pragma unroll",
-            case.at(place)
-        );
+        let text = format!("loops need Linux 5.3{}: use #pragma unroll", case.at(place));
         case.findings.fails(Certainty::Likely, "loop", text);
     }
     if usage.size > FEW && case.is_older_than(Age(5, 2)) {

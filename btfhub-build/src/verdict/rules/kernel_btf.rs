@@ -1,10 +1,10 @@
 //! The running kernel's own BTF, which some programs need regardless of what their relocations use.
 
 use super::super::case::Case;
-use super::super::usage::Place;
 use super::super::kernel::KernelBtf;
 use super::super::reach::Level;
 use super::super::uapi;
+use super::super::usage::Place;
 use super::instead;
 
 /// Helpers that return a pointer to a struct of the kernel: `bpf_skc_to_*`,
