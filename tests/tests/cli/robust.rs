@@ -192,7 +192,7 @@ cli_test!(a_tree_appears_whole_or_not_at_all, |dir| {
     dir.write("t/debian/10/x86_64/4.19.0.btf", "another run's");
     let run = dir.btfhub(tailor);
     assert!(
-        run.stderr.contains("t: 1 file of other kernels"),
+        run.stderr.contains("t: 1 file for other kernels"),
         "{}",
         run.stderr
     );

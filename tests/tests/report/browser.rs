@@ -512,10 +512,7 @@ fn a_type_of_a_module_in_a_narrow_window_by_keyboard() {
         return;
     };
     for (with_module, expected) in [
-        (
-            true,
-            "vport is in module open_vswitch, where that is loaded.",
-        ),
+        (true, "vport is in module open_vswitch, if that is loaded."),
         (
             false,
             "vport is in no kernel's BTF; usually a type of module openvswitch.",
