@@ -39,7 +39,7 @@ pub(crate) struct Ordered {
     pub(crate) btfs: Vec<Arc<[u8]>>,
     pub(crate) outcomes: Vec<Arc<Outcome>>,
     /// One for each kernel.
-    pub(crate) places: Vec<Classified>,
+    pub(crate) classified: Vec<Classified>,
     /// The programs that fail on each kernel, where the bundle is to say it.
     pub(crate) failures: Option<Vec<Arc<[Failure]>>>,
 }
@@ -57,7 +57,7 @@ impl Classes {
     }
 
     /// Renumbers by the kernels in their order.
-    pub(crate) fn in_order(self, places: &[Classified]) -> Ordered {
+    pub(crate) fn in_order(self, kernels: &[Classified]) -> Ordered {
         fn renumber<T>(
             values: HashMap<T, usize>,
             used: impl Iterator<Item = usize>,
@@ -76,16 +76,17 @@ impl Classes {
             }
             (ordered, renumbered)
         }
-        let (btfs, class) = renumber(self.btfs, places.iter().map(|place| place.class));
-        let (outcomes, outcome) = renumber(self.outcomes, places.iter().map(|place| place.outcome));
-        let renumbered = places.iter().filter_map(|place| {
+        let (btfs, class) = renumber(self.btfs, kernels.iter().map(|kernel| kernel.class));
+        let (outcomes, outcome) =
+            renumber(self.outcomes, kernels.iter().map(|kernel| kernel.outcome));
+        let renumbered = kernels.iter().filter_map(|kernel| {
             Some(Classified {
-                class: *class.get(&place.class)?,
-                outcome: *outcome.get(&place.outcome)?,
+                class: *class.get(&kernel.class)?,
+                outcome: *outcome.get(&kernel.outcome)?,
             })
         });
         Ordered {
-            places: renumbered.collect(),
+            classified: renumbered.collect(),
             btfs,
             outcomes,
             failures: None,
@@ -130,7 +131,7 @@ fn write(
     provenance: Provenance,
     show: impl FnMut(ClassId, &[u8]),
 ) -> Result<Vec<u8>, Error> {
-    let kernels = || entries.iter().zip(&classes.places);
+    let kernels = || entries.iter().zip(&classes.classified);
     for ((first, a), (second, b)) in kernels().zip(kernels().skip(1)) {
         if first.kernel() == second.kernel() && a.class != b.class {
             let message = format!(
@@ -144,8 +145,8 @@ fn write(
     }
     let failed = |error| Error::new(ErrorKind::Io, "cannot write the bundle").because(error);
     let mut writer = Writer::new(provenance);
-    for (entry, place) in kernels() {
-        if let Some(btf) = classes.btfs.get(place.class) {
+    for (entry, classified) in kernels() {
+        if let Some(btf) = classes.btfs.get(classified.class) {
             writer.add_kernel(entry.kernel(), &**btf).map_err(failed)?;
         }
     }
@@ -222,12 +223,12 @@ impl<'a> Proof<'a> {
             class_of.insert(entry.kernel().to_string(), entry.class());
         }
         let mut proven: HashSet<(ClassId, usize)> = HashSet::new();
-        for (entry, place) in entries.iter().zip(&self.classes.places) {
+        for (entry, classified) in entries.iter().zip(&self.classes.classified) {
             let kernel = entry.kernel();
             let class = *class_of
                 .get(&kernel.to_string())
                 .ok_or_else(|| wrong(kernel, "it is not there"))?;
-            if !proven.insert((class, place.outcome)) {
+            if !proven.insert((class, classified.outcome)) {
                 continue;
             }
             let again = match self.again.get(&class) {
@@ -235,7 +236,7 @@ impl<'a> Proof<'a> {
                 Some(Err(error)) => return Err(wrong(kernel, error)),
                 None => return Err(wrong(kernel, "its class is not there")),
             };
-            let full = self.classes.outcomes.get(place.outcome);
+            let full = self.classes.outcomes.get(classified.outcome);
             if full.is_none_or(|full| !Arc::ptr_eq(full, again) && full != again) {
                 let relocations = self.tailor.relocations();
                 let full = full.map(AsRef::as_ref);

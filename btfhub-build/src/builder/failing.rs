@@ -24,11 +24,15 @@ pub(super) fn failing(
     processed: &Processed,
 ) -> Vec<Arc<[Failure]>> {
     let mut known = HashMap::new();
-    let places = processed.classes.places.iter();
-    let kernels = processed.kernels.iter().zip(places).zip(&processed.facts);
-    let failing = kernels.map(|(((at, _), place), facts)| {
+    let classified = processed.classes.classified.iter();
+    let kernels = processed
+        .kernels
+        .iter()
+        .zip(classified)
+        .zip(&processed.facts);
+    let failing = kernels.map(|(((at, _), classified), facts)| {
         let chosen = chosen.entries.get(*at)?;
-        let outcome = processed.classes.outcomes.get(place.outcome)?;
+        let outcome = processed.classes.outcomes.get(classified.outcome)?;
         let facts = facts.as_ref()?;
         // The agent finds out at run time whether the kernel has its own BTF.
         let kernel = |has| Kernel {
@@ -36,7 +40,7 @@ pub(super) fn failing(
             own_btf: KernelBtf::Known(has),
         };
         let key = (
-            place.outcome,
+            classified.outcome,
             Arc::clone(facts),
             judge.key(&kernel(true), facts),
         );

@@ -209,11 +209,11 @@ impl Builder {
         let pins = archive::lines(&chosen.pins(), used);
         let provenance = self.provenance(&objects, &relocations, pins);
         let bundle = classes::proven(&entries, &classes, provenance, &tailor)?;
-        let kernels = (entries.into_iter().zip(&classes.places))
-            .map(|(entry, place)| Kernel {
+        let kernels = (entries.into_iter().zip(&classes.classified))
+            .map(|(entry, classified)| Kernel {
                 entry,
-                class: place.class,
-                outcome: place.outcome,
+                class: classified.class,
+                outcome: classified.outcome,
             })
             .collect();
         Ok(Generated {

@@ -33,19 +33,27 @@ impl<'a> Verdicts<'a> {
             judged: Vec::new(),
         };
         let mut known = HashMap::new();
-        let places = processed.classes.places.iter();
-        for (((at, _), place), facts) in processed.kernels.iter().zip(places).zip(&processed.facts)
+        let classified = processed.classes.classified.iter();
+        for (((at, _), classified), facts) in processed
+            .kernels
+            .iter()
+            .zip(classified)
+            .zip(&processed.facts)
         {
             let (Some(chosen), Some(outcome), Some(facts)) = (
                 chosen.entries.get(*at),
-                processed.classes.outcomes.get(place.outcome),
+                processed.classes.outcomes.get(classified.outcome),
                 facts,
             ) else {
                 continue;
             };
             let id = chosen.entry.kernel();
             let kernel = judge.kernel(id);
-            let key = (place.outcome, Arc::clone(facts), judge.key(&kernel, facts));
+            let key = (
+                classified.outcome,
+                Arc::clone(facts),
+                judge.key(&kernel, facts),
+            );
             let its = *known.entry(key).or_insert_with(|| {
                 let judged = judge.judge(&kernel, facts, relocations, outcome);
                 verdicts.judged.push(judged);

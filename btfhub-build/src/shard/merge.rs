@@ -73,7 +73,7 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
 
     let mut btfs: Vec<Arc<[u8]>> = Vec::new();
     let mut number: HashMap<&Arc<[u8]>, usize> = HashMap::new();
-    let (mut entries, mut places, mut digests) = (Vec::new(), Vec::new(), Vec::new());
+    let (mut entries, mut classified, mut digests) = (Vec::new(), Vec::new(), Vec::new());
     let mut failures = Vec::new();
     let mut bad_entries = Vec::new();
     for (part, row) in list {
@@ -90,7 +90,7 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
             btfs.push(Arc::clone(btf));
             btfs.len() - 1
         });
-        places.push(Classified { class, outcome: 0 });
+        classified.push(Classified { class, outcome: 0 });
         failures.extend(part.failures.get(&row.entry.kernel().to_string()).cloned());
         digests.push((row.archive, digest));
         entries.push(row.entry.clone());
@@ -109,7 +109,7 @@ pub fn merge(shards: &[ShardFile]) -> Result<Merged, Error> {
     };
     let classes = Ordered {
         btfs,
-        places,
+        classified,
         outcomes: Vec::new(),
         // All shards keep them, or none does.
         failures: (failures.len() == entries.len()).then_some(failures),
