@@ -9,7 +9,9 @@ use std::io::{Read as _, Write as _};
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, SourceEntry, diff};
+use btfhub_build::atlas::{
+    Atlas, AtlasBuilder, AtlasWriter, Effort, KernelNumber, Side, SourceEntry, diff,
+};
 use btfhub_build::btf::Btf;
 use btfhub_build::relo::{Relocations, resolve};
 use btfhub_runtime::{Arch, KernelId};
@@ -44,19 +46,19 @@ fn read(asked: &Relocations, file: &[u8]) {
     };
     let sound = atlas.check().is_ok();
     let kernels = atlas.kernels().len();
-    for kernel in 0..kernels.min(4) {
+    for (kernel, _) in atlas.kernels().take(4) {
         if let Ok(bytes) = atlas.extract(kernel) {
             Btf::parse(&bytes).expect("what is extracted is BTF");
         }
         let _ = atlas.texts(Some(kernel), |_| true);
     }
-    assert!(atlas.extract(kernels).is_err());
+    assert!(atlas.extract(KernelNumber(kernels)).is_err());
     if let Ok(scope) = atlas.scope_of(asked, &Modules::All) {
-        for kernel in 0..kernels.min(3) {
-            if let Ok(bytes) = scope.btf(kernel) {
+        for number in 0..kernels.min(3) {
+            if let Ok(bytes) = scope.btf(number) {
                 Btf::parse(&bytes).expect("what is asked for is BTF");
             }
-            let _ = scope.read(kernel);
+            let _ = scope.read(number);
         }
     }
     if atlas.texts(None, |_| true).is_ok() {
@@ -128,7 +130,9 @@ pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
     let (_, file) = writer.finish(Effort::Fast, 1).expect("a small atlas");
     let atlas = Atlas::parse(file).expect("what was written can be read");
     atlas.check().expect("all of it");
-    let whole = atlas.extract(0).expect("the kernel that came in");
+    let whole = atlas
+        .extract(KernelNumber(0))
+        .expect("the kernel that came in");
     let scope = atlas
         .scope_of(relocations, &Modules::All)
         .expect("all of it");

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use btfhub_build::archive::{Archive, Decoded, Entry, Filter};
-use btfhub_build::atlas::Atlas;
+use btfhub_build::atlas::{Atlas, KernelNumber};
 use btfhub_build::input;
 use btfhub_build::object::Object;
 use btfhub_build::{Builder, ErrorKind};
@@ -127,8 +127,7 @@ pub(crate) struct Sources {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Source<'a> {
     Entry(&'a Entry),
-    /// With its number there.
-    Atlas(&'a Atlas, usize, KernelId<'a>),
+    Atlas(&'a Atlas, KernelNumber, KernelId<'a>),
 }
 
 impl<'a> Source<'a> {
@@ -164,7 +163,7 @@ impl Sources {
         let entries = self.archives.iter().flat_map(Archive::entries);
         let mut all: Vec<Source<'_>> = entries.map(Source::Entry).collect();
         for atlas in &self.atlases {
-            let kernels = atlas.kernels().enumerate();
+            let kernels = atlas.kernels();
             all.extend(kernels.map(|(number, kernel)| Source::Atlas(atlas, number, kernel)));
         }
         let count = all.len();

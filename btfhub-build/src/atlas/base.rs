@@ -3,13 +3,17 @@
 //! A definition that was read hashes exactly like a surveyed one, word by word, so equal ones
 //! are found.
 
-use super::chunks::List;
-use super::collect::{AtlasWriter, CollectedKernel, TWICE};
+use super::chunks::{List, MarkedDefinition};
+use super::collect::{AtlasWriter, CollectedKernel, Title};
 use super::decode::Group;
-use super::definition::{Title, body_len, elements, inline_kind, is_typed, shape, split, type_len};
+use super::definition::{body_len, elements, inline_kind, is_typed, shape, split, type_len};
 use super::error::{AtlasError, FilePart};
 use super::hash::{Hash, HashKey};
 use super::holdings::OfModule;
+use super::numbers::{
+    DefinitionNumber, KernelNumber, ProvisionalDefinition, ProvisionalGroup, ProvisionalString,
+    StringNumber,
+};
 use super::read::Atlas;
 use super::sets::Set;
 use super::survey::{kind_hash, named_hash};
@@ -17,24 +21,26 @@ use crate::btf::{Kind, essential_name};
 
 impl AtlasWriter {
     /// Takes in all definitions of an atlas, and gives their numbers here.
-    pub(crate) fn take_in(&mut self, base: &Atlas) -> Result<Vec<u32>, AtlasError> {
+    pub(crate) fn take_in(
+        &mut self,
+        base: &Atlas,
+    ) -> Result<Vec<ProvisionalDefinition>, AtlasError> {
         // If the index had no groups, none would be checked.
         base.check()?;
         // Groups may refer to later ones: their numbers first.
         let mut numbers = Vec::new();
         let mut hashes = Vec::new();
-        for group in 0..base.group_count() {
+        for group in base.groups() {
             let (kind, name) = base.title(group)?;
             numbers.push(self.group_number(kind, name));
             hashes.push(kind_hash(self.key, kind, self.key.bytes(name)));
         }
         let mut known = Vec::new();
-        for number in 0..base.group_count() {
+        for number in base.groups() {
             let group = base.group(number)?;
-            let place = number as usize;
             for index in 0..group.variants.len() {
                 let definition = self.take_definition(base, &group, index, &numbers, &hashes)?;
-                let group = numbers.get(place).copied();
+                let group = numbers.get(number.index()).copied();
                 let definition = group.map(|group| self.store_base(definition, group));
                 known.extend(definition);
             }
@@ -47,21 +53,21 @@ impl AtlasWriter {
     pub(crate) fn keep(
         &mut self,
         base: &Atlas,
-        known: &[u32],
-        mut wanted: impl FnMut(usize) -> bool,
+        known: &[ProvisionalDefinition],
+        mut wanted: impl FnMut(KernelNumber) -> bool,
     ) -> Result<(), AtlasError> {
         let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
-        let number = |definition: u32| known.get(definition as usize).copied();
+        let number = |definition: DefinitionNumber| known.get(definition.index()).copied();
         // The numbers here of the kernels there.
         let mut kept = vec![None; base.entries().len()];
         base.each_holding(|kernel, holding| {
             if !wanted(kernel) {
                 return Ok(());
             }
-            if let Some(slot) = kept.get_mut(kernel) {
+            if let Some(slot) = kept.get_mut(kernel.0) {
                 *slot = Some(self.kernels.len());
             }
-            let entry = base.entries().get(kernel).ok_or_else(absent)?;
+            let entry = base.entries().get(kernel.0).ok_or_else(absent)?;
             let id = entry.id();
             let held = self.keep_set(&holding.set, known)?;
             self.kernels.push(CollectedKernel {
@@ -81,11 +87,11 @@ impl AtlasWriter {
         let names = base.module_names();
         let all = |_| true;
         base.each_modules(all, |kernel, modules| {
-            let Some(kernel) = kept.get(kernel).copied().flatten() else {
+            let Some(kernel) = kept.get(kernel.0).copied().flatten() else {
                 return Ok(());
             };
             for OfModule { name, set } in modules {
-                let name = names.get(name as usize).ok_or_else(absent)?.clone();
+                let name = names.get(name.index()).ok_or_else(absent)?.clone();
                 let held = self.keep_set(&set, known)?;
                 if let Some(kernel) = self.kernels.get_mut(kernel) {
                     kernel.modules.push((name, held));
@@ -96,13 +102,13 @@ impl AtlasWriter {
     }
 
     /// Keeps what is held, whose numbers here are `known`.
-    fn keep_set(&mut self, set: &Set, known: &[u32]) -> Result<List, AtlasError> {
+    fn keep_set(&mut self, set: &Set, known: &[ProvisionalDefinition]) -> Result<List, AtlasError> {
         let absent =
             || AtlasError::malformed(FilePart::Kernels, 0, "a definition that is not there");
         let mut held = Vec::with_capacity(set.held.len() + set.twice.len());
         for (definition, again) in set.in_order() {
-            let number = known.get(definition as usize).copied().ok_or_else(absent)?;
-            held.push(if again { number | TWICE } else { number });
+            let number = known.get(definition.index()).copied();
+            held.push(MarkedDefinition::new(number.ok_or_else(absent)?, again));
         }
         Ok(self.chunks.keep(&held))
     }
@@ -112,13 +118,13 @@ impl AtlasWriter {
         base: &Atlas,
         group: &Group,
         index: usize,
-        numbers: &[u32],
+        numbers: &[ProvisionalGroup],
         hashes: &[u64],
     ) -> Result<Taken, AtlasError> {
         let absent = || AtlasError::malformed(FilePart::Index, 0, "a definition that is not there");
         let variant = group.variants.get(index).ok_or_else(absent)?;
         let body = group.body(variant);
-        let name = if variant.flavored == 0 {
+        let name = if variant.flavored == StringNumber::EMPTY {
             &group.name
         } else {
             base.string(variant.flavored)?
@@ -130,8 +136,8 @@ impl AtlasWriter {
                 "a name in the wrong group",
             ));
         }
-        let flavored = if variant.flavored == 0 {
-            0
+        let flavored = if variant.flavored == StringNumber::EMPTY {
+            ProvisionalString::EMPTY
         } else {
             self.strings.number(name)
         };
@@ -156,7 +162,7 @@ impl AtlasWriter {
         })
     }
 
-    fn store_base(&mut self, taken: Taken, group: u32) -> u32 {
+    fn store_base(&mut self, taken: Taken, group: ProvisionalGroup) -> ProvisionalDefinition {
         let title = Title {
             group,
             kind: taken.kind,
@@ -169,7 +175,7 @@ impl AtlasWriter {
 /// A definition whose words are at the end of the writer's.
 struct Taken {
     kind: Kind,
-    flavored: u32,
+    flavored: ProvisionalString,
     start: usize,
     hash: u128,
 }
@@ -179,7 +185,7 @@ struct Taking<'a> {
     writer: &'a mut AtlasWriter,
     base: &'a Atlas,
     /// By group of the base: the writer's number, and the survey's hash.
-    numbers: &'a [u32],
+    numbers: &'a [ProvisionalGroup],
     hashes: &'a [u64],
     out: &'a mut Vec<u32>,
 }
@@ -191,9 +197,9 @@ impl Taking<'_> {
 
     /// The hash of a name, which is copied.
     fn name(&mut self, string: u32) -> Result<u64, AtlasError> {
-        let text = self.base.string(string)?;
+        let text = self.base.string(StringNumber(string))?;
         let number = self.writer.strings.number(text);
-        self.out.push(number);
+        self.out.push(number.0);
         Ok(self.writer.key.bytes(text))
     }
 
@@ -261,7 +267,7 @@ impl Taking<'_> {
                 let place = argument as usize;
                 let number = self.numbers.get(place).copied().ok_or_else(absent)?;
                 let group = self.hashes.get(place).copied().ok_or_else(absent)?;
-                self.out.push(shape | number << 4);
+                self.out.push(shape | number.0 << 4);
                 let mut ordinal = 0;
                 if shape == shape::OTHER {
                     ordinal = rest.first().copied().unwrap_or(0);
@@ -314,7 +320,7 @@ impl Taking<'_> {
 }
 
 impl AtlasWriter {
-    fn group_number(&mut self, kind: Kind, name: &[u8]) -> u32 {
+    fn group_number(&mut self, kind: Kind, name: &[u8]) -> ProvisionalGroup {
         let name = self.strings.number(name);
         self.number_of_group(kind.core_kind(), name)
     }

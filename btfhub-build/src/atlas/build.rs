@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use btfhub_runtime::KernelId;
 
 use super::collect::{AtlasWriter, SourceEntry, Surveyor};
+use super::numbers::KernelNumber;
 use super::pack::Effort;
 use super::read::Atlas;
 use crate::archive::{self, Digest, Entry};
@@ -166,7 +167,7 @@ impl<'a> AtlasBuilder<'a> {
                     .map_err(|e| bad().because(e))?;
                 Ok(None)
             },
-            |_, result: Result<Option<usize>, Error>| {
+            |_, result: Result<Option<KernelNumber>, Error>| {
                 match result? {
                     Some(kernel) => kept.push(kernel),
                     None => decoded += 1,
@@ -180,7 +181,7 @@ impl<'a> AtlasBuilder<'a> {
             .into_inner()
             .map_err(|_| Error::new(ErrorKind::Entry, "another thread failed"))?;
         if let (Some(base), Some(known)) = (base, &known) {
-            let kept: HashSet<usize> = kept.into_iter().collect();
+            let kept: HashSet<_> = kept.into_iter().collect();
             let wanted = |kernel| kept.contains(&kernel);
             writer.keep(base, known, wanted).map_err(base_failed)?;
         }

@@ -5,12 +5,13 @@
 
 use btfhub_runtime::{Arch, KernelId};
 
-use super::chunks::{Chunks, List};
-use super::definition::{MAX_ARGUMENT, Title};
+use super::chunks::{Chunks, List, MarkedDefinition};
+use super::definition::MAX_ARGUMENT;
 use super::describe::{MAX_STEPS, Names, describe};
 use super::error::{AtlasError, Cause, SurveyError};
 use super::hash::HashKey;
 use super::names::Recent;
+use super::numbers::{ProvisionalDefinition, ProvisionalGroup, ProvisionalString};
 use super::survey::{KernelDefinitions, survey};
 use super::table::{Slots, Table};
 use crate::archive::Digest;
@@ -38,16 +39,22 @@ pub struct AtlasWriter {
     hashes: Table<u128>,
     /// By number of a definition: the one that followed it last time, and usually follows it
     /// again.
-    followers: Vec<u32>,
+    followers: Vec<ProvisionalDefinition>,
     /// The bodies of all definitions, with provisional numbers.
     pub(super) words: Vec<u32>,
     pub(super) kernels: Vec<CollectedKernel>,
     pub(super) chunks: Chunks,
 }
 
-/// Marks a definition where a kernel has it for the second time: numbers stay
-/// below it.
-pub(super) const TWICE: u32 = 1 << 31;
+/// A definition without its words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Title {
+    pub(super) group: ProvisionalGroup,
+    /// Its kind: those of one group are equal, but for ENUM and ENUM64.
+    pub(super) kind: Kind,
+    /// Its name if that has a flavor, otherwise EMPTY: the name is the group's.
+    pub(super) flavored: ProvisionalString,
+}
 
 /// A definition.
 #[derive(Clone, Debug)]
@@ -65,10 +72,10 @@ pub(super) struct CollectedKernel {
     pub(super) version: String,
     pub(super) source: SourceEntry,
     pub(super) endian: Endian,
-    /// In the order of its types; the second of two equal ones has [`TWICE`].
+    /// In the order of its types.
     pub(super) held: List,
-    pub(super) pointer_int: Option<u32>,
-    pub(super) index_type: Option<u32>,
+    pub(super) pointer_int: Option<ProvisionalDefinition>,
+    pub(super) index_type: Option<ProvisionalDefinition>,
     /// Their names, ascending, and what they hold.
     pub(super) modules: Vec<(String, List)>,
 }
@@ -179,10 +186,10 @@ impl AtlasWriter {
         let mut index_type = None;
         let mut known = Known {
             groups: vec![NO_GROUP; survey.group_count()],
-            recent: Recent::new(0),
+            recent: Recent::new(ProvisionalString::EMPTY),
         };
         let mut steps = MAX_STEPS;
-        let mut before = 0;
+        let mut before = ProvisionalDefinition(0);
         let of_pointers = survey.pointer_int.and_then(|id| survey.described(id));
         let of_indices = survey.described(survey.index_type);
         for entry in &survey.held {
@@ -190,7 +197,7 @@ impl AtlasWriter {
                 Some(number) => number,
                 None => self.define(survey, entry.id, entry.hash(), &mut known, &mut steps)?,
             };
-            if let Some(follower) = self.followers.get_mut(before as usize) {
+            if let Some(follower) = self.followers.get_mut(before.index()) {
                 *follower = number;
             }
             before = number;
@@ -200,7 +207,7 @@ impl AtlasWriter {
             if Some(entry.id) == of_indices {
                 index_type = Some(number);
             }
-            held.push(if entry.second { number | TWICE } else { number });
+            held.push(MarkedDefinition::new(number, entry.second));
         }
         let mut modules: Vec<(String, List)> = (survey.modules())
             .map(|(name, own)| {
@@ -228,10 +235,10 @@ impl AtlasWriter {
 
     /// The number of a definition, which is met behind another. The table would
     /// be fetched from memory anew for each kernel.
-    fn number(&self, hash: u128, before: u32) -> Option<u32> {
-        let guess = self.followers.get(before as usize).copied();
-        match guess.filter(|&guess| self.hashes.key(guess) == Some(hash)) {
-            None => self.hashes.get(hash),
+    fn number(&self, hash: u128, before: ProvisionalDefinition) -> Option<ProvisionalDefinition> {
+        let guess = self.followers.get(before.index()).copied();
+        match guess.filter(|guess| self.hashes.key(guess.0) == Some(hash)) {
+            None => self.hashes.get(hash).map(ProvisionalDefinition),
             guess => guess,
         }
     }
@@ -243,7 +250,7 @@ impl AtlasWriter {
         hash: u128,
         known: &mut Known,
         steps: &mut usize,
-    ) -> Result<u32, SurveyError> {
+    ) -> Result<ProvisionalDefinition, SurveyError> {
         let start = self.words.len();
         let mut names = Numbers {
             survey,
@@ -257,7 +264,7 @@ impl AtlasWriter {
         let name = survey.btf.string(ty.name());
         let group = names.group(id, ty.kind(), name);
         let flavored = if essential_name(name) == name {
-            0
+            ProvisionalString::EMPTY
         } else {
             names.string(ty.name())
         };
@@ -275,22 +282,32 @@ impl AtlasWriter {
     }
 
     /// The number of the group of a kind and an essential name.
-    pub(super) fn number_of_group(&mut self, kind: Kind, name: u32) -> u32 {
+    pub(super) fn number_of_group(
+        &mut self,
+        kind: Kind,
+        name: ProvisionalString,
+    ) -> ProvisionalGroup {
         self.groups.number(kind, name)
     }
 
     /// Keeps the definition whose body is the end of the words, if it is not
     /// there already.
-    pub(super) fn store(&mut self, title: Title, start: usize, hash: u128) -> u32 {
+    pub(super) fn store(
+        &mut self,
+        title: Title,
+        start: usize,
+        hash: u128,
+    ) -> ProvisionalDefinition {
         let number = self.hashes.number(hash);
         if number as usize == self.definitions.len() {
             let body = start..self.words.len();
             self.definitions.push(Stored { title, body });
-            self.followers.push(number.saturating_add(1));
+            let next = ProvisionalDefinition(number.saturating_add(1));
+            self.followers.push(next);
         } else {
             self.words.truncate(start);
         }
-        number
+        ProvisionalDefinition(number)
     }
 
     /// Checks what the format has numbers for.
@@ -307,7 +324,7 @@ impl AtlasWriter {
 }
 
 /// No number of a group.
-const NO_GROUP: u32 = u32::MAX;
+const NO_GROUP: ProvisionalGroup = ProvisionalGroup(u32::MAX);
 
 /// What the names in one kernel are called here.
 struct Numbers<'a, 'b> {
@@ -320,13 +337,13 @@ struct Numbers<'a, 'b> {
 /// What is known of the numbers here of what one kernel has.
 struct Known {
     /// By the number of a group in the kernel.
-    groups: Vec<u32>,
+    groups: Vec<ProvisionalGroup>,
     /// The strings that were met last.
-    recent: Recent<u32>,
+    recent: Recent<ProvisionalString>,
 }
 
 impl Names for Numbers<'_, '_> {
-    fn string(&mut self, offset: StrOffset) -> u32 {
+    fn string(&mut self, offset: StrOffset) -> ProvisionalString {
         if let Some(number) = self.known.recent.get(offset.0) {
             return number;
         }
@@ -335,7 +352,7 @@ impl Names for Numbers<'_, '_> {
         number
     }
 
-    fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> u32 {
+    fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> ProvisionalGroup {
         let known = self.survey.group(id);
         let known = known.and_then(|group| self.known.groups.get_mut(group));
         match known {
@@ -351,10 +368,10 @@ impl Names for Numbers<'_, '_> {
     }
 }
 
-/// Candidate groups: kind, and provisional number of the essential name.
+/// Candidate groups: kind and essential name.
 #[derive(Debug)]
 pub(super) struct Groups {
-    list: Vec<(Kind, u32)>,
+    list: Vec<(Kind, ProvisionalString)>,
     numbers: Table<u64>,
 }
 
@@ -372,18 +389,18 @@ impl Groups {
         self.list.len()
     }
 
-    pub(super) fn get(&self, group: u32) -> (Kind, u32) {
-        self.list[group as usize]
+    pub(super) fn get(&self, group: ProvisionalGroup) -> (Kind, ProvisionalString) {
+        self.list[group.index()]
     }
 
-    fn number(&mut self, kind: Kind, name: u32) -> u32 {
-        let key = u64::from(kind.number()) << 32 | u64::from(name);
+    fn number(&mut self, kind: Kind, name: ProvisionalString) -> ProvisionalGroup {
+        let key = u64::from(kind.number()) << 32 | u64::from(name.0);
         // Odd, so that no two keys collide.
         let number = self.numbers.number(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         if number as usize == self.list.len() {
             self.list.push((kind, name));
         }
-        number
+        ProvisionalGroup(number)
     }
 }
 
@@ -396,9 +413,9 @@ pub(super) struct Strings {
     numbers: Slots,
     /// By number: the one that followed it last time, and usually does again, because all
     /// variants of a struct have their members in the same order.
-    followers: Vec<u32>,
+    followers: Vec<ProvisionalString>,
     /// The last one that was looked up.
-    last: u32,
+    last: ProvisionalString,
 }
 
 impl Strings {
@@ -409,7 +426,7 @@ impl Strings {
             ends: Vec::new(),
             numbers: Slots::with_room(0),
             followers: Vec::new(),
-            last: 0,
+            last: ProvisionalString::EMPTY,
         };
         strings.find(b"");
         strings
@@ -419,8 +436,8 @@ impl Strings {
         self.ends.len()
     }
 
-    pub(super) fn get(&self, number: u32) -> &[u8] {
-        let number = number as usize;
+    pub(super) fn get(&self, number: ProvisionalString) -> &[u8] {
+        let number = number.index();
         let start = match number.checked_sub(1) {
             Some(before) => self.ends.get(before).copied().unwrap_or(0),
             None => 0,
@@ -429,30 +446,32 @@ impl Strings {
         self.text.get(start..end).unwrap_or_default()
     }
 
-    pub(super) fn number(&mut self, string: &[u8]) -> u32 {
+    pub(super) fn number(&mut self, string: &[u8]) -> ProvisionalString {
         if string.is_empty() {
-            return 0;
+            return ProvisionalString::EMPTY;
         }
-        let guess = self.followers.get(self.last as usize).copied();
+        let guess = self.followers.get(self.last.index()).copied();
         let guess = guess.filter(|&guess| self.get(guess) == string);
         let number = guess.unwrap_or_else(|| self.find(string));
-        if let Some(follower) = self.followers.get_mut(self.last as usize) {
+        if let Some(follower) = self.followers.get_mut(self.last.index()) {
             *follower = number;
         }
         self.last = number;
         number
     }
 
-    fn find(&mut self, string: &[u8]) -> u32 {
+    fn find(&mut self, string: &[u8]) -> ProvisionalString {
         let hash = self.key.bytes(string);
-        let slot = match self.numbers.find(hash, |number| self.get(number) == string) {
-            Ok(number) => return number,
+        let is_it = |number| self.get(ProvisionalString(number)) == string;
+        let slot = match self.numbers.find(hash, is_it) {
+            Ok(number) => return ProvisionalString(number),
             Err(slot) => slot,
         };
         self.text.extend_from_slice(string);
         self.ends.push(self.text.len());
         let number = self.numbers.fill(slot, hash);
-        self.followers.push(number.saturating_add(1));
-        number
+        self.followers
+            .push(ProvisionalString(number.saturating_add(1)));
+        ProvisionalString(number)
     }
 }

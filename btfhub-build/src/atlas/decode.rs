@@ -6,6 +6,7 @@ use super::bytes::{Cursor, sign_extended, to_signed};
 use super::columns::{COLUMNS, Columns, code, name, take_text};
 use super::definition::{GROUP_KINDS, MAX_ARGUMENT, is_typed, shape};
 use super::error::{AtlasError, FilePart};
+use super::numbers::StringNumber;
 use crate::btf::Kind;
 
 /// More words than the definitions of any real block have. It is a limit, because the steps
@@ -31,8 +32,8 @@ pub(super) struct Group {
 #[derive(Clone, Debug)]
 pub(super) struct Decoded {
     pub(super) kind: Kind,
-    /// Number of its name, 0 for the group's.
-    pub(super) flavored: u32,
+    /// Its name; EMPTY for the group's.
+    pub(super) flavored: StringNumber,
     body: Range<usize>,
     elements: Range<usize>,
 }
@@ -60,14 +61,14 @@ impl Group {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     columns: [usize; COLUMNS],
-    next_string: u32,
+    next_string: StringNumber,
 }
 
 /// Reads the groups of a block.
 #[derive(Debug)]
 pub(super) struct Decoder<'a> {
     columns: Columns<Cursor<'a>>,
-    next_string: u32,
+    next_string: StringNumber,
     groups: u32,
     /// Words of the groups that were read.
     words: usize,
@@ -80,7 +81,7 @@ impl<'a> Decoder<'a> {
         joined: &'a [u8],
         part: FilePart,
         groups: u32,
-        first_string: u32,
+        first_string: StringNumber,
     ) -> Result<Self, AtlasError> {
         Ok(Self {
             columns: Columns::split(joined, part)?,
@@ -107,7 +108,7 @@ impl<'a> Decoder<'a> {
     }
 
     /// The number after that of the last string that was named.
-    pub(super) fn next_string(&self) -> u32 {
+    pub(super) fn next_string(&self) -> StringNumber {
         self.next_string
     }
 
@@ -140,7 +141,10 @@ impl<'a> Decoder<'a> {
 
     fn variant(&mut self, group: &mut Group) -> Result<(), AtlasError> {
         let head = self.columns.heads.len()?;
-        let flavored = if head % 2 == 1 { self.string()? } else { 0 };
+        let flavored = match head % 2 {
+            0 => StringNumber::EMPTY,
+            _ => self.string()?,
+        };
         let mut kind = group.kind();
         if kind == Kind::Enum && self.columns.heads.below(2, "an unknown kind of enum")? == 1 {
             kind = Kind::Enum64;
@@ -259,7 +263,7 @@ impl<'a> Decoder<'a> {
         let name = self.string()?;
         let moved = self.columns.places.signed()?;
         let place = before.wrapping_add_signed(moved);
-        words.push(name);
+        words.push(name.0);
         let at = words.len();
         match kind {
             Kind::Enum => words.push(0),
@@ -350,20 +354,22 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    fn string(&mut self) -> Result<u32, AtlasError> {
+    fn string(&mut self) -> Result<StringNumber, AtlasError> {
         let names = &mut self.columns.names;
         match names.varint()? {
             name::NEW => {
                 let number = self.next_string;
-                self.next_string = number
-                    .checked_add(1)
-                    .ok_or_else(|| names.error("more strings than there are numbers"))?;
+                let next = number.0.checked_add(1);
+                let next =
+                    next.ok_or_else(|| names.error("more strings than there are numbers"))?;
+                self.next_string = StringNumber(next);
                 Ok(number)
             }
-            name::EMPTY => Ok(0),
+            name::EMPTY => Ok(StringNumber::EMPTY),
             back => u32::try_from(back - name::EMPTY)
                 .ok()
-                .and_then(|back| self.next_string.checked_sub(back))
+                .and_then(|back| self.next_string.0.checked_sub(back))
+                .map(StringNumber)
                 .ok_or_else(|| names.error("a string before the first")),
         }
     }

@@ -23,18 +23,6 @@
 use super::bytes::sign_extended;
 use crate::btf::Kind;
 
-/// A definition without its words.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Title {
-    /// Number of its candidate group.
-    pub(super) group: u32,
-    /// Its kind: those of one group are equal, but for ENUM and ENUM64.
-    pub(super) kind: Kind,
-    /// Number of its name where that has a flavor, otherwise 0: the name is
-    /// the group's.
-    pub(super) flavored: u32,
-}
-
 /// The shape of a type, in the lower four bits of its first word.
 pub(super) mod shape {
     pub(in crate::atlas) const VOID: u32 = 0;

@@ -2,15 +2,16 @@
 
 use super::definition::{is_typed, shape};
 use super::error::SurveyError;
+use super::numbers::{ProvisionalGroup, ProvisionalString};
 use super::survey::KernelDefinitions;
 use crate::btf::{Kind, StrOffset, Type, TypeId};
 
 /// Where names become numbers.
 pub(super) trait Names {
     /// The number of the string at an offset.
-    fn string(&mut self, offset: StrOffset) -> u32;
+    fn string(&mut self, offset: StrOffset) -> ProvisionalString;
     /// The number of the candidate group of a definition.
-    fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> u32;
+    fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> ProvisionalGroup;
 }
 
 /// How many types and elements the definitions of one kernel may have, its
@@ -66,7 +67,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
 
     fn name(&mut self, offset: StrOffset) {
         let number = self.names.string(offset);
-        self.out.push(number);
+        self.out.push(number.0);
     }
 
     fn body(&mut self, id: TypeId, ty: Type<'_>) -> Result<(), SurveyError> {
@@ -131,7 +132,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
         }
         if let Some(ordinal) = self.survey.ordinal(id) {
             let name = self.survey.btf.string(ty.name());
-            let group = self.names.group(id, ty.kind(), name);
+            let group = self.names.group(id, ty.kind(), name).0;
             if ordinal == 0 {
                 self.out.push(shape::NAMED | group << 4);
             } else {

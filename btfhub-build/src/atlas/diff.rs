@@ -3,6 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use super::error::AtlasError;
+use super::numbers::KernelNumber;
 use super::read::Atlas;
 use super::text::DefinitionText;
 
@@ -12,7 +13,7 @@ pub struct Side<'a> {
     /// The atlas.
     pub atlas: &'a Atlas,
     /// The number of the kernel; `None` for all of them together.
-    pub kernel: Option<usize>,
+    pub kernel: Option<KernelNumber>,
 }
 
 /// The definitions with one title that differ. Those that both sides have are

@@ -6,6 +6,7 @@ use super::definition::{
     Element, GROUP_KINDS, body_len, elements, inline_kind, is_typed, shape, split, type_len,
 };
 use super::delta::{likeness, mark, steps};
+use super::numbers::{ProvisionalString, StringNumber};
 use crate::btf::Kind;
 
 /// How many earlier variants are considered as a base.
@@ -15,22 +16,25 @@ const NEAR: usize = 8;
 /// 0 is the empty string.
 #[derive(Debug)]
 pub(super) struct StringNumbers {
-    /// By provisional number; `u32::MAX` where it has not come yet.
-    numbers: Vec<u32>,
-    /// Provisional numbers in canonical order.
-    order: Vec<u32>,
+    /// By provisional number; [`UNNAMED`] where it has not come yet.
+    numbers: Vec<StringNumber>,
+    /// In canonical order.
+    order: Vec<ProvisionalString>,
 }
+
+/// No number of a string.
+const UNNAMED: StringNumber = StringNumber(u32::MAX);
 
 impl StringNumbers {
     /// For `count` provisional numbers, of which 0 is the empty string.
     pub(super) fn new(count: usize) -> Self {
-        let mut numbers = vec![u32::MAX; count];
+        let mut numbers = vec![UNNAMED; count];
         if let Some(empty) = numbers.first_mut() {
-            *empty = 0;
+            *empty = StringNumber::EMPTY;
         }
         Self {
             numbers,
-            order: vec![0],
+            order: vec![ProvisionalString::EMPTY],
         }
     }
 
@@ -39,23 +43,23 @@ impl StringNumbers {
         self.order.len()
     }
 
-    /// The strings with the numbers from `first` on, by provisional number.
-    pub(super) fn from(&self, first: usize) -> &[u32] {
+    /// The strings with the numbers from `first` on.
+    pub(super) fn from(&self, first: usize) -> &[ProvisionalString] {
         self.order.get(first..).unwrap_or_default()
     }
 
-    fn put(&mut self, out: &mut Vec<u8>, string: u32) {
-        if string == 0 {
+    fn put(&mut self, out: &mut Vec<u8>, string: ProvisionalString) {
+        if string == ProvisionalString::EMPTY {
             return put(out, name::EMPTY);
         }
         let next = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
-        let number = &mut self.numbers[string as usize];
-        if *number == u32::MAX {
-            *number = next;
+        let number = &mut self.numbers[string.index()];
+        if *number == UNNAMED {
+            *number = StringNumber(next);
             self.order.push(string);
             put(out, name::NEW);
         } else {
-            put(out, u64::from(next - *number) + name::EMPTY);
+            put(out, u64::from(next - number.0) + name::EMPTY);
         }
     }
 }
@@ -65,7 +69,7 @@ impl StringNumbers {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Variant<'a> {
     pub(super) kind: Kind,
-    pub(super) flavored: u32,
+    pub(super) flavored: ProvisionalString,
     pub(super) body: &'a [u32],
 }
 
@@ -107,9 +111,9 @@ impl<'a> Encoder<'a> {
             let distance = base.map_or(0, |base| past.len() - base);
             put_len(
                 &mut self.columns.heads,
-                distance * 2 + usize::from(variant.flavored != 0),
+                distance * 2 + usize::from(variant.flavored != ProvisionalString::EMPTY),
             );
-            if variant.flavored != 0 {
+            if variant.flavored != ProvisionalString::EMPTY {
                 self.strings.put(&mut self.columns.names, variant.flavored);
             }
             if matches!(variant.kind, Kind::Enum | Kind::Enum64) {
@@ -174,7 +178,8 @@ impl<'a> Encoder<'a> {
     }
 
     fn element(&mut self, element: &Element<'_>, before: u64) {
-        self.strings.put(&mut self.columns.names, element.name);
+        let name = ProvisionalString(element.name);
+        self.strings.put(&mut self.columns.names, name);
         let moved = to_signed(element.place.wrapping_sub(before));
         put(&mut self.columns.places, zigzag(moved));
         if !element.ty.is_empty() {

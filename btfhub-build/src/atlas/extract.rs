@@ -2,6 +2,7 @@
 
 use super::error::{AtlasError, FilePart};
 use super::holdings::{Holding, retain_needed};
+use super::numbers::KernelNumber;
 use super::project::{absent, project};
 use super::read::Atlas;
 use super::scope::Scope;
@@ -16,7 +17,7 @@ impl Atlas {
     ///
     /// # Errors
     /// When there is no such kernel, or the atlas is damaged.
-    pub fn extract(&self, kernel: usize) -> Result<Vec<u8>, AtlasError> {
+    pub fn extract(&self, kernel: KernelNumber) -> Result<Vec<u8>, AtlasError> {
         let holding = self.holding_of(kernel)?;
         Ok(project(&self.scope_of_all(&holding)?, &holding)?.0)
     }
@@ -29,7 +30,7 @@ impl Atlas {
     /// As [`extract`](Self::extract).
     pub fn read(
         &self,
-        kernel: usize,
+        kernel: KernelNumber,
         modules: &Modules,
         relocations: Option<&Relocations>,
     ) -> Result<Btf, AtlasError> {
@@ -44,7 +45,7 @@ impl Atlas {
     /// When there is no such kernel, or the atlas is damaged.
     fn holding_with_modules(
         &self,
-        kernel: usize,
+        kernel: KernelNumber,
         modules: &Modules,
         relocations: Option<&Relocations>,
     ) -> Result<Holding, AtlasError> {
@@ -95,7 +96,7 @@ fn read(scope: &Scope<'_>, holding: &Holding) -> Result<Btf, AtlasError> {
     let btf = Btf::parse(&btf).map_err(|_| absent())?;
     let modules = holding.modules.iter().zip(firsts);
     let modules = modules.map(|(module, first)| {
-        let name = scope.atlas.module_names().get(module.name as usize);
+        let name = scope.atlas.module_names().get(module.name.index());
         (name.cloned().unwrap_or_default(), first)
     });
     Ok(btf.divided(modules))

@@ -9,6 +9,7 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::error::{AtlasError, FilePart};
 use super::kernels::KernelEntry;
 use super::modules::Base;
+use super::numbers::{DefinitionNumber, GroupNumber, KernelNumber, ModuleNumber};
 use super::read::Atlas;
 use super::sets::{Changes, Set};
 use crate::btf::{Endian, Kind};
@@ -18,8 +19,8 @@ use crate::modules::Modules;
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Holding {
     pub(super) endian: Endian,
-    pub(super) pointer_int: Option<u32>,
-    pub(super) index_type: Option<u32>,
+    pub(super) pointer_int: Option<DefinitionNumber>,
+    pub(super) index_type: Option<DefinitionNumber>,
     pub(super) set: Set,
     /// In the order in which relocations look through them.
     pub(super) modules: Vec<OfModule>,
@@ -29,19 +30,19 @@ pub(super) struct Holding {
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct OfModule {
     /// A number in [`Atlas::module_names`].
-    pub(super) name: u32,
+    pub(super) name: ModuleNumber,
     pub(super) set: Arc<Set>,
 }
 
 impl Atlas {
     /// A kernel, its parent, and so on; `None` beyond the last kernel.
-    fn line(&self, kernel: usize) -> Vec<&KernelEntry> {
-        let of = |number: usize| self.entries().get(number);
+    fn line(&self, kernel: KernelNumber) -> Vec<&KernelEntry> {
+        let of = |number: KernelNumber| self.entries().get(number.0);
         let line = std::iter::successors(of(kernel), |entry| of(entry.parent?));
         line.collect()
     }
 
-    fn holding(&self, kernel: usize) -> Option<Holding> {
+    fn holding(&self, kernel: KernelNumber) -> Option<Holding> {
         let line = self.line(kernel).into_iter().rev();
         line.fold(None, |parent: Option<Holding>, entry| {
             Some(follow(parent.as_ref(), entry, entry.changes.clone()))
@@ -52,7 +53,7 @@ impl Atlas {
     ///
     /// # Errors
     /// Beyond the last kernel.
-    pub(super) fn holding_of(&self, kernel: usize) -> Result<Holding, AtlasError> {
+    pub(super) fn holding_of(&self, kernel: KernelNumber) -> Result<Holding, AtlasError> {
         let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
         self.holding(kernel).ok_or_else(absent)
     }
@@ -64,20 +65,21 @@ impl Atlas {
     /// The first one that `visit` returns.
     pub(super) fn each_holding<E>(
         &self,
-        mut visit: impl FnMut(usize, &Holding) -> Result<(), E>,
+        mut visit: impl FnMut(KernelNumber, &Holding) -> Result<(), E>,
     ) -> Result<(), E> {
         let entries = self.entries();
         let last = self.last_children();
-        let is_last = |parent: usize, number| last.get(parent) == Some(&Some(number));
-        let mut needed: HashMap<usize, Holding> = HashMap::new();
+        let is_last = |parent: KernelNumber, number| last.get(parent.0) == Some(&Some(number));
+        let mut needed: HashMap<KernelNumber, Holding> = HashMap::new();
         for (number, entry) in entries.iter().enumerate() {
+            let number = KernelNumber(number);
             let parent = entry.parent.and_then(|parent| needed.get(&parent));
             let holding = follow(parent, entry, entry.changes.clone());
             visit(number, &holding)?;
             if let Some(parent) = entry.parent.filter(|&parent| is_last(parent, number)) {
                 needed.remove(&parent);
             }
-            if last.get(number).is_some_and(Option::is_some) {
+            if last.get(number.0).is_some_and(Option::is_some) {
                 needed.insert(number, holding);
             }
         }
@@ -85,12 +87,12 @@ impl Atlas {
     }
 
     /// By kernel: the last one whose parent it is.
-    fn last_children(&self) -> Vec<Option<usize>> {
+    fn last_children(&self) -> Vec<Option<KernelNumber>> {
         let entries = self.entries();
         let mut last = vec![None; entries.len()];
         for (number, entry) in entries.iter().enumerate() {
-            if let Some(last) = entry.parent.and_then(|parent| last.get_mut(parent)) {
-                *last = Some(number);
+            if let Some(last) = entry.parent.and_then(|parent| last.get_mut(parent.0)) {
+                *last = Some(KernelNumber(number));
             }
         }
         last
@@ -103,22 +105,23 @@ impl Atlas {
     /// The first one that `visit` returns.
     pub(super) fn each_modules<E>(
         &self,
-        counts: impl Fn(u32) -> bool,
-        mut visit: impl FnMut(usize, Vec<OfModule>) -> Result<(), E>,
+        counts: impl Fn(DefinitionNumber) -> bool,
+        mut visit: impl FnMut(KernelNumber, Vec<OfModule>) -> Result<(), E>,
     ) -> Result<(), E> {
         let last = self.last_children();
-        let mut needed: HashMap<usize, Vec<OfModule>> = HashMap::new();
+        let mut needed: HashMap<KernelNumber, Vec<OfModule>> = HashMap::new();
         for (number, entry) in self.entries().iter().enumerate() {
+            let number = KernelNumber(number);
             let parent = entry.parent.and_then(|parent| needed.get(&parent));
             let parent = parent.map_or(&[][..], Vec::as_slice);
             let modules = follow_modules(parent, entry, &counts);
             if entry
                 .parent
-                .is_some_and(|parent| last.get(parent) == Some(&Some(number)))
+                .is_some_and(|parent| last.get(parent.0) == Some(&Some(number)))
             {
                 entry.parent.map(|parent| needed.remove(&parent));
             }
-            if last.get(number).is_some_and(Option::is_some) {
+            if last.get(number.0).is_some_and(Option::is_some) {
                 needed.insert(number, modules.clone());
             }
             visit(number, modules)?;
@@ -127,7 +130,7 @@ impl Atlas {
     }
 
     /// What the modules of a kernel hold; nothing beyond the last kernel.
-    pub(super) fn modules_of(&self, kernel: usize) -> Vec<OfModule> {
+    pub(super) fn modules_of(&self, kernel: KernelNumber) -> Vec<OfModule> {
         let of_line = self.line(kernel).into_iter().rev();
         of_line.fold(Vec::new(), |parent, entry| {
             follow_modules(&parent, entry, &|_| true)
@@ -140,12 +143,13 @@ impl Atlas {
     /// has, ascending).
     pub(super) fn holdings(
         &self,
-        counts: impl Fn(u32) -> bool,
+        counts: impl Fn(DefinitionNumber) -> bool,
         modules: &Modules,
-        roots: &[(u32, u32)],
+        roots: &[(DefinitionNumber, u32)],
     ) -> (Vec<Holding>, Vec<usize>) {
-        let counting: Vec<bool> = (0..self.definition_count()).map(counts).collect();
-        let counts = |number: u32| counting.get(number as usize) == Some(&true);
+        let numbers = 0..self.definition_count();
+        let counting: Vec<bool> = numbers.map(|n| counts(DefinitionNumber(n))).collect();
+        let counts = |number: DefinitionNumber| counting.get(number.index()) == Some(&true);
         let mut of_modules = self.modules_of_all(counts, modules).into_iter();
         let mut distinct: Vec<Holding> = Vec::new();
         let mut numbers: HashMap<Holding, usize> = HashMap::new();
@@ -153,7 +157,7 @@ impl Atlas {
         for entry in self.entries() {
             let parent = entry
                 .parent
-                .and_then(|parent| of_kernels.get(parent).copied());
+                .and_then(|parent| of_kernels.get(parent.0).copied());
             let parent = parent.and_then(|parent| Some((parent, distinct.get(parent)?)));
             let changes = entry.changes.of(counts);
             let mut modules = of_modules.next().unwrap_or_default();
@@ -195,7 +199,7 @@ impl Atlas {
         // Lists of answers, and for each definition the number of its list, 0 for none.
         let mut lists: Vec<Vec<A>> = vec![Vec::new()];
         let mut of_definitions = vec![0; self.definition_count() as usize];
-        for group in 0..self.group_count() {
+        for group in self.groups() {
             let (kind, name) = self.title(group)?;
             let list = answer(kind, name);
             let known = lists.iter().position(|known| *known == list);
@@ -204,9 +208,10 @@ impl Atlas {
                 lists.push(list);
             }
             if number > 0 {
-                let first = self.first_definition(group)? as usize;
-                let last = match group + 1 < self.group_count() {
-                    true => self.first_definition(group + 1)? as usize,
+                let first = self.first_definition(group)?.index();
+                let next = GroupNumber(group.0.saturating_add(1));
+                let last = match next.0 < self.group_count() {
+                    true => self.first_definition(next)?.index(),
                     false => of_definitions.len(),
                 };
                 let slots = of_definitions.get_mut(first..last);
@@ -217,7 +222,7 @@ impl Atlas {
         self.each_holding(|_, holding| {
             let mut held = vec![false; lists.len()];
             for &definition in &holding.set.held {
-                let list = of_definitions.get(definition as usize);
+                let list = of_definitions.get(definition.index());
                 if let Some(slot) = list.and_then(|&list| held.get_mut(list)) {
                     *slot = true;
                 }
@@ -234,7 +239,7 @@ impl Atlas {
     pub(super) fn chosen(&self, all: &[OfModule], modules: &Modules) -> Vec<OfModule> {
         let names = self.module_names();
         let is = |module: &OfModule, name: &str| {
-            let own = names.get(module.name as usize);
+            let own = names.get(module.name.index());
             own.is_some_and(|own| own == name)
         };
         modules.of(all, is).into_iter().cloned().collect()
@@ -243,7 +248,7 @@ impl Atlas {
     /// What the modules that count hold, by kernel; nothing where no kernel has any.
     fn modules_of_all(
         &self,
-        counts: impl Fn(u32) -> bool,
+        counts: impl Fn(DefinitionNumber) -> bool,
         modules: &Modules,
     ) -> Vec<Vec<OfModule>> {
         let mut of_kernels = Vec::new();
@@ -261,7 +266,11 @@ impl Atlas {
 
 /// Leaves the modules that have a candidate: a definition of a root of which the kernel
 /// has none.
-pub(super) fn retain_needed(modules: &mut Vec<OfModule>, of_kernel: &Set, roots: &[(u32, u32)]) {
+pub(super) fn retain_needed(
+    modules: &mut Vec<OfModule>,
+    of_kernel: &Set,
+    roots: &[(DefinitionNumber, u32)],
+) {
     let of_kernel = roots_of(of_kernel, roots);
     modules.retain(|module| {
         let mut own = roots_of(&module.set, roots).into_iter();
@@ -270,12 +279,12 @@ pub(super) fn retain_needed(modules: &mut Vec<OfModule>, of_kernel: &Set, roots:
 }
 
 /// The roots of which a set has a definition, ascending.
-fn roots_of(set: &Set, roots: &[(u32, u32)]) -> Vec<u32> {
-    let mut found: Vec<u32> = (set.held.iter())
+fn roots_of(set: &Set, roots: &[(DefinitionNumber, u32)]) -> Vec<DefinitionNumber> {
+    let mut found: Vec<_> = (set.held.iter())
         .filter_map(|&number| {
-            let after = roots.partition_point(|&(first, _)| first <= number);
+            let after = roots.partition_point(|&(first, _)| first.0 <= number.0);
             let &(first, count) = roots.get(after.checked_sub(1)?)?;
-            (number - first < count).then_some(first)
+            (number.0 - first.0 < count).then_some(first)
         })
         .collect();
     found.dedup();
@@ -286,7 +295,7 @@ fn roots_of(set: &Set, roots: &[(u32, u32)]) -> Vec<u32> {
 fn follow_modules(
     parent: &[OfModule],
     entry: &KernelEntry,
-    counts: &impl Fn(u32) -> bool,
+    counts: &impl Fn(DefinitionNumber) -> bool,
 ) -> Vec<OfModule> {
     let nothing: Arc<Set> = Arc::default();
     let mut modules: Vec<OfModule> = Vec::with_capacity(entry.modules.len());
@@ -294,7 +303,7 @@ fn follow_modules(
         let at = match module.base {
             Base::None => None,
             Base::Parent => (parent
-                .binary_search_by_key(&module.name, |other| other.name)
+                .binary_search_by_key(&module.name.0, |other| other.name.0)
                 .ok())
             .and_then(|at| parent.get(at)),
             Base::Before(distance) => {

@@ -7,6 +7,7 @@ use super::collect::SourceEntry;
 use super::columns::{put_text, take_text};
 use super::error::{AtlasError, FilePart};
 use super::modules::ModuleEntry;
+use super::numbers::{DefinitionNumber, KernelNumber};
 use super::pack::MAX_NAMES;
 use super::sets::{Changes, Set, distance};
 use crate::archive::{Digest, SUFFIX, is_name};
@@ -19,8 +20,8 @@ pub(super) struct WrittenKernel<'a> {
     pub(super) source: &'a SourceEntry,
     pub(super) endian: Endian,
     pub(super) set: Set,
-    pub(super) pointer_int: Option<u32>,
-    pub(super) index_type: Option<u32>,
+    pub(super) pointer_int: Option<DefinitionNumber>,
+    pub(super) index_type: Option<DefinitionNumber>,
 }
 
 /// How many kernels are considered as a parent.
@@ -37,18 +38,18 @@ pub(super) struct KernelsEncoder<'a> {
     changes: Vec<u8>,
     /// The last one that was no usual one.
     path: Vec<u8>,
-    past: Vec<(WrittenKernel<'a>, Vec<u32>)>,
+    past: Vec<(WrittenKernel<'a>, Vec<DefinitionNumber>)>,
     count: usize,
 }
 
 impl<'a> KernelsEncoder<'a> {
     /// Returns the number of this kernel's parent.
-    pub(super) fn add(&mut self, kernel: WrittenKernel<'a>) -> Option<usize> {
+    pub(super) fn add(&mut self, kernel: WrittenKernel<'a>) -> Option<KernelNumber> {
         let mut sample = Vec::new();
         let mut at = 0;
         while at < kernel.set.held.len() {
             let number = kernel.set.held[at];
-            if number.wrapping_mul(0x9e37_79b1) < u32::MAX / SAMPLE {
+            if number.0.wrapping_mul(0x9e37_79b1) < u32::MAX / SAMPLE {
                 sample.push(number);
             }
             at += 1;
@@ -86,7 +87,7 @@ impl<'a> KernelsEncoder<'a> {
         put_len(&mut self.records, distance);
         put_len(&mut self.records, usize::from(kernel.endian == Endian::Big));
         for number in [kernel.pointer_int, kernel.index_type] {
-            put(&mut self.records, number.map_or(0, |n| u64::from(n) + 1));
+            put(&mut self.records, number.map_or(0, |n| u64::from(n.0) + 1));
         }
         kernel.set.put(base, &mut self.records, &mut self.changes);
         if self.past.len() == NEAR {
@@ -94,9 +95,8 @@ impl<'a> KernelsEncoder<'a> {
         }
         self.past.push((kernel, sample));
         self.count += 1;
-        (self.count - 1)
-            .checked_sub(distance)
-            .filter(|_| distance > 0)
+        let parent = (self.count - 1).checked_sub(distance);
+        parent.filter(|_| distance > 0).map(KernelNumber)
     }
 
     /// How many there are, and the section.
@@ -128,10 +128,10 @@ pub(super) struct KernelEntry {
     pub(super) source: SourceEntry,
     pub(super) endian: Endian,
     /// Its parent.
-    pub(super) parent: Option<usize>,
+    pub(super) parent: Option<KernelNumber>,
     pub(super) changes: Changes,
-    pub(super) pointer_int: Option<u32>,
-    pub(super) index_type: Option<u32>,
+    pub(super) pointer_int: Option<DefinitionNumber>,
+    pub(super) index_type: Option<DefinitionNumber>,
     /// By name.
     pub(super) modules: Vec<ModuleEntry>,
 }
@@ -182,11 +182,10 @@ pub(super) fn read(
         }
         let parent = match records.len()? {
             0 => None,
-            distance => Some(
-                number
-                    .checked_sub(distance)
-                    .ok_or_else(|| records.error("a change of no kernel"))?,
-            ),
+            distance => {
+                let parent = number.checked_sub(distance).map(KernelNumber);
+                Some(parent.ok_or_else(|| records.error("a change of no kernel"))?)
+            }
         };
         let endian = match records.below(2, "an unknown byte order")? {
             0 => Endian::Little,
@@ -194,8 +193,8 @@ pub(super) fn read(
         };
         let mut special = [None; 2];
         for special in &mut special {
-            *special = records.u32()?.checked_sub(1);
-            if special.is_some_and(|number| number >= definitions) {
+            *special = records.u32()?.checked_sub(1).map(DefinitionNumber);
+            if special.is_some_and(|number| number.0 >= definitions) {
                 return Err(records.error("a definition that is not there"));
             }
         }

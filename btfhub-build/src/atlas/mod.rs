@@ -1,6 +1,7 @@
 //! The type definitions of many kernels, each stored once: a whole archive in a few megabytes.
 //!
 //! ```text
+//! numbers     a type for the numbers of each table
 //! names       hashes of names; table: which number a hash has
 //! survey      a kernel → its definitions, hashed; which types are equal
 //! describe    a type → the words of its definition
@@ -40,6 +41,7 @@ mod holdings;
 mod kernels;
 mod modules;
 mod names;
+mod numbers;
 mod owner;
 mod pack;
 mod project;
@@ -55,6 +57,7 @@ pub use build::{AtlasBuilder, Built, Difference};
 pub use collect::{AtlasWriter, SourceEntry, Surveyor};
 pub use diff::{Change, Side, diff};
 pub use error::{AtlasError, SurveyError};
+pub use numbers::KernelNumber;
 pub use pack::Effort;
 pub use read::Atlas;
 pub use scope::Scope;

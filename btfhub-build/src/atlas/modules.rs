@@ -9,6 +9,7 @@ use btfhub_runtime::Printable;
 use super::bytes::{Cursor, put_len};
 use super::columns::{put_text, take_text};
 use super::error::{AtlasError, FilePart};
+use super::numbers::{KernelNumber, ModuleNumber};
 use super::pack::MAX_NAMES;
 use super::sets::{Changes, Set, changes, distance, put_ascending, take_ascending};
 
@@ -22,15 +23,14 @@ const MAX_HELD: u64 = 1 << 30;
 /// A module by canonical numbers, as it is written.
 #[derive(Clone, Debug)]
 pub(super) struct Module {
-    /// A number in the list of names.
-    pub(super) name: u32,
+    pub(super) name: ModuleNumber,
     pub(super) set: Set,
 }
 
 /// A module as it is read.
 #[derive(Clone, Debug)]
 pub(super) struct ModuleEntry {
-    pub(super) name: u32,
+    pub(super) name: ModuleNumber,
     pub(super) base: Base,
     pub(super) changes: Changes,
 }
@@ -76,12 +76,12 @@ impl ModulesEncoder {
     /// Adds those of a kernel, by name, and of the kernel from which it goes out.
     pub(super) fn add(&mut self, modules: &[Module], parent: &[Module]) {
         let names =
-            |modules: &[Module]| -> Vec<u32> { modules.iter().map(|module| module.name).collect() };
+            |modules: &[Module]| -> Vec<_> { modules.iter().map(|module| module.name).collect() };
         let came_or_went = changes(&names(parent), &names(modules));
         put_ascending(&mut self.records, &mut self.changes, &came_or_went);
         let nothing = Set::default();
         for (at, module) in modules.iter().enumerate() {
-            let of_parent = parent.binary_search_by_key(&module.name, |other| other.name);
+            let of_parent = parent.binary_search_by_key(&module.name.0, |other| other.name.0);
             let of_parent = of_parent.ok().and_then(|at| parent.get(at));
             let near = modules.get(at.saturating_sub(NEAR)..at).unwrap_or_default();
             let before = (2..).zip(near.iter().rev());
@@ -113,7 +113,7 @@ impl ModulesEncoder {
 /// kernel from which it goes out; `definitions` is how many there are.
 pub(super) fn read(
     section: &[u8],
-    parents: &[Option<usize>],
+    parents: &[Option<KernelNumber>],
     definitions: u32,
 ) -> Result<(Vec<String>, Vec<Vec<ModuleEntry>>), AtlasError> {
     let mut cursor = Cursor::new(section, FilePart::Modules);
@@ -133,8 +133,8 @@ pub(super) fn read(
     let mut sizes: Vec<Vec<u64>> = Vec::new();
     let mut in_all = 0u64;
     for parent in parents {
-        let parent = parent.and_then(|parent| kernels.get(parent).zip(sizes.get(parent)));
-        let of_parent: Vec<u32> = parent.map_or_else(Vec::new, |(modules, _)| {
+        let parent = parent.and_then(|parent| kernels.get(parent.0).zip(sizes.get(parent.0)));
+        let of_parent: Vec<ModuleNumber> = parent.map_or_else(Vec::new, |(modules, _)| {
             modules.iter().map(|module| module.name).collect()
         });
         let absent = "a module without a name";

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 
 use super::error::AtlasError;
+use super::numbers::DefinitionNumber;
 use super::scope::{Reach, Scope};
 use super::sets::Set;
 use crate::btf::TypeId;
@@ -33,7 +34,7 @@ pub(super) struct Owner<'a> {
     /// nothing is held, which for a module are nearly all, there is none.
     pub(super) ranges: Vec<(usize, Range<usize>)>,
     /// The numbers of the definitions of these by ordinal.
-    rearranged: BTreeMap<usize, Vec<u32>>,
+    rearranged: BTreeMap<usize, Vec<DefinitionNumber>>,
     /// By place in `held`: where a group's begin, and the ordinal.
     pub(super) fates: Vec<Fate>,
 }
@@ -61,7 +62,7 @@ impl<'a> Owner<'a> {
     }
 
     /// The definitions of the group at `place`, by ordinal.
-    pub(super) fn candidates(&self, place: usize) -> &[u32] {
+    pub(super) fn candidates(&self, place: usize) -> &[DefinitionNumber] {
         if let Some(candidates) = self.rearranged.get(&place) {
             return candidates;
         }
@@ -88,7 +89,7 @@ impl<'a> Owner<'a> {
 }
 
 /// Where what is held of the scope's groups stands in `held`.
-fn ranges(scope: &Scope<'_>, held: &[u32]) -> Vec<(usize, Range<usize>)> {
+fn ranges(scope: &Scope<'_>, held: &[DefinitionNumber]) -> Vec<(usize, Range<usize>)> {
     let mut ranges: Vec<(usize, Range<usize>)> = Vec::new();
     for (at, &definition) in held.iter().enumerate() {
         let Some(place) = scope.groups.of_definition(definition) else {

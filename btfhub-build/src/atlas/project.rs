@@ -13,6 +13,7 @@ use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
 use super::error::{AtlasError, Cause, FilePart};
 use super::holdings::Holding;
+use super::numbers::{DefinitionNumber, GroupNumber, StringNumber};
 use super::owner::{Extent, Fate, Owner};
 use super::scope::{Reach, Scope, visit_body};
 use crate::btf::{BtfWriter, Kind, StrOffset, TypeId, TypeRecord};
@@ -22,7 +23,7 @@ use crate::btf::{BtfWriter, Kind, StrOffset, TypeId, TypeRecord};
 struct DefinitionKey {
     /// 0 for the kernel.
     owner: usize,
-    group: u32,
+    group: GroupNumber,
     ordinal: u32,
 }
 
@@ -63,7 +64,7 @@ struct Projection<'a> {
     /// Offsets by number; 0 of those that were not needed yet, and of the empty one.
     strings: Vec<u32>,
     /// The group that was named last, and where its name stands.
-    title: Option<(u32, StrOffset)>,
+    title: Option<(GroupNumber, StrOffset)>,
     anonymous: Vec<Rc<TypeRecord>>,
     known: HashMap<Rc<TypeRecord>, TypeId>,
     /// The id of the next type that is written without a name.
@@ -130,7 +131,7 @@ impl<'a> Projection<'a> {
 
     /// What a definition of an owner refers to by group and ordinal: the kernel's
     /// candidates come first, and a module's own behind them.
-    fn referred(&self, owner: usize, group: u32, ordinal: u32) -> DefinitionKey {
+    fn referred(&self, owner: usize, group: GroupNumber, ordinal: u32) -> DefinitionKey {
         let kernels = || {
             let (place, _) = self.scope.groups.get(group)?;
             u32::try_from(self.owners.first()?.candidates(place).len()).ok()
@@ -253,9 +254,9 @@ impl<'a> Projection<'a> {
         if fate.is_none_or(|fate| fate.extent == Some(Extent::Stub)) {
             let flavored = match fate {
                 Some(_) => self.definition(name)?.1.flavored,
-                None => 0,
+                None => StringNumber::EMPTY,
             };
-            let offset = if flavored == 0 {
+            let offset = if flavored == StringNumber::EMPTY {
                 self.title(name.group, text)
             } else {
                 self.string(flavored)?
@@ -263,7 +264,7 @@ impl<'a> Projection<'a> {
             return Ok(TypeRecord::new(kind, offset));
         }
         let (group, variant) = self.definition(name)?;
-        let offset = if variant.flavored == 0 {
+        let offset = if variant.flavored == StringNumber::EMPTY {
             self.title(name.group, text)
         } else {
             self.string(variant.flavored)?
@@ -292,7 +293,7 @@ impl<'a> Projection<'a> {
                 let mut words = body.get(2..).unwrap_or_default().to_vec();
                 for element in words.chunks_mut(step) {
                     if let Some(name) = element.first_mut() {
-                        *name = self.string(*name)?.0;
+                        *name = self.string(StringNumber(*name))?.0;
                     }
                 }
                 record.kind_flag(word(0) & 1 != 0).size(word(1)).body(words)
@@ -308,7 +309,7 @@ impl<'a> Projection<'a> {
                         place
                     };
                     words.extend([
-                        self.string(member.name)?.0,
+                        self.string(StringNumber(member.name))?.0,
                         self.ty(owner, member.ty)?.0,
                         place,
                     ]);
@@ -327,11 +328,11 @@ impl<'a> Projection<'a> {
         let record = match shape {
             shape::VOID => return Ok(TypeId::VOID),
             shape::NAMED => {
-                return self.id(self.referred(owner, argument, 0));
+                return self.id(self.referred(owner, GroupNumber(argument), 0));
             }
             shape::OTHER => {
                 let ordinal = rest.first().copied().unwrap_or(0);
-                return self.id(self.referred(owner, argument, ordinal));
+                return self.id(self.referred(owner, GroupNumber(argument), ordinal));
             }
             shape::PTR => TypeRecord::new(Kind::Ptr, none).referenced(self.ty(owner, rest)?),
             shape::ARRAY => {
@@ -379,7 +380,7 @@ impl<'a> Projection<'a> {
     }
 
     /// The name of a group, written for the first of its types.
-    fn title(&mut self, group: u32, text: &[u8]) -> StrOffset {
+    fn title(&mut self, group: GroupNumber, text: &[u8]) -> StrOffset {
         match self.title {
             _ if text.is_empty() => StrOffset(0),
             Some((known, offset)) if known == group => offset,
@@ -391,8 +392,8 @@ impl<'a> Projection<'a> {
         }
     }
 
-    fn string(&mut self, number: u32) -> Result<StrOffset, AtlasError> {
-        match self.strings.get(number as usize) {
+    fn string(&mut self, number: StringNumber) -> Result<StrOffset, AtlasError> {
+        match self.strings.get(number.index()) {
             None | Some(0) => {}
             Some(&offset) => return Ok(StrOffset(offset)),
         }
@@ -402,7 +403,7 @@ impl<'a> Projection<'a> {
         } else {
             self.writer.new_string(string)
         };
-        if let Some(slot) = self.strings.get_mut(number as usize) {
+        if let Some(slot) = self.strings.get_mut(number.index()) {
             *slot = offset.0;
         }
         Ok(offset)
@@ -421,12 +422,12 @@ impl<'a> Projection<'a> {
         self.owners.get_mut(name.owner)?.fate(place, name.ordinal)
     }
 
-    fn is_root(&self, group: u32) -> bool {
+    fn is_root(&self, group: GroupNumber) -> bool {
         self.scope.roots.binary_search(&group).is_ok()
     }
 
     /// The candidates of a group in an owner's order, some of them twice.
-    fn sequence(&self, owner: usize, group: u32) -> Result<Vec<DefinitionKey>, AtlasError> {
+    fn sequence(&self, owner: usize, group: GroupNumber) -> Result<Vec<DefinitionKey>, AtlasError> {
         let (place, reached) = self.scope.groups.get(group).ok_or_else(absent)?;
         let count = reached.group.variants.len();
         let of = self.owners.get(owner).ok_or_else(absent)?;
@@ -443,7 +444,8 @@ impl<'a> Projection<'a> {
                 return Ok(vec![name(0)]);
             }
         }
-        let ordinals: HashMap<u32, u32> = candidates.iter().copied().zip(0..).collect();
+        let ordinals: HashMap<DefinitionNumber, u32> =
+            candidates.iter().copied().zip(0..).collect();
         let names = sequence.into_iter().map(|definition| {
             let ordinal = ordinals.get(&definition).copied();
             Ok(name(ordinal.ok_or_else(absent)?))
@@ -452,7 +454,7 @@ impl<'a> Projection<'a> {
     }
 
     /// What a definition that the kernel must have is called.
-    fn name_of(&self, definition: u32) -> Result<DefinitionKey, AtlasError> {
+    fn name_of(&self, definition: DefinitionNumber) -> Result<DefinitionKey, AtlasError> {
         let group = self.scope.atlas.group_of(definition)?;
         let (place, _) = self.scope.groups.get(group).ok_or_else(absent)?;
         let of_kernel = self.owners.first().ok_or_else(absent)?;
@@ -472,7 +474,7 @@ impl<'a> Projection<'a> {
         let (place, reached) = scope.groups.get(name.group).ok_or_else(absent)?;
         let of = self.owners.get(name.owner).ok_or_else(absent)?;
         let number = of.candidates(place).get(name.ordinal as usize);
-        let variant = number.and_then(|number| number.checked_sub(reached.first_definition));
+        let variant = number.and_then(|number| number.0.checked_sub(reached.first_definition.0));
         let variant = variant.and_then(|variant| reached.group.variants.get(variant as usize));
         Ok((&reached.group, variant.ok_or_else(absent)?))
     }

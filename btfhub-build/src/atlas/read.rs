@@ -14,6 +14,7 @@ use super::error::{AtlasError, Cause, FilePart};
 use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
 use super::modules;
+use super::numbers::{DefinitionNumber, GroupNumber, KernelNumber, StringNumber};
 use super::pack::{MAX_NAMES, expand, packed};
 use crate::archive::Digest;
 use crate::btf::{Endian, Kind};
@@ -39,11 +40,20 @@ pub struct Atlas {
     names: AtomicU64,
 }
 
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 struct First {
-    group: u32,
-    definition: u32,
-    string: u32,
+    group: GroupNumber,
+    definition: DefinitionNumber,
+    string: StringNumber,
+}
+
+impl First {
+    /// The numbers of the first block. 0 is the empty string.
+    const OF_ALL: Self = Self {
+        group: GroupNumber(0),
+        definition: DefinitionNumber(0),
+        string: StringNumber(1),
+    };
 }
 
 /// An expanded block.
@@ -61,7 +71,7 @@ struct GroupInBlock {
     before: Group,
     kind: Kind,
     name: Vec<u8>,
-    first_definition: u32,
+    first_definition: DefinitionNumber,
 }
 
 /// The strings of a block.
@@ -79,11 +89,7 @@ impl Atlas {
     pub fn parse(file: Vec<u8>) -> Result<Self, AtlasError> {
         let (index, digest) = Index::read(&file)?;
         let mut firsts = Vec::new();
-        // Number 0 is the empty string.
-        let mut next = First {
-            string: 1,
-            ..First::default()
-        };
+        let mut next = First::OF_ALL;
         for block in &index.blocks {
             firsts.push(next);
             let add = |a: u32, b: u32| {
@@ -91,18 +97,19 @@ impl Atlas {
                     .ok_or_else(|| AtlasError::malformed(FilePart::Index, 0, "its counts overflow"))
             };
             next = First {
-                group: add(next.group, block.groups)?,
-                definition: add(next.definition, block.definitions)?,
-                string: add(next.string, block.strings)?,
+                group: GroupNumber(add(next.group.0, block.groups)?),
+                definition: DefinitionNumber(add(next.definition.0, block.definitions)?),
+                string: StringNumber(add(next.string.0, block.strings)?),
             };
         }
+        let definitions = next.definition.0;
         let raw = expand(&file, &index.kernels, FilePart::Kernels)?;
-        let mut kernels = kernels::read(&raw, index.kernel_count, next.definition)?;
+        let mut kernels = kernels::read(&raw, index.kernel_count, definitions)?;
         let mut module_names = Vec::new();
         if let Some(section) = &index.modules {
             let raw = expand(&file, section, FilePart::Modules)?;
             let parents: Vec<_> = kernels.iter().map(|kernel| kernel.parent).collect();
-            let (names, of_kernels) = modules::read(&raw, &parents, next.definition)?;
+            let (names, of_kernels) = modules::read(&raw, &parents, definitions)?;
             module_names = names;
             for (kernel, modules) in kernels.iter_mut().zip(of_kernels) {
                 kernel.modules = modules;
@@ -173,38 +180,40 @@ impl Atlas {
     }
 
     /// Its kernels, in order.
-    pub fn kernels(&self) -> impl ExactSizeIterator<Item = KernelId<'_>> {
-        self.kernels.iter().map(KernelEntry::id)
+    pub fn kernels(&self) -> impl ExactSizeIterator<Item = (KernelNumber, KernelId<'_>)> {
+        let kernels = self.kernels.iter().enumerate();
+        kernels.map(|(number, kernel)| (KernelNumber(number), kernel.id()))
     }
 
     /// The number of a kernel.
     ///
     /// # Errors
     /// When it is not in the atlas.
-    pub fn kernel(&self, id: KernelId<'_>) -> Result<usize, AtlasError> {
+    pub fn kernel(&self, id: KernelId<'_>) -> Result<KernelNumber, AtlasError> {
         self.kernels
             .binary_search_by(|kernel| kernel.id().cmp(&id))
+            .map(KernelNumber)
             .map_err(|_| AtlasError(Cause::NoKernel(id.to_string())))
     }
 
     /// What the entry was that a kernel was read from.
-    pub fn source(&self, kernel: usize) -> Option<&SourceEntry> {
-        Some(&self.kernels.get(kernel)?.source)
+    pub fn source(&self, kernel: KernelNumber) -> Option<&SourceEntry> {
+        Some(&self.kernels.get(kernel.0)?.source)
     }
 
     /// The byte order of a kernel.
-    pub fn endian(&self, kernel: usize) -> Option<Endian> {
-        Some(self.kernels.get(kernel)?.endian)
+    pub fn endian(&self, kernel: KernelNumber) -> Option<Endian> {
+        Some(self.kernels.get(kernel.0)?.endian)
     }
 
     /// The names of a kernel's modules, in order.
-    pub fn modules(&self, kernel: usize) -> impl ExactSizeIterator<Item = &str> {
+    pub fn modules(&self, kernel: KernelNumber) -> impl ExactSizeIterator<Item = &str> {
         let modules = self
             .kernels
-            .get(kernel)
+            .get(kernel.0)
             .map(|kernel| kernel.modules.as_slice());
         modules.unwrap_or_default().iter().map(|module| {
-            let name = self.module_names.get(module.name as usize);
+            let name = self.module_names.get(module.name.index());
             name.map_or("", String::as_str)
         })
     }
@@ -216,12 +225,17 @@ impl Atlas {
 
     /// How many distinct definitions it has.
     pub fn definition_count(&self) -> u32 {
-        self.totals.definition
+        self.totals.definition.0
     }
 
     /// How many kinds and names of types.
     pub fn group_count(&self) -> u32 {
-        self.totals.group
+        self.totals.group.0
+    }
+
+    /// The numbers of all groups.
+    pub(super) fn groups(&self) -> impl Iterator<Item = GroupNumber> {
+        (0..self.group_count()).map(GroupNumber)
     }
 
     /// What the file is made of: names of parts, and their bytes.
@@ -262,7 +276,7 @@ impl Atlas {
 
     /// One more than the highest number of a string.
     pub(super) fn string_count(&self) -> u32 {
-        self.totals.string
+        self.totals.string.0
     }
 
     pub(super) fn entries(&self) -> &[KernelEntry] {
@@ -270,7 +284,7 @@ impl Atlas {
     }
 
     /// The number of the group of a kind and essential name.
-    pub(super) fn find(&self, kind: Kind, name: &[u8]) -> Result<Option<u32>, AtlasError> {
+    pub(super) fn find(&self, kind: Kind, name: &[u8]) -> Result<Option<GroupNumber>, AtlasError> {
         let kind = kind.core_kind();
         let key = (order(kind), name);
         let after = self
@@ -283,15 +297,26 @@ impl Atlas {
         let block = self.block(number)?;
         let place = (block.groups)
             .binary_search_by(|place| (order(place.kind), place.name.as_slice()).cmp(&key));
-        let first = self.firsts.get(number).map_or(0, |first| first.group);
-        Ok(place
-            .ok()
-            .and_then(|place| u32::try_from(place).ok())
-            .and_then(|place| first.checked_add(place)))
+        Ok(place.ok().and_then(|place| self.group_at(number, place)))
+    }
+
+    /// The group at a place in a block.
+    fn group_at(&self, block: usize, place: usize) -> Option<GroupNumber> {
+        let place = u32::try_from(place).ok()?;
+        self.first(block)
+            .group
+            .0
+            .checked_add(place)
+            .map(GroupNumber)
+    }
+
+    /// The first numbers of a block.
+    fn first(&self, block: usize) -> First {
+        self.firsts.get(block).copied().unwrap_or(First::OF_ALL)
     }
 
     /// A group: its name, and all definitions that it has in some kernel.
-    pub(super) fn group(&self, number: u32) -> Result<Group, AtlasError> {
+    pub(super) fn group(&self, number: GroupNumber) -> Result<Group, AtlasError> {
         let (block_number, block, place) = self.place(number)?;
         let mut decoder = self.decoder(block_number, &block.columns)?;
         decoder.seek(&place.position);
@@ -301,18 +326,21 @@ impl Atlas {
     }
 
     /// Kind and name of a group.
-    pub(super) fn title(&self, number: u32) -> Result<(Kind, &[u8]), AtlasError> {
+    pub(super) fn title(&self, number: GroupNumber) -> Result<(Kind, &[u8]), AtlasError> {
         let (_, _, place) = self.place(number)?;
         Ok((place.kind, &place.name))
     }
 
     /// The number of the first definition of a group.
-    pub(super) fn first_definition(&self, number: u32) -> Result<u32, AtlasError> {
+    pub(super) fn first_definition(
+        &self,
+        number: GroupNumber,
+    ) -> Result<DefinitionNumber, AtlasError> {
         Ok(self.place(number)?.2.first_definition)
     }
 
     /// The number of the group of a definition.
-    pub(super) fn group_of(&self, definition: u32) -> Result<u32, AtlasError> {
+    pub(super) fn group_of(&self, definition: DefinitionNumber) -> Result<GroupNumber, AtlasError> {
         let absent = || AtlasError::malformed(FilePart::Index, 0, "a definition that is not there");
         let after = self
             .firsts
@@ -321,24 +349,20 @@ impl Atlas {
         let block = self.block(number)?;
         let places = &block.groups;
         let after = places.partition_point(|place| place.first_definition <= definition);
-        let place = after
+        let group = after
             .checked_sub(1)
-            .and_then(|place| u32::try_from(place).ok());
-        let first = self.firsts.get(number).map_or(0, |first| first.group);
-        place
-            .and_then(|place| first.checked_add(place))
-            .ok_or_else(absent)
+            .and_then(|place| self.group_at(number, place));
+        group.ok_or_else(absent)
     }
 
     /// A string.
-    pub(super) fn string(&self, number: u32) -> Result<&[u8], AtlasError> {
-        if number == 0 {
+    pub(super) fn string(&self, number: StringNumber) -> Result<&[u8], AtlasError> {
+        if number == StringNumber::EMPTY {
             return Ok(&[]);
         }
         let block = self.firsts.partition_point(|first| first.string <= number) - 1;
         let text = self.text(block)?;
-        let first = self.firsts.get(block).map_or(0, |first| first.string);
-        let index = (number - first) as usize;
+        let index = (number.0 - self.first(block).string.0) as usize;
         let end = text.ends.get(index).copied();
         let start = match index.checked_sub(1) {
             Some(before) => text.ends.get(before).map(|end| end + 1),
@@ -356,26 +380,22 @@ impl Atlas {
         })
     }
 
-    fn place(&self, group: u32) -> Result<(usize, &Block, &GroupInBlock), AtlasError> {
+    fn place(&self, group: GroupNumber) -> Result<(usize, &Block, &GroupInBlock), AtlasError> {
         let after = self.firsts.partition_point(|first| first.group <= group);
         let absent = || AtlasError::malformed(FilePart::Index, 0, "a group that is not there");
         let number = after.checked_sub(1).ok_or_else(absent)?;
         let block = self.block(number)?;
-        let first = self.firsts.get(number).map_or(0, |first| first.group);
-        let place = block
-            .groups
-            .get((group - first) as usize)
-            .ok_or_else(absent)?;
+        let place = (group.0 - self.first(number).group.0) as usize;
+        let place = block.groups.get(place).ok_or_else(absent)?;
         Ok((number, block, place))
     }
 
     fn decoder<'a>(&self, block: usize, columns: &'a [u8]) -> Result<Decoder<'a>, AtlasError> {
-        let first = self.firsts.get(block).map_or(1, |first| first.string);
         Decoder::new(
             columns,
             FilePart::Definitions(block),
-            self.totals.group,
-            first,
+            self.totals.group.0,
+            self.first(block).string,
         )
     }
 
@@ -403,7 +423,8 @@ impl Atlas {
         let malformed = |what| AtlasError::malformed(part, 0, what);
         let mut decoder = self.decoder(number, columns)?;
         let mut group = Group::default();
-        let mut definition = self.firsts.get(number).map_or(0, |first| first.definition);
+        let first = self.first(number);
+        let mut definition = first.definition.0;
         let last = definition.saturating_add(entry.definitions);
         let mut places: Vec<GroupInBlock> = Vec::new();
         for _ in 0..entry.groups {
@@ -419,16 +440,13 @@ impl Atlas {
                 before,
                 kind: group.kind(),
                 name: group.name.clone(),
-                first_definition: definition,
+                first_definition: DefinitionNumber(definition),
             });
             let count = u32::try_from(group.variants.len()).unwrap_or(u32::MAX);
             definition = definition.saturating_add(count);
         }
-        let first = self.firsts.get(number).map_or(1, |first| first.string);
-        if !decoder.is_at_end()
-            || definition != last
-            || decoder.next_string().checked_sub(first) != Some(entry.strings)
-        {
+        let strings = decoder.next_string().0.checked_sub(first.string.0);
+        if !decoder.is_at_end() || definition != last || strings != Some(entry.strings) {
             return Err(malformed("it does not hold what the index tells"));
         }
         let first = places.first();

@@ -9,6 +9,7 @@ use super::definition::{
 };
 use super::error::AtlasError;
 use super::holdings::Holding;
+use super::numbers::{DefinitionNumber, GroupNumber, StringNumber};
 use super::read::Atlas;
 use crate::btf::Kind;
 use crate::modules::Modules;
@@ -30,7 +31,7 @@ pub(super) enum Reach {
 pub struct Scope<'a> {
     pub(super) atlas: &'a Atlas,
     /// Groups that were asked for by name.
-    pub(super) roots: Vec<u32>,
+    pub(super) roots: Vec<GroupNumber>,
     pub(super) groups: Groups,
     holdings: Vec<Holding>,
     of_kernels: Vec<usize>,
@@ -54,8 +55,8 @@ impl Groups {
     }
 
     /// A group, and where it stands among them.
-    pub(super) fn get(&self, number: u32) -> Option<(usize, &Reached)> {
-        let place = self.places.get(number as usize).copied().flatten()? as usize;
+    pub(super) fn get(&self, number: GroupNumber) -> Option<(usize, &Reached)> {
+        let place = self.places.get(number.index()).copied().flatten()? as usize;
         Some((place, self.list.get(place)?))
     }
 
@@ -65,22 +66,22 @@ impl Groups {
     }
 
     /// Where the group of a definition stands among them, once they are complete.
-    pub(super) fn of_definition(&self, definition: u32) -> Option<usize> {
-        let before = |reached: &Reached| reached.first_definition <= definition;
+    pub(super) fn of_definition(&self, definition: DefinitionNumber) -> Option<usize> {
+        let before = |reached: &Reached| reached.first_definition.0 <= definition.0;
         let place = self.list.partition_point(before).checked_sub(1)?;
         let reached = self.list.get(place)?;
-        let variant = (definition - reached.first_definition) as usize;
+        let variant = (definition.0 - reached.first_definition.0) as usize;
         (variant < reached.group.variants.len()).then_some(place)
     }
 
-    fn get_mut(&mut self, number: u32) -> Option<&mut Reached> {
-        let place = self.places.get(number as usize).copied().flatten()?;
+    fn get_mut(&mut self, number: GroupNumber) -> Option<&mut Reached> {
+        let place = self.places.get(number.index()).copied().flatten()?;
         self.list.get_mut(place as usize)
     }
 
     fn insert(&mut self, reached: Reached) {
         let place = u32::try_from(self.list.len()).ok();
-        if let Some(slot) = self.places.get_mut(reached.number as usize) {
+        if let Some(slot) = self.places.get_mut(reached.number.index()) {
             *slot = place;
             self.list.push(reached);
         }
@@ -90,7 +91,7 @@ impl Groups {
     fn complete(mut self) -> Self {
         self.list.sort_unstable_by_key(|reached| reached.number);
         for (reached, place) in self.list.iter().zip(0..) {
-            if let Some(slot) = self.places.get_mut(reached.number as usize) {
+            if let Some(slot) = self.places.get_mut(reached.number.index()) {
                 *slot = Some(place);
             }
         }
@@ -101,14 +102,14 @@ impl Groups {
 /// A group that is reached.
 #[derive(Debug)]
 pub(super) struct Reached {
-    pub(super) number: u32,
+    pub(super) number: GroupNumber,
     pub(super) group: Group,
-    pub(super) first_definition: u32,
+    pub(super) first_definition: DefinitionNumber,
     value: bool,
 }
 
 impl Reached {
-    fn new(atlas: &Atlas, number: u32, value: bool) -> Result<Self, AtlasError> {
+    fn new(atlas: &Atlas, number: GroupNumber, value: bool) -> Result<Self, AtlasError> {
         let group = atlas.group(number)?;
         Ok(Self {
             number,
@@ -119,7 +120,7 @@ impl Reached {
     }
 
     /// Adds what its variants refer to.
-    fn visit(&self, reach: Reach, open: &mut Vec<(u32, Reach)>) {
+    fn visit(&self, reach: Reach, open: &mut Vec<(GroupNumber, Reach)>) {
         for variant in &self.group.variants {
             let body = self.group.body(variant);
             visit_body(variant.kind, body, reach, &mut |group, _, reach| {
@@ -169,7 +170,7 @@ impl Atlas {
     pub(super) fn candidates(
         &self,
         relocation: &Relocation,
-    ) -> Result<[Option<u32>; 2], AtlasError> {
+    ) -> Result<[Option<GroupNumber>; 2], AtlasError> {
         let kind = Kind::from_number(relocation.root.kind);
         let of_aya = match &relocation.aya_name {
             Some(name) => self.find(kind, name)?,
@@ -180,7 +181,7 @@ impl Atlas {
 
     fn scope_of_roots(
         &self,
-        mut roots: Vec<u32>,
+        mut roots: Vec<GroupNumber>,
         modules: &Modules,
     ) -> Result<Scope<'_>, AtlasError> {
         roots.sort_unstable();
@@ -205,12 +206,12 @@ impl Atlas {
 
     /// All definitions that a kernel and its modules have.
     pub(super) fn scope_of_all(&self, holding: &Holding) -> Result<Scope<'_>, AtlasError> {
-        let roots: Vec<u32> = (0..self.group_count()).collect();
+        let roots: Vec<GroupNumber> = self.groups().collect();
         let mut held = vec![false; self.definition_count() as usize];
         let of_modules = holding.modules.iter().map(|module| &*module.set);
         for set in [&holding.set].into_iter().chain(of_modules) {
             for &number in &set.held {
-                if let Some(held) = held.get_mut(number as usize) {
+                if let Some(held) = held.get_mut(number.index()) {
                     *held = true;
                 }
             }
@@ -218,8 +219,11 @@ impl Atlas {
         let mut groups = Groups::new(self);
         for &number in &roots {
             let reached = Reached::new(self, number, true)?;
-            let first = reached.first_definition as usize;
-            let mut slots = held.iter().skip(first).take(reached.group.variants.len());
+            let first = reached.first_definition;
+            let mut slots = held
+                .iter()
+                .skip(first.index())
+                .take(reached.group.variants.len());
             if slots.any(|held| *held) {
                 groups.insert(reached);
             }
@@ -235,9 +239,9 @@ impl Atlas {
 
     /// Groups that `roots` reach in any kernel, and those of the types that
     /// every BTF has here.
-    fn reached(&self, roots: &[u32]) -> Result<Groups, AtlasError> {
+    fn reached(&self, roots: &[GroupNumber]) -> Result<Groups, AtlasError> {
         let mut groups = Groups::new(self);
-        let mut open: Vec<(u32, Reach)> = roots.iter().map(|&root| (root, Reach::Value)).collect();
+        let mut open: Vec<_> = roots.iter().map(|&root| (root, Reach::Value)).collect();
         for number in self.common_types() {
             open.push((self.group_of(number)?, Reach::Value));
         }
@@ -258,7 +262,7 @@ impl Atlas {
                     if plain.insert(number) {
                         let whole = Reached::new(self, number, value)?;
                         let mut variants = whole.group.variants.iter();
-                        if variants.any(|variant| variant.flavored != 0) {
+                        if variants.any(|variant| variant.flavored != StringNumber::EMPTY) {
                             groups.insert(whole);
                         }
                     }
@@ -274,9 +278,9 @@ impl Atlas {
     }
 
     /// Definitions that tell pointer sizes and index types.
-    fn common_types(&self) -> Vec<u32> {
+    fn common_types(&self) -> Vec<DefinitionNumber> {
         let entries = self.entries().iter();
-        let mut numbers: Vec<u32> = entries
+        let mut numbers: Vec<_> = entries
             .flat_map(|entry| [entry.pointer_int, entry.index_type])
             .flatten()
             .collect();
@@ -314,7 +318,7 @@ pub(super) fn visit_body(
     kind: Kind,
     body: &[u32],
     reach: Reach,
-    visit: &mut impl FnMut(u32, u32, Reach),
+    visit: &mut impl FnMut(GroupNumber, u32, Reach),
 ) {
     if is_typed(kind) {
         return visit_type(body, reach, visit);
@@ -324,14 +328,17 @@ pub(super) fn visit_body(
     }
 }
 
-fn visit_type(words: &[u32], reach: Reach, visit: &mut impl FnMut(u32, u32, Reach)) {
+fn visit_type(words: &[u32], reach: Reach, visit: &mut impl FnMut(GroupNumber, u32, Reach)) {
     let Some((&first, rest)) = words.split_first() else {
         return;
     };
     let (shape, argument) = split(first);
     match shape {
-        shape::NAMED => visit(argument, 0, reach),
-        shape::OTHER => visit(argument, rest.first().copied().unwrap_or(0), reach),
+        shape::NAMED => visit(GroupNumber(argument), 0, reach),
+        shape::OTHER => {
+            let ordinal = rest.first().copied().unwrap_or(0);
+            visit(GroupNumber(argument), ordinal, reach);
+        }
         shape::PTR => visit_type(rest, Reach::Pointer, visit),
         shape::ARRAY => {
             let element = rest.get(1..).unwrap_or_default();

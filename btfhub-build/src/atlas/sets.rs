@@ -5,23 +5,28 @@ use foldhash::{HashSet, HashSetExt as _};
 
 use super::bytes::{Cursor, put, put_len};
 use super::error::AtlasError;
+use super::numbers::{DefinitionNumber, Number};
 
 /// Definitions, by canonical numbers.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Set {
     /// Ascending.
-    pub(super) held: Vec<u32>,
+    pub(super) held: Vec<DefinitionNumber>,
     /// Those of them that are there twice, ascending.
-    pub(super) twice: Vec<u32>,
+    pub(super) twice: Vec<DefinitionNumber>,
     /// Candidates of one group in the order of their types, where that is not
     /// the usual one: ascending, then those that are there twice, ascending.
-    pub(super) orders: Vec<Vec<u32>>,
+    pub(super) orders: Vec<Vec<DefinitionNumber>>,
 }
 
 impl Set {
     /// The definitions with numbers from `first` on, `count` of them at most,
     /// by ordinal: the candidates of one group.
-    pub(super) fn candidates(&self, first: u32, count: usize) -> Vec<u32> {
+    pub(super) fn candidates(
+        &self,
+        first: DefinitionNumber,
+        count: usize,
+    ) -> Vec<DefinitionNumber> {
         let mut candidates = self.sequence(first, count);
         let mut seen = HashSet::new();
         candidates.retain(|&number| seen.insert(number));
@@ -29,13 +34,13 @@ impl Set {
     }
 
     /// The same in the order of their types, those that are there twice twice.
-    pub(super) fn sequence(&self, first: u32, count: usize) -> Vec<u32> {
-        let last = u64::from(first) + count as u64;
+    pub(super) fn sequence(&self, first: DefinitionNumber, count: usize) -> Vec<DefinitionNumber> {
+        let last = u64::from(first.0) + count as u64;
         let mut usual = between(&self.held, first, last).to_vec();
         usual.extend_from_slice(between(&self.twice, first, last));
         if usual.len() > 1 {
             // Orders ascend by group.
-            let before = |order: &Vec<u32>| order.first().is_none_or(|&number| number < first);
+            let before = |order: &Vec<_>| order.first().is_none_or(|&number| number < first);
             let order = self.orders.partition_point(before);
             if let Some(order) = self.orders.get(order) {
                 if is_rearranged(order, &usual) {
@@ -48,15 +53,15 @@ impl Set {
 
     /// All of them, the candidates of each group in the order of their types;
     /// with `true` where one comes for the second time.
-    pub(super) fn in_order(&self) -> Vec<(u32, bool)> {
-        let mut ordered: HashSet<u32> = HashSet::new();
+    pub(super) fn in_order(&self) -> Vec<(DefinitionNumber, bool)> {
+        let mut ordered: HashSet<DefinitionNumber> = HashSet::new();
         let mut out = Vec::with_capacity(self.held.len() + self.twice.len());
         for order in &self.orders {
             for &number in order {
                 out.push((number, !ordered.insert(number)));
             }
         }
-        let rest = |numbers: &[u32], again: bool| -> Vec<(u32, bool)> {
+        let rest = |numbers: &[DefinitionNumber], again: bool| -> Vec<(DefinitionNumber, bool)> {
             let rest = numbers.iter().filter(|number| !ordered.contains(number));
             rest.map(|&number| (number, again)).collect()
         };
@@ -78,7 +83,7 @@ impl Set {
         for order in &self.orders {
             put_len(records, order.len());
             for &number in order {
-                put(numbers, u64::from(number));
+                put(numbers, u64::from(number.0));
             }
         }
     }
@@ -88,11 +93,11 @@ impl Set {
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
     /// What came or went, ascending.
-    pub(super) held: Vec<u32>,
+    pub(super) held: Vec<DefinitionNumber>,
     /// The same of what is there twice.
-    pub(super) twice: Vec<u32>,
+    pub(super) twice: Vec<DefinitionNumber>,
     /// `None` when they are the other's.
-    pub(super) orders: Option<Vec<Vec<u32>>>,
+    pub(super) orders: Option<Vec<Vec<DefinitionNumber>>>,
 }
 
 impl Changes {
@@ -112,7 +117,8 @@ impl Changes {
                 for _ in 0..count {
                     let mut order = Vec::new();
                     for _ in 0..records.len()? {
-                        order.push(numbers.below(definitions, absent)?);
+                        let number = numbers.below(definitions, absent)?;
+                        order.push(DefinitionNumber(number));
                     }
                     orders.push(order);
                 }
@@ -135,8 +141,8 @@ impl Changes {
     }
 
     /// Those of them that concern some definitions.
-    pub(super) fn of(&self, counts: impl Fn(u32) -> bool) -> Self {
-        let those = |numbers: &[u32]| -> Vec<u32> {
+    pub(super) fn of(&self, counts: impl Fn(DefinitionNumber) -> bool) -> Self {
+        let those = |numbers: &[DefinitionNumber]| -> Vec<DefinitionNumber> {
             let numbers = numbers.iter().copied();
             numbers.filter(|&number| counts(number)).collect()
         };
@@ -162,15 +168,19 @@ impl Changes {
 }
 
 /// Those of an ascending list from `first` to before `last`.
-fn between(numbers: &[u32], first: u32, last: u64) -> &[u32] {
-    let start = numbers.partition_point(|&number| number < first);
+fn between(
+    numbers: &[DefinitionNumber],
+    first: DefinitionNumber,
+    last: u64,
+) -> &[DefinitionNumber] {
+    let start = numbers.partition_point(|number| number.0 < first.0);
     let numbers = numbers.get(start..).unwrap_or_default();
-    let len = numbers.partition_point(|&number| u64::from(number) < last);
+    let len = numbers.partition_point(|number| u64::from(number.0) < last);
     numbers.get(..len).unwrap_or_default()
 }
 
-fn is_rearranged(order: &[u32], usual: &[u32]) -> bool {
-    let sorted = |numbers: &[u32]| {
+fn is_rearranged(order: &[DefinitionNumber], usual: &[DefinitionNumber]) -> bool {
+    let sorted = |numbers: &[DefinitionNumber]| {
         let mut numbers = numbers.to_vec();
         numbers.sort_unstable();
         numbers
@@ -179,13 +189,13 @@ fn is_rearranged(order: &[u32], usual: &[u32]) -> bool {
 }
 
 /// Numbers that are in one of two ascending lists but not in both.
-pub(super) fn changes(old: &[u32], new: &[u32]) -> Vec<u32> {
+pub(super) fn changes<N: Number>(old: &[N], new: &[N]) -> Vec<N> {
     let mut out = Vec::new();
     let (mut a, mut b) = (0, 0);
     while a < old.len() && b < new.len() {
-        let (x, y) = (old[a], new[b]);
+        let (x, y) = (old[a].get(), new[b].get());
         if x != y {
-            out.push(x.min(y));
+            out.push(N::new(x.min(y)));
         }
         a += usize::from(x <= y);
         b += usize::from(y <= x);
@@ -196,10 +206,10 @@ pub(super) fn changes(old: &[u32], new: &[u32]) -> Vec<u32> {
 }
 
 /// How many [`changes`] there are.
-pub(super) fn distance(old: &[u32], new: &[u32]) -> usize {
+pub(super) fn distance(old: &[DefinitionNumber], new: &[DefinitionNumber]) -> usize {
     let (mut a, mut b, mut equal) = (0, 0, 0);
     while a < old.len() && b < new.len() {
-        let (x, y) = (old[a], new[b]);
+        let (x, y) = (old[a].0, new[b].0);
         equal += usize::from(x == y);
         a += usize::from(x <= y);
         b += usize::from(y <= x);
@@ -208,22 +218,23 @@ pub(super) fn distance(old: &[u32], new: &[u32]) -> usize {
 }
 
 /// Writes ascending numbers, as gaps.
-pub(super) fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[u32]) {
+pub(super) fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[impl Number]) {
     put_len(counts, numbers.len());
     let mut before = 0;
-    for &number in numbers {
+    for number in numbers {
+        let number = number.get();
         put(out, u64::from(number - before));
         before = number;
     }
 }
 
 /// Reads what [`put_ascending`] wrote; all numbers are below `limit`.
-pub(super) fn take_ascending(
+pub(super) fn take_ascending<N: Number>(
     counts: &mut Cursor<'_>,
     numbers: &mut Cursor<'_>,
     limit: u32,
     absent: &'static str,
-) -> Result<Vec<u32>, AtlasError> {
+) -> Result<Vec<N>, AtlasError> {
     let count = counts.len()?;
     let mut out = Vec::new();
     let mut before = 0u32;
@@ -232,7 +243,7 @@ pub(super) fn take_ascending(
         let number = before.checked_add(gap).filter(|&number| number < limit);
         match number {
             Some(number) if index == 0 || gap > 0 => {
-                out.push(number);
+                out.push(N::new(number));
                 before = number;
             }
             _ => return Err(numbers.error(absent)),

@@ -1,6 +1,8 @@
 //! Which number a hash has. A plain loop over two vectors, because surveys look
 //! things up a million times, mostly in build scripts that are not optimised.
 
+use super::numbers::DefinitionNumber;
+
 /// Keys that are hashes already.
 pub(super) trait Hashed: Copy + PartialEq {
     /// Bits that differ wherever keys do, as good as always.
@@ -154,22 +156,22 @@ impl<K: Hashed> Table<K> {
 }
 
 /// Numbers in ascending order.
-pub(super) fn sort(numbers: &mut Vec<u32>) {
+pub(super) fn sort(numbers: &mut Vec<DefinitionNumber>) {
     const BITS: u32 = 11;
     const MASK: u32 = (1 << BITS) - 1;
     let mut largest = 0;
     for &number in numbers.iter() {
-        largest |= number;
+        largest |= number.0;
     }
     let mut from = std::mem::take(numbers);
-    let mut to = vec![0; from.len()];
+    let mut to = from.clone();
     let mut shift = 0;
     while shift < u32::BITS && largest >> shift != 0 {
         // Where the numbers with these digits begin.
         let mut places = vec![0usize; 2 + MASK as usize];
         let mut at = 0;
         while at < from.len() {
-            places[(from[at] >> shift & MASK) as usize + 1] += 1;
+            places[(from[at].0 >> shift & MASK) as usize + 1] += 1;
             at += 1;
         }
         let mut digits = 1;
@@ -179,7 +181,7 @@ pub(super) fn sort(numbers: &mut Vec<u32>) {
         }
         at = 0;
         while at < from.len() {
-            let place = &mut places[(from[at] >> shift & MASK) as usize];
+            let place = &mut places[(from[at].0 >> shift & MASK) as usize];
             to[*place] = from[at];
             *place += 1;
             at += 1;
@@ -192,7 +194,7 @@ pub(super) fn sort(numbers: &mut Vec<u32>) {
 
 #[cfg(test)]
 mod tests {
-    use super::{Table, sort};
+    use super::{DefinitionNumber, Table, sort};
 
     #[test]
     fn numbers_in_the_order_of_coming() {
@@ -212,7 +214,8 @@ mod tests {
     #[test]
     fn sorts_as_any_other() {
         for step in [1, 977, 0x9e37_79b1u32] {
-            let mut numbers: Vec<u32> = (0..5000u32).map(|n| n.wrapping_mul(step)).collect();
+            let numbers = (0..5000u32).map(|n| DefinitionNumber(n.wrapping_mul(step)));
+            let mut numbers: Vec<_> = numbers.collect();
             let mut expect = numbers.clone();
             expect.sort_unstable();
             sort(&mut numbers);

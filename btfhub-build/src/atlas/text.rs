@@ -8,6 +8,7 @@ use super::bytes::to_signed;
 use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
 use super::error::AtlasError;
+use super::numbers::{DefinitionNumber, GroupNumber, KernelNumber, ModuleNumber, StringNumber};
 use super::read::Atlas;
 use crate::btf::Kind;
 use crate::error::shown;
@@ -31,18 +32,18 @@ impl Atlas {
     /// When there is no such kernel, or the atlas is damaged.
     pub fn texts(
         &self,
-        kernel: Option<usize>,
+        kernel: Option<KernelNumber>,
         wanted: impl Fn(&str) -> bool,
     ) -> Result<Vec<DefinitionText>, AtlasError> {
         let holding = kernel.map(|kernel| self.holding_of(kernel)).transpose()?;
-        let mut of_modules: BTreeMap<u32, Vec<u32>> = BTreeMap::new();
+        let mut of_modules: BTreeMap<DefinitionNumber, Vec<ModuleNumber>> = BTreeMap::new();
         for module in kernel.map_or_else(Vec::new, |kernel| self.modules_of(kernel)) {
             for &definition in &module.set.held {
                 of_modules.entry(definition).or_default().push(module.name);
             }
         }
         let mut texts = Vec::new();
-        for number in 0..self.group_count() {
+        for number in self.groups() {
             let (kind, name) = self.title(number)?;
             let essential = shown(name);
             if !wanted(&essential) {
@@ -50,17 +51,24 @@ impl Atlas {
             }
             let group = self.group(number)?;
             let first = self.first_definition(number)?;
-            let all = || (first..).take(group.variants.len()).collect();
-            let mut numbers: Vec<u32> = holding.as_ref().map_or_else(all, |holding| {
+            let all = || {
+                let numbers = (first.0..).take(group.variants.len());
+                numbers.map(DefinitionNumber).collect()
+            };
+            let mut numbers: Vec<_> = holding.as_ref().map_or_else(all, |holding| {
                 holding.set.candidates(first, group.variants.len())
             });
-            let own: BTreeSet<u32> = numbers.iter().copied().collect();
+            let own: BTreeSet<_> = numbers.iter().copied().collect();
             let count = u32::try_from(group.variants.len()).unwrap_or(u32::MAX);
-            let others = of_modules.range(first..first.saturating_add(count));
+            let end = DefinitionNumber(first.0.saturating_add(count));
+            let others = of_modules.range(first..end);
             let others = others.map(|(&definition, _)| definition);
             numbers.extend(others.filter(|definition| !own.contains(definition)));
             for definition in numbers {
-                let index = definition.checked_sub(first).map(|index| index as usize);
+                let index = definition
+                    .0
+                    .checked_sub(first.0)
+                    .map(|index| index as usize);
                 let variant = index.and_then(|index| group.variants.get(index));
                 if let Some(variant) = variant {
                     texts.push(DefinitionText {
@@ -68,7 +76,7 @@ impl Atlas {
                         lines: self.lines(&group, variant, &essential)?,
                         modules: (of_modules.get(&definition).into_iter().flatten())
                             .filter(|_| !own.contains(&definition))
-                            .filter_map(|&name| self.module_names().get(name as usize).cloned())
+                            .filter_map(|&name| self.module_names().get(name.index()).cloned())
                             .collect(),
                     });
                 }
@@ -85,7 +93,7 @@ impl Atlas {
     ) -> Result<Vec<String>, AtlasError> {
         let body = group.body(variant);
         let flavored = match variant.flavored {
-            0 => None,
+            StringNumber::EMPTY => None,
             number => Some(shown(self.string(number)?)),
         };
         let name = flavored.as_deref().unwrap_or(name);
@@ -111,7 +119,7 @@ impl Atlas {
     fn element_lines(&self, kind: Kind, body: &[u32]) -> Result<Vec<String>, AtlasError> {
         let mut lines = Vec::new();
         for element in elements(kind, body) {
-            let name = shown(self.string(element.name)?);
+            let name = shown(self.string(StringNumber(element.name))?);
             lines.push(if kind.is_any_enum() {
                 format!("    {name} = {},", to_signed(element.place))
             } else {
@@ -153,7 +161,7 @@ impl Atlas {
         Ok(match shape {
             shape::VOID => with("void"),
             shape::NAMED | shape::OTHER => {
-                let (kind, name) = self.title(argument)?;
+                let (kind, name) = self.title(GroupNumber(argument))?;
                 let name = shown(name);
                 let ty = match kind {
                     Kind::Typedef | Kind::Int | Kind::Float => name,

@@ -7,13 +7,17 @@
 use std::collections::BTreeSet;
 
 use super::chunks::List;
-use super::collect::{AtlasWriter, CollectedKernel, TWICE};
+use super::collect::{AtlasWriter, CollectedKernel};
 use super::definition::{GROUP_KINDS, change_groups};
 use super::encode::{Encoder, StringNumbers, Variant};
 use super::error::{AtlasError, Cause};
 use super::format::{BlockEntry, Index};
 use super::kernels::{KernelsEncoder, WrittenKernel};
 use super::modules::{Module, ModulesEncoder};
+use super::numbers::{
+    DefinitionNumber, GroupNumber, KernelNumber, ModuleNumber, ProvisionalDefinition,
+    ProvisionalGroup,
+};
 use super::pack::{Effort, Section, digest, pack};
 use super::sets::Set;
 use super::table::sort;
@@ -28,12 +32,12 @@ const NONE: u32 = u32::MAX;
 struct Order {
     /// Kernels, in order, by provisional number.
     kernels: Vec<usize>,
-    /// Groups, in order, by provisional number.
-    groups: Vec<u32>,
+    /// Groups, in order.
+    groups: Vec<ProvisionalGroup>,
     /// By provisional number of the group.
-    group_numbers: Vec<u32>,
-    /// Definitions, in order, by provisional number.
-    definitions: Vec<u32>,
+    group_numbers: Vec<GroupNumber>,
+    /// Definitions, in order.
+    definitions: Vec<ProvisionalDefinition>,
     /// For each group in order: where its definitions end.
     ends: Vec<usize>,
     /// By provisional number of the definition.
@@ -43,8 +47,8 @@ struct Order {
 /// A definition by canonical numbers. Both, so that memory is asked once.
 #[derive(Clone, Copy)]
 struct Numbers {
-    number: u32,
-    group: u32,
+    number: DefinitionNumber,
+    group: GroupNumber,
 }
 
 impl Order {
@@ -66,49 +70,50 @@ impl Order {
             let kernel = &writer.kernels[kernel];
             let of_modules = kernel.modules.iter().map(|(_, held)| held);
             for held in [&kernel.held].into_iter().chain(of_modules) {
-                for number in writer.chunks.get_unseen(held, &mut seen_pieces) {
-                    let number = number & !TWICE;
-                    let slot = number as usize;
+                for marked in writer.chunks.get_unseen(held, &mut seen_pieces) {
+                    let definition = marked.definition();
+                    let slot = definition.index();
                     if !seen[slot] {
                         seen[slot] = true;
-                        met.push(number);
-                        counts[writer.definitions[slot].title.group as usize] += 1;
+                        met.push(definition);
+                        counts[writer.definitions[slot].title.group.index()] += 1;
                     }
                 }
             }
         }
-        let mut groups: Vec<u32> = (0..writer.groups.len())
-            .filter(|&group| counts[group] > 0)
-            .filter_map(|group| u32::try_from(group).ok())
+        let mut groups: Vec<_> = (0..)
+            .zip(&counts)
+            .filter(|&(_, &count)| count > 0)
+            .map(|(group, _)| ProvisionalGroup(group))
             .collect();
-        let key = |group: u32| {
+        let key = |group| {
             let (kind, name) = writer.groups.get(group);
             let kind = GROUP_KINDS.iter().position(|&other| other == kind);
             (kind, writer.strings.get(name))
         };
         groups.sort_by_cached_key(|&group| key(group));
-        let mut group_numbers = vec![NONE; writer.groups.len()];
+        let mut group_numbers = vec![GroupNumber(NONE); writer.groups.len()];
         // Where the next definition of a group goes: in the end, where they end.
         let mut ends = Vec::with_capacity(groups.len());
         let mut end = 0;
         for (number, &group) in (0..).zip(&groups) {
-            group_numbers[group as usize] = number;
+            group_numbers[group.index()] = GroupNumber(number);
             ends.push(end);
-            end += counts[group as usize];
+            end += counts[group.index()];
         }
         let none = Numbers {
-            number: NONE,
-            group: NONE,
+            number: DefinitionNumber(NONE),
+            group: GroupNumber(NONE),
         };
         let mut places = vec![none; writer.definitions.len()];
-        let mut definitions = vec![NONE; met.len()];
+        let mut definitions = vec![ProvisionalDefinition(NONE); met.len()];
         for definition in met {
-            let group = writer.definitions[definition as usize].title.group;
-            let group = group_numbers[group as usize];
-            let end = &mut ends[group as usize];
+            let group = writer.definitions[definition.index()].title.group;
+            let group = group_numbers[group.index()];
+            let end = &mut ends[group.index()];
             definitions[*end] = definition;
-            places[definition as usize] = Numbers {
-                number: u32::try_from(*end).unwrap_or(NONE),
+            places[definition.index()] = Numbers {
+                number: DefinitionNumber(u32::try_from(*end).unwrap_or(NONE)),
                 group,
             };
             *end += 1;
@@ -123,8 +128,8 @@ impl Order {
         })
     }
 
-    /// The definitions of a group, by provisional number.
-    fn of_group(&self, group: usize) -> &[u32] {
+    /// The definitions of a group, in order.
+    fn of_group(&self, group: usize) -> &[ProvisionalDefinition] {
         let start = group.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.definitions[start..self.ends[group]]
     }
@@ -136,16 +141,14 @@ impl Order {
         kernel: &'a CollectedKernel,
         counts: &mut [u8],
     ) -> WrittenKernel<'a> {
-        let place = |definition: u32| self.places[definition as usize];
+        let number = |definition: ProvisionalDefinition| self.places[definition.index()].number;
         WrittenKernel {
             id: kernel.id(),
             source: &kernel.source,
             endian: kernel.endian,
             set: self.set(writer, &kernel.held, counts),
-            pointer_int: kernel
-                .pointer_int
-                .map(|definition| place(definition).number),
-            index_type: kernel.index_type.map(|definition| place(definition).number),
+            pointer_int: kernel.pointer_int.map(number),
+            index_type: kernel.index_type.map(number),
         }
     }
 
@@ -158,39 +161,39 @@ impl Order {
         counts: &mut [u8],
     ) -> Vec<Module> {
         let modules = writer.kernels[kernel].modules.iter();
-        let modules = modules.map(|(name, held)| Module {
-            name: u32::try_from(names.partition_point(|other| *other < name.as_str()))
-                .unwrap_or(NONE),
-            set: self.set(writer, held, counts),
+        let modules = modules.map(|(name, held)| {
+            let number = names.partition_point(|other| *other < name.as_str());
+            Module {
+                name: ModuleNumber(u32::try_from(number).unwrap_or(NONE)),
+                set: self.set(writer, held, counts),
+            }
         });
         modules.collect()
     }
 
     /// What is held, in canonical numbers; `counts` has a zero for each group.
     fn set(&self, writer: &AtlasWriter, list: &List, counts: &mut [u8]) -> Set {
-        let place = |definition: u32| self.places[definition as usize];
         let mut held = Vec::new();
         let mut twice = Vec::new();
         // Each with its group, and whether it is the second of two equal ones.
         let mut all = Vec::new();
         for marked in writer.chunks.get(list) {
-            let definition = marked & !TWICE;
-            let Numbers { number, group } = place(definition);
-            let again = marked != definition;
+            let Numbers { number, group } = self.places[marked.definition().index()];
+            let again = marked.is_second();
             if again {
                 twice.push(number);
             } else {
                 held.push(number);
             }
             all.push((group, again, number));
-            let count = &mut counts[group as usize];
+            let count = &mut counts[group.index()];
             *count = count.saturating_add(1);
         }
         // Candidates of groups that have several, which are few.
-        let several = |&&(group, ..): &&(u32, bool, u32)| counts[group as usize] > 1;
+        let several = |all: &&(GroupNumber, bool, DefinitionNumber)| counts[all.0.index()] > 1;
         let mut grouped: Vec<_> = all.iter().filter(several).copied().collect();
         for (group, ..) in all {
-            counts[group as usize] = 0;
+            counts[group.index()] = 0;
         }
         sort(&mut held);
         sort(&mut twice);
@@ -229,7 +232,7 @@ impl AtlasWriter {
         for definition in &self.definitions {
             let body = self.words.get_mut(definition.body.clone());
             change_groups(definition.title.kind, body.unwrap_or_default(), &|group| {
-                order.group_numbers[group as usize]
+                order.group_numbers[group as usize].0
             });
         }
         let blocks = self.blocks(&order);
@@ -278,7 +281,7 @@ impl AtlasWriter {
     fn modules(
         &self,
         order: &Order,
-        parents: &[Option<usize>],
+        parents: &[Option<KernelNumber>],
         counts: &mut [u8],
     ) -> Option<Vec<u8>> {
         let all = self.kernels.iter().flat_map(|kernel| &kernel.modules);
@@ -289,17 +292,17 @@ impl AtlasWriter {
         let names: Vec<&str> = names.into_iter().collect();
         let mut encoder = ModulesEncoder::new(&names);
         // Those of the last parent, which mostly is the next one as well.
-        let mut last: (Option<usize>, Vec<Module>) = (None, Vec::new());
+        let mut last: (Option<KernelNumber>, Vec<Module>) = (None, Vec::new());
         for (number, (&kernel, &parent)) in order.kernels.iter().zip(parents).enumerate() {
             if last.0 != parent {
-                let of_parent = parent.and_then(|parent| order.kernels.get(parent));
+                let of_parent = parent.and_then(|parent| order.kernels.get(parent.0));
                 let of_parent =
                     of_parent.map(|&kernel| order.modules(self, kernel, &names, counts));
                 last = (parent, of_parent.unwrap_or_default());
             }
             let modules = order.modules(self, kernel, &names, counts);
             encoder.add(&modules, &last.1);
-            last = (Some(number), modules);
+            last = (Some(KernelNumber(number)), modules);
         }
         Some(encoder.finish())
     }
@@ -318,8 +321,8 @@ impl AtlasWriter {
                 let variants: Vec<Variant<'_>> = order
                     .of_group(end)
                     .iter()
-                    .map(|&number| {
-                        let definition = &self.definitions[number as usize];
+                    .map(|number| {
+                        let definition = &self.definitions[number.index()];
                         Variant {
                             kind: definition.title.kind,
                             flavored: definition.title.flavored,

@@ -40,7 +40,7 @@ impl<'a> FromAtlas<'a> {
         let scope = scope.map_err(unusable)?;
         let mut by_btf: BTreeMap<usize, Vec<(usize, Digest)>> = BTreeMap::new();
         for &(at, InAtlas { kernel, digest, .. }) in kernels {
-            if let Some(&btf) = scope.of_kernels().get(kernel) {
+            if let Some(&btf) = scope.of_kernels().get(kernel.0) {
                 by_btf.entry(btf).or_default().push((at, digest));
             }
         }

@@ -6,7 +6,7 @@ use btfhub_runtime::Arch;
 
 use super::Builder;
 use crate::archive::{Archive, Digest, Entry, Filter, FilterError, Oddity, Pinned};
-use crate::atlas::Atlas;
+use crate::atlas::{Atlas, KernelNumber};
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::shard::Shard;
 
@@ -39,7 +39,7 @@ pub(super) struct ChosenEntry {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct InAtlas {
     pub(super) atlas: usize,
-    pub(super) kernel: usize,
+    pub(super) kernel: KernelNumber,
     /// Of the entry that it was made from.
     pub(super) digest: Digest,
 }
@@ -219,7 +219,7 @@ fn all_readable(archives: &[Archive]) -> Result<(), Error> {
 fn of_atlases(atlases: &[Atlas], archives: usize) -> Vec<ChosenEntry> {
     let mut entries = Vec::new();
     for (number, atlas) in atlases.iter().enumerate() {
-        for (kernel, id) in atlas.kernels().enumerate() {
+        for (kernel, id) in atlas.kernels() {
             let Some(source) = atlas.source(kernel) else {
                 continue;
             };

@@ -64,7 +64,7 @@ impl Work<'_> {
             let facts = questions.judge.facts_of_atlas(atlas).map_err(unusable)?;
             for (at, entry) in self.chosen.entries.iter().enumerate() {
                 let kernel = entry.in_atlas.filter(|kernel| kernel.atlas == number);
-                if let Some(facts) = kernel.and_then(|kernel| facts.get(kernel.kernel)) {
+                if let Some(facts) = kernel.and_then(|kernel| facts.get(kernel.kernel.0)) {
                     collector.facts(at, Arc::clone(facts));
                 }
             }

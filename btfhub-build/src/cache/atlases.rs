@@ -12,7 +12,7 @@ use btfhub_runtime::KernelId;
 
 use super::directory;
 use crate::archive::{self, Digest};
-use crate::atlas::{Atlas, AtlasError, AtlasWriter, Effort, SourceEntry, Surveyor};
+use crate::atlas::{Atlas, AtlasError, AtlasWriter, Effort, KernelNumber, SourceEntry, Surveyor};
 use crate::btf::Btf;
 use crate::input::{self, ATLAS_LIMIT};
 use crate::output;
@@ -62,8 +62,7 @@ struct There {
 pub(crate) struct Location {
     /// For [`Atlases::atlas`].
     pub(crate) atlas: usize,
-    /// Its number in there.
-    pub(crate) kernel: usize,
+    pub(crate) kernel: KernelNumber,
 }
 
 /// Kernels that are not in a file yet.
@@ -194,7 +193,7 @@ impl There {
                 continue;
             };
             let number = there.files.len();
-            for kernel in 0..atlas.kernels().len() {
+            for (kernel, _) in atlas.kernels() {
                 if let Some(source) = atlas.source(kernel) {
                     let atlas = number;
                     let kept = Location { atlas, kernel };

@@ -93,7 +93,7 @@ fn main() {
     let (_, file) = atlas.finish(Effort::Best, 1).expect("an atlas");
     print("atlas", &file);
     let atlas = Atlas::parse(file).expect("an atlas");
-    for kernel in 0..atlas.kernels().len() {
+    for (kernel, _) in atlas.kernels() {
         let btf = atlas.extract(kernel).expect("a kernel");
         print(&format!("atlas: kernel {kernel}"), &btf);
         let outcome = resolve(&program, &Btf::parse(&btf).expect("BTF"));

@@ -3,7 +3,7 @@
 
 use btfhub_build::Modules;
 use btfhub_build::archive::Digest;
-use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, SourceEntry};
+use btfhub_build::atlas::{Atlas, AtlasWriter, Effort, KernelNumber, SourceEntry};
 use btfhub_build::btf::Btf;
 use btfhub_build::object::Object;
 use btfhub_build::relo::Relocations;
@@ -46,7 +46,7 @@ fn kept(types: &BtfBuilder) -> Result<[Btf; 2], String> {
         .scope_of(&asks_for_task(), &Modules::All)
         .expect("all of it")
         .btf(0);
-    let whole = atlas.extract(0);
+    let whole = atlas.extract(KernelNumber(0));
     Ok([whole, part].map(|bytes| Btf::parse(&bytes.expect("all of it")).expect("BTF")))
 }
 
@@ -172,7 +172,7 @@ cases! {
         let (_, file) = writer.finish(Effort::Fast, 1).expect("an atlas");
         let atlas = Atlas::parse(file).expect("what was written can be read");
         for (kernel, first) in [(0, 0), (1, 32)] {
-            let btf = Btf::parse(&atlas.extract(kernel).expect("all of it")).expect("BTF");
+            let btf = Btf::parse(&atlas.extract(KernelNumber(kernel)).expect("all of it")).expect("BTF");
             let found = btf.ids().filter_map(|id| btf.ty(id)).find(|ty| btf.string(ty.name()) == b"s777");
             let place = found.and_then(|ty| ty.members().next()).map(|member| member.bit_offset);
             assert_eq!(place, Some(first));

@@ -45,7 +45,7 @@ fn both(relocations: &Relocations, kernels: &[&BtfBuilder]) -> Vec<[Tailored; 2]
         .iter()
         .zip(&images)
         .map(|(name, image)| {
-            let part = scope.of_kernels()[atlas.kernel(id(name)).expect("there")];
+            let part = scope.of_kernels()[atlas.kernel(id(name)).expect("there").0];
             let part = scope.btf(part).expect("whole");
             [image, &part].map(|bytes| {
                 let btf = Btf::parse(bytes).expect("a BTF");

@@ -54,7 +54,7 @@ fn assert_same(
     let mut found = 0;
     for (release, kernel, modules) in kernels {
         let number = atlas.kernel(id(release)).expect("there");
-        let part = scope.read(scope.of_kernels()[number]).expect("whole");
+        let part = scope.read(scope.of_kernels()[number.0]).expect("whole");
         let full = joined(kernel, modules, chosen);
         let [full, part] = [&full, &part].map(|btf| tailor(relocations, btf));
         match (full, part) {

@@ -105,7 +105,7 @@ fn compare(
         };
         sum.kernels += 1;
         let part = scope
-            .btf(scope.of_kernels()[kernel])
+            .btf(scope.of_kernels()[kernel.0])
             .expect("a whole atlas");
         let tailored = |bytes: &[u8]| -> Tailored {
             let btf = Btf::parse(bytes).expect("a BTF");

@@ -143,7 +143,7 @@ fn firsts(kernels: &[Kernel]) -> Vec<usize> {
     let mut parts = Vec::new();
     for (release, bytes) in releases.iter().zip(&kernels) {
         let kernel = atlas.kernel(id(release)).expect("it is in there");
-        let part = scope.of_kernels()[kernel];
+        let part = scope.of_kernels()[kernel.0];
         parts.push(part);
         let part = scope.btf(part).expect("a whole atlas");
         let [full, part] = [bytes, &part].map(|bytes| {

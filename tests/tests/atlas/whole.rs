@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use btfhub_build::Builder;
 use btfhub_build::archive::{Archive, Entry};
-use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, Side, diff};
+use btfhub_build::atlas::{Atlas, AtlasBuilder, AtlasWriter, Effort, KernelNumber, Side, diff};
 use btfhub_build::btf::{Btf, Kind};
 use btfhub_tests::atlases::{atlas_of, id};
 use btfhub_tests::btf_builder::{BtfBuilder, INT_SIGNED, bitfield, kind, member};
@@ -137,7 +137,7 @@ fn a_bundle_from_an_atlas_is_the_archives() {
 fn every_flipped_bit_shows() {
     let file = build(&entries()[..1]);
     let atlas = Atlas::parse(file.clone()).expect("an atlas");
-    let whole = atlas.extract(0).expect("a whole atlas");
+    let whole = atlas.extract(KernelNumber(0)).expect("a whole atlas");
     // All of header and index, and samples of the rest.
     let places = (0..1024).chain((1024..file.len()).step_by(file.len() / 16));
     for place in places.filter(|&place| place < file.len()) {
@@ -145,7 +145,7 @@ fn every_flipped_bit_shows() {
         damaged[place] ^= 1 << (place % 8);
         let read = Atlas::parse(damaged).and_then(|atlas| {
             atlas.check()?;
-            atlas.extract(0)
+            atlas.extract(KernelNumber(0))
         });
         if let Ok(read) = read {
             assert!(read == whole, "byte {place}: damaged unnoticed");
@@ -277,7 +277,9 @@ fn all_that_relocations_look_at_survives() {
     assert!(full_survey.is_equal(&survey));
     assert_eq!(extracted.endian(), full.endian());
     assert_eq!(extracted.pointer_size(), Some(4));
-    let texts = atlas.texts(Some(0), |name| name == "all").expect("whole");
+    let texts = atlas
+        .texts(Some(KernelNumber(0)), |name| name == "all")
+        .expect("whole");
     let lines: Vec<&str> = texts[0].lines.iter().map(String::as_str).collect();
     assert_eq!(
         lines,
@@ -404,7 +406,7 @@ fn shows_what_an_update_did_to_a_struct() {
     let atlas = atlas_of(&[("1", &kernel(0)), ("2", &kernel(4))]);
     let side = |kernel| Side {
         atlas: &atlas,
-        kernel: Some(kernel),
+        kernel: Some(KernelNumber(kernel)),
     };
     let changes = diff(side(0), side(1), |_| true).expect("whole");
     assert_eq!(changes.len(), 1);

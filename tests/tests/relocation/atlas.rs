@@ -167,7 +167,7 @@ fn extracted_equals_full() {
                     }
                     let btf = Btf::parse(&bytes).expect("a BTF");
                     let part = |scope: &Scope<'_>| {
-                        let number = scope.of_kernels()[number];
+                        let number = scope.of_kernels()[number.0];
                         let bytes = scope.btf(number).expect("a whole atlas");
                         Btf::parse(&bytes).expect("a BTF")
                     };

@@ -319,7 +319,7 @@ fn types_of_modules_from_an_atlas() {
             let scope = atlas.scope_of(&relocations, &Modules::All).expect("whole");
             for (kernel, full) in kernels.iter().zip(&targets) {
                 let number = atlas.kernel(id(&kernel.release)).expect("there");
-                let part = scope.read(scope.of_kernels()[number]).expect("whole");
+                let part = scope.read(scope.of_kernels()[number.0]).expect("whole");
                 let [full, part] = [full, &part].map(|btf| tailor(&relocations, btf));
                 match (full, part) {
                     (Ok(full), Ok(part)) => {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use btfhub_build::atlas::{Atlas, Change, Side, diff};
+use btfhub_build::atlas::{Atlas, Change, KernelNumber, Side, diff};
 use serde::Serialize;
 
 use super::{kernel, open};
@@ -30,7 +30,7 @@ struct Titles {
 /// An atlas, or a kernel of one: FILE or FILE:DISTRO/VERSION/ARCH/RELEASE.
 struct Named {
     atlas: Atlas,
-    kernel: Option<usize>,
+    kernel: Option<KernelNumber>,
 }
 
 impl Named {
@@ -98,7 +98,7 @@ pub(crate) fn run(args: &args::AtlasDiff, output: Output) -> Result<(), Failure>
 /// Kernels by name and by the file they were made from.
 fn kernels(before: &Atlas, after: &Atlas) -> Titles {
     let set = |atlas: &Atlas| -> BTreeSet<(String, String)> {
-        (atlas.kernels().enumerate())
+        (atlas.kernels())
             .filter_map(|(number, kernel)| {
                 let digest = atlas.source(number)?.digest.to_string();
                 Some((kernel.to_string(), digest))

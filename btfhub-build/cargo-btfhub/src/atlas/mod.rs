@@ -8,7 +8,7 @@ mod verify;
 
 use std::path::Path;
 
-use btfhub_build::atlas::Atlas;
+use btfhub_build::atlas::{Atlas, KernelNumber};
 use btfhub_runtime::Arch;
 
 use crate::args::atlas::{self as args, AtlasCommand};
@@ -29,8 +29,8 @@ fn open(path: &Path) -> Result<Atlas, Failure> {
     Ok(Atlas::open(path, None)?)
 }
 
-/// The number of the kernel with this name, DISTRO/VERSION/ARCH/RELEASE.
-fn kernel(atlas: &Atlas, name: &str) -> Result<usize, Failure> {
+/// The kernel with this name, DISTRO/VERSION/ARCH/RELEASE.
+fn kernel(atlas: &Atlas, name: &str) -> Result<KernelNumber, Failure> {
     // An archive's directory may be called aarch64, which is arm64.
     let mut parts: Vec<&str> = name.splitn(4, '/').collect();
     if let Some(arch) = parts.get_mut(2) {
@@ -39,7 +39,8 @@ fn kernel(atlas: &Atlas, name: &str) -> Result<usize, Failure> {
     let wanted = parts.join("/");
     atlas
         .kernels()
-        .position(|kernel| kernel.to_string() == wanted)
+        .find(|(_, kernel)| kernel.to_string() == wanted)
+        .map(|(number, _)| number)
         .ok_or_else(|| {
             Failure::new(format!(
                 "the atlas has no kernel {name}; `cargo btfhub atlas inspect --kernels` shows them"

@@ -65,7 +65,7 @@ pub(crate) fn run(args: &args::AtlasVerify, output: Output) -> Result<(), Failur
         verified: missing == 0,
         not_in_archive: atlas
             .kernels()
-            .filter(|kernel| !entries.iter().any(|entry| entry.kernel() == *kernel))
+            .filter(|(_, kernel)| !entries.iter().any(|entry| entry.kernel() == *kernel))
             .count(),
         differences,
     };
