@@ -1,7 +1,7 @@
-//! Uses an older atlas as the start of a new one.
+//! Takes definitions and kernels from an older atlas into a new one.
 //!
-//! A definition that was read hashes exactly like a surveyed one, word by word, so equal ones
-//! are found.
+//! A definition of the older atlas gets the hash that a survey would give it, so that equal
+//! definitions are found.
 
 use super::chunks::{List, MarkedDefinition};
 use super::collect::{AtlasWriter, CollectedKernel, Title};
@@ -20,14 +20,14 @@ use super::survey::{kind_hash, named_hash};
 use crate::btf::{Kind, essential_name};
 
 impl AtlasWriter {
-    /// Takes in all definitions of an atlas, and gives their numbers here.
+    /// Takes in all definitions of an atlas. Returns their numbers in this writer.
     pub(crate) fn take_in(
         &mut self,
         base: &Atlas,
     ) -> Result<Vec<ProvisionalDefinition>, AtlasError> {
-        // If the index had no groups, none would be checked.
+        // The loops below read only blocks that the index gives groups to.
         base.check()?;
-        // Groups may refer to later ones: their numbers first.
+        // Definitions may refer to later groups, so number all groups first.
         let mut numbers = Vec::new();
         let mut hashes = Vec::new();
         for group in base.groups() {
@@ -48,17 +48,17 @@ impl AtlasWriter {
         Ok(known)
     }
 
-    /// Keeps the kernels whose numbers `wanted` accepts, from an atlas whose definitions were
-    /// added as `known`.
+    /// Takes in the kernels that `wanted` accepts. `known` is what [`Self::take_in`] returned for
+    /// the same atlas.
     pub(crate) fn keep(
         &mut self,
         base: &Atlas,
         known: &[ProvisionalDefinition],
         mut wanted: impl FnMut(KernelNumber) -> bool,
     ) -> Result<(), AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "no such kernel");
         let number = |definition: DefinitionNumber| known.get(definition.index()).copied();
-        // The numbers here of the kernels there.
+        // By number of a kernel there: its index here.
         let mut kept = vec![None; base.entries().len()];
         base.each_holding(|kernel, holding| {
             if !wanted(kernel) {
@@ -101,10 +101,9 @@ impl AtlasWriter {
         })
     }
 
-    /// Keeps what is held, whose numbers here are `known`.
+    /// Stores the definitions of a set; `known` has their numbers here.
     fn keep_set(&mut self, set: &Set, known: &[ProvisionalDefinition]) -> Result<List, AtlasError> {
-        let absent =
-            || AtlasError::malformed(FilePart::Kernels, 0, "a definition that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "no such definition");
         let mut held = Vec::with_capacity(set.held.len() + set.twice.len());
         for (definition, again) in set.in_order() {
             let number = known.get(definition.index()).copied();
@@ -121,7 +120,7 @@ impl AtlasWriter {
         numbers: &[ProvisionalGroup],
         hashes: &[u64],
     ) -> Result<Taken, AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Index, 0, "a definition that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "no such definition");
         let variant = group.variants.get(index).ok_or_else(absent)?;
         let body = group.body(variant);
         let name = if variant.flavored == StringNumber::EMPTY {
@@ -172,7 +171,7 @@ impl AtlasWriter {
     }
 }
 
-/// A definition whose words are at the end of the writer's.
+/// A definition whose words are the last ones of the writer, from `start`.
 struct Taken {
     kind: Kind,
     flavored: ProvisionalString,
@@ -180,11 +179,11 @@ struct Taken {
     hash: u128,
 }
 
-/// Copies words with the writer's numbers, and hashes them as a survey does.
+/// Copies words, with the numbers of the writer, and hashes them as a survey would.
 struct Taking<'a> {
     writer: &'a mut AtlasWriter,
     base: &'a Atlas,
-    /// By group of the base: the writer's number, and the survey's hash.
+    /// For each group of the base, its number in the writer and its hash in a survey.
     numbers: &'a [ProvisionalGroup],
     hashes: &'a [u64],
     out: &'a mut Vec<u32>,
@@ -195,7 +194,7 @@ impl Taking<'_> {
         self.writer.key
     }
 
-    /// The hash of a name, which is copied.
+    /// Copies a name. Returns its hash.
     fn name(&mut self, string: u32) -> Result<u64, AtlasError> {
         let text = self.base.string(StringNumber(string))?;
         let number = self.writer.strings.number(text);
@@ -262,8 +261,7 @@ impl Taking<'_> {
                 return Ok(2);
             }
             shape::NAMED | shape::OTHER => {
-                let absent =
-                    || AtlasError::malformed(FilePart::Index, 0, "a group that is not there");
+                let absent = || AtlasError::malformed(FilePart::Index, 0, "no such group");
                 let place = argument as usize;
                 let number = self.numbers.get(place).copied().ok_or_else(absent)?;
                 let group = self.hashes.get(place).copied().ok_or_else(absent)?;

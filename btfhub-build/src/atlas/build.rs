@@ -1,4 +1,4 @@
-//! Entries of archives → an atlas; an atlas against its archive.
+//! Makes an atlas from entries of archives, and compares an atlas with its archive.
 
 use std::collections::HashSet;
 use std::num::NonZeroUsize;
@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind};
 use crate::modules::Modules;
 use crate::queue;
 
-/// Makes atlases out of entries of archives.
+/// Makes atlases from entries of archives.
 ///
 /// ```no_run
 /// use btfhub_build::archive::Archive;
@@ -42,26 +42,26 @@ pub struct AtlasBuilder<'a> {
 pub struct Built {
     /// The file.
     pub file: Vec<u8>,
-    /// Kernels in it.
+    /// How many kernels it has.
     pub kernels: usize,
-    /// Distinct definitions in it.
+    /// How many distinct definitions it has.
     pub definitions: usize,
-    /// Kernels that were decoded, not taken from the base.
+    /// How many kernels were decoded; the others were taken from the base.
     pub decoded: usize,
-    /// Modules that were decoded, of all of these together.
+    /// How many modules the decoded kernels have in total.
     pub modules: usize,
-    /// How many of the decoded entries hold symbols, which an atlas does not.
+    /// How many decoded entries hold symbols, which an atlas leaves out.
     pub symbols: usize,
 }
 
 impl<'a> AtlasBuilder<'a> {
-    /// Without a base, with the best effort and as many jobs as processors.
+    /// Makes a builder with the defaults.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// An older atlas: entries that it has with the same digest are not
-    /// decoded again. The result is the same as without it.
+    /// An older atlas. Entries that it was made from are not decoded again. The result is the
+    /// same as without it.
     ///
     /// Default: none.
     #[must_use]
@@ -79,7 +79,7 @@ impl<'a> AtlasBuilder<'a> {
         self
     }
 
-    /// How many kernels at once. The result does not depend on it.
+    /// How many kernels are decoded at once. The result does not depend on it.
     ///
     /// Default: the processors of this machine.
     #[must_use]
@@ -88,10 +88,10 @@ impl<'a> AtlasBuilder<'a> {
         self
     }
 
-    /// Whether functions and variables are kept too. The report's [verdicts](crate::verdict)
-    /// need them; relocations never do.
+    /// Whether to keep functions and variables. The report's [verdicts](crate::verdict) need
+    /// them; relocations never do.
     ///
-    /// Default: they are not.
+    /// Default: no.
     #[must_use]
     pub fn functions(mut self, functions: bool) -> Self {
         self.functions = functions;
@@ -100,7 +100,7 @@ impl<'a> AtlasBuilder<'a> {
 
     /// How many bytes one entry may decompress to.
     ///
-    /// Default: 256 MiB, far above the largest real one.
+    /// Default: 256 MiB, far more than any real one.
     #[must_use]
     pub fn entry_limit(mut self, bytes: u64) -> Self {
         self.limit = Some(bytes);
@@ -124,7 +124,7 @@ impl<'a> AtlasBuilder<'a> {
         } else {
             AtlasWriter::new()
         };
-        // Definitions of the one kind are not all of the other.
+        // A base is of no use if only one of the two has functions.
         let same = |base: &&Atlas| base.has_functions() == self.functions;
         let base = self.base.filter(same);
         let known = match base {
@@ -132,7 +132,7 @@ impl<'a> AtlasBuilder<'a> {
             None => None,
         };
         let surveyor = writer.surveyor();
-        // Only one thread at a time adds what it found.
+        // One thread at a time adds its kernel.
         let shared = std::sync::Mutex::new(writer);
         let (mut done, mut decoded) = (0, 0);
         let (modules, symbols) = (AtomicUsize::new(0), AtomicUsize::new(0));
@@ -188,7 +188,7 @@ impl<'a> AtlasBuilder<'a> {
         let kernels = writer.kernel_count();
         let (definitions, file) = writer
             .finish(self.effort, jobs.get())
-            .map_err(|e| Error::new(ErrorKind::Entry, "the kernels make no atlas").because(e))?;
+            .map_err(|e| Error::new(ErrorKind::Entry, "the atlas can't be made").because(e))?;
         Ok(Built {
             file,
             kernels,
@@ -207,16 +207,16 @@ pub enum Difference {
     Missing,
     /// The atlas was made from another file.
     OtherFile,
-    /// The definitions are other ones.
+    /// The atlas gives other definitions.
     OtherDefinitions,
 }
 
 impl Atlas {
-    /// Decodes entries again and compares them with the atlas. Calls `found` for each entry
-    /// that differs.
+    /// Decodes entries again and compares them with the atlas. Calls `found` for each entry,
+    /// with the difference if there is one.
     ///
     /// # Errors
-    /// When an entry can't be read, or the atlas is damaged.
+    /// If an entry can't be read, or the atlas is damaged.
     pub fn verify(
         &self,
         entries: &[Entry],
@@ -282,7 +282,7 @@ fn source(entry: &Entry, compressed: &[u8]) -> SourceEntry {
     }
 }
 
-/// The kernel's BTF with those of all its modules, and whether its entry holds symbols.
+/// The BTF of a kernel and all its modules, and whether the entry holds symbols.
 fn decode(entry: &Entry, compressed: &[u8], limit: u64) -> Result<(Btf, bool), Error> {
     let bad = || Error::new(ErrorKind::Entry, entry.path().display().to_string());
     let decoded = entry.decode(compressed, limit)?;

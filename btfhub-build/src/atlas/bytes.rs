@@ -17,22 +17,22 @@ pub(super) fn put_len(out: &mut Vec<u8>, len: usize) {
     put(out, len as u64);
 }
 
-/// The same bits.
+/// Reinterprets the bits.
 pub(super) fn to_signed(value: u64) -> i64 {
     i64::from_ne_bytes(value.to_ne_bytes())
 }
 
-/// The same bits.
+/// Reinterprets the bits.
 pub(super) fn to_unsigned(value: i64) -> u64 {
     u64::from_ne_bytes(value.to_ne_bytes())
 }
 
-/// 32 bits, taken as signed.
+/// Extends a signed 32-bit value to 64 bits.
 pub(super) fn sign_extended(value: u32) -> u64 {
     to_unsigned(i64::from(i32::from_ne_bytes(value.to_ne_bytes())))
 }
 
-/// Signed → unsigned: 0, -1, 1, -2, …
+/// Signed → unsigned: 0, -1, 1, -2, … become 0, 1, 2, 3, …
 pub(super) fn zigzag(value: i64) -> u64 {
     to_unsigned((value << 1) ^ (value >> 63))
 }
@@ -73,7 +73,7 @@ impl<'a> Cursor<'a> {
 
     #[inline]
     pub(super) fn varint(&mut self) -> Result<u64, AtlasError> {
-        // Most numbers have one byte.
+        // Most numbers take one byte.
         if let Some(&byte) = self.bytes.get(self.at) {
             if byte < 0x80 {
                 self.at += 1;
@@ -84,12 +84,12 @@ impl<'a> Cursor<'a> {
         let mut shift = 0;
         loop {
             let Some(&byte) = self.bytes.get(self.at) else {
-                return Err(self.error("it ends in the middle of a number"));
+                return Err(self.error("it ends within a number"));
             };
             self.at += 1;
             let bits = u64::from(byte & 0x7f);
             if shift > 63 || (shift == 63 && bits > 1) {
-                return Err(self.error("a number above 64 bits"));
+                return Err(self.error("a number of more than 64 bits"));
             }
             value |= bits << shift;
             if byte < 0x80 {
@@ -102,7 +102,7 @@ impl<'a> Cursor<'a> {
     #[inline]
     pub(super) fn u32(&mut self) -> Result<u32, AtlasError> {
         let value = self.varint()?;
-        u32::try_from(value).map_err(|_| self.error("a number above 32 bits"))
+        u32::try_from(value).map_err(|_| self.error("a number of more than 32 bits"))
     }
 
     /// A number below `limit`.
@@ -121,13 +121,13 @@ impl<'a> Cursor<'a> {
 
     pub(super) fn len(&mut self) -> Result<usize, AtlasError> {
         let value = self.varint()?;
-        usize::try_from(value).map_err(|_| self.error("a length above the address space"))
+        usize::try_from(value).map_err(|_| self.error("a length beyond the address space"))
     }
 
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], AtlasError> {
         let end = self.at.checked_add(len);
         let Some(bytes) = end.and_then(|end| self.bytes.get(self.at..end)) else {
-            return Err(self.error("it ends in the middle of a text"));
+            return Err(self.error("it ends within a string"));
         };
         self.at += len;
         Ok(bytes)

@@ -1,11 +1,12 @@
-//! The lists of definitions of many kernels, most of which are the same from
-//! end to end: cut where the content says, each piece kept once.
+//! Stores the lists of definitions of many kernels in little memory. Most of these lists are
+//! almost the same. So each is cut into pieces at points that depend on the content, and equal
+//! pieces are stored once.
 
 use super::hash::HashKey;
 use super::numbers::ProvisionalDefinition;
 use super::table::Table;
 
-/// One of so many definitions ends a piece.
+/// The average length of a piece.
 const LENGTH: u32 = 64;
 
 /// A definition of a kernel, and whether it is the second of two equal ones.
@@ -40,15 +41,15 @@ impl MarkedDefinition {
 #[derive(Debug)]
 pub(super) struct Chunks {
     key: HashKey,
-    /// The hashes of the pieces, by their numbers.
+    /// The hash of each piece, by its number.
     hashes: Table<u128>,
     /// Where each piece ends.
     ends: Vec<usize>,
-    /// All pieces, one behind the other.
+    /// All pieces, one after the other.
     definitions: Vec<MarkedDefinition>,
 }
 
-/// A list in [`Chunks`].
+/// A list in [`Chunks`], as numbers of pieces.
 #[derive(Clone, Debug)]
 pub(super) struct List(Vec<u32>);
 
@@ -62,7 +63,7 @@ impl Chunks {
         }
     }
 
-    /// Keeps a list.
+    /// Stores a list.
     pub(super) fn keep(&mut self, list: &[MarkedDefinition]) -> List {
         let ends = |number: u32| number.wrapping_mul(0x9e37_79b1) < u32::MAX / LENGTH;
         let mut kept = Vec::new();
@@ -113,12 +114,12 @@ impl Chunks {
         pieces.flat_map(|piece| piece.iter().copied())
     }
 
-    /// For each piece, that none was seen.
+    /// For [`Self::get_unseen`]: no piece has been seen yet.
     pub(super) fn none_seen(&self) -> Vec<bool> {
         vec![false; self.ends.len()]
     }
 
-    /// The definitions of a list, without pieces that were `seen` before.
+    /// The definitions of a list, without the pieces in `seen`; adds its pieces there.
     pub(super) fn get_unseen<'a>(
         &'a self,
         list: &'a List,

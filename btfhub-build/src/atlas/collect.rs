@@ -1,7 +1,7 @@
-//! Collects the definitions of many kernels, each once, while an atlas is made.
+//! Collects the definitions of many kernels, each once, to make an atlas.
 //!
-//! Numbers here are provisional, in order of arrival. The file has the numbers that
-//! [`super::write`] assigns, which depend only on the kernels.
+//! Numbers here are provisional: in order of arrival. The file has canonical numbers, which
+//! depend only on the kernels; [`super::write`] assigns them.
 
 use btfhub_runtime::{Arch, KernelId};
 
@@ -26,19 +26,18 @@ pub struct SourceEntry {
     pub digest: Digest,
 }
 
-/// Makes an atlas out of kernels.
+/// Makes an atlas from kernels.
 #[derive(Debug)]
 pub struct AtlasWriter {
     pub(super) key: HashKey,
-    /// Whether functions and variables are definitions too.
+    /// Whether definitions include functions and variables.
     pub(super) functions: bool,
     pub(super) strings: Strings,
     pub(super) groups: Groups,
     pub(super) definitions: Vec<Stored>,
     /// The hashes of all definitions, by their numbers.
     hashes: Table<u128>,
-    /// By number of a definition: the one that followed it last time, and usually follows it
-    /// again.
+    /// For each definition, the one that followed it last time. Usually it follows again.
     followers: Vec<ProvisionalDefinition>,
     /// The bodies of all definitions, with provisional numbers.
     pub(super) words: Vec<u32>,
@@ -50,9 +49,9 @@ pub struct AtlasWriter {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Title {
     pub(super) group: ProvisionalGroup,
-    /// Its kind: those of one group are equal, but for ENUM and ENUM64.
+    /// Its kind. In a group, only ENUM and ENUM64 are mixed.
     pub(super) kind: Kind,
-    /// Its name if that has a flavor, otherwise EMPTY: the name is the group's.
+    /// Its name if that has a flavor, else [`ProvisionalString::EMPTY`].
     pub(super) flavored: ProvisionalString,
 }
 
@@ -63,7 +62,7 @@ pub(super) struct Stored {
     pub(super) body: std::ops::Range<usize>,
 }
 
-/// A kernel, by provisional numbers of definitions.
+/// A kernel, with provisional numbers.
 #[derive(Clone, Debug)]
 pub(super) struct CollectedKernel {
     pub(super) arch: String,
@@ -76,7 +75,7 @@ pub(super) struct CollectedKernel {
     pub(super) held: List,
     pub(super) pointer_int: Option<ProvisionalDefinition>,
     pub(super) index_type: Option<ProvisionalDefinition>,
-    /// Their names, ascending, and what they hold.
+    /// By name: the definitions of each module.
     pub(super) modules: Vec<(String, List)>,
 }
 
@@ -91,7 +90,7 @@ impl CollectedKernel {
     }
 }
 
-/// Surveys kernels for one [`AtlasWriter`], on any thread.
+/// Surveys kernels for one [`AtlasWriter`]; any thread can have a copy.
 #[derive(Clone, Copy, Debug)]
 pub struct Surveyor {
     key: HashKey,
@@ -102,11 +101,10 @@ impl Surveyor {
     /// Finds the definitions of a kernel.
     ///
     /// # Errors
-    /// When its types are such that no relocation could be sure of them, or it is a
-    /// module's.
+    /// If it has types that an atlas can't hold, or is the BTF of a module.
     pub fn survey(self, btf: &Btf) -> Result<KernelDefinitions<'_>, SurveyError> {
         match survey(btf, self.key, self.functions) {
-            // An invalid function does not affect any relocation.
+            // An invalid function affects no relocation.
             Err(_) if self.functions => survey(btf, self.key, false),
             surveyed => surveyed,
         }
@@ -120,19 +118,18 @@ impl Default for AtlasWriter {
 }
 
 impl AtlasWriter {
-    /// Without any kernel.
+    /// Makes a writer without kernels, for types only.
     pub fn new() -> Self {
         Self::with_key(HashKey::random(), false)
     }
 
-    /// Without any kernel, for functions and variables as well: what
-    /// [verdicts](crate::verdict) ask for and no relocation does.
+    /// Makes a writer without kernels, for types, functions and variables. No relocation needs
+    /// the latter two, but [verdicts](crate::verdict) do.
     pub fn with_functions() -> Self {
         Self::with_key(HashKey::random(), true)
     }
 
-    /// Another one without any kernel, for which the same
-    /// [`surveyor`](Self::surveyor) surveys.
+    /// Makes another writer without kernels, for the same [`surveyor`](Self::surveyor).
     pub(crate) fn for_more(&self) -> Self {
         Self::with_key(self.key, self.functions)
     }
@@ -152,7 +149,7 @@ impl AtlasWriter {
         }
     }
 
-    /// What surveys kernels for this writer.
+    /// The surveyor for this writer.
     pub fn surveyor(&self) -> Surveyor {
         Surveyor {
             key: self.key,
@@ -174,7 +171,7 @@ impl AtlasWriter {
     /// matter.
     ///
     /// # Errors
-    /// As the survey, where the two disagree.
+    /// If it has types that an atlas can't hold, which the survey did not find.
     pub fn insert(
         &mut self,
         kernel: KernelId<'_>,
@@ -233,8 +230,8 @@ impl AtlasWriter {
         Ok(())
     }
 
-    /// The number of a definition, which is met behind another. The table would
-    /// be fetched from memory anew for each kernel.
+    /// The number of a definition that comes after `before`. The guess saves a lookup in a table
+    /// that is larger than the processor's cache.
     fn number(&self, hash: u128, before: ProvisionalDefinition) -> Option<ProvisionalDefinition> {
         let guess = self.followers.get(before.index()).copied();
         match guess.filter(|guess| self.hashes.key(guess.0) == Some(hash)) {
@@ -290,8 +287,7 @@ impl AtlasWriter {
         self.groups.number(kind, name)
     }
 
-    /// Keeps the definition whose body is the end of the words, if it is not
-    /// there already.
+    /// Stores a definition whose body is `words[start..]`. If it is known, removes that body.
     pub(super) fn store(
         &mut self,
         title: Title,
@@ -310,7 +306,7 @@ impl AtlasWriter {
         ProvisionalDefinition(number)
     }
 
-    /// Checks what the format has numbers for.
+    /// Checks that the format has enough numbers.
     pub(super) fn check_size(&self) -> Result<(), AtlasError> {
         let too_many = |count: usize, what| match u32::try_from(count) {
             Ok(count) if count < MAX_ARGUMENT => Ok(()),
@@ -323,10 +319,10 @@ impl AtlasWriter {
     }
 }
 
-/// No number of a group.
+/// A group without a number yet.
 const NO_GROUP: ProvisionalGroup = ProvisionalGroup(u32::MAX);
 
-/// What the names in one kernel are called here.
+/// The numbers of a kernel's names in the writer.
 struct Numbers<'a, 'b> {
     survey: &'a KernelDefinitions<'b>,
     strings: &'a mut Strings,
@@ -334,11 +330,11 @@ struct Numbers<'a, 'b> {
     known: &'a mut Known,
 }
 
-/// What is known of the numbers here of what one kernel has.
+/// The numbers of a kernel's names that were looked up before.
 struct Known {
-    /// By the number of a group in the kernel.
+    /// By number of the group in the kernel; [`NO_GROUP`] if unknown.
     groups: Vec<ProvisionalGroup>,
-    /// The strings that were met last.
+    /// The last strings.
     recent: Recent<ProvisionalString>,
 }
 
@@ -395,7 +391,7 @@ impl Groups {
 
     fn number(&mut self, kind: Kind, name: ProvisionalString) -> ProvisionalGroup {
         let key = u64::from(kind.number()) << 32 | u64::from(name.0);
-        // Odd, so that no two keys collide.
+        // The factor is odd, so different keys stay different.
         let number = self.numbers.number(key.wrapping_mul(0x9e37_79b9_7f4a_7c15));
         if number as usize == self.list.len() {
             self.list.push((kind, name));
@@ -411,10 +407,10 @@ pub(super) struct Strings {
     text: Vec<u8>,
     ends: Vec<usize>,
     numbers: Slots,
-    /// By number: the one that followed it last time, and usually does again, because all
-    /// variants of a struct have their members in the same order.
+    /// For each string, the one that followed it last time. Usually it follows again, because
+    /// the variants of a struct have their members in the same order.
     followers: Vec<ProvisionalString>,
-    /// The last one that was looked up.
+    /// The string that was looked up last.
     last: ProvisionalString,
 }
 

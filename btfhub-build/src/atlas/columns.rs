@@ -1,5 +1,5 @@
-//! The columns of a block: numbers of one meaning are stored together, which compresses well.
-//! `FORMAT.md` says what they hold.
+//! The columns of a block. Each stores numbers of one meaning together, which compresses well.
+//! `FORMAT.md` describes them.
 
 use super::bytes::{Cursor, put_len};
 use super::error::{AtlasError, FilePart};
@@ -13,14 +13,14 @@ pub(super) const COLUMNS: usize = 8;
 pub(super) struct Columns<T> {
     /// Counts, kinds and sizes.
     pub(super) heads: T,
-    /// Steps from a variant to the next.
+    /// Steps from one variant to the next.
     pub(super) edits: T,
     /// Names of elements.
     pub(super) names: T,
     pub(super) types: T,
     /// Bit offsets and values.
     pub(super) places: T,
-    /// Bits of bitfields.
+    /// Sizes of bitfields in bits.
     pub(super) bits: T,
     /// Lengths of the names of groups.
     pub(super) lengths: T,
@@ -47,7 +47,7 @@ impl Columns<Vec<u8>> {
         self.all().iter().map(|column| column.len()).sum()
     }
 
-    /// One byte string: the lengths of the columns, then the columns.
+    /// Returns one byte string: the lengths of the columns, then the columns.
     pub(super) fn join(&self) -> Vec<u8> {
         let mut out = Vec::with_capacity(self.len() + 4 * COLUMNS);
         for column in self.all() {
@@ -61,7 +61,7 @@ impl Columns<Vec<u8>> {
 }
 
 impl<'a> Columns<Cursor<'a>> {
-    /// The columns of a joined block.
+    /// Takes a joined block apart.
     pub(super) fn split(joined: &'a [u8], part: FilePart) -> Result<Self, AtlasError> {
         let mut cursor = Cursor::new(joined, part);
         let mut lens = [0; COLUMNS];
@@ -99,12 +99,12 @@ impl<'a> Columns<Cursor<'a>> {
         ]
     }
 
-    /// Where each column is being read.
+    /// The reading position in each column.
     pub(super) fn positions(&self) -> [usize; COLUMNS] {
         self.all().map(Cursor::position)
     }
 
-    /// Goes on reading at other positions.
+    /// Continues at other positions.
     pub(super) fn seek(&mut self, positions: [usize; COLUMNS]) {
         let [heads, edits, names, types, places, bits, lengths, text] = positions;
         self.heads.seek(heads);
@@ -117,13 +117,13 @@ impl<'a> Columns<Cursor<'a>> {
         self.text.seek(text);
     }
 
-    /// Whether all of it has been read.
+    /// Whether all columns have been read to their ends.
     pub(super) fn is_at_end(&self) -> bool {
         self.all().iter().all(|cursor| cursor.is_at_end())
     }
 }
 
-/// What the column of types says, one number for each type.
+/// The numbers in the column of types, one for each type.
 pub(super) mod code {
     use super::Kind;
 
@@ -135,7 +135,7 @@ pub(super) mod code {
     pub(in crate::atlas) const PROTO: u64 = 5;
     /// The first of the kinds in [`INLINE_KINDS`].
     pub(in crate::atlas) const INLINE: u64 = 6;
-    /// The reference to group 0.
+    /// The number of a reference to group 0; those to other groups follow.
     pub(in crate::atlas) const NAMED: u64 = 13;
 
     pub(in crate::atlas) const INLINE_KINDS: [Kind; 7] = [
@@ -149,16 +149,16 @@ pub(super) mod code {
     ];
 }
 
-/// Names of elements: [`NEW`], [`EMPTY`], or how far back a string is.
+/// Names of elements: [`NEW`], [`EMPTY`], or how far back the string is.
 pub(super) mod name {
-    /// The next string that had no number yet.
+    /// The next string, used for the first time.
     pub(in crate::atlas) const NEW: u64 = 0;
     /// The empty string.
     pub(in crate::atlas) const EMPTY: u64 = 1;
 }
 
-/// Appends a front-coded text: how many bytes it shares with the one before,
-/// how many it has more, and these.
+/// Appends a string without the prefix that it shares with the previous one: the length of
+/// that prefix, the number of other bytes, and these bytes.
 pub(super) fn put_text(lengths: &mut Vec<u8>, text: &mut Vec<u8>, before: &[u8], now: &[u8]) {
     let mut shared = 0;
     while shared < before.len() && shared < now.len() && before[shared] == now[shared] {
@@ -169,7 +169,7 @@ pub(super) fn put_text(lengths: &mut Vec<u8>, text: &mut Vec<u8>, before: &[u8],
     text.extend_from_slice(now.get(shared..).unwrap_or_default());
 }
 
-/// Reads what [`put_text`] wrote: `text` is the one before, and becomes it.
+/// Reads what [`put_text`] wrote. `text` is the previous string, and becomes this one.
 pub(super) fn take_text(
     lengths: &mut Cursor<'_>,
     bytes: &mut Cursor<'_>,
@@ -178,7 +178,7 @@ pub(super) fn take_text(
     let shared = lengths.len()?;
     let more = lengths.len()?;
     if shared > text.len() {
-        return Err(lengths.error("a name shares more than there is"));
+        return Err(lengths.error("a name shares more bytes than the previous one has"));
     }
     text.truncate(shared);
     text.extend_from_slice(bytes.take(more)?);

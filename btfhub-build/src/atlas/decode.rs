@@ -1,4 +1,4 @@
-//! Columns → definitions, every number checked.
+//! Columns → definitions. Every number is checked.
 
 use std::ops::Range;
 
@@ -9,8 +9,8 @@ use super::error::{AtlasError, FilePart};
 use super::numbers::StringNumber;
 use crate::btf::Kind;
 
-/// More words than the definitions of any real block have. It is a limit, because the steps
-/// from variant to variant could produce any number.
+/// How many words the definitions of a block may have: more than in any real block. A few bytes
+/// of steps between variants can produce any number of words.
 const MAX_WORDS: usize = 1 << 25;
 /// How deep types may nest; the writer's limit is 128.
 const MAX_NESTING: u32 = 140;
@@ -24,7 +24,7 @@ pub(super) struct Group {
     pub(super) variants: Vec<Decoded>,
     /// The bodies of all variants.
     words: Vec<u32>,
-    /// Where their elements begin, and end.
+    /// Where each element of a variant begins, and where its last one ends.
     starts: Vec<usize>,
 }
 
@@ -32,7 +32,7 @@ pub(super) struct Group {
 #[derive(Clone, Debug)]
 pub(super) struct Decoded {
     pub(super) kind: Kind,
-    /// Its name; EMPTY for the group's.
+    /// Its name; [`StringNumber::EMPTY`] if it is the group's.
     pub(super) flavored: StringNumber,
     body: Range<usize>,
     elements: Range<usize>,
@@ -43,7 +43,7 @@ impl Group {
         GROUP_KINDS.get(self.kind).copied().unwrap_or(Kind::Void)
     }
 
-    /// Only name and kind, which the next group is compared with.
+    /// Only name and kind, from which those of the next group are decoded.
     pub(super) fn title(&self) -> Self {
         Self {
             name: self.name.clone(),
@@ -57,7 +57,7 @@ impl Group {
     }
 }
 
-/// Where the reading of a group begins.
+/// Where a group begins.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Position {
     columns: [usize; COLUMNS],
@@ -70,13 +70,13 @@ pub(super) struct Decoder<'a> {
     columns: Columns<Cursor<'a>>,
     next_string: StringNumber,
     groups: u32,
-    /// Words of the groups that were read.
+    /// How many words the groups had so far.
     words: usize,
 }
 
 impl<'a> Decoder<'a> {
-    /// `groups` is how many there are in the whole atlas, `first_string` the
-    /// number of the first string that this block names.
+    /// `groups` is how many the whole atlas has, `first_string` the first string that this
+    /// block is the first to use.
     pub(super) fn new(
         joined: &'a [u8],
         part: FilePart,
@@ -107,13 +107,12 @@ impl<'a> Decoder<'a> {
         self.columns.is_at_end()
     }
 
-    /// The number after that of the last string that was named.
+    /// The number that the next new string gets.
     pub(super) fn next_string(&self) -> StringNumber {
         self.next_string
     }
 
-    /// Reads the next group. `group` is the one before, of whose name and kind
-    /// this one's are told apart; it becomes the next.
+    /// Reads the next group. `group` is the previous one, and becomes this one.
     pub(super) fn group(&mut self, group: &mut Group) -> Result<(), AtlasError> {
         take_text(
             &mut self.columns.lengths,
@@ -132,7 +131,7 @@ impl<'a> Decoder<'a> {
         for _ in 0..count {
             self.variant(group)?;
             if group.words.len() > MAX_WORDS - self.words {
-                return Err(self.columns.heads.error("an endless block"));
+                return Err(self.columns.heads.error("a block of more than 2^25 words"));
             }
         }
         self.words += group.words.len();
@@ -159,7 +158,7 @@ impl<'a> Decoder<'a> {
             let base = base.and_then(|base| group.variants.get(base)).cloned();
             let base = base
                 .filter(|base| base.kind == kind && (kind.is_composite() || kind.is_any_enum()));
-            Some(base.ok_or_else(|| self.columns.heads.error("a change of nothing"))?)
+            Some(base.ok_or_else(|| self.columns.heads.error("no such base"))?)
         };
         match base {
             Some(base) => self.changed(kind, &base, group)?,
@@ -182,7 +181,7 @@ impl<'a> Decoder<'a> {
             let change = self.columns.heads.signed()?;
             let new = i64::from(old).checked_add(change);
             let new = new.and_then(|new| u32::try_from(new).ok());
-            words.push(new.ok_or_else(|| self.columns.heads.error("no size"))?);
+            words.push(new.ok_or_else(|| self.columns.heads.error("a number out of range"))?);
         }
         let head = words.get(words.len() - 2).copied().unwrap_or(0);
         let count = vlen(kind, head);
@@ -195,7 +194,7 @@ impl<'a> Decoder<'a> {
             let end = at.saturating_add(skip).saturating_add(copy);
             let new = insert.saturating_add(copy);
             if new == 0 || new > count - done || end > base_count {
-                return Err(self.columns.edits.error("a change of what is not there"));
+                return Err(self.columns.edits.error("no such elements in the base"));
             }
             for _ in 0..insert {
                 starts.push(words.len());
@@ -217,13 +216,13 @@ impl<'a> Decoder<'a> {
             at = end;
             done += new;
             if words.len() > MAX_WORDS {
-                return Err(self.columns.heads.error("an endless block"));
+                return Err(self.columns.heads.error("a block of more than 2^25 words"));
             }
         }
         Ok(())
     }
 
-    /// A body without a base; the places of its elements are added to `starts`.
+    /// Reads a body without a base. Adds to `starts` where its elements begin.
     fn body(
         &mut self,
         kind: Kind,
@@ -252,7 +251,7 @@ impl<'a> Decoder<'a> {
         Ok(())
     }
 
-    /// One element; gives its place.
+    /// Reads an element. Returns its bit offset or value.
     fn element(
         &mut self,
         kind: Kind,
@@ -296,14 +295,14 @@ impl<'a> Decoder<'a> {
                 .map(|value| u32::from_ne_bytes(value.to_ne_bytes())),
             _ => u32::try_from(place).ok(),
         };
-        let error = || self.columns.places.error("a place above 32 bits");
+        let error = || self.columns.places.error("a value of more than 32 bits");
         words[at] = value.ok_or_else(error)?;
         Ok(())
     }
 
     fn ty(&mut self, words: &mut Vec<u32>, depth: u32) -> Result<(), AtlasError> {
         if depth > MAX_NESTING {
-            return Err(self.columns.types.error("types nest without end"));
+            return Err(self.columns.types.error("types nest too deep"));
         }
         let types = &mut self.columns.types;
         let number = types.varint()?;
@@ -323,15 +322,15 @@ impl<'a> Decoder<'a> {
                 }
             }
             code::OTHER => {
-                let group = types.below(self.groups, "a group that is not there")?;
+                let group = types.below(self.groups, "no such group")?;
                 let ordinal = types.u32()?;
                 if ordinal == 0 {
-                    return Err(types.error("the first definition as another one"));
+                    return Err(types.error("ordinal 0 where only others are allowed"));
                 }
                 words.extend([shape::OTHER | group << 4, ordinal]);
             }
             code::PROTO => {
-                let params = types.below(MAX_ARGUMENT, "more parameters than a function has")?;
+                let params = types.below(MAX_ARGUMENT, "too many parameters")?;
                 words.push(shape::PROTO | params << 4);
                 for _ in 0..=params {
                     self.ty(words, depth + 1)?;
@@ -340,7 +339,7 @@ impl<'a> Decoder<'a> {
             code::NAMED.. => {
                 let group = u32::try_from(number - code::NAMED).ok();
                 let group = group.filter(|&group| group < self.groups);
-                let group = group.ok_or_else(|| types.error("a group that is not there"))?;
+                let group = group.ok_or_else(|| types.error("no such group"))?;
                 words.push(shape::NAMED | group << 4);
             }
             _ => {
@@ -360,8 +359,7 @@ impl<'a> Decoder<'a> {
             name::NEW => {
                 let number = self.next_string;
                 let next = number.0.checked_add(1);
-                let next =
-                    next.ok_or_else(|| names.error("more strings than there are numbers"))?;
+                let next = next.ok_or_else(|| names.error("too many strings"))?;
                 self.next_string = StringNumber(next);
                 Ok(number)
             }
@@ -370,12 +368,12 @@ impl<'a> Decoder<'a> {
                 .ok()
                 .and_then(|back| self.next_string.0.checked_sub(back))
                 .map(StringNumber)
-                .ok_or_else(|| names.error("a string before the first")),
+                .ok_or_else(|| names.error("a string before the first one")),
         }
     }
 }
 
-/// Number of elements.
+/// The number of elements.
 fn vlen(kind: Kind, head: u32) -> usize {
     match kind {
         Kind::Enum | Kind::Enum64 => (head >> 1) as usize,

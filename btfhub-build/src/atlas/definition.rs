@@ -1,5 +1,5 @@
-//! One definition as words: a named type with its anonymous types inlined,
-//! other named types referred to by candidate group and ordinal.
+//! A definition as words: a named type with its anonymous types written inline. It refers to
+//! other named types by candidate group and ordinal.
 //!
 //! ```text
 //! INT       size, encoding               FLOAT    size
@@ -8,17 +8,18 @@
 //! ENUM64    head, size, (name, low, high)…
 //! STRUCT    vlen, size, (name, bit offset, bits, type)…      UNION the same
 //!
-//! type      shape | argument << 4, and by shape
+//! type      shape | argument << 4, then by shape
 //!   VOID    –                            NAMED    argument: group
 //!   OTHER   argument: group; ordinal     PTR      type
-//!   ARRAY   argument: 1 where its index type is not the kernel's usual one;
+//!   ARRAY   argument: 1 if its index type isn't the kernel's usual one, else 0;
 //!           nelems, type[, index type]
 //!   PROTO   argument: parameters; result, type…
 //!   INLINE  argument: kind; the words of that kind
 //! ```
 //!
-//! Names are numbers of strings, groups numbers of (kind, essential name). The
-//! first definition of a group in a kernel has ordinal 0 and is NAMED.
+//! A name is the number of a string, and a group is the number of a (kind, essential name):
+//! provisional ones while an atlas is made, canonical ones once it is read. The first
+//! definition of a group in a kernel has ordinal 0; references to it are NAMED.
 
 use super::bytes::sign_extended;
 use crate::btf::Kind;
@@ -34,16 +35,16 @@ pub(super) mod shape {
     pub(in crate::atlas) const INLINE: u32 = 6;
 }
 
-/// Shape and argument of the first word of a type.
+/// Splits the first word of a type into shape and argument.
 pub(super) fn split(word: u32) -> (u32, u32) {
     (word & 15, word >> 4)
 }
 
-/// Groups and strings are fewer than this: an argument has 28 bits.
+/// There are fewer groups and strings than this, because an argument has 28 bits.
 pub(super) const MAX_ARGUMENT: u32 = u32::MAX >> 4;
 
-/// The kinds of definitions, in the order of groups: INT first, whose
-/// references are the most frequent and so get the smallest numbers.
+/// The kinds of definitions, in the order of groups. INT is first, because most references are
+/// to an INT, and smaller numbers take fewer bytes.
 pub(super) const GROUP_KINDS: [Kind; 9] = [
     Kind::Int,
     Kind::Float,
@@ -56,12 +57,12 @@ pub(super) const GROUP_KINDS: [Kind; 9] = [
     Kind::Var,
 ];
 
-/// Whether all that a kind has beside its name is one type.
+/// Whether types of a kind have only a name and a type that they refer to.
 pub(super) fn is_typed(kind: Kind) -> bool {
     matches!(kind, Kind::Typedef | Kind::Func | Kind::Var)
 }
 
-/// Words of a type that begins `words`; 0 where it is cut off.
+/// The number of words of the type at the start of `words`; 0 if there is none.
 pub(super) fn type_len(words: &[u32]) -> usize {
     let Some(&first) = words.first() else {
         return 0;
@@ -99,7 +100,7 @@ pub(super) fn inline_kind(argument: u32) -> Kind {
     Kind::from_number(u8::try_from(argument).unwrap_or(u8::MAX))
 }
 
-/// Words of the body of a definition or inline type that begins `words`.
+/// The number of words of the body at the start of `words`, of a definition or an inline type.
 pub(super) fn body_len(kind: Kind, words: &[u32]) -> usize {
     let head = words.first().copied().unwrap_or(0);
     match kind {
@@ -125,16 +126,15 @@ pub(super) fn body_len(kind: Kind, words: &[u32]) -> usize {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Element<'a> {
     pub(super) name: u32,
-    /// Bit offset, or value (those of an ENUM sign-extended).
+    /// Bit offset, or value; an ENUM's value is sign-extended.
     pub(super) place: u64,
-    /// Of a bitfield.
+    /// The size of a bitfield, else 0.
     pub(super) bits: u32,
-    /// Empty for enumerators.
+    /// The words of its type; empty for enumerators.
     pub(super) ty: &'a [u32],
 }
 
-/// The elements in the body of an ENUM, ENUM64, STRUCT or UNION; none for
-/// other kinds.
+/// The elements in a body. Only ENUM, ENUM64, STRUCT and UNION have any.
 pub(super) fn elements(kind: Kind, body: &[u32]) -> Elements<'_> {
     let rest = match kind {
         Kind::Enum | Kind::Enum64 | Kind::Struct | Kind::Union => body.get(2..),
@@ -193,7 +193,7 @@ impl<'a> Iterator for Elements<'a> {
     }
 }
 
-/// Calls `change` with the argument of each reference to a group in a body.
+/// Replaces the group of each reference in a body by what `change` makes of it.
 pub(super) fn change_groups(kind: Kind, body: &mut [u32], change: &impl Fn(u32) -> u32) {
     let mut at = match kind {
         kind if is_typed(kind) => 0,
@@ -213,7 +213,7 @@ pub(super) fn change_groups(kind: Kind, body: &mut [u32], change: &impl Fn(u32) 
     }
 }
 
-/// The same for the type at `at`, which is moved behind it.
+/// The same for the type at `at`; then moves `at` to its end.
 fn change_type(words: &mut [u32], at: &mut usize, change: &impl Fn(u32) -> u32) {
     let Some(first) = words.get_mut(*at) else {
         return;

@@ -1,16 +1,15 @@
-//! How one list of elements becomes another: what is copied, dropped, inserted.
+//! The difference between two lists of elements: what is inserted, dropped and copied.
 
 use std::collections::HashMap;
 
 use super::bytes::to_signed;
 use super::definition::Element;
 
-/// With so few pairs of elements each is compared with each; with more they are
-/// found by a hash.
+/// Up to this many pairs of elements are compared one by one; more are found by a hash.
 const FEW: usize = 1 << 10;
 
-/// One step: put in `insert` new elements, leave out `skip` of the base, then
-/// copy `copy` of it, each moved by what the last were and `shift` more.
+/// One step: insert `insert` new elements, skip `skip` elements of the base, then copy `copy` of
+/// them. Each copy moves as far as those of the last step, plus `shift`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Step {
     pub(super) insert: usize,
@@ -19,8 +18,7 @@ pub(super) struct Step {
     pub(super) shift: i64,
 }
 
-/// The steps from `base` to `target`: its elements in order, as many as can be
-/// taken over.
+/// The steps from `base` to `target`. They copy as many elements as possible.
 pub(super) fn steps(base: &[Element<'_>], target: &[Element<'_>]) -> Vec<Step> {
     let mut steps = Vec::new();
     let mut step = Step::default();
@@ -58,11 +56,11 @@ pub(super) fn steps(base: &[Element<'_>], target: &[Element<'_>]) -> Vec<Step> {
     steps
 }
 
-/// For each element of `target` the one of `base` it is taken from: an
-/// ascending sequence, as long as possible where elements are distinct.
+/// For each element of `target`, the index in `base` of the element it is copied from. These
+/// ascend, and there are as many as possible if the elements are distinct.
 fn matches(base: &[Element<'_>], target: &[Element<'_>]) -> Vec<Option<usize>> {
     let mut taken = vec![None; target.len()];
-    // Most variants share a beginning and an end.
+    // Most variants have a common start and end.
     let mut start = 0;
     while start < base.len() && start < target.len() && same(&base[start], &target[start]) {
         taken[start] = Some(start);
@@ -98,7 +96,7 @@ fn matches(base: &[Element<'_>], target: &[Element<'_>]) -> Vec<Option<usize>> {
         place.map(|place| start + place)
     };
     // Longest ascending subsequence by patience sorting.
-    let mut piles: Vec<usize> = Vec::new(); // target numbers
+    let mut piles: Vec<usize> = Vec::new(); // indices into `target`
     let mut below: Vec<Option<usize>> = vec![None; target.len()];
     let mut from: Vec<usize> = vec![0; target.len()];
     for number in start..target_end {
@@ -122,9 +120,8 @@ fn matches(base: &[Element<'_>], target: &[Element<'_>]) -> Vec<Option<usize>> {
     taken
 }
 
-/// How many elements of `target` occur in `base`, in whatever order.
+/// How many of the marks in `target` are in `base`; both are sorted.
 pub(super) fn likeness(base: &[u64], target: &[u64]) -> usize {
-    // Both sorted.
     let (mut a, mut b, mut equal) = (0, 0, 0);
     while a < base.len() && b < target.len() {
         match base[a].cmp(&target[b]) {
@@ -140,8 +137,7 @@ pub(super) fn likeness(base: &[u64], target: &[u64]) -> usize {
     equal
 }
 
-/// A number for an element by which [`likeness`] compares; the same in every
-/// process.
+/// The number of an element that [`likeness`] compares. It is the same in every process.
 pub(super) fn mark(element: &Element<'_>) -> u64 {
     const PRIME: u64 = 0x9e37_79b9_7f4a_7c15;
     let mut hash = u64::from(element.name).wrapping_mul(PRIME) ^ u64::from(element.bits);

@@ -6,22 +6,21 @@ use super::numbers::{ProvisionalGroup, ProvisionalString};
 use super::survey::KernelDefinitions;
 use crate::btf::{Kind, StrOffset, Type, TypeId};
 
-/// Where names become numbers.
+/// Gives numbers to names.
 pub(super) trait Names {
-    /// The number of the string at an offset.
+    /// The string at an offset.
     fn string(&mut self, offset: StrOffset) -> ProvisionalString;
-    /// The number of the candidate group of a definition.
+    /// The candidate group of a definition.
     fn group(&mut self, id: TypeId, kind: Kind, name: &[u8]) -> ProvisionalGroup;
 }
 
-/// How many types and elements the definitions of one kernel may have, its
-/// types without a name counted as often as they are written out. Real kernels
-/// have less than a million; anonymous structs of two anonymous structs each
-/// double with every further one.
+/// How many types and elements the definitions of one kernel may have. An anonymous type counts
+/// each time it is written inline. Real kernels have less than a million; but if anonymous
+/// structs contain two anonymous structs each, the number doubles with every level.
 pub(super) const MAX_STEPS: usize = 1 << 24;
 
-/// Appends the body of the definition that type `id` is. What it takes is
-/// taken from `steps`.
+/// Appends the body of the definition `id`. Subtracts from `steps` how many types and elements
+/// it has.
 pub(super) fn describe(
     survey: &KernelDefinitions<'_>,
     id: TypeId,
@@ -39,8 +38,7 @@ pub(super) fn describe(
     describer.body(id, ty)
 }
 
-/// The survey has followed every reference before, within its limits: what
-/// recurses here ends.
+/// The survey has followed every reference within its limits, so the recursion here ends.
 struct Describer<'a, 'b, N> {
     survey: &'a KernelDefinitions<'b>,
     names: &'a mut N,
@@ -59,7 +57,7 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
         *self.steps = left.ok_or_else(|| {
             SurveyError::new(
                 id.0,
-                "makes more than 2^24 types when types without a name are written out inline",
+                "expands to more than 2^24 types when anonymous types are written inline",
             )
         })?;
         Ok(())

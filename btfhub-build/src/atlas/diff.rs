@@ -16,24 +16,23 @@ pub struct Side<'a> {
     pub kernel: Option<KernelNumber>,
 }
 
-/// The definitions with one title that differ. Those that both sides have are
-/// left out.
+/// The definitions of one title that only one side has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// Kind and name, `struct task_struct`.
     pub title: String,
-    /// Only on the first side; if there are none, it was added.
+    /// The lines of each that is only on the first side. Without any, the title was added.
     pub before: Vec<Vec<String>>,
-    /// Only on the second side; if there are none, it was removed.
+    /// The lines of each that is only on the second side. Without any, the title was removed.
     pub after: Vec<Vec<String>>,
-    /// The modules that have any of these, where the kernel itself does not.
+    /// The modules that have any of these, if the kernel itself does not.
     pub modules: Vec<String>,
 }
 
 /// Compares the definitions whose essential name is wanted, by title.
 ///
 /// # Errors
-/// When a kernel is not there, or an atlas is damaged.
+/// If there is no such kernel, or an atlas is damaged.
 pub fn diff(
     before: Side<'_>,
     after: Side<'_>,
@@ -68,16 +67,15 @@ pub fn diff(
 }
 
 impl Change {
-    /// The lines of the first definition of either side, marked `-`, `+` or
-    /// with a blank where both have them.
+    /// The lines of the first definition on each side, with `-` or `+` if only one side has them,
+    /// else with a blank.
     pub fn lines(&self) -> Vec<(char, &str)> {
         let before = self.before.first().map(Vec::as_slice).unwrap_or_default();
         let after = self.after.first().map(Vec::as_slice).unwrap_or_default();
         let mut out = Vec::new();
         let mut next = 0;
         for line in before {
-            // The first of the same lines further down; definitions keep
-            // their order.
+            // The next equal line; lines keep their order.
             let same = after.iter().skip(next).position(|other| other == line);
             match same {
                 Some(ahead) => {

@@ -9,26 +9,25 @@ use super::delta::{likeness, mark, steps};
 use super::numbers::{ProvisionalString, StringNumber};
 use crate::btf::Kind;
 
-/// How many earlier variants are considered as a base.
+/// How many earlier variants are compared to find a base.
 const NEAR: usize = 8;
 
-/// Canonical numbers of strings: in the order in which blocks first name them.
-/// 0 is the empty string.
+/// Canonical numbers of strings, in order of first use.
 #[derive(Debug)]
 pub(super) struct StringNumbers {
-    /// By provisional number; [`UNNAMED`] where it has not come yet.
+    /// By provisional number; [`UNUSED`] if it was not used yet.
     numbers: Vec<StringNumber>,
     /// In canonical order.
     order: Vec<ProvisionalString>,
 }
 
-/// No number of a string.
-const UNNAMED: StringNumber = StringNumber(u32::MAX);
+/// A string that was not used yet.
+const UNUSED: StringNumber = StringNumber(u32::MAX);
 
 impl StringNumbers {
-    /// For `count` provisional numbers, of which 0 is the empty string.
+    /// Makes room for `count` strings.
     pub(super) fn new(count: usize) -> Self {
-        let mut numbers = vec![UNNAMED; count];
+        let mut numbers = vec![UNUSED; count];
         if let Some(empty) = numbers.first_mut() {
             *empty = StringNumber::EMPTY;
         }
@@ -38,12 +37,12 @@ impl StringNumbers {
         }
     }
 
-    /// How many strings have numbers.
+    /// How many strings have canonical numbers.
     pub(super) fn len(&self) -> usize {
         self.order.len()
     }
 
-    /// The strings with the numbers from `first` on.
+    /// The strings with canonical numbers from `first` on.
     pub(super) fn from(&self, first: usize) -> &[ProvisionalString] {
         self.order.get(first..).unwrap_or_default()
     }
@@ -54,7 +53,7 @@ impl StringNumbers {
         }
         let next = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
         let number = &mut self.numbers[string.index()];
-        if *number == UNNAMED {
+        if *number == UNUSED {
             *number = StringNumber(next);
             self.order.push(string);
             put(out, name::NEW);
@@ -64,7 +63,7 @@ impl StringNumbers {
     }
 }
 
-/// A definition to write; its words have canonical groups and provisional
+/// A definition to write. The numbers in its words are canonical for groups, provisional for
 /// strings.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Variant<'a> {
@@ -105,7 +104,7 @@ impl<'a> Encoder<'a> {
 
         let mut past: Vec<Past<'_>> = Vec::new();
         for variant in variants {
-            // Most have a single variant, which is not a base.
+            // Most groups have a single variant, which is nobody's base.
             let now = (variants.len() > 1).then(|| Past::new(variant));
             let base = now.as_ref().and_then(|now| now.base(&past));
             let distance = base.map_or(0, |base| past.len() - base);
@@ -130,7 +129,7 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// A definition, as steps from its base.
+    /// Writes a definition as steps from its base.
     fn changed(&mut self, variant: &Variant<'_>, now: &Past<'_>, base: &Past<'_>) {
         let difference = |index: usize| {
             let of = |body: &[u32]| i64::from(body.get(index).copied().unwrap_or(0));
@@ -242,12 +241,12 @@ impl<'a> Encoder<'a> {
     }
 }
 
-/// A variant that was written, and can be the base of later ones.
+/// A variant, prepared for comparison: a base for later ones.
 struct Past<'a> {
     kind: Kind,
     body: &'a [u32],
     elements: Vec<Element<'a>>,
-    /// Of the elements, sorted.
+    /// The [`mark`] of each element, sorted.
     marks: Vec<u64>,
 }
 
@@ -258,7 +257,7 @@ impl<'a> Past<'a> {
             Some(&head) if matches!(variant.kind, Kind::Struct | Kind::Union) => head,
             _ => 0,
         };
-        // In words that are there.
+        // Each takes at least one word.
         let count = variant.body.len().min(count as usize);
         let mut elements = Vec::with_capacity(count);
         elements.extend(self::elements(variant.kind, variant.body));
@@ -272,7 +271,7 @@ impl<'a> Past<'a> {
         }
     }
 
-    /// The most similar of the last variants, if it is similar at all.
+    /// The index of the most similar of the last variants; `None` if none is similar at all.
     fn base(&self, past: &[Past<'_>]) -> Option<usize> {
         let mut best = None;
         let first = past.len().saturating_sub(NEAR);

@@ -1,4 +1,4 @@
-//! What can be wrong with a kernel's types, and with an atlas.
+//! Why a kernel's types or an atlas are refused.
 
 use std::fmt;
 use std::ops::RangeInclusive;
@@ -7,7 +7,7 @@ use btfhub_runtime::Printable;
 
 use crate::archive::Digest;
 
-/// Types that no compiler writes and no relocation could be sure of.
+/// Why a kernel's types are refused. No compiler writes such types.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SurveyError {
     id: u32,
@@ -19,7 +19,7 @@ impl SurveyError {
         Self { id, what }
     }
 
-    /// A VAR, FUNC, DATASEC, tag or unknown kind where a type belongs.
+    /// A VAR, FUNC, DATASEC, tag or unknown kind where the type of a value belongs.
     pub(super) fn no_value(id: u32) -> Self {
         Self::new(id, "is not the type of a value, but is used as one")
     }
@@ -33,7 +33,7 @@ impl fmt::Display for SurveyError {
 
 impl std::error::Error for SurveyError {}
 
-/// A part of an atlas, for messages.
+/// A part of an atlas, named in messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum FilePart {
     Header,
@@ -113,7 +113,7 @@ impl fmt::Display for AtlasError {
             ),
             Cause::Codec { found, known } => write!(
                 f,
-                "atlas codec {found}, this btfhub reads codecs {} to {}",
+                "atlas codec {found}, but this btfhub reads codecs {} to {}",
                 known.start(),
                 known.end()
             ),
@@ -131,8 +131,8 @@ impl fmt::Display for AtlasError {
             }
             Cause::Unpack { part, why } => write!(f, "damaged atlas: {part}: {}", Printable(why)),
             Cause::Pack(why) => write!(f, "the atlas can't be compressed: {why}"),
-            Cause::TooMany(what) => write!(f, "an atlas can't hold so many {what}"),
-            Cause::Twice(kernel) => write!(f, "{:#} comes twice", Printable(kernel)),
+            Cause::TooMany(what) => write!(f, "too many {what} for an atlas"),
+            Cause::Twice(kernel) => write!(f, "{:#} occurs twice", Printable(kernel)),
             Cause::NoKernel(kernel) => write!(f, "the atlas has no kernel {:#}", Printable(kernel)),
         }
     }

@@ -1,4 +1,4 @@
-//! A kernel's BTF out of an atlas, whole or as far as some relocations see.
+//! The BTF of a kernel in an atlas, all of it or for some relocations.
 
 use super::error::{AtlasError, FilePart};
 use super::holdings::{Holding, retain_needed};
@@ -11,20 +11,20 @@ use crate::modules::Modules;
 use crate::relo::Relocations;
 
 impl Atlas {
-    /// A complete BTF of one kernel's types: what any relocation can ask for, and
-    /// functions and variables where the atlas [has](Self::has_functions) them.
-    /// Sections, qualifiers and tags are not in it, nor are types of modules.
+    /// The BTF of a kernel: all types that a relocation can ask for, and functions and variables
+    /// if the atlas [has](Self::has_functions) them. It has no sections, qualifiers or tags, and
+    /// no types of modules.
     ///
     /// # Errors
-    /// When there is no such kernel, or the atlas is damaged.
+    /// If there is no such kernel, or the atlas is damaged.
     pub fn extract(&self, kernel: KernelNumber) -> Result<Vec<u8>, AtlasError> {
         let holding = self.holding_of(kernel)?;
         Ok(project(&self.scope_of_all(&holding)?, &holding)?.0)
     }
 
-    /// The same, read, with the types of those of its modules that are chosen and have a
-    /// candidate for any of the relocations; without any, of all that are chosen. As
-    /// [`Modules::join`] gives them from the kernel's entry.
+    /// The same, parsed, with the types of chosen modules that have a candidate for any of the
+    /// relocations; without relocations, of all chosen modules. [`Modules::join`] does the same
+    /// for the kernel's entry.
     ///
     /// # Errors
     /// As [`extract`](Self::extract).
@@ -38,11 +38,11 @@ impl Atlas {
         read(&self.scope_of_all(&holding)?, &holding)
     }
 
-    /// A kernel with those of its modules that are chosen and have a candidate for any of
-    /// the relocations; without any, with all that are chosen.
+    /// A kernel with its chosen modules that have a candidate for any of the relocations;
+    /// without relocations, with all chosen modules.
     ///
     /// # Errors
-    /// When there is no such kernel, or the atlas is damaged.
+    /// If there is no such kernel, or the atlas is damaged.
     fn holding_with_modules(
         &self,
         kernel: KernelNumber,
@@ -70,27 +70,27 @@ impl Atlas {
 }
 
 impl Scope<'_> {
-    /// BTF `number`: for what was asked, relocations come to the same in it as
-    /// in the full BTF of its kernels.
+    /// BTF `number`. What the scope was made for gives the same results in it as in the full BTF
+    /// of its kernels.
     ///
     /// # Errors
-    /// When the atlas is damaged.
+    /// If there is no such BTF, or the atlas is damaged.
     pub fn btf(&self, number: usize) -> Result<Vec<u8>, AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "no such kernel");
         Ok(project(self, self.holding(number).ok_or_else(absent)?)?.0)
     }
 
-    /// The same, read, with what is of modules as such.
+    /// The same, parsed; it knows which types belong to which module.
     ///
     /// # Errors
-    /// When the atlas is damaged.
+    /// If there is no such BTF, or the atlas is damaged.
     pub fn read(&self, number: usize) -> Result<Btf, AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "no such kernel");
         read(self, self.holding(number).ok_or_else(absent)?)
     }
 }
 
-/// What [`project`] gives, read, with what is of modules as such.
+/// Parses what [`project`] makes, and marks which types belong to which module.
 fn read(scope: &Scope<'_>, holding: &Holding) -> Result<Btf, AtlasError> {
     let (btf, firsts) = project(scope, holding)?;
     let btf = Btf::parse(&btf).map_err(|_| absent())?;

@@ -1,5 +1,5 @@
-//! The frame of the file: header and index. The whole format is described in
-//! `FORMAT.md`, which the module's documentation shows.
+//! The header and the index of the file. `FORMAT.md`, which is part of the module's
+//! documentation, describes the whole format.
 
 use super::bytes::{Cursor, put, put_len};
 use super::definition::GROUP_KINDS;
@@ -7,8 +7,7 @@ use super::error::{AtlasError, Cause, FilePart};
 use super::pack::{DEFLATE, Effort, MAX_RAW, STORED, Section, XZ, expand, pack};
 use crate::archive::Digest;
 
-/// The first eight bytes. The control characters catch transfers that rewrite
-/// line ends or strip the eighth bit.
+/// The first eight bytes. The control characters reveal a transfer that rewrote line ends.
 pub(super) const MAGIC: [u8; 8] = *b"BTFATL\x1a\n";
 /// The version of the format.
 pub(super) const VERSION: u16 = 1;
@@ -16,37 +15,37 @@ const DIGEST_AT: usize = 32;
 /// Length of the header.
 pub(super) const HEADER_LEN: usize = 64;
 
-/// What the index tells of a block.
+/// A block in the index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct BlockEntry {
-    /// Groups in it.
+    /// How many groups it has.
     pub(super) groups: u32,
-    /// Definitions in it.
+    /// How many definitions it has.
     pub(super) definitions: u32,
-    /// Strings that it is the first to name.
+    /// How many strings are first used in it.
     pub(super) strings: u32,
-    /// In [`GROUP_KINDS`]: of its first group.
+    /// The kind of its first group, as an index into [`GROUP_KINDS`].
     pub(super) kind: usize,
-    /// Name of its first group.
+    /// The name of its first group.
     pub(super) name: Vec<u8>,
     pub(super) columns: Section,
     pub(super) text: Section,
 }
 
-/// What the index tells.
+/// The index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Index {
     /// Whether functions and variables are among the definitions.
     pub(super) functions: bool,
     pub(super) kernels: Section,
     pub(super) kernel_count: u32,
-    /// Where any kernel has modules.
+    /// `None` if no kernel has modules.
     pub(super) modules: Option<Section>,
     pub(super) blocks: Vec<BlockEntry>,
 }
 
 impl Index {
-    /// The file: header, index, and the sections in the order of the index.
+    /// Makes the file: header, index, and the sections in the order of the index.
     pub(super) fn assemble(
         mut self,
         sections: &[Vec<u8>],
@@ -94,7 +93,7 @@ impl Index {
         Ok(out)
     }
 
-    /// Reads and checks header and index; gives the digest too.
+    /// Reads and checks header and index. Also returns the file's digest.
     pub(super) fn read(file: &[u8]) -> Result<(Self, Digest), AtlasError> {
         let Some(header) = file.first_chunk::<HEADER_LEN>() else {
             return Err(AtlasError(if file.starts_with(&MAGIC) {
@@ -180,7 +179,7 @@ impl Index {
             });
         }
         if !cursor.is_at_end() {
-            return Err(cursor.error("something follows its end"));
+            return Err(cursor.error("data after its end"));
         }
         let sections = || {
             let blocks = blocks.iter();
@@ -189,20 +188,21 @@ impl Index {
         };
         let raw = sections().fold(0, |raw: u64, section| raw.saturating_add(section.raw));
         if raw > MAX_RAW {
-            return Err(cursor.error("its parts claim to be larger than 1 GiB"));
+            return Err(cursor.error("its sections claim to expand to more than 1 GiB"));
         }
         if !sections().all(|it| it.is_possible(codec)) {
-            return Err(cursor.error("a part claims to be larger than its bytes can make"));
+            return Err(cursor.error("a section claims to expand too much"));
         }
-        // Each takes some bytes. (Room is made for as many before they are read.)
+        // Each group, definition and string takes at least one byte. The counts are checked
+        // here because memory is allocated for them before they are read.
         if blocks.iter().any(|block| {
             u64::from(block.groups.max(block.definitions)) > block.columns.raw
                 || u64::from(block.strings) > block.text.raw
         }) {
-            return Err(cursor.error("it tells of more than its parts can hold"));
+            return Err(cursor.error("its counts exceed what its sections can hold"));
         }
         if !blocks.is_sorted_by(|a, b| (a.kind, &a.name) < (b.kind, &b.name)) {
-            return Err(cursor.error("the blocks are not in order"));
+            return Err(cursor.error("the blocks are not sorted"));
         }
         if start != file.len() as u64 {
             return Err(AtlasError(Cause::Short {
@@ -221,8 +221,8 @@ impl Index {
     }
 }
 
-/// BLAKE3 of header and index but for the digest itself. The index has the
-/// digests of all that follows.
+/// BLAKE3 of header and index, without the digest itself. The index has the digests of
+/// everything after it.
 fn file_digest(file: &[u8], end: usize) -> Digest {
     let mut bytes = file.get(..DIGEST_AT).unwrap_or_default().to_vec();
     bytes.extend_from_slice(file.get(HEADER_LEN..end).unwrap_or_default());
@@ -244,6 +244,6 @@ fn take_section(cursor: &mut Cursor<'_>, start: &mut u64) -> Result<Section, Atl
     };
     *start = start
         .checked_add(section.packed)
-        .ok_or_else(|| cursor.error("a section beyond all files"))?;
+        .ok_or_else(|| cursor.error("a section ends beyond 2^64 bytes"))?;
     Ok(section)
 }

@@ -1,7 +1,7 @@
-//! A fast keyed 128-bit hash of words: how equal definitions are found.
+//! A fast keyed 128-bit hash of words, to find equal definitions.
 //!
-//! Only a lookup key: it is never used for ordering and never written. Every process draws a
-//! new key, so that nobody can prepare two definitions that would be taken for one.
+//! It serves only for lookups: nothing is sorted by it, and it is never written. Every process
+//! draws a new key, so that nobody can prepare two different definitions with equal hashes.
 
 use std::hash::{BuildHasher as _, RandomState};
 
@@ -14,17 +14,17 @@ pub(super) struct HashKey([u64; 3]);
 impl HashKey {
     pub(super) fn random() -> Self {
         let state = RandomState::new();
-        // A multiplier with few bits would mix badly; odd numbers are never 0.
+        // The highest bit, as a small multiplier mixes badly; the lowest, so that none is even.
         Self([1u64, 2, 3].map(|n| state.hash_one(n) | 1 << 63 | 1))
     }
 
-    /// Hash of a byte string.
+    /// Hashes a byte string.
     pub(super) fn bytes(self, bytes: &[u8]) -> u64 {
         self.more_bytes(self.0[0], bytes, bytes.len())
     }
 
-    /// The same of what is before the first NUL, and its length: found on the
-    /// way, since most strings are hashed only once.
+    /// The same for the bytes before the first NUL. Also returns their number: finding the NUL
+    /// while hashing saves a pass over the string.
     pub(super) fn text(self, bytes: &[u8]) -> (u64, usize) {
         let mut hash = self.0[0];
         let mut rest = bytes;
@@ -48,7 +48,7 @@ impl HashKey {
         (self.more_bytes(hash, &rest[..more], len), len)
     }
 
-    /// Ends a hash with the last bytes of so many.
+    /// Adds the last bytes of a string of `len` bytes.
     fn more_bytes(self, mut hash: u64, bytes: &[u8], len: usize) -> u64 {
         let mut rest = bytes;
         while let Some((chunk, tail)) = rest.split_first_chunk::<8>() {
@@ -69,7 +69,7 @@ impl HashKey {
         fold(hash ^ last, self.0[2] ^ len as u64)
     }
 
-    /// The start of a hash of words.
+    /// Starts a hash of words.
     #[inline(always)]
     pub(super) fn start(self, tag: u64) -> Hash {
         Hash {
@@ -80,7 +80,7 @@ impl HashKey {
     }
 }
 
-/// A hash under way.
+/// An unfinished hash.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Hash {
     low: u64,
@@ -95,15 +95,15 @@ impl Hash {
         self.add_two(word, 0);
     }
 
-    /// Adds two words, at the price of one.
+    /// Adds two words, as fast as one.
     #[inline(always)]
     pub(super) fn add_two(&mut self, word: u64, other: u64) {
         self.low = fold(self.low ^ word, self.key.0[1] ^ other);
         self.high = fold(self.high.rotate_left(29) ^ word, self.key.0[2] ^ other);
     }
 
-    /// Adds a member: its name, place and type, at the price of one. The place,
-    /// which alone of them is no hash, is spread over all bits.
+    /// Adds the name, place and type of a member, as fast as one word. Name and type are hashes;
+    /// the place is not, so it is spread over all bits.
     #[inline(always)]
     pub(super) fn add_member(&mut self, name: u64, place: u64, ty: u64) {
         self.add_two(name, ty.wrapping_add(place.wrapping_mul(self.key.0[0])));
@@ -128,7 +128,7 @@ impl Hash {
     }
 }
 
-/// The two halves of a 128-bit product, one upon the other.
+/// The two halves of a 128-bit product, XORed.
 #[inline(always)]
 fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a).wrapping_mul(u128::from(b));
@@ -144,7 +144,7 @@ mod tests {
     use super::HashKey;
 
     #[test]
-    fn a_string_has_one_hash_wherever_it_stands() {
+    fn a_string_has_one_hash_whatever_follows_it() {
         let key = HashKey::random();
         let name = b"a_name_of_twenty_bytes";
         for len in 0..name.len() {

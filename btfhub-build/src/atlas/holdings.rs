@@ -1,4 +1,4 @@
-//! What kernels hold, computed from the changes between them.
+//! Which definitions kernels have, computed from the changes between them.
 
 use std::collections::BTreeSet;
 use std::convert::Infallible;
@@ -15,7 +15,7 @@ use super::sets::{Changes, Set};
 use crate::btf::{Endian, Kind};
 use crate::modules::Modules;
 
-/// What a kernel holds of some definitions, or of all.
+/// What a kernel has: all its definitions, or those of a scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Holding {
     pub(super) endian: Endian,
@@ -26,16 +26,16 @@ pub(super) struct Holding {
     pub(super) modules: Vec<OfModule>,
 }
 
-/// What a module holds.
+/// What a module of a kernel has.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct OfModule {
-    /// A number in [`Atlas::module_names`].
+    /// An index into [`Atlas::module_names`].
     pub(super) name: ModuleNumber,
     pub(super) set: Arc<Set>,
 }
 
 impl Atlas {
-    /// A kernel, its parent, and so on; `None` beyond the last kernel.
+    /// A kernel, its parent, and so on; empty if there is no such kernel.
     fn line(&self, kernel: KernelNumber) -> Vec<&KernelEntry> {
         let of = |number: KernelNumber| self.entries().get(number.0);
         let line = std::iter::successors(of(kernel), |entry| of(entry.parent?));
@@ -49,17 +49,17 @@ impl Atlas {
         })
     }
 
-    /// What one kernel holds.
+    /// What a kernel has, without its modules.
     ///
     /// # Errors
-    /// Beyond the last kernel.
+    /// If there is no such kernel.
     pub(super) fn holding_of(&self, kernel: KernelNumber) -> Result<Holding, AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "a kernel that is not there");
+        let absent = || AtlasError::malformed(FilePart::Kernels, 0, "no such kernel");
         self.holding(kernel).ok_or_else(absent)
     }
 
-    /// Calls `visit` with the number of each kernel and what it holds, in order. What a kernel
-    /// holds is dropped once no later kernel has it as its parent.
+    /// Calls `visit` with each kernel and what it has, in order. Keeps in memory only what is
+    /// the parent of a later kernel.
     ///
     /// # Errors
     /// The first one that `visit` returns.
@@ -86,7 +86,7 @@ impl Atlas {
         Ok(())
     }
 
-    /// By kernel: the last one whose parent it is.
+    /// For each kernel, the last one whose parent it is.
     fn last_children(&self) -> Vec<Option<KernelNumber>> {
         let entries = self.entries();
         let mut last = vec![None; entries.len()];
@@ -98,8 +98,8 @@ impl Atlas {
         last
     }
 
-    /// Calls `visit` with the number of each kernel and what its modules hold of some
-    /// definitions, those that `counts` says, in their order.
+    /// Calls `visit` with each kernel and what its modules have, in order. Only definitions that
+    /// `counts` accepts are included.
     ///
     /// # Errors
     /// The first one that `visit` returns.
@@ -129,7 +129,7 @@ impl Atlas {
         Ok(())
     }
 
-    /// What the modules of a kernel hold; nothing beyond the last kernel.
+    /// What the modules of a kernel have; empty if there is no such kernel.
     pub(super) fn modules_of(&self, kernel: KernelNumber) -> Vec<OfModule> {
         let of_line = self.line(kernel).into_iter().rev();
         of_line.fold(Vec::new(), |parent, entry| {
@@ -137,10 +137,10 @@ impl Atlas {
         })
     }
 
-    /// What each kernel holds of the definitions that `counts` says, by number: each
-    /// distinct holding once, and for each kernel which it is. Of modules those count that
-    /// have a candidate among `roots` (the first definition of each group, and how many it
-    /// has, ascending).
+    /// What each kernel has of the definitions that `counts` accepts: each distinct holding
+    /// once, and by number of the kernel the index of its holding. Modules are included if they
+    /// have a candidate in `roots` (first definition and number of definitions of each group,
+    /// ascending).
     pub(super) fn holdings(
         &self,
         counts: impl Fn(DefinitionNumber) -> bool,
@@ -187,16 +187,17 @@ impl Atlas {
         (distinct, of_kernels)
     }
 
-    /// By kernel what `answer` gives, asked for kind and essential name, of any definition
-    /// that the kernel holds: ascending, each once.
+    /// Calls `answer` with the kind and essential name of each group. Returns for each kernel
+    /// all answers for the groups that it has definitions of, sorted, each once.
     ///
     /// # Errors
-    /// When the atlas is damaged.
+    /// If the atlas is damaged.
     pub(crate) fn answers<A: Copy + Ord>(
         &self,
         mut answer: impl FnMut(Kind, &[u8]) -> Vec<A>,
     ) -> Result<Vec<Vec<A>>, AtlasError> {
-        // Lists of answers, and for each definition the number of its list, 0 for none.
+        // The distinct lists of answers, and for each definition the index of its list. The first
+        // list is the empty one.
         let mut lists: Vec<Vec<A>> = vec![Vec::new()];
         let mut of_definitions = vec![0; self.definition_count() as usize];
         for group in self.groups() {
@@ -235,7 +236,7 @@ impl Atlas {
         Ok(all)
     }
 
-    /// Those of a kernel's modules that count, in their order.
+    /// Those of a kernel's modules that are chosen, in the order in which they are looked through.
     pub(super) fn chosen(&self, all: &[OfModule], modules: &Modules) -> Vec<OfModule> {
         let names = self.module_names();
         let is = |module: &OfModule, name: &str| {
@@ -245,7 +246,7 @@ impl Atlas {
         modules.of(all, is).into_iter().cloned().collect()
     }
 
-    /// What the modules that count hold, by kernel; nothing where no kernel has any.
+    /// What the chosen modules of each kernel have; empty if no kernel has modules.
     fn modules_of_all(
         &self,
         counts: impl Fn(DefinitionNumber) -> bool,
@@ -264,7 +265,7 @@ impl Atlas {
     }
 }
 
-/// Leaves the modules that have a candidate: a definition of a root of which the kernel
+/// Keeps only modules that have a candidate: a definition of a root of which the kernel itself
 /// has none.
 pub(super) fn retain_needed(
     modules: &mut Vec<OfModule>,
@@ -278,7 +279,7 @@ pub(super) fn retain_needed(
     });
 }
 
-/// The roots of which a set has a definition, ascending.
+/// The first definitions of the roots of which a set has a definition, ascending.
 fn roots_of(set: &Set, roots: &[(DefinitionNumber, u32)]) -> Vec<DefinitionNumber> {
     let mut found: Vec<_> = (set.held.iter())
         .filter_map(|&number| {
@@ -291,7 +292,7 @@ fn roots_of(set: &Set, roots: &[(DefinitionNumber, u32)]) -> Vec<DefinitionNumbe
     found
 }
 
-/// What the modules of a kernel hold, from what those of its parent do and the changes.
+/// Applies the changes of a kernel's modules to those of its parent.
 fn follow_modules(
     parent: &[OfModule],
     entry: &KernelEntry,
@@ -323,7 +324,7 @@ fn follow_modules(
     modules
 }
 
-/// What a kernel holds by itself, from what its parent does and the changes.
+/// Applies the changes of a kernel to its parent. Modules are left out.
 fn follow(parent: Option<&Holding>, entry: &KernelEntry, changes: Changes) -> Holding {
     let nothing = Set::default();
     Holding {

@@ -1,4 +1,4 @@
-//! Which kernel holds which definitions: each kernel as changes from an earlier one.
+//! The section of kernels. Each kernel is stored as changes from an earlier one, its parent.
 
 use btfhub_runtime::{Arch, KernelId, Printable};
 
@@ -13,7 +13,7 @@ use super::sets::{Changes, Set, distance};
 use crate::archive::{Digest, SUFFIX, is_name};
 use crate::btf::Endian;
 
-/// A kernel by canonical numbers of definitions, as it is written.
+/// A kernel to write, with canonical numbers.
 #[derive(Clone, Debug)]
 pub(super) struct WrittenKernel<'a> {
     pub(super) id: KernelId<'a>,
@@ -24,26 +24,27 @@ pub(super) struct WrittenKernel<'a> {
     pub(super) index_type: Option<DefinitionNumber>,
 }
 
-/// How many kernels are considered as a parent.
+/// How many earlier kernels are compared to find a parent.
 const NEAR: usize = 64;
-/// One of so many definitions is compared for that.
+/// On average, one of this many definitions is compared.
 const SAMPLE: u32 = 16;
 
-/// Writes kernels, which come in the order of their ids.
+/// Writes kernels, in the order of their ids.
 #[derive(Default)]
 pub(super) struct KernelsEncoder<'a> {
     lengths: Vec<u8>,
     text: Vec<u8>,
     records: Vec<u8>,
     changes: Vec<u8>,
-    /// The last one that was no usual one.
+    /// The last unusual path.
     path: Vec<u8>,
+    /// The last kernels, and the sample of definitions by which each is compared.
     past: Vec<(WrittenKernel<'a>, Vec<DefinitionNumber>)>,
     count: usize,
 }
 
 impl<'a> KernelsEncoder<'a> {
-    /// Returns the number of this kernel's parent.
+    /// Writes a kernel. Returns its parent.
     pub(super) fn add(&mut self, kernel: WrittenKernel<'a>) -> Option<KernelNumber> {
         let mut sample = Vec::new();
         let mut at = 0;
@@ -99,7 +100,7 @@ impl<'a> KernelsEncoder<'a> {
         parent.filter(|_| distance > 0).map(KernelNumber)
     }
 
-    /// How many there are, and the section.
+    /// Returns the number of kernels and the section.
     pub(super) fn finish(self) -> (usize, Vec<u8>) {
         let columns = [&self.lengths, &self.text, &self.records, &self.changes];
         let mut out = Vec::new();
@@ -113,12 +114,12 @@ impl<'a> KernelsEncoder<'a> {
     }
 }
 
-/// The path of the entry that a kernel has by the archive's layout.
+/// The path of a kernel's entry in the archive's layout.
 fn usual_path(id: KernelId<'_>) -> String {
     format!("{id}{SUFFIX}")
 }
 
-/// A kernel as it is read.
+/// A kernel that was read.
 #[derive(Clone, Debug)]
 pub(super) struct KernelEntry {
     arch: String,
@@ -127,12 +128,11 @@ pub(super) struct KernelEntry {
     version: String,
     pub(super) source: SourceEntry,
     pub(super) endian: Endian,
-    /// Its parent.
     pub(super) parent: Option<KernelNumber>,
     pub(super) changes: Changes,
     pub(super) pointer_int: Option<DefinitionNumber>,
     pub(super) index_type: Option<DefinitionNumber>,
-    /// By name.
+    /// Sorted by name.
     pub(super) modules: Vec<ModuleEntry>,
 }
 
@@ -147,7 +147,7 @@ impl KernelEntry {
     }
 }
 
-/// Reads the section; `definitions` is how many there are.
+/// Reads the section; `definitions` is how many the atlas has.
 pub(super) fn read(
     section: &[u8],
     count: u32,
@@ -172,7 +172,7 @@ pub(super) fn read(
         for (name, next) in names.iter_mut().zip(&mut next) {
             take_text(&mut lengths, &mut text, name)?;
             *next = String::from_utf8(name.clone())
-                .map_err(|_| text.error("a kernel's name that is not UTF-8"))?;
+                .map_err(|_| text.error("a kernel name that is not UTF-8"))?;
         }
         let [arch, release, distro, version] = next;
         let digest = Digest::from_bytes(text.array()?);
@@ -184,7 +184,7 @@ pub(super) fn read(
             0 => None,
             distance => {
                 let parent = number.checked_sub(distance).map(KernelNumber);
-                Some(parent.ok_or_else(|| records.error("a change of no kernel"))?)
+                Some(parent.ok_or_else(|| records.error("no such parent"))?)
             }
         };
         let endian = match records.below(2, "an unknown byte order")? {
@@ -195,7 +195,7 @@ pub(super) fn read(
         for special in &mut special {
             *special = records.u32()?.checked_sub(1).map(DefinitionNumber);
             if special.is_some_and(|number| number.0 >= definitions) {
-                return Err(records.error("a definition that is not there"));
+                return Err(records.error("no such definition"));
             }
         }
         let changes = Changes::take(&mut records, &mut numbers, definitions)?;
@@ -212,11 +212,11 @@ pub(super) fn read(
         };
         let names_entry = [&arch, &release, &distro, &version].map(|part| is_name(part));
         if names_entry.contains(&false) || !Printable(&path).is_plain() {
-            return Err(text.error("a name that no kernel has"));
+            return Err(text.error("an invalid kernel name or path"));
         }
         long += names.iter().map(Vec::len).sum::<usize>() as u64 + path.len() as u64;
         if long > MAX_NAMES {
-            return Err(text.error("the names of kernels are longer than 256 MiB"));
+            return Err(text.error("the names of kernels are longer than 256 MiB in total"));
         }
         kernels.push(KernelEntry {
             arch,
@@ -233,13 +233,13 @@ pub(super) fn read(
         });
     }
     if kernels.windows(2).any(|two| two[0].id() >= two[1].id()) {
-        return Err(lengths.error("the kernels are not in order"));
+        return Err(lengths.error("the kernels are not sorted"));
     }
     if ![lengths, text, records, numbers]
         .iter()
         .all(Cursor::is_at_end)
     {
-        return Err(numbers.error("something follows the last kernel"));
+        return Err(numbers.error("data after the last kernel"));
     }
     Ok(kernels)
 }

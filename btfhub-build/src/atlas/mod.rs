@@ -2,22 +2,22 @@
 //!
 //! ```text
 //! numbers     a type for the numbers of each table
-//! names       hashes of names; table: which number a hash has
-//! survey      a kernel → its definitions, hashed; which types are equal
+//! survey      a kernel → its definitions, hashed; which of its types are equal
 //! describe    a type → the words of its definition
-//! collect     definitions of many kernels, each once
+//! collect     the definitions of many kernels, each once (names, table, chunks)
 //! write       canonical numbers → the file (encode, delta, sets, kernels, modules, pack)
-//! read        the file → definitions, when asked for (decode, holdings)
-//! scope       what some names reach; project: definitions → BTF (owner);
-//!             extract: a kernel's
-//! build       archives → an atlas, and back again (base)
-//! text, diff  definitions to read, and what changed
+//! read        the file → definitions, on demand (decode, holdings)
+//! scope       the definitions that some names lead to
+//! project     these definitions → BTF (owner); extract: for one kernel
+//! build       archives → an atlas; an atlas checked against its archive
+//! base        an older atlas → part of a new one
+//! text, diff  definitions as text, and what changed
 //! ```
 //!
-//! Neighbouring kernels differ in a handful of definitions. So an atlas takes a
-//! fiftieth of the archive, and tailoring from it neither decompresses nor
-//! parses the kernels' BTF: [`Atlas::scope_of`] puts kernels together that are
-//! equal in all that some relocations reach, and gives one small BTF for each.
+//! Neighbouring kernels differ in a handful of definitions. So an atlas takes a fiftieth of
+//! the archive, and tailoring from it neither decompresses nor parses the BTF of each kernel:
+//! [`Atlas::scope_of`] groups the kernels that are equal in everything that some relocations
+//! can reach, and makes one small BTF for each group.
 //!
 #![doc = include_str!("FORMAT.md")]
 

@@ -1,8 +1,8 @@
-//! Which modules a kernel has, and which definitions these hold. Each module is stored as
-//! changes from the module of the same name in the kernel's parent, or from an earlier module.
+//! The section of modules. Each module is stored as changes from the module of the same name in
+//! the kernel's parent, or from an earlier module of the kernel.
 //!
-//! What a module's definition refers to by group and ordinal are the kernel's candidates
-//! first, and behind them the module's own.
+//! Where a module's definition refers to another one by group and ordinal, the ordinal counts
+//! the kernel's candidates first, then the module's own.
 
 use btfhub_runtime::Printable;
 
@@ -13,21 +13,21 @@ use super::numbers::{KernelNumber, ModuleNumber};
 use super::pack::MAX_NAMES;
 use super::sets::{Changes, Set, changes, distance, put_ascending, take_ascending};
 
-/// How many earlier modules are considered as a base.
+/// How many earlier modules are compared to find a base.
 const NEAR: usize = 8;
 
-/// Of all modules together, numbers of definitions that they hold: more than a thousand
-/// kernels' come to.
+/// How many definitions all modules may have in total, each counted in every module that has it:
+/// more than those of a thousand kernels.
 const MAX_HELD: u64 = 1 << 30;
 
-/// A module by canonical numbers, as it is written.
+/// A module to write, with canonical numbers.
 #[derive(Clone, Debug)]
 pub(super) struct Module {
     pub(super) name: ModuleNumber,
     pub(super) set: Set,
 }
 
-/// A module as it is read.
+/// A module that was read.
 #[derive(Clone, Debug)]
 pub(super) struct ModuleEntry {
     pub(super) name: ModuleNumber,
@@ -35,17 +35,17 @@ pub(super) struct ModuleEntry {
     pub(super) changes: Changes,
 }
 
-/// What a module is based on.
+/// The module whose definitions this one changes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Base {
     None,
-    /// The one of its name of the kernel's parent.
+    /// The module of the same name in the kernel's parent.
     Parent,
-    /// The one so many before it.
+    /// The module this many places before it.
     Before(usize),
 }
 
-/// Writes the modules of kernels, which come in the order of the kernels.
+/// Writes the modules of kernels, in the order of the kernels.
 #[derive(Debug)]
 pub(super) struct ModulesEncoder {
     lengths: Vec<u8>,
@@ -55,7 +55,7 @@ pub(super) struct ModulesEncoder {
 }
 
 impl ModulesEncoder {
-    /// With the names of all modules, ascending.
+    /// `names` are those of all modules, ascending.
     pub(super) fn new(names: &[&str]) -> Self {
         let mut encoder = Self {
             lengths: Vec::new(),
@@ -73,7 +73,7 @@ impl ModulesEncoder {
         encoder
     }
 
-    /// Adds those of a kernel, by name, and of the kernel from which it goes out.
+    /// Adds the modules of a kernel; `parent` has those of its parent. Both are sorted by name.
     pub(super) fn add(&mut self, modules: &[Module], parent: &[Module]) {
         let names =
             |modules: &[Module]| -> Vec<_> { modules.iter().map(|module| module.name).collect() };
@@ -109,8 +109,8 @@ impl ModulesEncoder {
     }
 }
 
-/// Reads the section: the names, and the modules of each kernel, of which `parents` has the
-/// kernel from which it goes out; `definitions` is how many there are.
+/// Reads the section: the names of all modules, and the modules of each kernel. `parents` has
+/// the parent of each kernel; `definitions` is how many the atlas has.
 pub(super) fn read(
     section: &[u8],
     parents: &[Option<KernelNumber>],
@@ -129,7 +129,7 @@ pub(super) fn read(
     let names = names(&mut lengths, &mut text, &mut records)?;
     let name_count = u32::try_from(names.len()).unwrap_or(u32::MAX);
     let mut kernels: Vec<Vec<ModuleEntry>> = Vec::new();
-    // How much each module holds at most.
+    // How many definitions each module has at most.
     let mut sizes: Vec<Vec<u64>> = Vec::new();
     let mut in_all = 0u64;
     for parent in parents {
@@ -137,7 +137,7 @@ pub(super) fn read(
         let of_parent: Vec<ModuleNumber> = parent.map_or_else(Vec::new, |(modules, _)| {
             modules.iter().map(|module| module.name).collect()
         });
-        let absent = "a module without a name";
+        let absent = "no such module name";
         let changed = take_ascending(&mut records, &mut numbers, name_count, absent)?;
         let mut modules: Vec<ModuleEntry> = Vec::new();
         let mut own_sizes: Vec<u64> = Vec::new();
@@ -156,14 +156,14 @@ pub(super) fn read(
                     (Base::Before(code - 1), size)
                 }
             };
-            let size = size.ok_or_else(|| records.error("a change of no module"))?;
+            let size = size.ok_or_else(|| records.error("no such base"))?;
             let changes = Changes::take(&mut records, &mut numbers, definitions)?;
             let more = changes.held.len() + changes.twice.len();
             let orders = changes.orders.iter().flatten().map(Vec::len).sum::<usize>();
             let size = size.saturating_add((more + orders) as u64);
             in_all = in_all.saturating_add(if changes.are_none() { 1 } else { size });
             if in_all > MAX_HELD {
-                return Err(records.error("its modules hold more than 2^30 definitions"));
+                return Err(records.error("the modules have more than 2^30 definitions in total"));
             }
             modules.push(ModuleEntry {
                 name,
@@ -179,7 +179,7 @@ pub(super) fn read(
         .iter()
         .all(Cursor::is_at_end)
     {
-        return Err(numbers.error("something follows the last module"));
+        return Err(numbers.error("data after the last module"));
     }
     Ok((names, kernels))
 }
@@ -195,16 +195,16 @@ fn names(
     for _ in 0..records.len()? {
         take_text(lengths, text, &mut name)?;
         let next = String::from_utf8(name.clone());
-        let next = next.map_err(|_| text.error("a module's name that is not UTF-8"))?;
+        let next = next.map_err(|_| text.error("a module name that is not UTF-8"))?;
         if !Printable(&next).is_plain() {
-            return Err(text.error("a name with control characters"));
+            return Err(text.error("a module name with control characters"));
         }
         if names.last().is_some_and(|before| *before >= next) {
-            return Err(text.error("the names of modules are not in order"));
+            return Err(text.error("the names of modules are not sorted"));
         }
         long += next.len() as u64;
         if long > MAX_NAMES {
-            return Err(text.error("the names of modules are longer than 256 MiB"));
+            return Err(text.error("the names of modules are longer than 256 MiB in total"));
         }
         names.push(next);
     }

@@ -1,17 +1,17 @@
-//! The names that a survey meets again and again: their hashes, their numbers.
+//! Caches hashes and numbers of names, which a survey needs again and again.
 
 use super::hash::HashKey;
 use crate::btf::{Btf, StrOffset, essential_name};
 
-/// What strings of a BTF come to, by offset: of each slot the last one. Equal
-/// strings may have several offsets.
+/// A cache of values by the offset of a string in a BTF. Each slot has the value that was stored
+/// there last. Equal strings may have different offsets.
 pub(super) struct Recent<T>(Box<[(u32, T); SLOTS]>);
 
-/// So few that they stay in a processor's own cache.
+/// Few enough to stay in a processor's cache.
 const SLOTS: usize = 1 << 13;
 
 impl<T: Copy> Recent<T> {
-    /// With what the empty string comes to, which is at 0.
+    /// `empty` is the value of the empty string, at offset 0.
     pub(super) fn new(empty: T) -> Self {
         Self(Box::new([(0, empty); SLOTS]))
     }
@@ -28,7 +28,7 @@ impl<T: Copy> Recent<T> {
     }
 }
 
-/// Where the string at an offset is.
+/// The slot of an offset.
 #[inline(always)]
 fn slot(offset: u32) -> usize {
     (offset as usize ^ (offset as usize >> 13)) % SLOTS
@@ -60,7 +60,7 @@ impl<'a> StringHashes<'a> {
         hash
     }
 
-    /// The hash of a name without its flavor.
+    /// The hash of a name's essential part.
     pub(super) fn essential(&mut self, offset: u32) -> u64 {
         let tail = self.btf.string_tail(StrOffset(offset));
         let (hash, len) = self.key.text(tail);
@@ -74,7 +74,7 @@ impl<'a> StringHashes<'a> {
     }
 }
 
-/// Whether three underscores stand in a row somewhere.
+/// Whether a name has three underscores in a row.
 fn may_have_flavor(name: &[u8]) -> bool {
     let mut at = 2;
     while at < name.len() {

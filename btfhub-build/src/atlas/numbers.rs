@@ -1,5 +1,5 @@
-//! What the tables of an atlas are numbered with: one type for each table, so that nothing is
-//! looked up in the wrong one. In the words of a definition, these numbers are plain words.
+//! Numbers of the tables of an atlas. Each table has its own type, so that no number is looked
+//! up in the wrong one. Among the words of a definition, numbers are plain `u32`.
 
 /// A number of any table.
 pub(super) trait Number: Copy {
@@ -14,7 +14,7 @@ macro_rules! numbers {
         $visibility struct $name($visibility u32);
 
         impl $name {
-            /// Its index in a list by number.
+            /// The index in a list by number.
             #[inline(always)]
             $visibility fn index(self) -> usize {
                 self.0 as usize
@@ -40,16 +40,16 @@ numbers! {
     pub(super) GroupNumber
     /// A definition; they are sorted by group.
     pub(super) DefinitionNumber
-    /// A name of a member, an enumerator or a flavor.
+    /// A string: the name of a member, an enumerator, or a definition with a flavor.
     pub(super) StringNumber
-    /// A name of a module, which modules of many kernels may share.
+    /// A module's name, which modules of several kernels may share.
     pub(super) ModuleNumber
 
-    /// A candidate group of the [writer](super::AtlasWriter), in order of arrival.
+    /// A candidate group of an [`AtlasWriter`](super::AtlasWriter), in order of arrival.
     pub(super) ProvisionalGroup
-    /// A definition of the writer.
+    /// A definition of an `AtlasWriter`.
     pub(crate) ProvisionalDefinition
-    /// A string of the writer.
+    /// A string of an `AtlasWriter`.
     pub(super) ProvisionalString
 }
 

@@ -1,4 +1,4 @@
-//! What a kernel or a module has of a scope, and what becomes of it in a BTF.
+//! The definitions of a kernel or a module within a scope, and how they are written.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -12,37 +12,35 @@ use crate::btf::TypeId;
 /// How much of a definition is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Extent {
-    /// Kind and name.
+    /// Only kind and name.
     Stub,
-    /// All of it; for typedefs and function types, whose own references may be
-    /// behind a pointer.
+    /// All of it. `Reach` says how: what a typedef behind a pointer refers to is behind that
+    /// pointer too.
     Full(Reach),
 }
 
-/// What becomes of a definition.
+/// How a definition is written, and its id; `None` if it is not written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Fate {
     pub(super) extent: Option<Extent>,
     pub(super) id: Option<TypeId>,
 }
 
-/// What a kernel or a module has of the scope.
+/// A kernel or a module within a scope.
 pub(super) struct Owner<'a> {
     pub(super) set: &'a Set,
-    /// Places of groups in the scope, ascending, and where what is held of each stands
-    /// in `held`: by ordinal, but for those whose order is another. Of the groups of which
-    /// nothing is held, which for a module are nearly all, there is none.
+    /// For each group of the scope that has definitions here: its place, ascending, and the
+    /// range of its definitions in `set.held`. A module has definitions of few groups.
     pub(super) ranges: Vec<(usize, Range<usize>)>,
-    /// The numbers of the definitions of these by ordinal.
+    /// By place: the definitions of a group by ordinal, if that order is not the ascending one.
     rearranged: BTreeMap<usize, Vec<DefinitionNumber>>,
-    /// By place in `held`: where a group's begin, and the ordinal.
+    /// Parallel to `set.held`, but within the range of each group by ordinal.
     pub(super) fates: Vec<Fate>,
 }
 
 impl<'a> Owner<'a> {
     pub(super) fn new(scope: &Scope<'_>, set: &'a Set) -> Result<Self, AtlasError> {
         let mut rearranged = BTreeMap::new();
-        // Candidates in another order than the ascending one.
         for order in &set.orders {
             let Some(&first) = order.first() else {
                 continue;
@@ -70,7 +68,7 @@ impl<'a> Owner<'a> {
         self.set.held.get(range).unwrap_or_default()
     }
 
-    /// What becomes of a definition of the group at `place`.
+    /// The fate of a definition of the group at `place`.
     pub(super) fn fate(&mut self, place: usize, ordinal: u32) -> Option<&mut Fate> {
         let range = self.range(place)?;
         self.fates.get_mut(range)?.get_mut(ordinal as usize)
@@ -78,7 +76,7 @@ impl<'a> Owner<'a> {
 
     fn range(&self, place: usize) -> Option<Range<usize>> {
         let found = match self.ranges.get(place) {
-            // As if every group were held, which in a scope of one kernel is so.
+            // In a scope of one kernel, every group has a range.
             Some((its, _)) if *its == place => place,
             _ => (self.ranges)
                 .binary_search_by_key(&place, |(place, _)| *place)
@@ -88,7 +86,7 @@ impl<'a> Owner<'a> {
     }
 }
 
-/// Where what is held of the scope's groups stands in `held`.
+/// See [`Owner::ranges`].
 fn ranges(scope: &Scope<'_>, held: &[DefinitionNumber]) -> Vec<(usize, Range<usize>)> {
     let mut ranges: Vec<(usize, Range<usize>)> = Vec::new();
     for (at, &definition) in held.iter().enumerate() {

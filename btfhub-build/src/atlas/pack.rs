@@ -1,5 +1,5 @@
-//! Sections of the file: deflate, or xz without a check of its own, because the
-//! index has a digest of each.
+//! Compresses and expands sections. Xz is used without its own check, because the index has a
+//! digest of each section.
 
 use std::io::Read;
 
@@ -9,60 +9,59 @@ use miniz_oxide::inflate::core::{DecompressorOxide, decompress, inflate_flags};
 use super::error::{AtlasError, Cause, FilePart};
 use crate::archive::Digest;
 
-/// The codecs of index and sections: as they are, xz, and deflate.
+/// The codecs of index and sections: uncompressed, xz and deflate.
 pub(super) const STORED: u8 = 0;
 pub(super) const XZ: u8 = 1;
 pub(super) const DEFLATE: u8 = 2;
-/// Where the header has the codec.
+/// Offset of the codec in the header.
 pub(super) const CODEC_AT: usize = 10;
 
-/// More than all sections of an atlas expand to.
+/// The most bytes that all sections of an atlas together may expand to.
 pub(super) const MAX_RAW: u64 = 1 << 30;
-/// More than the names of all kernels are long together, and than those of all types:
-/// one may be a few bytes more of a long one before it.
+/// How long the names of all kernels may be in total, in bytes, and likewise those of all
+/// types: as names share prefixes, a few bytes in the file can expand to a long name.
 pub(super) const MAX_NAMES: u64 = 1 << 28;
 
-/// Level 3 makes a fortieth less of an atlas, in one and a half times the time.
+/// Level 3 makes an atlas 2.5 % smaller, but takes 50 % longer.
 const DEFLATE_LEVEL: u8 = 2;
 
-const OTHER_LENGTH: &str = "it has not the length that the index tells";
+const OTHER_LENGTH: &str = "its length is not the one in the index";
 
-/// How hard the writer tries to make it small.
+/// How hard the writer compresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub enum Effort {
-    /// Not at all, for a file that this machine writes and reads again: some five
-    /// times as large.
+    /// Not at all, for a file that only this machine reads: about five times as large.
     Stored,
-    /// For a file that is kept on this machine: little time, a fifth larger than
-    /// the best.
+    /// Fast, for a file that stays on this machine: a fifth larger than [`Best`](Self::Best).
     Fast,
-    /// For a file that is given away: as small as it gets.
+    /// As small as possible, for a file that is distributed.
     #[default]
     Best,
 }
 
-/// Where a section is, and what it is.
+/// A section, as the index describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Default)]
 pub(super) struct Section {
     /// Offset in the file.
     pub(super) start: u64,
-    /// Bytes in the file.
+    /// Its length in the file.
     pub(super) packed: u64,
-    /// Bytes expanded.
+    /// Its length when expanded.
     pub(super) raw: u64,
-    /// The first half of the BLAKE3 digest of the bytes in the file.
+    /// The first half of the BLAKE3 digest of its bytes in the file.
     pub(super) digest: [u8; 16],
 }
 
 impl Section {
-    /// Whether the codec can compress this much. The claim in the index is used before the
-    /// section is expanded, so it must be plausible.
+    /// Whether the codec can compress this much. The expanded length is used before the section
+    /// is expanded, so it must be plausible.
     pub(super) fn is_possible(&self, codec: u8) -> bool {
         let times = match codec {
             STORED => 1,
-            // 258 bytes take two bits.
+            // At best, two bits stand for 258 bytes.
             DEFLATE => 1032,
-            // 273 bytes take 14 bits, each of at least log2(2048 / 2017).
+            // At best, 14 bits stand for 273 bytes, and the range coder stores each in
+            // log2(2048 / 2017) of a bit.
             _ => 8192,
         };
         self.raw <= self.packed.saturating_mul(times)
@@ -76,7 +75,7 @@ pub(super) fn digest(bytes: &[u8]) -> [u8; 16] {
     half.try_into().unwrap_or([0; 16])
 }
 
-/// The bytes of a section as they are in the file, which have its digest.
+/// The bytes of a section as they are in the file, after checking their digest.
 pub(super) fn packed<'a>(
     file: &'a [u8],
     section: &Section,
@@ -109,13 +108,11 @@ pub(super) fn expand(
     let packed = packed(file, section, part)?;
     let unpack = |why: String| AtlasError(Cause::Unpack { part, why });
     if section.raw > MAX_RAW {
-        return Err(unpack("it claims to be larger than 1 GiB".to_owned()));
+        return Err(unpack("it claims to expand to more than 1 GiB".to_owned()));
     }
     let codec = file.get(CODEC_AT).copied().unwrap_or(STORED);
     if !section.is_possible(codec) {
-        return Err(unpack(
-            "it claims to be larger than its bytes can make".to_owned(),
-        ));
+        return Err(unpack("it claims to expand too much".to_owned()));
     }
     let raw = match codec {
         STORED => packed.to_vec(),
@@ -138,7 +135,7 @@ pub(super) fn expand(
     Ok(raw)
 }
 
-/// Deflate's bytes back, of which there must be as many as `len`.
+/// Expands deflate data, which must give exactly `len` bytes.
 fn inflate(packed: &[u8], len: u64) -> Result<Vec<u8>, &'static str> {
     let len = usize::try_from(len).map_err(|_| "it is larger than this machine's memory")?;
     let mut raw = vec![0; len];
@@ -146,14 +143,14 @@ fn inflate(packed: &[u8], len: u64) -> Result<Vec<u8>, &'static str> {
     let mut decoder = Box::<DecompressorOxide>::default();
     let (status, read, written) = decompress(&mut decoder, packed, &mut raw, 0, flags);
     match status {
-        TINFLStatus::Done if read < packed.len() => Err("something follows its end"),
+        TINFLStatus::Done if read < packed.len() => Err("data after its end"),
         TINFLStatus::Done if written == len => Ok(raw),
         TINFLStatus::Done | TINFLStatus::HasMoreOutput => Err(OTHER_LENGTH),
-        _ => Err("not what deflate makes"),
+        _ => Err("invalid deflate data"),
     }
 }
 
-/// The bytes of a section for the file.
+/// Compresses a section.
 pub(super) fn pack(raw: &[u8], effort: Effort) -> Result<Vec<u8>, AtlasError> {
     match effort {
         Effort::Stored => Ok(raw.to_vec()),
@@ -172,7 +169,7 @@ fn compress(raw: &[u8]) -> Result<Vec<u8>, AtlasError> {
     let preset = 9 | 1 << 31; // LZMA_PRESET_EXTREME
     let mut options = LzmaOptions::new_preset(preset).map_err(|e| failed(e.to_string()))?;
     let window = u32::try_from(raw.len()).unwrap_or(u32::MAX);
-    // Numbers of varying length: no position is special.
+    // The numbers have different lengths, so alignment means nothing.
     options
         .dict_size(window.clamp(1 << 12, 1 << 26))
         .position_bits(0);

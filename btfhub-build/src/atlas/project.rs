@@ -1,8 +1,8 @@
 //! Definitions → BTF.
 //!
-//! Named types come first: the INT that gives the pointer size, with its group, then group by
-//! group, candidates in the kernel's order, and twice if it has two that can't be
-//! distinguished. Types without a name follow, equal ones once.
+//! Named types come first: the group of the INT that gives the pointer size, then the other
+//! groups. Candidates are in the kernel's order; one of which the kernel has two is written
+//! twice. Anonymous types follow, equal ones once.
 
 use std::collections::BTreeMap;
 use std::rc::Rc;
@@ -21,13 +21,13 @@ use crate::btf::{BtfWriter, Kind, StrOffset, TypeId, TypeRecord};
 /// A definition of the kernel or of a module.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct DefinitionKey {
-    /// 0 for the kernel.
+    /// An index into [`Projection::owners`]: 0 for the kernel.
     owner: usize,
     group: GroupNumber,
     ordinal: u32,
 }
 
-/// The BTF of a kernel and its modules, as far as the scope goes; and the first type of
+/// Makes the BTF of a kernel and its modules within a scope. Also returns the first type of
 /// each module.
 pub(super) fn project(
     scope: &Scope<'_>,
@@ -57,24 +57,24 @@ pub(super) fn project(
 struct Projection<'a> {
     scope: &'a Scope<'a>,
     holding: &'a Holding,
-    /// The kernel and its modules.
+    /// The kernel, then its modules.
     owners: Vec<Owner<'a>>,
-    /// Of those behind pointers that are in no group of the scope.
+    /// Structs and unions behind pointers whose groups are not in the scope.
     stubs: BTreeMap<DefinitionKey, Option<TypeId>>,
-    /// Offsets by number; 0 of those that were not needed yet, and of the empty one.
+    /// Offsets by number; 0 for the empty string and those not written yet.
     strings: Vec<u32>,
-    /// The group that was named last, and where its name stands.
+    /// The group whose name was written last, and the offset of that name.
     title: Option<(GroupNumber, StrOffset)>,
     anonymous: Vec<Rc<TypeRecord>>,
     known: HashMap<Rc<TypeRecord>, TypeId>,
-    /// The id of the next type that is written without a name.
+    /// The id of the next type.
     next: u32,
     index_type: TypeId,
     writer: BtfWriter,
 }
 
 impl<'a> Projection<'a> {
-    /// Finds what has to be written.
+    /// Finds what must be written, and how much of it.
     fn find(&mut self) -> Result<(), AtlasError> {
         let mut open: Vec<(DefinitionKey, Reach)> = Vec::new();
         for (owner, of) in self.owners.iter().enumerate() {
@@ -97,7 +97,7 @@ impl<'a> Projection<'a> {
         }
         while let Some((name, reach)) = open.pop() {
             let Some((place, reached)) = self.scope.groups.get(name.group) else {
-                // Its group counts no further.
+                // Of groups that are not in the scope, only kind and name matter.
                 let (kind, _) = self.scope.atlas.title(name.group)?;
                 if reach != Reach::Pointer || !kind.is_composite() {
                     return Err(absent());
@@ -129,8 +129,8 @@ impl<'a> Projection<'a> {
         Ok(())
     }
 
-    /// What a definition of an owner refers to by group and ordinal: the kernel's
-    /// candidates come first, and a module's own behind them.
+    /// The definition that a reference of an owner leads to: ordinals count the kernel's
+    /// candidates first, then the module's own.
     fn referred(&self, owner: usize, group: GroupNumber, ordinal: u32) -> DefinitionKey {
         let kernels = || {
             let (place, _) = self.scope.groups.get(group)?;
@@ -138,7 +138,7 @@ impl<'a> Projection<'a> {
         };
         let own = match owner {
             0 => None,
-            // Of stubs that are in no group all are alike.
+            // A stub whose group is not in the scope is the same for all owners.
             _ => kernels().and_then(|count| ordinal.checked_sub(count)),
         };
         match own {
@@ -169,7 +169,7 @@ impl<'a> Projection<'a> {
         ))
     }
 
-    /// Writes what the kernel or a module has.
+    /// Writes the types of the kernel or of a module.
     fn write_owner(&mut self, owner: usize) -> Result<(), AtlasError> {
         let mut names = Vec::new();
         let of = self.owners.get(owner).ok_or_else(absent)?;
@@ -188,7 +188,7 @@ impl<'a> Projection<'a> {
             }));
         }
         if owner == 0 {
-            // They ascend by group, and ordinal.
+            // Sorted by group and ordinal.
             if !self.stubs.is_empty() {
                 names.extend(self.stubs.keys());
                 names.sort_unstable();
@@ -197,14 +197,14 @@ impl<'a> Projection<'a> {
                 Some(definition) => Some(self.name_of(definition)?.group),
                 None => None,
             };
-            // The first INT with a name of `long` tells the size of pointers.
+            // libbpf takes the pointer size from the first INT named like C's `long`.
             names.sort_by_key(|name| Some(name.group) != pointer);
         }
 
         let mut records: Vec<DefinitionKey> = Vec::with_capacity(names.len());
         for group in names.chunk_by(|a, b| a.group == b.group) {
             match group.first().filter(|name| self.is_root(name.group)) {
-                // Candidates as the kernel has them, equal ones too.
+                // Candidates in the kernel's order, equal ones included.
                 Some(name) => records.extend(self.sequence(owner, name.group)?),
                 None => records.extend(group),
             }
@@ -227,7 +227,7 @@ impl<'a> Projection<'a> {
                     let name = self.name_of(definition)?;
                     self.id(name)?
                 }
-                // Nobody reads it, but a type it must be.
+                // Nobody reads it, but it must be a type.
                 None => {
                     let int = TypeRecord::new(Kind::Int, StrOffset(0)).size(4);
                     self.anonymous(int.body(vec![32]))
@@ -286,7 +286,7 @@ impl<'a> Projection<'a> {
             Kind::Float => record.size(word(0)),
             Kind::Fwd => record.kind_flag(word(0) != 0),
             Kind::Typedef | Kind::Func => record.referenced(self.ty(owner, body)?),
-            // `BTF_VAR_GLOBAL_ALLOCATED`: nobody asks which.
+            // `BTF_VAR_GLOBAL_ALLOCATED`: nobody reads the linkage.
             Kind::Var => record.referenced(self.ty(owner, body)?).body(vec![1]),
             Kind::Enum | Kind::Enum64 => {
                 let step = if kind == Kind::Enum { 2 } else { 3 };
@@ -379,7 +379,7 @@ impl<'a> Projection<'a> {
         id
     }
 
-    /// The name of a group, written for the first of its types.
+    /// The offset of a group's name, which is written before the first of its types.
     fn title(&mut self, group: GroupNumber, text: &[u8]) -> StrOffset {
         match self.title {
             _ if text.is_empty() => StrOffset(0),
@@ -417,7 +417,7 @@ impl<'a> Projection<'a> {
         id.ok_or_else(absent)
     }
 
-    /// What becomes of a definition, whose group is at `place` in the scope.
+    /// The fate of a definition whose group is at `place` in the scope.
     fn fate(&mut self, place: usize, name: DefinitionKey) -> Option<&mut Fate> {
         self.owners.get_mut(name.owner)?.fate(place, name.ordinal)
     }
@@ -426,7 +426,7 @@ impl<'a> Projection<'a> {
         self.scope.roots.binary_search(&group).is_ok()
     }
 
-    /// The candidates of a group in an owner's order, some of them twice.
+    /// The candidates of a group in an owner's order, with repetitions.
     fn sequence(&self, owner: usize, group: GroupNumber) -> Result<Vec<DefinitionKey>, AtlasError> {
         let (place, reached) = self.scope.groups.get(group).ok_or_else(absent)?;
         let count = reached.group.variants.len();
@@ -439,7 +439,7 @@ impl<'a> Projection<'a> {
             ordinal,
         };
         if let ([only], [candidate]) = (&sequence[..], candidates) {
-            // As with nearly all.
+            // Nearly always.
             if only == candidate {
                 return Ok(vec![name(0)]);
             }
@@ -453,7 +453,7 @@ impl<'a> Projection<'a> {
         names.collect()
     }
 
-    /// What a definition that the kernel must have is called.
+    /// The key of a definition that the kernel must have.
     fn name_of(&self, definition: DefinitionNumber) -> Result<DefinitionKey, AtlasError> {
         let group = self.scope.atlas.group_of(definition)?;
         let (place, _) = self.scope.groups.get(group).ok_or_else(absent)?;
@@ -468,7 +468,7 @@ impl<'a> Projection<'a> {
         })
     }
 
-    /// A definition that the kernel must have.
+    /// A definition that its owner must have.
     fn definition(&self, name: DefinitionKey) -> Result<(&'a Group, &'a Decoded), AtlasError> {
         let scope = self.scope;
         let (place, reached) = scope.groups.get(name.group).ok_or_else(absent)?;
@@ -484,6 +484,6 @@ pub(super) fn absent() -> AtlasError {
     AtlasError::malformed(
         FilePart::Kernels,
         0,
-        "a kernel lacks a definition that another one of it refers to",
+        "a kernel lacks a definition that another of its definitions refers to",
     )
 }

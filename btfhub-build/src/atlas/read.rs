@@ -1,5 +1,4 @@
-//! Reading an atlas: the index at once, blocks and strings when they are asked
-//! for.
+//! Reads an atlas: the index and the kernels at once, blocks and strings on demand.
 
 use std::path::Path;
 use std::sync::OnceLock;
@@ -36,7 +35,7 @@ pub struct Atlas {
     blocks: Vec<OnceLock<Block>>,
     texts: Vec<OnceLock<Text>>,
     totals: First,
-    /// Bytes of the names of the groups that were expanded.
+    /// Total length of the names of the groups in expanded blocks.
     names: AtomicU64,
 }
 
@@ -63,11 +62,11 @@ struct Block {
     groups: Vec<GroupInBlock>,
 }
 
-/// A group in its block.
+/// A group in an expanded block.
 #[derive(Debug)]
 struct GroupInBlock {
     position: Position,
-    /// Of the group before, of which this one's name and kind are told apart.
+    /// Name and kind of the previous group, from which this one's are decoded.
     before: Group,
     kind: Kind,
     name: Vec<u8>,
@@ -85,7 +84,7 @@ impl Atlas {
     /// Reads a file from memory.
     ///
     /// # Errors
-    /// When it is no atlas, of another version, or damaged.
+    /// If it isn't an atlas, has another version, or is damaged.
     pub fn parse(file: Vec<u8>) -> Result<Self, AtlasError> {
         let (index, digest) = Index::read(&file)?;
         let mut firsts = Vec::new();
@@ -131,7 +130,7 @@ impl Atlas {
         })
     }
 
-    /// Whether functions and variables are among the definitions.
+    /// Whether its definitions include functions and variables.
     pub fn has_functions(&self) -> bool {
         self.index.functions
     }
@@ -156,13 +155,13 @@ impl Atlas {
         }
     }
 
-    /// The BLAKE3 digest that covers the whole file: of its header and index, which has the
+    /// The BLAKE3 digest of header and index. It covers the whole file, as the index has the
     /// digests of everything else.
     pub fn digest(&self) -> Digest {
         self.digest
     }
 
-    /// The [`digest`](Self::digest) of a file, of which nothing else is read.
+    /// The [`digest`](Self::digest) of a file. Nothing else of the file is read.
     pub(crate) fn digest_of(file: &[u8]) -> Result<Digest, AtlasError> {
         Ok(Index::read(file)?.1)
     }
@@ -174,7 +173,7 @@ impl Atlas {
         sections.all(|section| packed(&self.file, section, FilePart::Index).is_ok())
     }
 
-    /// Bytes of the file.
+    /// The size of the file.
     pub fn file_len(&self) -> usize {
         self.file.len()
     }
@@ -185,10 +184,10 @@ impl Atlas {
         kernels.map(|(number, kernel)| (KernelNumber(number), kernel.id()))
     }
 
-    /// The number of a kernel.
+    /// Finds a kernel.
     ///
     /// # Errors
-    /// When it is not in the atlas.
+    /// If the atlas doesn't have it.
     pub fn kernel(&self, id: KernelId<'_>) -> Result<KernelNumber, AtlasError> {
         self.kernels
             .binary_search_by(|kernel| kernel.id().cmp(&id))
@@ -196,7 +195,7 @@ impl Atlas {
             .map_err(|_| AtlasError(Cause::NoKernel(id.to_string())))
     }
 
-    /// What the entry was that a kernel was read from.
+    /// The entry that a kernel was read from.
     pub fn source(&self, kernel: KernelNumber) -> Option<&SourceEntry> {
         Some(&self.kernels.get(kernel.0)?.source)
     }
@@ -228,7 +227,7 @@ impl Atlas {
         self.totals.definition.0
     }
 
-    /// How many kinds and names of types.
+    /// How many groups it has: distinct kinds and names of types.
     pub fn group_count(&self) -> u32 {
         self.totals.group.0
     }
@@ -238,7 +237,7 @@ impl Atlas {
         (0..self.group_count()).map(GroupNumber)
     }
 
-    /// What the file is made of: names of parts, and their bytes.
+    /// The parts of the file, and the size of each.
     pub fn parts(&self) -> Vec<(&'static str, u64)> {
         let sum = |section: fn(&BlockEntry) -> u64| self.index.blocks.iter().map(section).sum();
         let columns: u64 = sum(|block| block.columns.packed);
@@ -262,10 +261,10 @@ impl Atlas {
         parts
     }
 
-    /// Expands everything once, to find damage.
+    /// Expands everything, to find damage.
     ///
     /// # Errors
-    /// The first thing that is wrong.
+    /// The first damage found.
     pub fn check(&self) -> Result<(), AtlasError> {
         for block in 0..self.index.blocks.len() {
             self.block(block)?;
@@ -274,7 +273,7 @@ impl Atlas {
         Ok(())
     }
 
-    /// One more than the highest number of a string.
+    /// How many strings it has, with the empty one.
     pub(super) fn string_count(&self) -> u32 {
         self.totals.string.0
     }
@@ -283,7 +282,7 @@ impl Atlas {
         &self.kernels
     }
 
-    /// The number of the group of a kind and essential name.
+    /// The group of a kind and essential name.
     pub(super) fn find(&self, kind: Kind, name: &[u8]) -> Result<Option<GroupNumber>, AtlasError> {
         let kind = kind.core_kind();
         let key = (order(kind), name);
@@ -312,10 +311,13 @@ impl Atlas {
 
     /// The first numbers of a block.
     fn first(&self, block: usize) -> First {
-        self.firsts.get(block).copied().unwrap_or(First::OF_ALL)
+        match self.firsts.get(block) {
+            Some(first) => *first,
+            None => First::OF_ALL,
+        }
     }
 
-    /// A group: its name, and all definitions that it has in some kernel.
+    /// A group: its name, and the definitions that it has in any kernel.
     pub(super) fn group(&self, number: GroupNumber) -> Result<Group, AtlasError> {
         let (block_number, block, place) = self.place(number)?;
         let mut decoder = self.decoder(block_number, &block.columns)?;
@@ -331,7 +333,7 @@ impl Atlas {
         Ok((place.kind, &place.name))
     }
 
-    /// The number of the first definition of a group.
+    /// The first definition of a group.
     pub(super) fn first_definition(
         &self,
         number: GroupNumber,
@@ -339,16 +341,16 @@ impl Atlas {
         Ok(self.place(number)?.2.first_definition)
     }
 
-    /// The number of the group of a definition.
+    /// The group of a definition.
     pub(super) fn group_of(&self, definition: DefinitionNumber) -> Result<GroupNumber, AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Index, 0, "a definition that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "no such definition");
         let after = self
             .firsts
-            .partition_point(|first| first.definition <= definition);
+            .partition_point(|first| first.definition.0 <= definition.0);
         let number = after.checked_sub(1).ok_or_else(absent)?;
         let block = self.block(number)?;
         let places = &block.groups;
-        let after = places.partition_point(|place| place.first_definition <= definition);
+        let after = places.partition_point(|place| place.first_definition.0 <= definition.0);
         let group = after
             .checked_sub(1)
             .and_then(|place| self.group_at(number, place));
@@ -360,7 +362,10 @@ impl Atlas {
         if number == StringNumber::EMPTY {
             return Ok(&[]);
         }
-        let block = self.firsts.partition_point(|first| first.string <= number) - 1;
+        let block = self
+            .firsts
+            .partition_point(|first| first.string.0 <= number.0)
+            - 1;
         let text = self.text(block)?;
         let index = (number.0 - self.first(block).string.0) as usize;
         let end = text.ends.get(index).copied();
@@ -381,8 +386,10 @@ impl Atlas {
     }
 
     fn place(&self, group: GroupNumber) -> Result<(usize, &Block, &GroupInBlock), AtlasError> {
-        let after = self.firsts.partition_point(|first| first.group <= group);
-        let absent = || AtlasError::malformed(FilePart::Index, 0, "a group that is not there");
+        let after = self
+            .firsts
+            .partition_point(|first| first.group.0 <= group.0);
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "no such group");
         let number = after.checked_sub(1).ok_or_else(absent)?;
         let block = self.block(number)?;
         let place = (group.0 - self.first(number).group.0) as usize;
@@ -400,7 +407,7 @@ impl Atlas {
     }
 
     fn block(&self, number: usize) -> Result<&Block, AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Index, 0, "a block that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "no such block");
         let slot = self.blocks.get(number).ok_or_else(absent)?;
         if let Some(block) = slot.get() {
             return Ok(block);
@@ -412,7 +419,7 @@ impl Atlas {
         Ok(slot.get_or_init(|| Block { columns, groups }))
     }
 
-    /// Walks over a block once and notes where its groups are.
+    /// Finds the groups of a block.
     fn places(
         &self,
         number: usize,
@@ -433,7 +440,9 @@ impl Atlas {
             decoder.group(&mut group)?;
             let len = group.name.len() as u64;
             if self.names.fetch_add(len, Ordering::Relaxed) > MAX_NAMES {
-                return Err(malformed("the names of types are longer than 256 MiB"));
+                return Err(malformed(
+                    "the names of types are longer than 256 MiB in total",
+                ));
             }
             places.push(GroupInBlock {
                 position,
@@ -447,22 +456,22 @@ impl Atlas {
         }
         let strings = decoder.next_string().0.checked_sub(first.string.0);
         if !decoder.is_at_end() || definition != last || strings != Some(entry.strings) {
-            return Err(malformed("it does not hold what the index tells"));
+            return Err(malformed("its counts are not those in the index"));
         }
         let first = places.first();
         if first.is_some_and(|place| {
             GROUP_KINDS.get(entry.kind) != Some(&place.kind) || place.name != entry.name
         }) {
-            return Err(malformed("its first name is not what the index tells"));
+            return Err(malformed("its first name is not the one in the index"));
         }
         if !places.is_sorted_by(|a, b| (order(a.kind), &a.name) < (order(b.kind), &b.name)) {
-            return Err(malformed("the names of types are not in order"));
+            return Err(malformed("the names of types are not sorted"));
         }
         Ok(places)
     }
 
     fn text(&self, number: usize) -> Result<&Text, AtlasError> {
-        let absent = || AtlasError::malformed(FilePart::Index, 0, "a block that is not there");
+        let absent = || AtlasError::malformed(FilePart::Index, 0, "no such block");
         let slot = self.texts.get(number).ok_or_else(absent)?;
         if let Some(text) = slot.get() {
             return Ok(text);
@@ -482,14 +491,14 @@ impl Atlas {
             return Err(AtlasError::malformed(
                 part,
                 0,
-                "not as many strings as the index tells",
+                "its number of strings is not the one in the index",
             ));
         }
         Ok(slot.get_or_init(|| Text { bytes, ends }))
     }
 }
 
-/// A place in [`GROUP_KINDS`], behind all for a kind that has none.
+/// The position of a kind in [`GROUP_KINDS`]; after all others if it is not in there.
 fn order(kind: Kind) -> usize {
     let place = GROUP_KINDS.iter().position(|&other| other == kind);
     place.unwrap_or(GROUP_KINDS.len())

@@ -1,5 +1,4 @@
-//! The part of an atlas that some names reach, and the BTF of a kernel cut
-//! down to it.
+//! The part of an atlas that can be reached from some names.
 
 use foldhash::{HashSet, HashSetExt as _};
 
@@ -18,29 +17,28 @@ use crate::relo::{Relocation, Relocations};
 /// How a definition is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// As a part of another one, or by its name: all of it counts.
+    /// By its name or by value: all of it matters.
     Value,
-    /// Behind a pointer: of a struct or union only kind and name count
-    /// (libbpf's `behind_ptr`, and `bpf_core_fields_are_compat`, which looks
-    /// at no pointee).
+    /// Through a pointer: of a struct or union only kind and name matter (libbpf's
+    /// `behind_ptr`; `bpf_core_fields_are_compat` looks at no pointee at all).
     Pointer,
 }
 
-/// The definitions that some names reach in any kernel.
+/// The definitions that can be reached from some names in any kernel.
 #[derive(Debug)]
 pub struct Scope<'a> {
     pub(super) atlas: &'a Atlas,
-    /// Groups that were asked for by name.
+    /// The groups of these names, ascending.
     pub(super) roots: Vec<GroupNumber>,
     pub(super) groups: Groups,
     holdings: Vec<Holding>,
     of_kernels: Vec<usize>,
 }
 
-/// Groups that are reached.
+/// The groups that can be reached.
 #[derive(Debug)]
 pub(super) struct Groups {
-    /// By number of the group where it stands in `list`.
+    /// By number of the group: its index in `list`.
     places: Vec<Option<u32>>,
     /// Once complete, ascending by number.
     list: Vec<Reached>,
@@ -54,7 +52,7 @@ impl Groups {
         }
     }
 
-    /// A group, and where it stands among them.
+    /// A group and its place, which is its index in the list.
     pub(super) fn get(&self, number: GroupNumber) -> Option<(usize, &Reached)> {
         let place = self.places.get(number.index()).copied().flatten()? as usize;
         Some((place, self.list.get(place)?))
@@ -65,7 +63,7 @@ impl Groups {
         self.list.get(place)
     }
 
-    /// Where the group of a definition stands among them, once they are complete.
+    /// The place of a definition's group, once the list is sorted.
     pub(super) fn of_definition(&self, definition: DefinitionNumber) -> Option<usize> {
         let before = |reached: &Reached| reached.first_definition.0 <= definition.0;
         let place = self.list.partition_point(before).checked_sub(1)?;
@@ -87,7 +85,7 @@ impl Groups {
         }
     }
 
-    /// Puts them in order.
+    /// Sorts the list.
     fn complete(mut self) -> Self {
         self.list.sort_unstable_by_key(|reached| reached.number);
         for (reached, place) in self.list.iter().zip(0..) {
@@ -99,12 +97,13 @@ impl Groups {
     }
 }
 
-/// A group that is reached.
+/// A group that can be reached.
 #[derive(Debug)]
 pub(super) struct Reached {
     pub(super) number: GroupNumber,
     pub(super) group: Group,
     pub(super) first_definition: DefinitionNumber,
+    /// Whether it is reached by value.
     value: bool,
 }
 
@@ -119,7 +118,7 @@ impl Reached {
         })
     }
 
-    /// Adds what its variants refer to.
+    /// Adds the groups that its variants refer to.
     fn visit(&self, reach: Reach, open: &mut Vec<(GroupNumber, Reach)>) {
         for variant in &self.group.variants {
             let body = self.group.body(variant);
@@ -131,11 +130,11 @@ impl Reached {
 }
 
 impl Atlas {
-    /// What `names` (kind and essential name) reach in the kernels' own types. Kernels that
-    /// are equal in that have one BTF.
+    /// What can be reached from `names` (kind and essential name) in the kernels' own types.
+    /// Kernels that are equal in this share one BTF.
     ///
     /// # Errors
-    /// When the atlas is damaged.
+    /// If the atlas is damaged.
     pub fn scope<'n>(
         &self,
         names: impl IntoIterator<Item = (Kind, &'n [u8])>,
@@ -147,12 +146,13 @@ impl Atlas {
         self.scope_of_roots(roots, &Modules::Named(Vec::new()))
     }
 
-    /// What the candidates of some relocations reach, libbpf's and those that only aya-obj
-    /// looks for. Kernels that are equal in that share one BTF, in which these relocations, and
-    /// no others, resolve as in the full one. Chosen modules that have a candidate are included.
+    /// What can be reached from the candidates of some relocations: libbpf's candidates and
+    /// those that only aya-obj looks for. Kernels that are equal in this share one BTF, in
+    /// which these relocations resolve as in the full one; others may not. Chosen modules that
+    /// have a candidate are included.
     ///
     /// # Errors
-    /// When the atlas is damaged.
+    /// If the atlas is damaged.
     pub fn scope_of(
         &self,
         relocations: &Relocations,
@@ -204,7 +204,7 @@ impl Atlas {
         })
     }
 
-    /// All definitions that a kernel and its modules have.
+    /// All definitions of a kernel and its modules.
     pub(super) fn scope_of_all(&self, holding: &Holding) -> Result<Scope<'_>, AtlasError> {
         let roots: Vec<GroupNumber> = self.groups().collect();
         let mut held = vec![false; self.definition_count() as usize];
@@ -237,15 +237,15 @@ impl Atlas {
         })
     }
 
-    /// Groups that `roots` reach in any kernel, and those of the types that
-    /// every BTF has here.
+    /// The groups that can be reached from `roots` in any kernel, and those of the types that
+    /// every extracted BTF has.
     fn reached(&self, roots: &[GroupNumber]) -> Result<Groups, AtlasError> {
         let mut groups = Groups::new(self);
         let mut open: Vec<_> = roots.iter().map(|&root| (root, Reach::Value)).collect();
         for number in self.common_types() {
             open.push((self.group_of(number)?, Reach::Value));
         }
-        // Groups whose name is all that was asked of them so far.
+        // Groups of which only kind and name matter so far.
         let mut plain = HashSet::new();
         while let Some((number, reach)) = open.pop() {
             let value = reach == Reach::Value;
@@ -257,8 +257,8 @@ impl Atlas {
             } else {
                 let (kind, _) = self.title(number)?;
                 if kind.is_composite() && !value {
-                    // Kind and name are all that counts; mostly that is the
-                    // group's.
+                    // Only kind and name matter. They are the group's, unless a variant has a
+                    // flavor.
                     if plain.insert(number) {
                         let whole = Reached::new(self, number, value)?;
                         let mut variants = whole.group.variants.iter();
@@ -277,7 +277,7 @@ impl Atlas {
         Ok(groups.complete())
     }
 
-    /// Definitions that tell pointer sizes and index types.
+    /// The definitions that give the pointer size and the index type of any kernel.
     fn common_types(&self) -> Vec<DefinitionNumber> {
         let entries = self.entries().iter();
         let mut numbers: Vec<_> = entries
@@ -296,24 +296,23 @@ impl Scope<'_> {
         self.holdings.len()
     }
 
-    /// Whether there is no kernel.
+    /// Whether the atlas has no kernels.
     pub fn is_empty(&self) -> bool {
         self.holdings.is_empty()
     }
 
-    /// For each kernel of the atlas the number of its BTF.
+    /// For each kernel of the atlas, by number: the number of its BTF in this scope.
     pub fn of_kernels(&self) -> &[usize] {
         &self.of_kernels
     }
 
-    /// What kernels with BTF `number` have.
+    /// What the kernels with BTF `number` have.
     pub(super) fn holding(&self, number: usize) -> Option<&Holding> {
         self.holdings.get(number)
     }
 }
 
-/// Calls `visit` with the group, ordinal and reach of each reference in a
-/// body.
+/// Calls `visit` with group, ordinal and reach of each reference in a body.
 pub(super) fn visit_body(
     kind: Kind,
     body: &[u32],

@@ -1,5 +1,5 @@
-//! The definitions that a kernel or one of its modules holds, and how they are written:
-//! as what changes from another one's.
+//! The definitions of a kernel or a module, and how they are stored: as changes from another
+//! kernel or module.
 
 use foldhash::{HashSet, HashSetExt as _};
 
@@ -7,21 +7,21 @@ use super::bytes::{Cursor, put, put_len};
 use super::error::AtlasError;
 use super::numbers::{DefinitionNumber, Number};
 
-/// Definitions, by canonical numbers.
+/// The definitions of a kernel or a module.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub(super) struct Set {
     /// Ascending.
     pub(super) held: Vec<DefinitionNumber>,
-    /// Those of them that are there twice, ascending.
+    /// Those of them that it has twice, ascending.
     pub(super) twice: Vec<DefinitionNumber>,
-    /// Candidates of one group in the order of their types, where that is not
-    /// the usual one: ascending, then those that are there twice, ascending.
+    /// For groups whose candidates are not in the usual order (ascending, then those it has
+    /// twice): these candidates in the order of their types.
     pub(super) orders: Vec<Vec<DefinitionNumber>>,
 }
 
 impl Set {
-    /// The definitions with numbers from `first` on, `count` of them at most,
-    /// by ordinal: the candidates of one group.
+    /// The candidates of a group, by ordinal. The group's definitions have the `count` numbers
+    /// from `first`.
     pub(super) fn candidates(
         &self,
         first: DefinitionNumber,
@@ -33,14 +33,15 @@ impl Set {
         candidates
     }
 
-    /// The same in the order of their types, those that are there twice twice.
+    /// The same, with those that it has twice repeated: in the order of their types.
     pub(super) fn sequence(&self, first: DefinitionNumber, count: usize) -> Vec<DefinitionNumber> {
         let last = u64::from(first.0) + count as u64;
         let mut usual = between(&self.held, first, last).to_vec();
         usual.extend_from_slice(between(&self.twice, first, last));
         if usual.len() > 1 {
             // Orders ascend by group.
-            let before = |order: &Vec<_>| order.first().is_none_or(|&number| number < first);
+            let before =
+                |order: &Vec<DefinitionNumber>| order.first().is_none_or(|&number| number < first);
             let order = self.orders.partition_point(before);
             if let Some(order) = self.orders.get(order) {
                 if is_rearranged(order, &usual) {
@@ -51,8 +52,8 @@ impl Set {
         usual
     }
 
-    /// All of them, the candidates of each group in the order of their types;
-    /// with `true` where one comes for the second time.
+    /// All definitions, the candidates of each group in the order of their types. `true` marks
+    /// the second of two equal ones.
     pub(super) fn in_order(&self) -> Vec<(DefinitionNumber, bool)> {
         let mut ordered: HashSet<DefinitionNumber> = HashSet::new();
         let mut out = Vec::with_capacity(self.held.len() + self.twice.len());
@@ -70,7 +71,7 @@ impl Set {
         out
     }
 
-    /// Writes how this one differs from another.
+    /// Writes how it differs from `base`.
     pub(super) fn put(&self, base: &Self, records: &mut Vec<u8>, numbers: &mut Vec<u8>) {
         for (old, new) in [(&base.held, &self.held), (&base.twice, &self.twice)] {
             put_ascending(records, numbers, &changes(old, new));
@@ -92,11 +93,11 @@ impl Set {
 /// How one set differs from another.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Changes {
-    /// What came or went, ascending.
+    /// Those added or removed, ascending.
     pub(super) held: Vec<DefinitionNumber>,
-    /// The same of what is there twice.
+    /// The same for those that it has twice.
     pub(super) twice: Vec<DefinitionNumber>,
-    /// `None` when they are the other's.
+    /// `None` if they are the same.
     pub(super) orders: Option<Vec<Vec<DefinitionNumber>>>,
 }
 
@@ -107,7 +108,7 @@ impl Changes {
         numbers: &mut Cursor<'_>,
         definitions: u32,
     ) -> Result<Self, AtlasError> {
-        let absent = "a definition that is not there";
+        let absent = "no such definition";
         let held = take_ascending(records, numbers, definitions, absent)?;
         let twice = take_ascending(records, numbers, definitions, absent)?;
         let orders = match records.len()?.checked_sub(1) {
@@ -123,7 +124,7 @@ impl Changes {
                     orders.push(order);
                 }
                 if !orders.is_sorted_by(|a, b| a.first() < b.first()) {
-                    return Err(records.error("the orders of candidates are not in order"));
+                    return Err(records.error("the orders of candidates are not sorted"));
                 }
                 Some(orders)
             }
@@ -140,7 +141,7 @@ impl Changes {
         self.held.is_empty() && self.twice.is_empty() && self.orders.is_none()
     }
 
-    /// Those of them that concern some definitions.
+    /// Only the changes to definitions that `counts` accepts.
     pub(super) fn of(&self, counts: impl Fn(DefinitionNumber) -> bool) -> Self {
         let those = |numbers: &[DefinitionNumber]| -> Vec<DefinitionNumber> {
             let numbers = numbers.iter().copied();
@@ -157,7 +158,7 @@ impl Changes {
         }
     }
 
-    /// What is held after the changes.
+    /// Applies the changes to `base`.
     pub(super) fn apply(self, base: &Set) -> Set {
         Set {
             held: changes(&base.held, &self.held),
@@ -167,7 +168,7 @@ impl Changes {
     }
 }
 
-/// Those of an ascending list from `first` to before `last`.
+/// Those from `first` to before `last`, in an ascending list.
 fn between(
     numbers: &[DefinitionNumber],
     first: DefinitionNumber,
@@ -179,6 +180,7 @@ fn between(
     numbers.get(..len).unwrap_or_default()
 }
 
+/// Whether an order has the same candidates as the usual one.
 fn is_rearranged(order: &[DefinitionNumber], usual: &[DefinitionNumber]) -> bool {
     let sorted = |numbers: &[DefinitionNumber]| {
         let mut numbers = numbers.to_vec();
@@ -188,7 +190,7 @@ fn is_rearranged(order: &[DefinitionNumber], usual: &[DefinitionNumber]) -> bool
     sorted(order) == sorted(usual)
 }
 
-/// Numbers that are in one of two ascending lists but not in both.
+/// The numbers that are in only one of two ascending lists.
 pub(super) fn changes<N: Number>(old: &[N], new: &[N]) -> Vec<N> {
     let mut out = Vec::new();
     let (mut a, mut b) = (0, 0);
@@ -205,7 +207,7 @@ pub(super) fn changes<N: Number>(old: &[N], new: &[N]) -> Vec<N> {
     out
 }
 
-/// How many [`changes`] there are.
+/// The number of [`changes`].
 pub(super) fn distance(old: &[DefinitionNumber], new: &[DefinitionNumber]) -> usize {
     let (mut a, mut b, mut equal) = (0, 0, 0);
     while a < old.len() && b < new.len() {
@@ -217,7 +219,7 @@ pub(super) fn distance(old: &[DefinitionNumber], new: &[DefinitionNumber]) -> us
     old.len() + new.len() - 2 * equal
 }
 
-/// Writes ascending numbers, as gaps.
+/// Writes ascending numbers as gaps.
 pub(super) fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[impl Number]) {
     put_len(counts, numbers.len());
     let mut before = 0;
@@ -228,7 +230,7 @@ pub(super) fn put_ascending(counts: &mut Vec<u8>, out: &mut Vec<u8>, numbers: &[
     }
 }
 
-/// Reads what [`put_ascending`] wrote; all numbers are below `limit`.
+/// Reads what [`put_ascending`] wrote. All numbers must be below `limit`.
 pub(super) fn take_ascending<N: Number>(
     counts: &mut Cursor<'_>,
     numbers: &mut Cursor<'_>,

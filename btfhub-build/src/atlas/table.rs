@@ -1,11 +1,11 @@
-//! Which number a hash has. A plain loop over two vectors, because surveys look
-//! things up a million times, mostly in build scripts that are not optimised.
+//! Numbers for hashes. A survey looks up millions of them, usually in a build script that is not
+//! optimised, so these are plain loops over vectors.
 
 use super::numbers::DefinitionNumber;
 
-/// Keys that are hashes already.
+/// A key that is a hash already.
 pub(super) trait Hashed: Copy + PartialEq {
-    /// Bits that differ wherever keys do, as good as always.
+    /// 64 bits that differ for different keys, with negligible exceptions.
     fn bits(self) -> u64;
 }
 
@@ -20,7 +20,7 @@ impl Hashed for u64 {
 impl Hashed for u128 {
     #[inline(always)]
     fn bits(self) -> u64 {
-        // Half of a hash is one.
+        // Half of a hash is a hash.
         #[allow(clippy::cast_possible_truncation)]
         {
             self as u64
@@ -28,18 +28,18 @@ impl Hashed for u128 {
     }
 }
 
-/// Numbers from 0, each found by a part of a hash. What a number stands for is
-/// elsewhere in memory, and looked at only where these 32 bits agree.
+/// A hash table that gives out numbers from 0. It stores only 32 bits of each hash; what a
+/// number stands for is elsewhere in memory, and is compared only if these bits are equal.
 #[derive(Clone, Debug)]
 pub(super) struct Slots {
-    /// The part of the hash, and 1 + the number; 0 is free. A power of two of
-    /// them, at most half of them taken.
+    /// In the upper half the bits of the hash, in the lower half 1 + the number. 0 is a free
+    /// slot. The length is a power of two; at most half of the slots are taken.
     slots: Vec<u64>,
     taken: usize,
 }
 
 impl Slots {
-    /// With room for so many numbers.
+    /// Makes room for this many numbers.
     pub(super) fn with_room(numbers: usize) -> Self {
         Self {
             slots: vec![0; (2 * numbers).next_power_of_two().max(16)],
@@ -47,7 +47,7 @@ impl Slots {
         }
     }
 
-    /// The number with a hash that `is_it`; or else the slot for it.
+    /// The number with this hash that `is_it` accepts, or else the slot for a new one.
     #[inline(always)]
     pub(super) fn find(&self, hash: u64, is_it: impl Fn(u32) -> bool) -> Result<u32, usize> {
         let mask = self.slots.len() - 1;
@@ -68,8 +68,7 @@ impl Slots {
         }
     }
 
-    /// Gives the next number to a hash that was not found, of which this is the
-    /// slot.
+    /// Gives the next number to a hash that was not found; `slot` is from [`Self::find`].
     pub(super) fn fill(&mut self, slot: usize, hash: u64) -> u32 {
         let number = u32::try_from(self.taken).unwrap_or(u32::MAX);
         self.slots[slot] = u64::from(part(hash)) << 32 | u64::from(number.saturating_add(1));
@@ -100,7 +99,7 @@ impl Slots {
     }
 }
 
-/// The part of a hash by which its slot is found.
+/// The bits of a hash that are stored, and that select its slot.
 #[inline(always)]
 fn part(hash: u64) -> u32 {
     #[allow(clippy::cast_possible_truncation)]
@@ -109,7 +108,7 @@ fn part(hash: u64) -> u32 {
     }
 }
 
-/// Keys, numbered from 0 in the order in which they came.
+/// Keys, numbered from 0 in order of arrival.
 #[derive(Clone, Debug)]
 pub(super) struct Table<K> {
     keys: Vec<K>,
@@ -117,7 +116,7 @@ pub(super) struct Table<K> {
 }
 
 impl<K: Hashed> Table<K> {
-    /// With room for so many keys.
+    /// Makes room for this many keys.
     pub(super) fn with_room(keys: usize) -> Self {
         Self {
             keys: Vec::with_capacity(keys),
@@ -125,7 +124,7 @@ impl<K: Hashed> Table<K> {
         }
     }
 
-    /// The number of a key.
+    /// The number of a key, if it has one.
     #[inline]
     pub(super) fn get(&self, key: K) -> Option<u32> {
         self.find(key).ok()
@@ -137,7 +136,7 @@ impl<K: Hashed> Table<K> {
         self.keys.get(number as usize).copied()
     }
 
-    /// The number of a key, a new one where it had none.
+    /// The number of a key; a key without one gets the next.
     pub(super) fn number(&mut self, key: K) -> u32 {
         match self.find(key) {
             Ok(number) => number,
@@ -155,7 +154,7 @@ impl<K: Hashed> Table<K> {
     }
 }
 
-/// Numbers in ascending order.
+/// Sorts numbers: a radix sort, which is fast without optimisation.
 pub(super) fn sort(numbers: &mut Vec<DefinitionNumber>) {
     const BITS: u32 = 11;
     const MASK: u32 = (1 << BITS) - 1;
@@ -167,7 +166,7 @@ pub(super) fn sort(numbers: &mut Vec<DefinitionNumber>) {
     let mut to = from.clone();
     let mut shift = 0;
     while shift < u32::BITS && largest >> shift != 0 {
-        // Where the numbers with these digits begin.
+        // Where the numbers with each digit begin.
         let mut places = vec![0usize; 2 + MASK as usize];
         let mut at = 0;
         while at < from.len() {
@@ -197,9 +196,9 @@ mod tests {
     use super::{DefinitionNumber, Table, sort};
 
     #[test]
-    fn numbers_in_the_order_of_coming() {
+    fn keys_are_numbered_as_they_arrive() {
         let mut table: Table<u64> = Table::with_room(0);
-        // Many in one slot.
+        // Their lower bits are equal, so they compete for one slot.
         let keys = (0..1000).map(|key| key << 40 | 1);
         for (number, key) in (0..).zip(keys.clone()) {
             assert_eq!(table.get(key), None);
@@ -212,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn sorts_as_any_other() {
+    fn sorts_like_the_standard_library() {
         for step in [1, 977, 0x9e37_79b1u32] {
             let numbers = (0..5000u32).map(|n| DefinitionNumber(n.wrapping_mul(step)));
             let mut numbers: Vec<_> = numbers.collect();

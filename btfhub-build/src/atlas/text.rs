@@ -1,5 +1,4 @@
-//! Definitions as C would write them, one member on a line: to be read, and to
-//! be compared line by line.
+//! Definitions as C text with one member per line, for people and for line-by-line comparison.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
@@ -20,16 +19,17 @@ pub struct DefinitionText {
     pub title: String,
     /// Its lines.
     pub lines: Vec<String>,
-    /// The modules of the kernel that have it, where the kernel itself does not.
+    /// The modules of the kernel that have it; empty if the kernel itself does.
     pub modules: Vec<String>,
 }
 
 impl Atlas {
-    /// The definitions of one kernel and its modules, or of all, by title. Several
-    /// with one title stand in the kernel's order, and those of modules behind them.
+    /// The definitions of one kernel and its modules, or of the whole atlas, whose essential
+    /// name is wanted. Those of one title are in the kernel's order, and those of modules
+    /// follow.
     ///
     /// # Errors
-    /// When there is no such kernel, or the atlas is damaged.
+    /// If there is no such kernel, or the atlas is damaged.
     pub fn texts(
         &self,
         kernel: Option<KernelNumber>,
@@ -139,7 +139,7 @@ impl Atlas {
         Ok(lines)
     }
 
-    /// C's declaration of something with a type.
+    /// A C declaration of `what` with the type that `words` describe.
     fn declare(&self, words: &[u32], what: &str) -> Result<String, AtlasError> {
         let Some((&first, rest)) = words.split_first() else {
             return Ok(what.to_owned());
@@ -152,7 +152,7 @@ impl Atlas {
                 format!("{ty} {what}")
             }
         };
-        // Brackets bind closer than stars.
+        // `[]` and `()` bind tighter than `*`.
         let closer = if what.starts_with('*') {
             format!("({what})")
         } else {
@@ -207,13 +207,13 @@ impl Atlas {
     }
 }
 
-/// Bytes of a body.
+/// The size of a type in bytes.
 fn size(kind: Kind, body: &[u32]) -> u32 {
     let index = usize::from(kind.is_composite() || kind.is_any_enum());
     body.get(index).copied().unwrap_or(0)
 }
 
-/// What C calls a kind, where it has a word for it.
+/// The C keyword of a kind, or a word like it.
 fn word(kind: Kind) -> &'static str {
     match kind {
         Kind::Struct => "struct",

@@ -1,8 +1,8 @@
-//! Canonical numbers, and the file.
+//! Assigns canonical numbers and writes the file.
 //!
-//! Kernels are numbered by id, groups by kind and name, the definitions of a group in the order
-//! in which the kernels have them, strings as they are named first. So the same kernels give
-//! the same bytes, regardless of their order and of the number of threads.
+//! Kernels are numbered by id, groups by kind and name, the definitions of a group by the first
+//! kernel that has them, and strings by first use. So the same kernels give the same bytes,
+//! regardless of their order and of the number of threads.
 
 use std::collections::BTreeSet;
 
@@ -22,29 +22,30 @@ use super::pack::{Effort, Section, digest, pack};
 use super::sets::Set;
 use super::table::sort;
 
-/// Bytes of columns after which a block ends: small enough to be expanded for one definition,
-/// large enough to compress well.
+/// A block ends when its columns have this many bytes: few enough to expand for one definition,
+/// enough to compress well.
 const BLOCK: usize = 128 << 10;
 
+/// No number.
 const NONE: u32 = u32::MAX;
 
 /// Provisional numbers → canonical ones.
 struct Order {
-    /// Kernels, in order, by provisional number.
+    /// Kernels in canonical order, as indices into the writer's.
     kernels: Vec<usize>,
-    /// Groups, in order.
+    /// Groups in canonical order.
     groups: Vec<ProvisionalGroup>,
-    /// By provisional number of the group.
+    /// By provisional number.
     group_numbers: Vec<GroupNumber>,
-    /// Definitions, in order.
+    /// Definitions in canonical order.
     definitions: Vec<ProvisionalDefinition>,
-    /// For each group in order: where its definitions end.
+    /// For each group in canonical order: where its definitions end.
     ends: Vec<usize>,
-    /// By provisional number of the definition.
+    /// By provisional number.
     places: Vec<Numbers>,
 }
 
-/// A definition by canonical numbers. Both, so that memory is asked once.
+/// The canonical numbers of a definition and its group, together in memory.
 #[derive(Clone, Copy)]
 struct Numbers {
     number: DefinitionNumber,
@@ -61,7 +62,7 @@ impl Order {
                 return Err(AtlasError(Cause::Twice(a.id().to_string())));
             }
         }
-        // Definitions in the order of the kernels, and how many a group has.
+        // Definitions in the order of the kernels, and how many each group has.
         let mut met = Vec::with_capacity(writer.definitions.len());
         let mut counts = vec![0; writer.groups.len()];
         let mut seen = vec![false; writer.definitions.len()];
@@ -93,7 +94,7 @@ impl Order {
         };
         groups.sort_by_cached_key(|&group| key(group));
         let mut group_numbers = vec![GroupNumber(NONE); writer.groups.len()];
-        // Where the next definition of a group goes: in the end, where they end.
+        // Where the next definition of each group goes; after the loops, where its last one ends.
         let mut ends = Vec::with_capacity(groups.len());
         let mut end = 0;
         for (number, &group) in (0..).zip(&groups) {
@@ -128,13 +129,13 @@ impl Order {
         })
     }
 
-    /// The definitions of a group, in order.
+    /// The definitions of a group, in canonical order.
     fn of_group(&self, group: usize) -> &[ProvisionalDefinition] {
         let start = group.checked_sub(1).map_or(0, |before| self.ends[before]);
         &self.definitions[start..self.ends[group]]
     }
 
-    /// A kernel in canonical numbers; `counts` has a zero for each group.
+    /// A kernel with canonical numbers. `counts` has a zero for each group.
     fn kernel<'a>(
         &self,
         writer: &AtlasWriter,
@@ -152,7 +153,7 @@ impl Order {
         }
     }
 
-    /// The modules of a kernel; `names` has all names, ascending.
+    /// The modules of a kernel. `names` has the names of all modules, ascending.
     fn modules(
         &self,
         writer: &AtlasWriter,
@@ -171,11 +172,11 @@ impl Order {
         modules.collect()
     }
 
-    /// What is held, in canonical numbers; `counts` has a zero for each group.
+    /// A list of definitions with canonical numbers. `counts` has a zero for each group.
     fn set(&self, writer: &AtlasWriter, list: &List, counts: &mut [u8]) -> Set {
         let mut held = Vec::new();
         let mut twice = Vec::new();
-        // Each with its group, and whether it is the second of two equal ones.
+        // (group, whether it is the second of two equal ones, number)
         let mut all = Vec::new();
         for marked in writer.chunks.get(list) {
             let Numbers { number, group } = self.places[marked.definition().index()];
@@ -189,7 +190,7 @@ impl Order {
             let count = &mut counts[group.index()];
             *count = count.saturating_add(1);
         }
-        // Candidates of groups that have several, which are few.
+        // Few groups have several candidates.
         let several = |all: &&(GroupNumber, bool, DefinitionNumber)| counts[all.0.index()] > 1;
         let mut grouped: Vec<_> = all.iter().filter(several).copied().collect();
         for (group, ..) in all {
@@ -198,7 +199,7 @@ impl Order {
         sort(&mut held);
         sort(&mut twice);
         grouped.sort_by_key(|&(group, ..)| group);
-        // Usually the first ones ascend, and then the second ones.
+        // Usually they ascend, first those that come first, then those that come second.
         let orders = grouped
             .chunk_by(|a, b| a.0 == b.0)
             .filter(|group| !group.is_sorted())
@@ -212,7 +213,7 @@ impl Order {
     }
 }
 
-/// A block whose sections are not compressed yet.
+/// A block with uncompressed sections.
 struct Block {
     entry: BlockEntry,
     columns: Vec<u8>,
@@ -220,12 +221,12 @@ struct Block {
 }
 
 impl AtlasWriter {
-    /// How many definitions the file has, and the file, compressed on up to
-    /// `jobs` threads; their number does not change a byte of it.
+    /// Returns the number of definitions, and the file. It is compressed on up to `jobs` threads,
+    /// which does not change a byte of it.
     ///
     /// # Errors
-    /// When a kernel was inserted twice, or when there is more than the format
-    /// has numbers for.
+    /// If a kernel was inserted twice, or there are more definitions, names or kernels than the
+    /// format has numbers for.
     pub fn finish(mut self, effort: Effort, jobs: usize) -> Result<(usize, Vec<u8>), AtlasError> {
         self.check_size()?;
         let order = Order::new(&self)?;
@@ -276,8 +277,7 @@ impl AtlasWriter {
         Ok((order.definitions.len(), index.assemble(&packed, effort)?))
     }
 
-    /// The section of modules, where any kernel has some; `parents` are the kernels from
-    /// which the kernels go out, by number.
+    /// The section of modules, if any kernel has some. `parents` has the parent of each kernel.
     fn modules(
         &self,
         order: &Order,
@@ -291,7 +291,7 @@ impl AtlasWriter {
         }
         let names: Vec<&str> = names.into_iter().collect();
         let mut encoder = ModulesEncoder::new(&names);
-        // Those of the last parent, which mostly is the next one as well.
+        // The last parent and its modules: the next parent is usually the same kernel.
         let mut last: (Option<KernelNumber>, Vec<Module>) = (None, Vec::new());
         for (number, (&kernel, &parent)) in order.kernels.iter().zip(parents).enumerate() {
             if last.0 != parent {
@@ -364,7 +364,7 @@ impl AtlasWriter {
     }
 }
 
-/// Compresses all, on up to `jobs` threads.
+/// Compresses sections on up to `jobs` threads.
 fn pack_all(raws: &[&[u8]], effort: Effort, jobs: usize) -> Result<Vec<Vec<u8>>, AtlasError> {
     use std::sync::atomic::{AtomicUsize, Ordering};
     let next = AtomicUsize::new(0);
@@ -384,8 +384,7 @@ fn pack_all(raws: &[&[u8]], effort: Effort, jobs: usize) -> Result<Vec<Vec<u8>>,
             .collect();
         let mut done = work();
         for other in others {
-            // A thread that panicked leaves its sections out, which the count
-            // below finds.
+            // The sections of a thread that panicked are missing; the count below shows it.
             done.extend(other.join().unwrap_or_default());
         }
         done

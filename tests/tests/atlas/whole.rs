@@ -371,7 +371,10 @@ fn a_bitfield_has_a_size() {
         |_| 0,
     ] {
         let why = told(of).expect_err("no size");
-        assert!(why.ends_with("is a bitfield's, and has no size"), "{why}");
+        assert!(
+            why.ends_with("is the type of a bitfield, but has no size"),
+            "{why}"
+        );
     }
     told(|btf| btf.int("int", 4, 0)).expect("a size");
     told(|btf| btf.enumeration("e", 4, false, &[])).expect("a size");
@@ -386,7 +389,7 @@ fn a_kernel_twice_is_an_error() {
         .effort(Effort::Fast)
         .build(&entries, |_, _| ())
         .expect_err("one kernel, two entries");
-    assert!(format!("{error:?}").contains("comes twice"), "{error:?}");
+    assert!(format!("{error:?}").contains("occurs twice"), "{error:?}");
 }
 
 #[test]
@@ -501,6 +504,6 @@ fn modules_are_refused() {
     let refused = AtlasWriter::new().surveyor().survey(&module);
     assert_eq!(
         refused.map(|_| ()).map_err(|error| error.to_string()),
-        Err("type [3] is a module's: an atlas holds kernels".to_owned())
+        Err("type [3] belongs to a module, and an atlas holds kernels".to_owned())
     );
 }

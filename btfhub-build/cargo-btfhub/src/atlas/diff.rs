@@ -98,7 +98,8 @@ pub(crate) fn run(args: &args::AtlasDiff, output: Output) -> Result<(), Failure>
 /// Kernels by name and by the file they were made from.
 fn kernels(before: &Atlas, after: &Atlas) -> Titles {
     let set = |atlas: &Atlas| -> BTreeSet<(String, String)> {
-        (atlas.kernels())
+        atlas
+            .kernels()
             .filter_map(|(number, kernel)| {
                 let digest = atlas.source(number)?.digest.to_string();
                 Some((kernel.to_string(), digest))

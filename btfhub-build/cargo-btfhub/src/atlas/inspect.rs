@@ -48,7 +48,8 @@ pub(crate) fn run(args: &args::AtlasInspect, output: Output) -> Result<(), Failu
         lines.collect()
     };
     let list = if args.kernels {
-        (atlas.kernels())
+        atlas
+            .kernels()
             .map(|(number, kernel)| match atlas.modules(number).len() {
                 0 => kernel.to_string(),
                 modules => format!("{kernel}, {}", count(modules, "module", "modules")),

@@ -1,4 +1,4 @@
-//! Which types are candidates for one name, and which of them no relocation can tell apart.
+//! Finds the candidates for each name, and which of them no relocation can distinguish.
 
 use super::hasher::{ENUM, ENUM64, TypeHasher};
 use crate::atlas::error::SurveyError;
@@ -9,7 +9,7 @@ use crate::btf::Kind;
 /// The definitions of a kernel, in groups of candidates.
 #[derive(Debug)]
 pub(super) struct Candidates {
-    /// By type id: 1 + its place in `listed`, 0 for types that are no definitions.
+    /// By type id: 1 + its index in `listed`, or 0 if the type isn't a definition.
     places: Vec<u32>,
     pub(super) listed: Vec<Listed>,
     groups: Vec<Group>,
@@ -21,22 +21,20 @@ pub(super) struct Listed {
     pub(super) id: u32,
     /// The number of its candidate group.
     pub(super) group: u32,
-    /// 1 + the place of the next one of its group, 0 for the last.
+    /// 1 + the index of the next one in its group, or 0 for the last.
     next: u32,
-    /// Which definition of its group it is.
+    /// Its ordinal in the group; equal types have the same.
     pub(super) ordinal: u32,
-    /// The first type with this definition, where it is the second: 0 where it is
-    /// the first itself.
+    /// The first type that is equal to it, or 0 if it is that one.
     pub(super) first: u32,
-    /// Whether there are two before it already.
+    /// Whether two equal types come before it.
     pub(super) spare: bool,
-    /// The one by which they are described: this one, or of equal typedefs the one
-    /// with the fewest behind it. (A typedef may be of an equal one of its name,
-    /// and would be of itself.)
+    /// The type to describe: this one, or of equal typedefs the one with the shortest chain. (A
+    /// typedef may refer to an equal one of the same name; described, it would refer to itself.)
     pub(super) described: u32,
 }
 
-/// A group of candidates: types of one kind and essential name, by their places.
+/// A group of candidates: types of one kind and essential name, as indices into `listed`.
 #[derive(Clone, Copy, Debug)]
 struct Group {
     hash: u64,
@@ -45,7 +43,7 @@ struct Group {
 }
 
 impl Candidates {
-    /// Puts the definitions together that may be candidates for one name.
+    /// Groups the definitions that are candidates for the same names.
     pub(super) fn find(hasher: &mut TypeHasher<'_>, records: &[u32]) -> Self {
         let mut candidates = Self {
             places: vec![0; hasher.index.len() + 1],
@@ -56,7 +54,7 @@ impl Candidates {
         let mut place = 0;
         while place < records.len() {
             let record = records[place];
-            // A file of less than 2^32 bytes has not so many types.
+            // A file of less than 2^32 bytes has fewer types, so this does not overflow.
             let id = record + 1;
             let at = hasher.at(id);
             let kind = (hasher.words[at + 1] >> 24) & 0x7f;
@@ -66,7 +64,7 @@ impl Candidates {
                 hasher.strings.essential(hasher.words[at]),
             );
             let group = table.number(hash);
-            #[allow(clippy::cast_possible_truncation)] // as many as types
+            #[allow(clippy::cast_possible_truncation)] // there are at most as many as types
             let number = place as u32;
             place += 1;
             candidates.places[id as usize] = number + 1;
@@ -94,18 +92,17 @@ impl Candidates {
         candidates
     }
 
-    /// Gives the types of one group their ordinals. Types whose candidacy
-    /// comes to the same in every relocation get the same one; the first two
-    /// of them are kept. Those of a module go on where the kernel's end, in each
-    /// module anew: what it holds then does not depend on the others.
+    /// Gives each type its ordinal in the group. Types that no relocation can distinguish get the
+    /// same one; the first two of them are kept. The ordinals of a module continue the kernel's,
+    /// not those of other modules, so that no module depends on another.
     pub(super) fn tell_apart(
         &mut self,
         hasher: &mut TypeHasher<'_>,
         modules: &[u32],
     ) -> Result<(), SurveyError> {
-        // By group and what a type comes to: its ordinal, the first such type,
-        // and whether there was a second. One table for all groups: nothing
-        // stops a kernel from having a million different types of one name.
+        // By group and hash of a type: its ordinal, the first such type, and whether there was a
+        // second. A hash table, because a hostile kernel can have a million different types of
+        // one name.
         let mut table: Table<u128> = Table::with_room(0);
         let mut seen: Vec<(u32, u32, bool)> = Vec::new();
         let first_of_modules = modules.first().copied().unwrap_or(u32::MAX);
@@ -159,7 +156,7 @@ impl Candidates {
         Ok(())
     }
 
-    /// Says what references to definitions come to, before any is followed.
+    /// Stores the hashes of references to definitions, before any reference is followed.
     pub(super) fn name_all(&self, hasher: &mut TypeHasher<'_>) {
         let mut place = 0;
         while place < self.listed.len() {
@@ -172,7 +169,7 @@ impl Candidates {
         }
     }
 
-    /// The type by which a definition is described.
+    /// The type that is described for a definition.
     pub(super) fn described(&self, listed: &Listed) -> u32 {
         match listed.first {
             0 => listed.described,
@@ -180,7 +177,7 @@ impl Candidates {
         }
     }
 
-    /// A type, if it is a definition.
+    /// The entry of a type, if it is a definition.
     pub(super) fn get(&self, id: u32) -> Option<&Listed> {
         let place = (*self.places.get(id as usize)?).checked_sub(1)?;
         self.listed.get(place as usize)
@@ -202,12 +199,12 @@ fn group_hash(key: HashKey, kind: u32, name: u64) -> u64 {
     hash.short()
 }
 
-/// The hash by which a survey refers to a group.
+/// The hash of a group, from the hash of its essential name.
 pub(in crate::atlas) fn kind_hash(key: HashKey, kind: Kind, name: u64) -> u64 {
     group_hash(key, u32::from(kind.number()), name)
 }
 
-/// What a reference to a definition comes to by name.
+/// The hash of a reference to a definition, by group and ordinal.
 #[inline(always)]
 pub(in crate::atlas) fn named_hash(key: HashKey, group: u64, ordinal: u32) -> u64 {
     let mut hash = key.start(3);
@@ -215,8 +212,7 @@ pub(in crate::atlas) fn named_hash(key: HashKey, group: u64, ordinal: u32) -> u6
     hash.short()
 }
 
-/// Kinds that are candidates for each other (libbpf's `btf_kind_core_compat`)
-/// under one number.
+/// One number for kinds that are candidates for each other (libbpf's `btf_kind_core_compat`).
 fn group_kind(kind: u32) -> u32 {
     if kind == ENUM64 { ENUM } else { kind }
 }

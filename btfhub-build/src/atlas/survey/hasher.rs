@@ -1,11 +1,11 @@
-//! Hashes of types, as definitions and relocations look at them.
+//! Hashes types: as an atlas stores them, and as relocations see them.
 
 use crate::atlas::error::SurveyError;
 use crate::atlas::hash::{Hash, HashKey};
 use crate::atlas::names::StringHashes;
 use crate::btf::{Btf, Kind};
 
-/// Kind numbers as the type section has them: the hot loops compare these.
+/// Kinds as numbers of the type section, which the hot loops compare.
 pub(super) const INT: u32 = Kind::Int.number() as u32;
 pub(super) const PTR: u32 = Kind::Ptr.number() as u32;
 pub(super) const ARRAY: u32 = Kind::Array.number() as u32;
@@ -21,11 +21,11 @@ pub(super) const FLOAT: u32 = Kind::Float.number() as u32;
 pub(super) const TYPE_TAG: u32 = Kind::TypeTag.number() as u32;
 pub(super) const ENUM64: u32 = Kind::Enum64.number() as u32;
 
-/// How deep anonymous types may nest, and types by value. Real kernels reach
-/// about 20; beyond this only a cycle goes.
+/// How deep anonymous types may nest, and types by value. Real kernels reach about 20; a cycle
+/// would never end.
 const MAX_NESTING: u32 = 128;
-/// libbpf's `MAX_RESOLVE_DEPTH`: a longer chain of typedefs and qualifiers has
-/// no size for it, so that shortening it would change a result.
+/// libbpf's `MAX_RESOLVE_DEPTH`. To libbpf, a longer chain of typedefs and qualifiers has no size,
+/// so leaving out its qualifiers could change a result.
 const MAX_CHAIN: u32 = 31;
 
 /// Hashes the types of one kernel.
@@ -34,14 +34,14 @@ pub(super) struct TypeHasher<'a> {
     pub(super) index: &'a [u32],
     pub(super) key: HashKey,
     pub(super) strings: StringHashes<'a>,
-    /// The type of most array indices.
+    /// The index type of arrays.
     pub(super) index_type: u32,
-    /// By type id: what has been hashed, 0 where not yet. By value as long as types
-    /// are told apart, then by name.
+    /// By type id: the hash of a reference to it, or 0 if it is unknown. While candidates are
+    /// compared, these are [`Look::ByValue`]; then [`Look::ByName`].
     pub(super) known: Vec<u64>,
-    /// The same behind a pointer.
+    /// The same for [`Look::BehindPointer`].
     behind_pointer: Vec<u64>,
-    /// What is known by value, mostly of few.
+    /// The types in `known` by value; usually few.
     by_value: Vec<u32>,
 }
 
@@ -61,13 +61,13 @@ impl<'a> TypeHasher<'a> {
         })
     }
 
-    /// Where the record of a type begins. Every id comes from a checked BTF.
+    /// Where the record of a type begins. Ids come from checked BTF, so it exists.
     #[inline(always)]
     pub(super) fn at(&self, id: u32) -> usize {
         self.index[id as usize - 1] as usize
     }
 
-    /// What relocations can see of a candidate.
+    /// Hashes what relocations can see of a candidate.
     pub(super) fn candidate(&mut self, id: u32) -> Result<u64, SurveyError> {
         if self.behind_pointer.is_empty() {
             self.behind_pointer = vec![0; self.known.len()];
@@ -79,15 +79,15 @@ impl<'a> TypeHasher<'a> {
         Ok(hash.short())
     }
 
-    /// Makes room for what types come to by name.
+    /// Forgets the hashes by value, before those by name are stored.
     pub(super) fn forget_candidates(&mut self) {
         for id in self.by_value.drain(..) {
             self.known[id as usize] = 0;
         }
     }
 
-    /// How many typedefs and qualifiers lie before what a type is of: at most as
-    /// many as were followed before.
+    /// The length of the chain of typedefs and qualifiers that starts with a type. Stops counting
+    /// beyond [`MAX_CHAIN`].
     pub(super) fn chain(&self, mut id: u32) -> u32 {
         let mut steps = 0;
         while id != 0 && steps <= MAX_CHAIN {
@@ -102,7 +102,7 @@ impl<'a> TypeHasher<'a> {
         steps
     }
 
-    /// Adds kind, sizes and elements of a record, but not its name.
+    /// Adds kind, sizes and elements of a record to a hash, but not its name.
     pub(super) fn record(
         &mut self,
         id: u32,
@@ -111,7 +111,7 @@ impl<'a> TypeHasher<'a> {
         depth: u32,
     ) -> Result<(), SurveyError> {
         if depth > MAX_NESTING {
-            return Err(SurveyError::new(id, "nests without end"));
+            return Err(SurveyError::new(id, "nests too deep"));
         }
         let words = self.words;
         let [name, info, third, body @ ..] = &words[self.at(id)..] else {
@@ -123,10 +123,12 @@ impl<'a> TypeHasher<'a> {
         let size = u64::from(*third);
         let plain = u64::from(kind) << 32;
         let head = plain | vlen as u64;
-        // `__bpf_core_types_match` compares names of these too, and a definition
-        // has no place for them.
+        // `__bpf_core_types_match` compares these names too, and a definition can't store them.
         if matches!(kind, PTR | ARRAY | FUNC_PROTO) && *name != 0 {
-            return Err(SurveyError::new(id, "has a name, which its kind never has"));
+            return Err(SurveyError::new(
+                id,
+                "has a name, although its kind never does",
+            ));
         }
         match kind {
             INT => {
@@ -165,8 +167,8 @@ impl<'a> TypeHasher<'a> {
                 let mut elements = &body[..3 * vlen];
                 while let [name, ty, offset, rest @ ..] = elements {
                     let name = self.strings.plain(*name);
-                    // (bits, offset): equal with and without `kind_flag` for
-                    // a struct that has no bitfield.
+                    // (bits, offset): the same with and without `kind_flag` if the struct
+                    // has no bitfields.
                     let place = if flag != 0 {
                         if offset >> 24 != 0 {
                             self.holds_bits(*ty)?;
@@ -214,9 +216,9 @@ impl<'a> TypeHasher<'a> {
         Ok(())
     }
 
-    /// libbpf takes the size of a bitfield's type from a word that has another
-    /// meaning in a pointer, say: a type's id, which is another in every BTF
-    /// (`bpf_core_calc_field_relo`). The kernel refuses such a BTF.
+    /// Refuses bitfields of types without a size. For these, `bpf_core_calc_field_relo` would take
+    /// another word as the size; in a pointer, that is a type id, which differs in every BTF. The
+    /// kernel refuses such BTF, too.
     fn holds_bits(&self, id: u32) -> Result<(), SurveyError> {
         let target = skip(self.words, self.index, id, true)?;
         let kind = match target {
@@ -226,10 +228,13 @@ impl<'a> TypeHasher<'a> {
         if matches!(kind, INT | ENUM | ENUM64 | STRUCT | UNION | FLOAT) {
             return Ok(());
         }
-        Err(SurveyError::new(id, "is a bitfield's, and has no size"))
+        Err(SurveyError::new(
+            id,
+            "is the type of a bitfield, but has no size",
+        ))
     }
 
-    /// What a type that is referred to comes to: mostly that is known.
+    /// The hash of a reference to a type, which is usually known.
     #[inline(always)]
     fn reference(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         let known = match look {
@@ -242,7 +247,7 @@ impl<'a> TypeHasher<'a> {
         self.follow(id, look, depth)
     }
 
-    /// The same where it is not known yet.
+    /// The same if it isn't known yet.
     #[inline(never)]
     fn follow(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         let target = skip(self.words, self.index, id, look != Look::ByName)?;
@@ -262,8 +267,8 @@ impl<'a> TypeHasher<'a> {
         Ok(hash)
     }
 
-    /// The same for one that nothing is to be skipped of; what definitions come to
-    /// by name is known before.
+    /// The same for a type after skipping typedefs and qualifiers. By name, those of definitions
+    /// are known already.
     fn target(&mut self, id: u32, look: Look, depth: u32) -> Result<u64, SurveyError> {
         if id == 0 {
             return Ok(2);
@@ -281,15 +286,15 @@ impl<'a> TypeHasher<'a> {
     }
 }
 
-/// How a reference to a type is taken.
+/// How to look at a type that is referred to.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Look {
-    /// Definitions by name: what an atlas stores.
+    /// As an atlas stores it: definitions by name.
     ByName,
-    /// As relocations see it: typedefs skipped, structs member by member.
+    /// As relocations see it: typedefs skipped, structs with their members.
     ByValue,
-    /// As relocations see it behind a pointer (libbpf's `behind_ptr`): of a
-    /// struct or union only kind and name.
+    /// As relocations see it behind a pointer (libbpf's `behind_ptr`): of a struct or union only
+    /// kind and name.
     BehindPointer,
 }
 
@@ -308,9 +313,8 @@ fn is_qualifier(kind: u32) -> bool {
     matches!(kind, 9..=11 | TYPE_TAG)
 }
 
-/// Steps over what libbpf's `skip_mods_and_typedefs` steps over, typedefs only
-/// on demand; a typedef without a name, of which nothing refers by name,
-/// always.
+/// Skips what libbpf's `skip_mods_and_typedefs` skips. Typedefs are skipped only if `typedefs`, or
+/// if they have no name: then they aren't definitions.
 fn skip(words: &[u32], index: &[u32], first: u32, typedefs: bool) -> Result<u32, SurveyError> {
     let mut id = first;
     let mut steps = 0;
@@ -337,7 +341,7 @@ fn skip(words: &[u32], index: &[u32], first: u32, typedefs: bool) -> Result<u32,
     Ok(0)
 }
 
-/// The index type of the first ARRAY: in real kernels all have the same.
+/// The index type of the first ARRAY. In real kernels all have the same.
 fn index_type(words: &[u32], index: &[u32]) -> Result<u32, SurveyError> {
     let mut number = 0;
     while number < index.len() {
@@ -350,8 +354,8 @@ fn index_type(words: &[u32], index: &[u32]) -> Result<u32, SurveyError> {
     Ok(0)
 }
 
-/// `btf__resolve_size` goes on through typedefs, qualifiers and arrays alike, so
-/// many steps and no more: without the qualifiers it might come to an end.
+/// Refuses a chain of typedefs, qualifiers and arrays that is too long for libbpf's
+/// `btf__resolve_size`, if it has qualifiers: without them it might be short enough.
 fn measurable(words: &[u32], index: &[u32], first: u32) -> Result<(), SurveyError> {
     let mut id = first;
     let mut qualified = false;
@@ -380,6 +384,6 @@ fn measurable(words: &[u32], index: &[u32], first: u32) -> Result<(), SurveyErro
 fn too_long(id: u32) -> SurveyError {
     SurveyError::new(
         id,
-        "lies in a chain of more than 31 typedefs, qualifiers and arrays",
+        "is in a chain of more than 31 typedefs, qualifiers and arrays",
     )
 }

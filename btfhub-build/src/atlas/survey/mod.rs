@@ -1,5 +1,5 @@
-//! What one kernel defines: which of its types are definitions, which of them
-//! no relocation can tell apart, and a hash of each of the others.
+//! Finds the definitions of one kernel: which of its types are definitions, which of these no
+//! relocation can distinguish, and a hash of each.
 
 mod candidates;
 mod hasher;
@@ -16,30 +16,29 @@ use crate::btf::{Btf, TypeId};
 
 pub(super) use candidates::{kind_hash, named_hash};
 
-/// One definition that a kernel holds.
+/// One definition of a kernel.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Held {
-    /// The halves of [`Self::hash`]: a `u128` would make half as much of padding.
+    /// The halves of [`Self::hash`]. A `u128` would add padding.
     halves: [u64; 2],
-    /// Of kind and essential name.
+    /// The hash of its kind and essential name.
     group: u64,
-    /// The type with this definition by which it is described.
+    /// The type that is described: this one, or one that is equal to it.
     pub(super) id: TypeId,
-    /// Whether this stands for the second type that has it. With two of them
-    /// a `TypeIdTarget` relocation is refused as ambiguous; more change
-    /// nothing.
+    /// Whether this is the second of two equal types. Two make a `TypeIdTarget` relocation
+    /// ambiguous; more change nothing.
     pub(super) second: bool,
 }
 
 impl Held {
-    /// Equal exactly when the definitions are, kernel by kernel.
+    /// Equal exactly if the definitions are, in the same kernel or in different ones.
     pub(super) fn hash(&self) -> u128 {
         let [high, low] = self.halves;
         u128::from(high) << 64 | u128::from(low)
     }
 }
 
-/// The definitions of one kernel in the order of their types.
+/// The definitions of one kernel and its modules, in the order of their types.
 #[derive(Debug)]
 pub struct KernelDefinitions<'a> {
     pub(super) btf: &'a Btf,
@@ -49,14 +48,15 @@ pub struct KernelDefinitions<'a> {
     /// The INT from which libbpf takes the size of pointers.
     pub(super) pointer_int: Option<TypeId>,
     candidates: Candidates,
-    /// Where what each module holds begins in `held`, behind what the kernel holds.
+    /// The name of each module, and where its definitions begin in `held`. The kernel's own come
+    /// first.
     modules: Vec<(String, usize)>,
 }
 
 impl KernelDefinitions<'_> {
-    /// Whether relocations can't tell this kernel from another one that was
-    /// surveyed for the same writer: the same definitions, the candidates for
-    /// each name in the same order.
+    /// Whether no relocation can distinguish the two kernels: they have the same definitions, and
+    /// the candidates for each name are in the same order. Both must have been surveyed for the
+    /// same writer.
     pub fn is_equal(&self, other: &KernelDefinitions<'_>) -> bool {
         let in_groups = |held: &[Held]| {
             let mut held: Vec<(u64, u128, bool)> = (held.iter())
@@ -86,13 +86,13 @@ impl KernelDefinitions<'_> {
             && of_modules(self) == of_modules(other)
     }
 
-    /// How many of the first definitions that are held are the kernel's own.
+    /// How many of the first definitions in `held` are the kernel's own.
     pub(super) fn held_by_kernel(&self) -> usize {
         let first = self.modules.first();
         first.map_or(self.held.len(), |&(_, start)| start)
     }
 
-    /// The modules, and where what each holds is among what is held.
+    /// The modules, and the range of each one's definitions in `held`.
     pub(super) fn modules(&self) -> impl ExactSizeIterator<Item = (&str, Range<usize>)> {
         self.modules.iter().enumerate().map(|(at, (name, start))| {
             let next = self.modules.get(at + 1);
@@ -103,15 +103,15 @@ impl KernelDefinitions<'_> {
         })
     }
 
-    /// The type by which the definition that a type is was [held](Held::id); none
-    /// for one that is no definition.
+    /// The type that is [described](Held::id) for the definition `id`; `None` if that type isn't a
+    /// definition.
     pub(super) fn described(&self, id: TypeId) -> Option<TypeId> {
         let listed = self.candidates.get(id.0)?;
         Some(TypeId(self.candidates.described(listed)))
     }
 
-    /// The number of a type's candidate group in this kernel, from 0; none for a
-    /// type that is no definition.
+    /// The number of a type's candidate group in this kernel, from 0; `None` if it isn't a
+    /// definition.
     pub(super) fn group(&self, id: TypeId) -> Option<usize> {
         Some(self.candidates.get(id.0)?.group as usize)
     }
@@ -121,8 +121,7 @@ impl KernelDefinitions<'_> {
         self.candidates.group_count()
     }
 
-    /// Which of the definitions with its kind and essential name a type is.
-    /// `None` for a type that is no definition.
+    /// The ordinal of a type in its candidate group; `None` if it isn't a definition.
     pub(super) fn ordinal(&self, id: TypeId) -> Option<u32> {
         Some(self.candidates.get(id.0)?.ordinal)
     }
@@ -131,16 +130,15 @@ impl KernelDefinitions<'_> {
 /// Surveys a kernel.
 ///
 /// # Errors
-/// For types that no compiler writes: endless, or of kinds that are no types; and
-/// for a module's BTF.
+/// If it has types that no compiler writes, such as endless ones, or is the BTF of a module.
 pub(super) fn survey(
     btf: &Btf,
     key: HashKey,
     functions: bool,
 ) -> Result<KernelDefinitions<'_>, SurveyError> {
     if let Some(base) = btf.base() {
-        // Its ids go on where the kernel's end: they are no places in its index.
-        let what = "is a module's: an atlas holds kernels";
+        // Its ids continue the kernel's, so they are not positions in its own index.
+        let what = "belongs to a module, and an atlas holds kernels";
         return Err(SurveyError::new(base.type_count(), what));
     }
     let mut names: Vec<&str> = btf.modules().collect();
@@ -148,11 +146,11 @@ pub(super) fn survey(
     if names.windows(2).any(|two| two[0] == two[1]) {
         return Err(SurveyError::new(
             0,
-            "is of a kernel that has a module twice",
+            "belongs to a kernel that has a module twice",
         ));
     }
     if !names.iter().all(|name| Printable(name).is_plain()) {
-        let what = "is of a kernel that has a module with control characters in its name";
+        let what = "belongs to a kernel with a module that has control characters in its name";
         return Err(SurveyError::new(0, what));
     }
     let mut hasher = TypeHasher::new(btf, key)?;
@@ -175,10 +173,10 @@ pub(super) fn survey(
     })
 }
 
-/// The records of definitions, those of functions and variables among them.
+/// The records of definitions, including functions and variables.
 fn with_functions(btf: &Btf) -> Vec<u32> {
     let (words, index) = btf.records();
-    // Of those of modules nobody knows whether they are loaded.
+    // Not those of modules: nobody knows whether a module is loaded.
     let of_kernel = btf.ids_of_kernel().count();
     let is_function = |&(_, at): &(u32, &u32)| {
         let at = *at as usize;
@@ -192,8 +190,8 @@ fn with_functions(btf: &Btf) -> Vec<u32> {
     records
 }
 
-/// Hashes the definitions. Also tells where those of each module begin; `modules` are the
-/// first types of each.
+/// Hashes the definitions. Also returns where those of each module begin; `modules` has the first
+/// type of each.
 fn hold(
     candidates: &Candidates,
     hasher: &mut TypeHasher<'_>,
