@@ -132,11 +132,11 @@ pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
     atlas.check().expect("all of it");
     let whole = atlas
         .extract(KernelNumber(0))
-        .expect("the kernel that came in");
+        .expect("the kernel that was added");
     let scope = atlas
         .scope_of(relocations, &Modules::All)
         .expect("all of it");
-    let part = scope.btf(0).expect("the kernel that came in");
+    let part = scope.btf(0).expect("the kernel that was added");
     let Ok(right) = resolve(relocations, &kernel) else {
         return;
     };

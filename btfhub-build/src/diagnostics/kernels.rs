@@ -51,7 +51,7 @@ pub(crate) fn of_kernels(report: &Report) -> Vec<Diagnostic> {
 fn worst(findings: &[Finding<'_>]) -> Vec<String> {
     let mut terms: BTreeMap<&str, usize> = BTreeMap::new();
     for finding in findings {
-        *terms.entry(&finding.asked.term).or_default() += finding.kernels.len();
+        *terms.entry(&finding.row.term).or_default() += finding.kernels.len();
     }
     let mut terms: Vec<(&str, usize)> = terms.into_iter().collect();
     terms.sort_by_key(|(_, kernels)| std::cmp::Reverse(*kernels));

@@ -27,8 +27,8 @@ pub(super) struct Body {
 pub(super) struct Use {
     /// Byte offset in the section.
     pub(super) offset: usize,
-    /// The relocation's number.
-    pub(super) asked: usize,
+    /// The number of the relocation's row.
+    pub(super) row: usize,
     /// What the instruction was compiled with; `None` if libbpf refuses the record on every
     /// kernel.
     pub(super) local: Option<LocalValue>,
@@ -150,17 +150,12 @@ fn function(
         let place = (body.section?, u64::try_from(offset).ok()?);
         reached?.get(&place).copied()
     };
-    for &Use {
-        offset,
-        asked,
-        local,
-    } in &body.uses
-    {
-        let Some(verdict) = verdicts.get_mut(asked) else {
+    for &Use { offset, row, local } in &body.uses {
+        let Some(verdict) = verdicts.get_mut(row) else {
             continue;
         };
         let (Some(local), Some(relocation), Some((resolution, _))) =
-            (local, list.get(asked), answer.relocations.get(asked))
+            (local, list.get(row), answer.relocations.get(row))
         else {
             verdict.failing.push(number);
             continue;
@@ -179,7 +174,7 @@ fn function(
         match patched {
             None => verdict.failing.push(number),
             Some(Patched::Value(value)) => {
-                if answer.narrow.binary_search(&asked).is_ok() && !fits_32_bits(local.value) {
+                if answer.narrow.binary_search(&row).is_ok() && !fits_32_bits(local.value) {
                     verdict.status = verdict.status.max(Status::Truncated);
                     verdict.effect = verdict.effect.max(Effect::WrongValue);
                     verdict.reason = truncated(value, local.value);

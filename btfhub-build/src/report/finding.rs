@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::verdict::{self, Outcome, Program};
 
-use super::{Asked, Effect, Kernel, Report, Site, Verdict};
+use super::{Effect, Kernel, RelocationRow, Report, Site, Verdict};
 
 /// A relocation with a problem, and the kernels that have the same problem.
 #[derive(Clone, Debug)]
@@ -12,7 +12,7 @@ pub struct Finding<'r> {
     /// Index into [`Report::relocations`].
     pub relocation: usize,
     /// The relocation.
-    pub asked: &'r Asked,
+    pub row: &'r RelocationRow,
     /// The verdict.
     pub verdict: &'r Verdict,
     /// The kernels, in the order of the report.
@@ -23,7 +23,7 @@ impl Finding<'_> {
     /// The first affected instruction: one in a function that does not load, if there is one.
     pub fn site(&self) -> Option<&Site> {
         let failing = |site: &&Site| self.verdict.failing.contains(&site.function);
-        (self.asked.sites.iter().find(failing)).or(self.asked.sites.first())
+        (self.row.sites.iter().find(failing)).or(self.row.sites.first())
     }
 }
 
@@ -123,7 +123,7 @@ impl Report {
             .filter_map(|((relocation, verdict), kernels)| {
                 Some(Finding {
                     relocation,
-                    asked: self.relocations.get(relocation)?,
+                    row: self.relocations.get(relocation)?,
                     verdict: self.verdicts.get(verdict)?,
                     kernels,
                 })
@@ -133,7 +133,7 @@ impl Report {
             let worst_first = b.verdict.effect.cmp(&a.verdict.effect);
             worst_first
                 .then(b.kernels.len().cmp(&a.kernels.len()))
-                .then(a.asked.term.cmp(&b.asked.term))
+                .then(a.row.term.cmp(&b.row.term))
         });
         findings
     }

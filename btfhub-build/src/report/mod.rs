@@ -204,7 +204,7 @@ pub struct SourceLine {
 /// A distinct relocation, and where it is used.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct Asked {
+pub struct RelocationRow {
     /// As the source would write it.
     pub term: String,
     /// libbpf's word for its kind.
@@ -275,7 +275,7 @@ pub struct Report {
     /// The functions that relocations are in.
     pub functions: Vec<Function>,
     /// The relocations, in the order of their terms.
-    pub relocations: Vec<Asked>,
+    pub relocations: Vec<RelocationRow>,
     /// By distribution, version, architecture and release, numbers as numbers.
     pub kernels: Vec<Kernel>,
     /// The distinct columns: for each of [`relocations`](Self::relocations) an index into

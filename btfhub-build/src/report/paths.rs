@@ -7,10 +7,7 @@ impl Report {
     /// `/build/probe-1.2/src/probe.bpf.c` is `src/probe.bpf.c` below `/build/probe-1.2`. A
     /// leading `./` is removed too.
     pub fn shorten_paths(&mut self, directories: &[String]) {
-        let sites = self
-            .relocations
-            .iter_mut()
-            .flat_map(|asked| &mut asked.sites);
+        let sites = self.relocations.iter_mut().flat_map(|row| &mut row.sites);
         for line in sites.filter_map(|site| site.line.as_mut()) {
             let below = directories
                 .iter()

@@ -3,28 +3,28 @@
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use super::Asked;
+use super::RelocationRow;
 use super::why::of;
 use crate::relo::{Accessor, Relocation, Spec};
 
 /// Adds something to terms that occur more than once, to distinguish them: the type of the
-/// program's field, or a number. The first of `asked` are relocations in `list`; the others are
+/// program's field, or a number. The first of `rows` are relocations in `list`; the others are
 /// refused on every kernel.
-pub(super) fn tell_apart(asked: &mut [Asked], list: &[Relocation]) {
-    for (at, repeated) in repeated(asked) {
-        let Some(asked) = asked.get_mut(at).filter(|_| repeated.of > 1) else {
+pub(super) fn tell_apart(rows: &mut [RelocationRow], list: &[Relocation]) {
+    for (at, repeated) in repeated(rows) {
+        let Some(row) = rows.get_mut(at).filter(|_| repeated.of > 1) else {
             continue;
         };
         match list.get(at) {
-            Some(relocation) => asked.term.push_str(&field_type(relocation)),
+            Some(relocation) => row.term.push_str(&field_type(relocation)),
             None => {
-                let _ = write!(asked.term, " ({})", asked.kind);
+                let _ = write!(row.term, " ({})", row.kind);
             }
         }
     }
-    for (at, repeated) in repeated(asked) {
-        if let Some(asked) = asked.get_mut(at).filter(|_| repeated.of > 1) {
-            let _ = write!(asked.term, " ({})", repeated.number);
+    for (at, repeated) in repeated(rows) {
+        if let Some(row) = rows.get_mut(at).filter(|_| repeated.of > 1) {
+            let _ = write!(row.term, " ({})", repeated.number);
         }
     }
 }
@@ -35,10 +35,10 @@ struct Repeated {
     of: usize,
 }
 
-fn repeated(asked: &[Asked]) -> Vec<(usize, Repeated)> {
+fn repeated(rows: &[RelocationRow]) -> Vec<(usize, Repeated)> {
     let mut by_term: HashMap<&str, Vec<usize>> = HashMap::new();
-    for (at, asked) in asked.iter().enumerate() {
-        by_term.entry(&asked.term).or_default().push(at);
+    for (at, row) in rows.iter().enumerate() {
+        by_term.entry(&row.term).or_default().push(at);
     }
     let numbered = by_term.into_values().flat_map(|places| {
         let of = places.len();

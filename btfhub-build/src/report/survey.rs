@@ -10,7 +10,9 @@ use super::effect::{Body, ReachedPoison, Use, effects};
 use super::order::by_name;
 use super::rows::tell_apart;
 use super::why::TypesByName;
-use super::{Asked, Function, Kernel, Report, Site, SourceLine, Unreadable, Verdict, module};
+use super::{
+    Function, Kernel, RelocationRow, Report, Site, SourceLine, Unreadable, Verdict, module,
+};
 use crate::archive::Filter;
 use crate::btf::Btf;
 use crate::object::{Object, ProgramSection, Record};
@@ -27,7 +29,7 @@ pub struct Survey {
     objects: Vec<String>,
     relocations: Relocations,
     /// The distinct relocations, then those that libbpf refuses on every kernel.
-    asked: Vec<Asked>,
+    rows: Vec<RelocationRow>,
     refused: Vec<Errno>,
     functions: Vec<Function>,
     bodies: Vec<Body>,
@@ -47,8 +49,8 @@ impl Survey {
                 .iter()
                 .map(|object| object.name().to_owned())
                 .collect(),
-            asked: (list.iter())
-                .map(|relocation| Asked {
+            rows: (list.iter())
+                .map(|relocation| RelocationRow {
                     term: String::new(),
                     kind: relocation.kind.to_string(),
                     root: text(&relocation.root.name),
@@ -83,10 +85,10 @@ impl Survey {
             }
             survey.object(number, object, &meanings);
         }
-        for (asked, names) in survey.asked.iter_mut().zip(spellings) {
-            asked.term = Vec::from_iter(names).join(" / ");
+        for (row, names) in survey.rows.iter_mut().zip(spellings) {
+            row.term = Vec::from_iter(names).join(" / ");
         }
-        tell_apart(&mut survey.asked, list);
+        tell_apart(&mut survey.rows, list);
         survey.relocations = relocations;
         survey
     }
@@ -113,7 +115,7 @@ impl Survey {
         let mut refused: BTreeMap<(u32, u32, u32), usize> = BTreeMap::new();
         for (record, meaning) in object.records().iter().zip(meanings) {
             let mut local = None;
-            let asked = match meaning {
+            let row = match meaning {
                 RecordMeaning::Relocation { index, local: its } => {
                     local = Some(*its);
                     *index
@@ -125,7 +127,7 @@ impl Survey {
                     *refused.entry(key).or_insert_with(|| {
                         let kind = ReloKind::from_number(relo.kind);
                         self.refused.push(*errno);
-                        self.asked.push(Asked {
+                        self.rows.push(RelocationRow {
                             term: raw_term(object, relo.type_id, relo.access_str),
                             kind: kind.map_or_else(
                                 || format!("kind {}", relo.kind),
@@ -138,7 +140,7 @@ impl Survey {
                             guards: Vec::new(),
                             sites: Vec::new(),
                         });
-                        self.asked.len() - 1
+                        self.rows.len() - 1
                     })
                 }
             };
@@ -162,14 +164,10 @@ impl Survey {
             });
             let offset = usize::try_from(record.relo.insn_off).unwrap_or(usize::MAX);
             if let Some(body) = self.bodies.get_mut(function).filter(|_| section.is_some()) {
-                body.uses.push(Use {
-                    offset,
-                    asked,
-                    local,
-                });
+                body.uses.push(Use { offset, row, local });
             }
-            if let Some(asked) = self.asked.get_mut(asked) {
-                asked.sites.push(Site {
+            if let Some(row) = self.rows.get_mut(row) {
+                row.sites.push(Site {
                     function,
                     insn: offset / crate::insn::INSN,
                     line: section.and_then(|section| line(object, section, record)),
@@ -269,13 +267,13 @@ impl Survey {
         kernels.sort_by_cached_key(|(kernel, _)| by_name(*kernel));
         unreadable.sort_by(|a, b| a.kernel.cmp(&b.kernel));
 
-        let mut order: Vec<usize> = (0..self.asked.len()).collect();
-        order.sort_by_key(|&at| self.asked.get(at).map(|asked| (&asked.term, &asked.kind)));
+        let mut order: Vec<usize> = (0..self.rows.len()).collect();
+        order.sort_by_key(|&at| self.rows.get(at).map(|row| (&row.term, &row.kind)));
         let mut columns = Vec::new();
         let mut known: HashMap<(*const Answer, ReachedPoison), usize> = HashMap::new();
         let mut rows = Vec::new();
         let mut of_modules: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
-        let mut in_no_kernel = vec![!kernels.is_empty(); self.asked.len()];
+        let mut in_no_kernel = vec![!kernels.is_empty(); self.rows.len()];
         let (mut judged, mut judged_already) = (Vec::new(), HashMap::new());
         for (kernel, answered) in &kernels {
             let KernelAnswer {
@@ -286,16 +284,16 @@ impl Survey {
             for (at, module) in modules {
                 of_modules.entry(*at).or_default().insert(module.clone());
             }
-            let asked = self.judge.kernel(*kernel);
+            let judged_kernel = self.judge.kernel(*kernel);
             // Equal answers and facts are shared, so their addresses identify them.
             let key = (
                 Arc::as_ptr(answer),
                 Arc::as_ptr(facts),
-                self.judge.key(&asked, facts),
+                self.judge.key(&judged_kernel, facts),
             );
             let its = *judged_already.entry(key).or_insert_with(|| {
                 let (judge, relocations) = (&self.judge, &self.relocations);
-                judged.push(judge.judge(&asked, facts, relocations, &answer.outcome));
+                judged.push(judge.judge(&judged_kernel, facts, relocations, &answer.outcome));
                 judged.len() - 1
             });
             let reached = judged.get(its).map(|judged| judged.reached.clone());
@@ -336,17 +334,17 @@ impl Survey {
             objects: self.objects.clone(),
             functions: self.functions.clone(),
             relocations: (order.iter())
-                .filter_map(|&at| Some((at, self.asked.get(at)?)))
-                .map(|(at, asked)| Asked {
+                .filter_map(|&at| Some((at, self.rows.get(at)?)))
+                .map(|(at, row)| RelocationRow {
                     modules: (of_modules.remove(&at).unwrap_or_default())
                         .into_iter()
                         .collect(),
                     in_no_kernel: at < self.relocations.list().len()
                         && in_no_kernel.get(at) == Some(&true),
-                    guards: (asked.guards.iter())
+                    guards: (row.guards.iter())
                         .filter_map(|&at| places.get(at).copied())
                         .collect(),
-                    ..asked.clone()
+                    ..row.clone()
                 })
                 .collect(),
             kernels: rows,

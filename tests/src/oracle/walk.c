@@ -1,12 +1,11 @@
-/* libbpf's relocation core on a machine of its own: what it makes of each record
- * of an object against one kernel, printed.
+/* Runs libbpf's relocation core on another machine: prints its result for each record
+ * of an object on one kernel.
  *
  *     walk OBJECT.btf KERNEL.btf < RECORDS
  *
- * A record is a line `type_id access_str_off kind`. For each, two lines come
- * out: with candidates of its own, then with those that the records before left
- * of its type's. A line is libbpf's answer, 0 or a negative errno, and what it
- * would patch.
+ * A record is a line `type_id access_str_off kind`. For each, it prints two lines:
+ * with its own candidates, then with those of its type that earlier records left. A
+ * line is libbpf's result, 0 or a negative errno, and what it would patch.
  *
  * The declarations follow relo_core.h and libbpf_internal.h of libbpf 1.7.0. */
 #include <stdio.h>
@@ -52,8 +51,8 @@ static struct bpf_core_cand_list copy(const struct bpf_core_cand_list *list)
 	return new;
 }
 
-/* With what is in the list, which libbpf prunes. Once it has refused a record it
- * would load nothing: the list is then left as it was. */
+/* With the candidates in the list, which libbpf prunes. After a refusal libbpf would
+ * load nothing, so the list is then left unchanged. */
 static void resolve(const struct btf *local, const struct bpf_core_relo *relo,
 		    struct bpf_core_cand_list *list)
 {
@@ -95,7 +94,7 @@ int main(int argc, char **argv)
 		const char *name = t ? btf__name_by_offset(local, t->name_off) : NULL;
 		struct bpf_core_cand_list fresh;
 
-		/* As bpf_core_resolve_relo and bpf_core_find_cands do. */
+		/* Like bpf_core_resolve_relo and bpf_core_find_cands. */
 		if (!t || (relo.kind != BPF_CORE_TYPE_ID_LOCAL && (!name || !*name))) {
 			printf("-22 0 0 0 0 0 0 0\n-22 0 0 0 0 0 0 0\n");
 			continue;

@@ -123,7 +123,7 @@ fn a_build() {
 
 /// The result of a build under fault.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Came {
+enum End {
     /// The right bundle.
     Right,
     /// An error, and no bundle.
@@ -133,7 +133,7 @@ enum Came {
 }
 
 /// Whatever happened, the file is whole and right, or it does not exist and the process said so.
-fn judge(output: &Output, out: &Path, right: &[u8], what: &str) -> Came {
+fn judge(output: &Output, out: &Path, right: &[u8], what: &str) -> End {
     let there = fs::read(out).ok();
     if let Some(there) = &there {
         assert!(
@@ -151,12 +151,12 @@ fn judge(output: &Output, out: &Path, right: &[u8], what: &str) -> Came {
                 there.is_some(),
                 "{what}: success without a bundle\n{text}{errors}"
             );
-            Came::Right
+            End::Right
         }
         Some(3) => {
             assert!(text.contains("refused: "), "{what}: {text}");
             assert!(there.is_none(), "{what}: an error and a bundle");
-            Came::Refused
+            End::Refused
         }
         _ => {
             let by_signal = output.status.signal().is_some();
@@ -164,7 +164,7 @@ fn judge(output: &Output, out: &Path, right: &[u8], what: &str) -> Came {
                 by_signal || output.status.code() == Some(137),
                 "{what}: {output:?}"
             );
-            Came::Killed
+            End::Killed
         }
     }
 }
@@ -368,13 +368,13 @@ fn killed_at_any_moment() {
         .output()
         .unwrap();
     let whole = began.elapsed();
-    assert_eq!(judge(&output, &out, &right, "undisturbed"), Came::Right);
+    assert_eq!(judge(&output, &out, &right, "undisturbed"), End::Right);
 
     let rounds: u32 = std::env::var("BTFHUB_KILLS")
         .ok()
         .and_then(|rounds| rounds.parse().ok())
         .unwrap_or(100);
-    let mut came = Vec::new();
+    let mut ends = Vec::new();
     for round in 0..rounds {
         fs::remove_file(&out).ok();
         if round % 10 == 0 {
@@ -384,15 +384,15 @@ fn killed_at_any_moment() {
         std::thread::sleep(whole * round / rounds + Duration::from_micros(u64::from(round) * 37));
         child.kill().unwrap();
         let output = child.wait_with_output().unwrap();
-        came.push(judge(&output, &out, &right, &format!("kill {round}")));
+        ends.push(judge(&output, &out, &right, &format!("kill {round}")));
         // And now undisturbed, with whatever the killed one left in the cache.
         if round % 5 == 0 {
             let healed = project.builder().cache_dir(&cache).generate().unwrap();
             assert_eq!(healed.bundle(), right, "after kill {round}");
         }
     }
-    let killed = came.iter().filter(|&&came| came == Came::Killed).count();
-    assert!(killed > 0, "{came:?}");
+    let killed = ends.iter().filter(|&&end| end == End::Killed).count();
+    assert!(killed > 0, "{ends:?}");
     println!("{killed} of {rounds} builds killed, none left a wrong bundle");
 }
 
@@ -402,7 +402,7 @@ fn the_disk_is_full() {
     let project = Project::new();
     let right = project.right();
     let (cache, out) = (project.path("cache"), project.path("out/probe.btfhub"));
-    let mut came = Vec::new();
+    let mut ends = Vec::new();
     for blocks in (0..40).chain([60, 80, 100_000]) {
         fs::remove_file(&out).ok();
         fs::remove_dir_all(&cache).ok();
@@ -410,7 +410,7 @@ fn the_disk_is_full() {
         let mut process = project.process(&["sh", "-c", &limit, "sh"], &cache, &out);
         // The tests' own output is written to pipes, which have no such limit.
         let output = process.output().unwrap();
-        came.push(judge(&output, &out, &right, &format!("{blocks} blocks")));
+        ends.push(judge(&output, &out, &right, &format!("{blocks} blocks")));
         let left = files(&project.path("out"));
         assert!(
             left.iter().all(|path| *path == out),
@@ -419,8 +419,8 @@ fn the_disk_is_full() {
         let healed = project.builder().cache_dir(&cache).generate().unwrap();
         assert_eq!(healed.bundle(), right, "after {blocks} blocks");
     }
-    assert_eq!(came.first(), Some(&Came::Refused), "{came:?}");
-    assert_eq!(came.last(), Some(&Came::Right), "{came:?}");
+    assert_eq!(ends.first(), Some(&End::Refused), "{ends:?}");
+    assert_eq!(ends.last(), Some(&End::Right), "{ends:?}");
 }
 
 /// A real full file system, where this process may mount one.
@@ -444,19 +444,19 @@ fn a_full_tmpfs() {
     if !probe.is_ok_and(|probe| probe.status.success()) {
         return shared::skip("this process may not mount file systems (`unshare -rm`)");
     }
-    let mut came = Vec::new();
+    let mut ends = Vec::new();
     for size in ["4k", "8k", "12k", "16k", "24k", "32k", "64k", "1m"] {
         fs::remove_file(project.path("copied")).ok();
         let wrapper = ["unshare", "-rm", "sh", "-c", &script, "sh", size];
         let (cache, out) = (mount.join("cache"), mount.join("out/probe.btfhub"));
         let output = project.process(&wrapper, &cache, &out).output().unwrap();
-        came.push(judge(&output, &project.path("copied"), &right, size));
+        ends.push(judge(&output, &project.path("copied"), &right, size));
         let text = String::from_utf8_lossy(&output.stdout);
         assert!(!text.contains(".tmp\n"), "{size}: left behind: {text}");
     }
     assert!(
-        came.contains(&Came::Right) && came.contains(&Came::Refused),
-        "{came:?}"
+        ends.contains(&End::Right) && ends.contains(&End::Refused),
+        "{ends:?}"
     );
 }
 
@@ -469,7 +469,7 @@ fn system_calls_fail() {
     let project = Project::new();
     let right = project.right();
     let (cache, out) = (project.path("cache"), project.path("out/probe.btfhub"));
-    let mut came = Vec::new();
+    let mut ends = Vec::new();
     for (call, error) in [
         ("write", "EIO"),
         ("write", "ENOSPC"),
@@ -493,16 +493,16 @@ fn system_calls_fail() {
                 there.is_none_or(|there| there == right),
                 "{what}: a wrong bundle"
             );
-            came.push(output.status.code());
+            ends.push(output.status.code());
             let healed = project.builder().cache_dir(&cache).generate().unwrap();
             assert_eq!(healed.bundle(), right, "after {what}");
         }
     }
-    assert!(came.iter().any(|code| *code != Some(0)), "{came:?}");
+    assert!(ends.iter().any(|code| *code != Some(0)), "{ends:?}");
     println!(
         "{} runs, of which {} failed",
-        came.len(),
-        came.iter().filter(|c| **c != Some(0)).count()
+        ends.len(),
+        ends.iter().filter(|c| **c != Some(0)).count()
     );
 }
 
@@ -621,18 +621,15 @@ fn no_permission() {
     let open = dir.join("open");
     assert_eq!(
         run(&dir.join("cache"), &open.join("a.btfhub")),
-        Came::Right,
+        End::Right,
         "a cache out of reach"
     );
     assert_eq!(
         run(&open.join("cache"), &dir.join("b.btfhub")),
-        Came::Refused,
+        End::Refused,
         "no place for the bundle"
     );
-    assert_eq!(
-        run(&open.join("cache"), &open.join("b.btfhub")),
-        Came::Right
-    );
+    assert_eq!(run(&open.join("cache"), &open.join("b.btfhub")), End::Right);
     // The error names an entry without read permission.
     let entry = files(&dir.join("archive")).remove(3);
     Command::new("chmod")
@@ -642,7 +639,7 @@ fn no_permission() {
         .unwrap();
     assert_eq!(
         run(&open.join("other"), &open.join("c.btfhub")),
-        Came::Refused,
+        End::Refused,
         "an entry out of reach"
     );
 }

@@ -130,12 +130,12 @@ fn entries_that_cannot_be_used_are_as_in_one_build() {
         b"no xz",
     );
     let shard = |number| Shard::new(number, 6).unwrap();
-    let came: Vec<_> = (1..=6)
+    let results: Vec<_> = (1..=6)
         .map(|k| bench.builder().generate_shard(shard(k), |_| ()))
         .collect();
-    let failed: Vec<String> = came
+    let failed: Vec<String> = results
         .into_iter()
-        .filter_map(|came| came.err())
+        .filter_map(|result| result.err())
         .map(|error| error.to_string())
         .collect();
     assert!(

@@ -182,7 +182,7 @@ fn says_what_is_wrong_with_the_file() {
     }
 }
 
-/// However it came into a crate, with or without a build script.
+/// However the bundle got into a crate, with or without a build script.
 #[test]
 fn a_partial_bundle_is_for_development() {
     let partial = Writer::new(Provenance {

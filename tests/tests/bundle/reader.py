@@ -1,4 +1,4 @@
-"""Reads bundles as their format's document says, and nothing else.
+"""Reads bundles, written only from the format's document.
 
     reader.py FILE...
 
@@ -12,7 +12,7 @@ import zlib
 
 
 class Bytes:
-    """Values one after another."""
+    """A column: values one after another."""
 
     def __init__(self, data):
         self.data, self.at = data, 0
@@ -99,7 +99,7 @@ def kernels(data, strings):
         column.end()
 
 
-# What a kind has: size, extra, types; of its items name, type, value, high.
+# What each kind has: size, extra, types; and for its items name, type, value, high.
 KINDS = {
     1: "size extra",
     3: "extra element index",

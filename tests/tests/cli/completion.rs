@@ -89,7 +89,7 @@ cli_test!(zsh, |dir| {
     let sysroot = Said::of(&sysroot.expect("rustc")).ok().stdout;
     let cargo = format!("{}/share/zsh/site-functions", sysroot.trim());
     if !std::path::Path::new(&cargo).join("_cargo").exists() {
-        return skip("this Rust came without cargo's completion for zsh");
+        return skip("this Rust lacks cargo's completion for zsh");
     }
     script(&dir, "zsh", "own/_cargo-btfhub");
     dir.write("typed", TYPED);

@@ -131,10 +131,7 @@ fn reasons_tell_absent_from_incompatible() {
             .kernels
             .iter()
             .find(|kernel| kernel.release == variant);
-        let row = report
-            .relocations
-            .iter()
-            .position(|asked| asked.term == term);
+        let row = report.relocations.iter().position(|row| row.term == term);
         let verdict = report
             .verdict(kernel.expect("reported"), row.expect(term))
             .expect("a verdict");
@@ -167,13 +164,12 @@ fn reasons_tell_absent_from_incompatible() {
         "absent, guarded: enum feature has no FEATURE_NEW"
     );
     let checks = |term: &str| -> Vec<&str> {
-        let asked = report
+        let row = report
             .relocations
             .iter()
-            .find(|asked| asked.term == term)
+            .find(|row| row.term == term)
             .expect(term);
-        asked
-            .guards
+        row.guards
             .iter()
             .map(|at| report.relocations[*at].term.as_str())
             .collect()
@@ -183,7 +179,7 @@ fn reasons_tell_absent_from_incompatible() {
     let site = &report
         .relocations
         .iter()
-        .find(|asked| asked.term == "gone.value")
+        .find(|row| row.term == "gone.value")
         .expect("it")
         .sites[0];
     assert_eq!(report.functions[site.function].name, "by_type");

@@ -92,13 +92,13 @@ fn commands_run_in_a_clean_directory() {
                 .args(["-eu", "-c", &code])
                 .env("PATH", &path)
                 .env_remove("BTFHUB_ARCHIVE");
-            let came = dir.run(&mut shell);
+            let result = dir.run(&mut shell);
             assert_eq!(
-                came.status,
+                result.status,
                 Some(status),
                 "{page}:\n{code}\n{}{}",
-                came.stdout,
-                came.stderr
+                result.stdout,
+                result.stderr
             );
             run += 1;
         }
@@ -184,8 +184,8 @@ fn the_workflow_comments_and_fails_when_support_is_lost() {
                 .env("BTFHUB_PIN", "0123456789abcdef0123456789abcdef01234567")
                 .env("OBJECT", "probe.bpf.o")
                 .env("PULL_REQUEST", "7");
-            let came = dir.run_in("repository", &mut shell);
-            failed |= came.status != Some(0);
+            let result = dir.run_in("repository", &mut shell);
+            failed |= result.status != Some(0);
         }
         let comment = std::fs::read_to_string(dir.path("comment")).expect("a comment");
         (failed, comment)

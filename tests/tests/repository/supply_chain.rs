@@ -27,7 +27,7 @@ fn the_list_of_unsafe_code_is_of_today() {
     assert_eq!(
         written.trim(),
         made.trim(),
-        "dependencies changed: `.ci/unsafe --write`, and look at what came in"
+        "dependencies changed: `.ci/unsafe --write`, and look at what was added"
     );
 }
 

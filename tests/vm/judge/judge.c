@@ -2,14 +2,14 @@
  *
  *   judge ROOT OBJECT...
  *
- * ROOT is left out of the names. A line for each program, fields separated by tabs:
+ * ROOT is left out of the names. Prints a line for each program, fields separated by tabs:
  *
  *   @ object  program  section  program type  attach type  load  attach  log
  *
- * `load` and `attach` are 0, an errno, or `-` where it did not come to that or libbpf has
- * no way to attach by itself. `log` is the last line of the verifier's log, else libbpf's
- * last message. What user space usually sets before loading is set: sizes of maps that the
- * object leaves open.
+ * `load` and `attach` are 0, an errno, or `-` if that was not reached or libbpf can't attach
+ * by itself. `log` is the last line of the verifier's log, or else libbpf's last message.
+ * The judge sets what user space usually sets before loading: sizes of maps that the object
+ * leaves open.
  */
 #include <errno.h>
 #include <signal.h>
@@ -22,7 +22,7 @@
 #include <bpf/bpf.h>
 #include <bpf/libbpf.h>
 
-/* A program that takes longer is given up. */
+/* The limit for one program. */
 #define SECONDS 60
 
 static char message[1 << 20];
@@ -38,7 +38,7 @@ static int is_about_costs(const char *line)
 	return !*line;
 }
 
-/* Keeps the last line that says something; a verifier's log goes before what follows it. */
+/* Keeps the last meaningful line; a verifier's log takes precedence over what follows it. */
 static int keep(enum libbpf_print_level level, const char *format, va_list arguments)
 {
 	static int has_log;
@@ -103,7 +103,7 @@ static void field(int value)
 		printf("\t%d", value);
 }
 
-/* Opens the object anew and tries its program number `wanted`; 1 when there is none. */
+/* Opens the object again and tries its program number `wanted`; 1 if there is none. */
 static int try(const char *path, const char *name, int wanted)
 {
 	struct bpf_program *program, *this = NULL;

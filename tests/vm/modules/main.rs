@@ -1,5 +1,5 @@
-//! Loads the reader with BTF from one of two bundles or from nowhere, waits until a file
-//! is there, and prints what the reader has seen.
+//! Loads the reader with BTF from one of two bundles or without any, waits for a file to
+//! appear, and prints what the reader has seen.
 
 mod loader;
 

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: MIT OR Apache-2.0
 //
-// Reads fields of types that the kernel's own BTF lacks: of openvswitch a port that is
-// added, of nf_conntrack the counters of a connection whose first packet passed. The hole
-// in front of each struct sees to it that nothing is right that was not relocated.
+// Reads fields of types that the kernel's own BTF lacks: a port that is added to
+// openvswitch, and nf_conntrack's counters of a connection whose first packet passed.
+// The hole at the start of each struct makes every unrelocated access wrong.
 
 typedef unsigned char u8;
 typedef unsigned short u16;
@@ -20,13 +20,13 @@ struct nf_ct_ext { HOLE; u8 offset[4]; } KERNEL;
 struct nf_conn { HOLE; struct nf_ct_ext *ext; } KERNEL;
 enum nf_ct_ext_id { NF_CT_EXT_ACCT = 77 };
 
-// Of openvswitch and nf_conntrack.
+// From openvswitch and nf_conntrack.
 struct vport { HOLE; struct net_device *dev; u16 port_no; } KERNEL;
 typedef struct { long long counter; } atomic64_t;
 struct nf_conn_counter { HOLE; atomic64_t packets; atomic64_t bytes; } KERNEL;
 struct nf_conn_acct { struct nf_conn_counter counter[2]; } KERNEL;
 
-// What a kprobe of x86_64 is given.
+// The context of a kprobe on x86_64.
 struct pt_regs { u64 before_ax[10], ax, cx, dx, si, di; };
 
 static long (*const bpf_probe_read_kernel)(void *to, u32 size, const void *from) = (void *)113;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT OR Apache-2.0
  *
- * Gives openvswitch a port and nf_conntrack a connection, and writes what a reader should
- * have seen of both:
+ * Adds a port to openvswitch and a connection to nf_conntrack, and writes what a reader
+ * should have seen of both:
  *
  *   traffic PORT       a number below 65535 that was not used yet
  */
@@ -49,7 +49,7 @@ static void attribute(int type, const void *data, int len)
 	put(data, len);
 }
 
-/* Whatever is answered before the acknowledgement is left in `message`. */
+/* Leaves the answer before the acknowledgement in `message`. */
 static void ask(const char *what)
 {
 	char answer[4096];

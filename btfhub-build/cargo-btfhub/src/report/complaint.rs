@@ -27,7 +27,7 @@ pub(super) fn complaint(report: &Report, deny: Deny, kernels: &[&Kernel]) -> Vec
         line!(
             text,
             "  {}{} {} {} on {}: {}",
-            finding.asked.term,
+            finding.row.term,
             and_more(*alike),
             if *alike == 0 { "is" } else { "are" },
             finding.verdict.status,
@@ -87,7 +87,7 @@ fn way_out(finding: &Finding<'_>) -> &'static str {
              --deny unloadable accepts that"
         }
         (Effect::ProgramFails, _)
-            if matches!(finding.asked.root.as_str(), "pt_regs" | "user_pt_regs") =>
+            if matches!(finding.row.root.as_str(), "pt_regs" | "user_pt_regs") =>
         {
             "registers differ by architecture: compile the program for this one, or leave its \
              kernels out with --arch"

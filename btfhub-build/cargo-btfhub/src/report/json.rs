@@ -319,16 +319,16 @@ pub(super) fn document<'r>(
             })
             .collect(),
         relocations: (report.relocations.iter().enumerate())
-            .map(|(number, asked)| Relocation {
-                term: &asked.term,
-                kind: &asked.kind,
-                root: &asked.root,
-                modules: &asked.modules,
-                in_no_kernel: asked.in_no_kernel.then_some(Absent {
-                    usual_module: asked.usual_module,
+            .map(|(number, row)| Relocation {
+                term: &row.term,
+                kind: &row.kind,
+                root: &row.root,
+                modules: &row.modules,
+                in_no_kernel: row.in_no_kernel.then_some(Absent {
+                    usual_module: row.usual_module,
                 }),
-                guards: &asked.guards,
-                site_count: asked.sites.len(),
+                guards: &row.guards,
+                site_count: row.sites.len(),
                 sites: shown(report, number, sites)
                     .into_iter()
                     .map(|site| {
@@ -412,10 +412,10 @@ fn program_verdicts(verdicts: &[verdict::Verdict]) -> Vec<ProgramVerdict<'_>> {
 
 /// At most `limit` of a relocation's places.
 fn shown(report: &Report, relocation: usize, limit: usize) -> Vec<&report::Site> {
-    let Some(asked) = report.relocations.get(relocation) else {
+    let Some(row) = report.relocations.get(relocation) else {
         return Vec::new();
     };
-    let mut sites: Vec<_> = asked.sites.iter().collect();
+    let mut sites: Vec<_> = row.sites.iter().collect();
     if sites.len() > limit {
         let verdicts = (report.columns.iter())
             .filter_map(|column| report.verdicts.get(*column.get(relocation)?));

@@ -140,7 +140,7 @@ fn relocations(report: &Report, text: &mut String) {
         let _ = writeln!(
             text,
             "| {}{} | {} | {}, {}: {} | {} |",
-            code(&finding.asked.term),
+            code(&finding.row.term),
             and_more(*alike),
             escape(&shortened(in_groups(&finding.kernels))),
             finding.verdict.status,

@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use btfhub_build::report::{Asked, Report};
+use btfhub_build::report::{RelocationRow, Report};
 use btfhub_runtime::Printable;
 
 /// Modules named for one type.
@@ -11,21 +11,21 @@ const NAMED: usize = 3;
 /// One sentence for each type that some of the kernels have in a module, and one for each that
 /// none of them has.
 pub(super) fn sentences(report: &Report) -> Vec<String> {
-    let mut types: BTreeMap<&str, Vec<&Asked>> = BTreeMap::new();
-    for asked in &report.relocations {
-        if asked.in_no_kernel || !asked.modules.is_empty() {
-            types.entry(&asked.root).or_default().push(asked);
+    let mut types: BTreeMap<&str, Vec<&RelocationRow>> = BTreeMap::new();
+    for row in &report.relocations {
+        if row.in_no_kernel || !row.modules.is_empty() {
+            types.entry(&row.root).or_default().push(row);
         }
     }
     (types.into_iter())
-        .map(|(root, asked)| {
-            let modules = asked.iter().flat_map(|asked| &asked.modules);
+        .map(|(root, rows)| {
+            let modules = rows.iter().flat_map(|row| &row.modules);
             let modules: BTreeSet<&str> = modules.map(String::as_str).collect();
             let root = Printable(root);
             if !modules.is_empty() {
                 return format!("{root}: {}", within(&modules));
             }
-            match asked.first().and_then(|asked| asked.usual_module) {
+            match rows.first().and_then(|row| row.usual_module) {
                 Some(module) => format!(
                     "{root}: in no kernel's BTF; usually a type of module {module} (`add \
                      --modules`)"

@@ -60,7 +60,7 @@ pub(super) fn render(report: &Report, changes: Option<&Changes>, paint: Paint) -
     for (finding, alike) in clusters.iter().take(SHOWN) {
         let head = format!(
             "{}{}: {} on {}",
-            finding.asked.term,
+            finding.row.term,
             and_more(*alike),
             finding.verdict.status,
             count(finding.kernels.len(), "kernel", "kernels"),
