@@ -86,6 +86,12 @@ pub fn read_to_string(path: &Path, limit: u64) -> Result<String, ReadError> {
         .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error).into())
 }
 
+/// Whether a file or directory is there and belongs to a user who is neither this one nor root,
+/// and who can change it at any moment. On Windows that is not found out.
+pub fn is_of_others(path: &Path) -> bool {
+    fs::metadata(path).is_ok_and(|found| platform::is_of_others(&found))
+}
+
 /// Whether a path that is a link itself may be opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Links {

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use btfhub_build::archive::{self, Entry};
 use btfhub_build::btf::{Btf, Endian, Kind, Type};
+use btfhub_build::input;
 use btfhub_build::symbols::Symbols;
 use btfhub_runtime::{Arch, Host};
 use serde::Serialize;
@@ -84,6 +85,7 @@ pub(crate) fn run(args: &args::Add, output: Output) -> Result<(), Failure> {
             path.display()
         )));
     };
+    stays_inside(&args.archive, &file)?;
     let types = btf.type_count();
     let symbols = symbols(args, &btf, &release)?;
     let modules = match &args.modules {
@@ -382,6 +384,25 @@ fn entry_path(args: &args::Add, arch: &str, release: &str) -> PathBuf {
         .join(format!("{release}.btf.tar.xz"))
 }
 
+/// Refuses a place that a link in the archive puts outside of it.
+fn stays_inside(archive: &Path, file: &Path) -> Result<(), Failure> {
+    let mut below = file
+        .ancestors()
+        .take_while(|path| path.starts_with(archive));
+    let Some(there) = below.find(|path| path.symlink_metadata().is_ok()) else {
+        return Ok(());
+    };
+    let cannot = || format!("{}", there.display());
+    let inside = archive.canonicalize().context(cannot)?;
+    if there.canonicalize().context(cannot)?.starts_with(inside) {
+        return Ok(());
+    }
+    Err(Failure::new(format!(
+        "{}: a link leads out of the archive, and nothing is written there",
+        file.display()
+    )))
+}
+
 fn state(
     file: &Path,
     btf: &[u8],
@@ -392,7 +413,8 @@ fn state(
     if !file.exists() {
         return Ok(State::Added);
     }
-    let packed = files::read(file, archive::ENTRY_FILE_LIMIT)?;
+    let packed = input::read(file, archive::ENTRY_FILE_LIMIT)
+        .context(|| format!("cannot read {}", file.display()))?;
     let same = archive::decode(&packed, archive::DEFAULT_LIMIT).is_ok_and(|decoded| {
         let theirs = decoded
             .modules

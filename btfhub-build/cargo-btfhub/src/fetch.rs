@@ -95,6 +95,13 @@ fn commit_id(pin: &str) -> Result<String, Failure> {
 /// The repository at `out`, new or existing.
 fn open(out: &Path, pin: &str, url: &str, output: Output) -> Result<Git, Failure> {
     let git = Git::new(out, pin);
+    if git.is_of_others() {
+        return Err(Failure::usage(format!(
+            "--out {}: belongs to another user, who could make git run something; name a new \
+             directory",
+            out.display()
+        )));
+    }
     if !git.is_ours() {
         return Err(not_ours(out));
     }

@@ -191,6 +191,15 @@ impl Git {
             && (is_empty(&git) || config.is_ok_and(|config| config.contains(MADE_HERE)))
     }
 
+    /// Whether another user owns the directory, and so could change what git reads while it runs.
+    /// git itself refuses such a repository, but not one that it is told to use.
+    pub(crate) fn is_of_others(&self) -> bool {
+        let git = self.directory.join(".git");
+        [&self.directory, &git]
+            .iter()
+            .any(|path| input::is_of_others(path))
+    }
+
     /// Whether a run was killed while it wrote the work tree, so that a file may be incomplete.
     pub(crate) fn is_unfinished(&self) -> bool {
         self.directory.join(".git").join(UNFINISHED).exists()
@@ -205,8 +214,8 @@ impl Git {
         remove(&mark).context(|| format!("cannot remove {}", mark.display()))
     }
 
-    /// Waits for a git that outlived a killed run. It is recognized by its working directory,
-    /// if the system shows that.
+    /// Waits for a git that outlived a killed run. It is recognized by its user and its working
+    /// directory, if the system shows that.
     pub(crate) fn settle(&self, waiting: impl FnOnce()) {
         let Some(mut is_busy) = self.is_busy() else {
             return;
@@ -228,6 +237,7 @@ impl Git {
             let process = process.path();
             let name = fs::read_to_string(process.join("comm")).unwrap_or_default();
             name.starts_with("git")
+                && !input::is_of_others(&process)
                 && fs::read_link(process.join("cwd")).is_ok_and(|cwd| cwd.starts_with(&here))
         }))
     }
@@ -336,7 +346,11 @@ fn is_empty(directory: &Path) -> bool {
 /// Removes everything below a directory that is neither a file nor a directory, and what git
 /// had not finished.
 fn only_files(directory: &Path) -> io::Result<()> {
-    for item in fs::read_dir(directory).into_iter().flatten() {
+    let listing = match fs::read_dir(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        listing => listing?,
+    };
+    for item in listing {
         let item = item?;
         let (path, kind) = (item.path(), item.file_type()?);
         let is_part = item.file_name().as_encoded_bytes().starts_with(b"tmp_");

@@ -195,12 +195,14 @@ pub(crate) fn json(document: &impl Serialize) -> Result<String, Failure> {
     Ok(shown_json(&serde_json::to_string_pretty(document)?) + "\n")
 }
 
-/// JSON in which everything that a terminal could interpret is escaped.
+/// JSON in which everything that a terminal could interpret is escaped, and `##`, with which
+/// commands begin in the logs of CI.
 pub(crate) fn shown_json(json: &str) -> String {
     use std::fmt::Write as _;
     let mut shown = String::with_capacity(json.len());
     for c in json.chars() {
-        if c == '\n' || Printable::is_plain_char(c) {
+        let is_command = c == '#' && shown.ends_with('#');
+        if c == '\n' || (Printable::is_plain_char(c) && !is_command) {
             shown.push(c);
         } else {
             for unit in c.encode_utf16(&mut [0; 2]) {

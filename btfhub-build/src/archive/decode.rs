@@ -19,6 +19,9 @@ pub const DEFAULT_LIMIT: u64 = 256 << 20;
 /// How the name of the member with a kernel's symbols ends.
 pub(crate) const SYMBOLS: &str = ".symbols";
 
+/// The longest name of a member that is looked at: no path is longer on Linux (`PATH_MAX`).
+const LONGEST_MEMBER: usize = 4096;
+
 /// How many members of a tar that holds too many are named.
 const NAMED_MEMBERS: usize = 4;
 
@@ -160,7 +163,7 @@ impl StdError for DecodeError {
 /// # Errors
 /// When the xz or the tar is damaged, decompresses to more than `limit`
 /// bytes in all, or holds a link, a device, a sparse file, an absolute path, a
-/// path with `..`, no file, or several without a single `vmlinux` or
+/// path with `..` or of more than 4,096 bytes, no file, or several without a single `vmlinux` or
 /// `<release>.btf`, or a module twice.
 pub fn decode(compressed: &[u8], limit: u64) -> Result<Decoded, DecodeError> {
     if is_btf(compressed) {
@@ -232,7 +235,14 @@ fn members(stream: &mut Bounded<impl Read>, limit: u64) -> Result<Decoded, Cause
     let mut files: Vec<File> = Vec::new();
     for member in tar.entries().map_err(Cause::Tar)? {
         let mut member = member.map_err(Cause::Tar)?;
-        let name = String::from_utf8_lossy(&member.path_bytes()).into_owned();
+        let path = member.path_bytes();
+        let is_long = path.len() > LONGEST_MEMBER;
+        let name = path.get(..LONGEST_MEMBER).unwrap_or(&path);
+        let name = String::from_utf8_lossy(name).into_owned();
+        if is_long {
+            let what = "a name of more than 4,096 bytes";
+            return Err(Cause::Refused { member: name, what });
+        }
         if let Some(what) = refused(&mut member, &name)? {
             return Err(Cause::Refused { member: name, what });
         }

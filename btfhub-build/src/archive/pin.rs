@@ -191,7 +191,7 @@ impl Pin {
                 None => Ok(0),
                 Some(entry) => {
                     let bytes = entry.read()?;
-                    pinned.check(entry, &bytes, Digest::of(&bytes))?;
+                    pinned.compare(entry, &bytes, Digest::of(&bytes))?;
                     Ok(bytes.len() as u64)
                 }
             },
@@ -228,11 +228,26 @@ impl Pinned {
         }
     }
 
+    /// Compares the bytes of an entry that is to be decoded, and their digest, with the pinned
+    /// ones.
+    ///
+    /// # Errors
+    /// When they are others. If they are a Git LFS pointer: what was pinned is the file that it
+    /// names, so this one is missing, and no policy for damaged entries leaves it out.
+    pub(crate) fn check(&self, entry: &Entry, bytes: &[u8], digest: Digest) -> Result<(), Error> {
+        self.compare(entry, bytes, digest)?;
+        if matches!(self.proof, Proof::Git(..)) && is_lfs_pointer(bytes) {
+            let pinned = "the file that it names";
+            return Err(other(entry, "a Git LFS pointer", "the pin", pinned));
+        }
+        Ok(())
+    }
+
     /// Compares the bytes of an entry, and their digest, with the pinned ones.
     ///
     /// # Errors
     /// When they are others.
-    pub(crate) fn check(&self, entry: &Entry, bytes: &[u8], digest: Digest) -> Result<(), Error> {
+    fn compare(&self, entry: &Entry, bytes: &[u8], digest: Digest) -> Result<(), Error> {
         let Proof::Git(blobs, store) = &self.proof else {
             return self.check_digest(entry, digest);
         };

@@ -1,13 +1,15 @@
 //! Walks an archive and lists its content.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fs;
+use std::fs::{self, Metadata};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use walkdir::WalkDir;
 
 use super::anomaly::{Anomaly, Oddity};
 use super::entry::{Entry, SUFFIX, is_name, release_of};
+use super::links::{Lead, follow};
 use crate::error::{Error, ErrorKind, GET_AN_ARCHIVE};
 use crate::input;
 
@@ -210,33 +212,51 @@ impl Walk {
             if found.file_type().is_dir() {
                 continue;
             }
-            match fs::metadata(path) {
-                Ok(target) if target.is_dir() => self.link(path, &below),
-                Ok(target) if target.is_file() => {
-                    let is_link = found.file_type().is_symlink();
-                    self.file(root, path, below, target.len(), is_link);
+            let is_link = found.file_type().is_symlink();
+            let target = is_link.then(|| self.target(path, &below)).transpose();
+            let target = match target {
+                Ok(target) => target,
+                Err(oddity) => {
+                    self.odd(&below, oddity);
+                    continue;
                 }
-                Ok(_) => self.odd(&below, Oddity::SideFile),
-                Err(error) => self.odd(&below, leads_nowhere(&error)),
+            };
+            match (
+                fs::symlink_metadata(target.as_deref().unwrap_or(path)),
+                target,
+            ) {
+                (Ok(there), Some(target)) if there.is_dir() => self.link(path, &below, target),
+                (Ok(there), target) => self.file(root, path, below, &there, target),
+                (Err(error), _) => self.odd(&below, leads_nowhere(&error)),
             }
+        }
+    }
+
+    /// Where a link leads. What is outside of the archive is looked at only on request.
+    fn target(&self, path: &Path, below: &Path) -> Result<PathBuf, Oddity> {
+        let lead = match self.follow_links {
+            true => fs::canonicalize(path).map(Lead::Inside),
+            false => follow(&self.canonical_root, below),
+        };
+        match lead {
+            Ok(Lead::Inside(target)) => Ok(target),
+            Ok(Lead::Outside(around)) if self.canonical_root.starts_with(&around) => {
+                Err(Oddity::BadLink)
+            }
+            Ok(Lead::Outside(target)) => Err(Oddity::LeadsOut(target)),
+            Err(error) => Err(leads_nowhere(&error)),
         }
     }
 
     /// A link to a directory: an alias if the target is inside the archive, otherwise another
     /// directory to walk.
-    fn link(&mut self, path: &Path, below: &Path) {
-        let target = match fs::canonicalize(path) {
-            Ok(target) => target,
-            Err(error) => return self.odd(below, leads_nowhere(&error)),
-        };
+    fn link(&mut self, path: &Path, below: &Path, target: PathBuf) {
         if self.canonical_root.starts_with(&target) {
             self.odd(below, Oddity::BadLink);
         } else if let Ok(inside) = target.strip_prefix(&self.canonical_root) {
             let inside = inside.to_owned();
             self.odd(below, Oddity::Alias(inside));
-        } else if !self.follow_links {
-            self.odd(below, Oddity::LeadsOut(target));
-        } else if (self.visited.iter()).any(|visited| target.starts_with(visited)) {
+        } else if (target.ancestors()).any(|above| self.visited.contains(above)) {
             self.odd(below, Oddity::Alias(target));
         } else {
             self.visited.insert(target);
@@ -244,7 +264,19 @@ impl Walk {
         }
     }
 
-    fn file(&mut self, root: &Path, path: &Path, below: PathBuf, size: u64, is_link: bool) {
+    /// Anything but a directory; `target` is where it is, if a link leads there.
+    fn file(
+        &mut self,
+        root: &Path,
+        path: &Path,
+        below: PathBuf,
+        there: &Metadata,
+        target: Option<PathBuf>,
+    ) {
+        if !there.is_file() {
+            return self.odd(&below, Oddity::SideFile);
+        }
+        let size = there.len();
         let depth = below.iter().count();
         let Some(name) = below.file_name().and_then(|name| name.to_str()) else {
             return self.odd(&below, Oddity::NotUtf8);
@@ -267,14 +299,7 @@ impl Walk {
             };
             return self.odd(&below, oddity);
         };
-        if is_link {
-            let target = match fs::canonicalize(path) {
-                Ok(target) => target,
-                Err(error) => return self.odd(&below, leads_nowhere(&error)),
-            };
-            if !self.follow_links && !target.starts_with(&self.canonical_root) {
-                return self.odd(&below, Oddity::LeadsOut(target));
-            }
+        if let Some(target) = target {
             entry.set_target(target);
         }
         if size == 0 {
@@ -294,9 +319,9 @@ fn is_empty(directory: &Path) -> bool {
 
 /// A broken link is the archive's business. Anything else that prevents reading a file may hide
 /// a kernel.
-fn leads_nowhere(error: &std::io::Error) -> Oddity {
+fn leads_nowhere(error: &io::Error) -> Oddity {
     match error.kind() {
-        std::io::ErrorKind::NotFound => Oddity::BadLink,
+        io::ErrorKind::NotFound => Oddity::BadLink,
         _ => Oddity::Unreadable(error.to_string()),
     }
 }

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use walkdir::WalkDir;
 
 use super::environment::Environment;
-use crate::archive::{Archive, State};
+use crate::archive::{Archive, Lead, State, follow};
 use crate::builder::Loaded;
 use crate::object::Object;
 use crate::platform;
@@ -159,8 +159,8 @@ fn leads_out(directory: &Path) -> bool {
         return false;
     };
     let is_out = |path: &Path| {
-        path.canonicalize()
-            .is_ok_and(|target| !target.starts_with(&real))
+        let below = path.strip_prefix(&real).unwrap_or(path);
+        matches!(follow(&real, below), Ok(Lead::Outside(_)))
     };
     (WalkDir::new(&real).into_iter().flatten())
         .any(|item| item.path_is_symlink() && is_out(item.path()))

@@ -9,5 +9,5 @@ mod system;
 mod system;
 
 pub(crate) use system::{
-    as_accessible_as, do_not_wait, identity, link, open, path, permissions, try_lock,
+    as_accessible_as, do_not_wait, identity, is_of_others, link, open, path, permissions, try_lock,
 };

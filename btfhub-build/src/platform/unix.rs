@@ -31,6 +31,11 @@ pub(crate) fn identity(file: &Metadata) -> Option<[i64; 6]> {
     ])
 }
 
+/// Whether a file is neither this user's nor root's.
+pub(crate) fn is_of_others(file: &Metadata) -> bool {
+    ![0, rustix::process::geteuid().as_raw()].contains(&file.uid())
+}
+
 /// Makes `link` lead to `target`.
 pub(crate) fn link(target: &Path, link: &Path) -> io::Result<()> {
     std::os::unix::fs::symlink(target, link)

@@ -1,7 +1,7 @@
 //! Reads small files below a directory that takes the place of `/`.
 
 use std::ffi::OsString;
-use std::fs::{self, File};
+use std::fs::{self, File, Metadata};
 use std::io::{self, Read};
 use std::path::{Component, Path, PathBuf};
 
@@ -123,17 +123,24 @@ pub(crate) fn read_regular(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Opens the regular file at `path`, following links as usual. Does not block on anything else
-/// that may be there.
+/// Opens the regular file at `path`, following links as usual. Anything else that may be there is
+/// not opened: that could block, or have effects.
 pub(super) fn open_regular(path: &Path) -> io::Result<File> {
+    is_regular(&fs::metadata(path)?)?;
     let file = open(path)?;
-    if !file.metadata()?.is_file() {
-        return Err(io::Error::new(
+    // It may be another by now.
+    is_regular(&file.metadata()?)?;
+    Ok(file)
+}
+
+fn is_regular(found: &Metadata) -> io::Result<()> {
+    match found.is_file() {
+        true => Ok(()),
+        false => Err(io::Error::new(
             io::ErrorKind::InvalidInput,
             "not a regular file",
-        ));
+        )),
     }
-    Ok(file)
 }
 
 #[cfg(unix)]

@@ -436,7 +436,8 @@ cases! {
         let tar = pack::tar(&[name, pack::Member::file("v", b"BTF")]);
         let packed = pack::xz(&tar);
         drop((tar, long));
-        let _ = decode(&packed, DEFAULT_LIMIT);
+        let error = decode(&packed, DEFAULT_LIMIT).unwrap_err().to_string();
+        assert!(error.contains("a name of more than 4,096 bytes"), "{error}");
     }
 
     /// As many classes as a section can hold, each with as many types as a class may have, and

@@ -130,6 +130,55 @@ fn a_distribution_may_be_linked_in_from_elsewhere() {
     assert_eq!(followed.anomalies().len(), 1, "{:?}", followed.anomalies());
 }
 
+/// Not even to see whether something is there: that could start a mount, or ask another machine.
+#[test]
+fn what_links_lead_to_outside_is_not_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let dir = dir.path().canonicalize().unwrap();
+    let root = dir.join("archive");
+    pack::entry(&root, "debian/10/x86_64/4.19.0-27-amd64", b"");
+    // Whoever looked would complain.
+    symlink("loop", dir.join("loop")).unwrap();
+    let out = |to: &str| format!("link out of the archive, to {to}, left out");
+    let beside = |name: &str| out(&dir.join(name).display().to_string());
+    let root_name = root.display();
+    let nothing = "link to nothing in the archive, left out";
+    let alias = "link to debian/10, counted once";
+    let entry = "debian/10/x86_64/5.10.0-1-amd64.btf.tar.xz";
+    for (link, target, told) in [
+        ("debian/11", "../../loop", beside("loop")),
+        ("debian/11", "../../loop/x/../y", beside("loop/x/../y")),
+        ("debian/11", "../../nowhere", beside("nowhere")),
+        ("debian/11", "/nowhere/x", out("/nowhere/x")),
+        ("ubuntu", "../loop", beside("loop")),
+        (entry, "../../../../loop", beside("loop")),
+        (".hidden", "../loop", String::new()),
+        // Out, and in again.
+        ("debian/11", "../../archive/debian/10", alias.to_owned()),
+        (
+            "debian/11",
+            &format!("{root_name}/debian/10"),
+            alias.to_owned(),
+        ),
+        ("debian/11", "../..", nothing.to_owned()),
+        ("debian/11", "..", nothing.to_owned()),
+        ("debian/11", "none", nothing.to_owned()),
+        (
+            "debian/11",
+            "11",
+            "cannot be read: a loop of links".to_owned(),
+        ),
+    ] {
+        symlink(target, root.join(link)).unwrap();
+        let archive = Archive::scan(&root).unwrap();
+        let anomalies = archive.anomalies().iter().map(ToString::to_string);
+        let anomalies: Vec<String> = anomalies.filter(|it| it.contains(link)).collect();
+        let told = Some(format!("{link}: {told}")).filter(|_| !told.is_empty());
+        assert_eq!(anomalies, told.into_iter().collect::<Vec<_>>(), "{target}");
+        fs::remove_file(root.join(link)).unwrap();
+    }
+}
+
 /// A file changes between the scan and reading it.
 #[test]
 fn a_file_that_is_another_by_now_is_refused() {

@@ -409,6 +409,21 @@ fn objects_that_wear_down() {
     fs::write(packs.join("pack-3.pack"), &random).unwrap();
     let index = [&b"\xfftOc\0\0\0\x02"[..], &random].concat();
     fs::write(packs.join("pack-3.idx"), index).unwrap();
+    // One that says that the tree is beyond the end of any file.
+    let id = (checkout.tree.as_bytes().chunks(2))
+        .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap());
+    let id: Vec<u8> = id.collect();
+    let counts = (0..=255u8).map(|first| u32::from(first >= id[0]).to_be_bytes());
+    let index = [
+        &b"\xfftOc\0\0\0\x02"[..],
+        &counts.collect::<Vec<_>>().concat(),
+        &id,
+        // The checksum, and which of the large offsets.
+        &[0, 0, 0, 0, 0x80, 0, 0, 0],
+        &[0xff; 8],
+    ];
+    fs::write(packs.join("pack-4.idx"), index.concat()).unwrap();
+    fs::write(packs.join("pack-4.pack"), "PACK").unwrap();
     let info = objects.join("info");
     fs::create_dir_all(&info).unwrap();
     mkfifo(&info.join("alternates"));
@@ -420,6 +435,37 @@ fn objects_that_wear_down() {
     )
     .unwrap();
     checkout.right("alternates");
+}
+
+/// Each object is looked for in every pack.
+#[test]
+fn packs_without_number() {
+    const PACKS: usize = 20_000;
+    let checkout = Checkout::new();
+    for number in 0..40 {
+        let kernel = format!("debian/{}/x86_64/6.1.0-{number}-amd64", 20 + number);
+        pack::entry(&checkout.path("archive"), &kernel, &app::kernel(8));
+    }
+    checkout.git(&["add", "."]);
+    checkout.git(&["commit", "-q", "-m", "more"]);
+    let commit = checkout.git(&["rev-parse", "HEAD"]);
+    let build = || checkout.builder().pin(&commit).generate();
+    assert!(build().is_ok());
+    let packs = checkout.path("archive/.git/objects/pack");
+    fs::create_dir_all(&packs).unwrap();
+    // An id that begins with each byte, and nothing of them.
+    let counts: Vec<u8> = (1..=256u32).flat_map(u32::to_be_bytes).collect();
+    let index = [&b"\xfftOc\0\0\0\x02"[..], &counts, &[0; 256 * 28]].concat();
+    fs::write(packs.join("p.idx"), index).unwrap();
+    fs::write(packs.join("p.pack"), "PACK").unwrap();
+    for number in 0..PACKS {
+        for suffix in ["idx", "pack"] {
+            let name = packs.join(format!("p{number}.{suffix}"));
+            fs::hard_link(packs.join(format!("p.{suffix}")), name).unwrap();
+        }
+    }
+    let error = build().unwrap_err();
+    assert!(format!("{error:?}").contains("too much work"), "{error:?}");
 }
 
 /// With a cache, the ids of the pin's blobs suffice: no file is read.
@@ -514,8 +560,14 @@ fn git_lfs() {
             .pin(&commit)
             .generate()
     };
-    let error = build(OnBadEntry::Fail).unwrap_err();
-    assert!(format!("{error:?}").contains("git lfs pull"), "{error:?}");
+    // The pointer alone is not what was pinned: no policy leaves the kernel out.
+    for policy in [OnBadEntry::Fail, OnBadEntry::Skip] {
+        let error = build(policy).map(|_| ()).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Pin, "{error:?}");
+        let text = format!("{error:?}");
+        assert!(text.contains("is a Git LFS pointer"), "{text}");
+        assert!(text.contains("git lfs pull"), "{text}");
+    }
     fs::write(&file, &good).unwrap();
     assert_eq!(build(OnBadEntry::Fail).unwrap().kernels().len(), KERNELS);
     checkout.forge();

@@ -73,6 +73,36 @@ fn a_link_out_of_an_archive_is_not_watched() {
     }
 }
 
+/// The same for what git keeps, where no log tells that HEAD moved.
+#[test]
+fn links_of_git_are_not_watched() {
+    let app = App::new();
+    let outside = tempfile::tempdir().unwrap();
+    let archive = app.archive();
+    git(&archive, &["init", "-q", "-b", "main"]);
+    git(&archive, &["config", "core.logAllRefUpdates", "false"]);
+    commit(&archive);
+    git(&archive, &["pack-refs", "--all"]);
+    fs::remove_dir_all(archive.join(".git/logs")).unwrap_or_default();
+    for link in ["refs/heads", "reftable", "logs"] {
+        app.configure("archive = \"archive\"\nobjects = \"*.o\"\n");
+        let path = archive.join(".git").join(link);
+        fs::remove_dir_all(&path).unwrap_or_default();
+        std::os::unix::fs::symlink(outside.path(), &path).unwrap();
+        for file in ["HEAD", "file"] {
+            fs::write(outside.path().join(file), "").unwrap();
+        }
+        settle(&app, link);
+        for file in ["HEAD", "file"] {
+            fs::write(outside.path().join(file), link).unwrap();
+        }
+        assert!(!app.script_ran(&[]), "{link}: what it leads to changed");
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        commit(&archive);
+    }
+}
+
 /// A lock file for everything in an archive.
 fn lock(archive: &Path) -> String {
     use btfhub_build::archive::{Archive, Lock};

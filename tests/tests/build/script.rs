@@ -258,8 +258,17 @@ fn without_an_archive() {
     fs::rename(app.archive(), app.path("away")).unwrap();
     app.configure("prepared = \"btf/probe.btfhub\"\nobjects = \"probe.o\"\n");
     assert_eq!(app.run().ok().stdout.matches(" in class ").count(), 3);
-    app.configure("archive = \"archive\"\noptional = true\nobjects = \"probe.o\"\n");
-    assert_eq!(app.run().ok().stdout, "partial false\n");
+    for source in ["archive", "atlas"] {
+        let optional = format!("{source} = \"archive\"\noptional = true\nobjects = \"probe.o\"\n");
+        app.configure(&optional);
+        assert_eq!(app.run().ok().stdout, "partial false\n");
+        // What can't be looked at is not taken for missing.
+        std::os::unix::fs::symlink("archive", app.archive()).unwrap();
+        app.configure(&optional);
+        let said = app.complaint(&[], &[]);
+        assert!(said.contains("symbolic links"), "{source}: {said}");
+        fs::remove_file(app.archive()).unwrap();
+    }
 }
 
 /// As with snapshot tests.

@@ -2,13 +2,13 @@
 //! an image may cost.
 
 use std::io::Write as _;
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::process::Command;
 use std::time::{Duration, Instant};
 
 use btfhub_build::archive::{DEFAULT_LIMIT, decode};
 use btfhub_tests::btf_builder::{BtfBuilder, member};
-use btfhub_tests::cli::{Dir, Run};
+use btfhub_tests::cli::{Dir, Run, binary};
 use btfhub_tests::shared::has_tool;
 use btfhub_tests::{cli_test, pack};
 
@@ -303,6 +303,16 @@ cli_test!(an_image_has_one_budget, |dir| {
     }
 });
 
+// Each of thousands of modules may be a bomb.
+cli_test!(modules_cost_what_their_size_is_worth, |dir| {
+    dir.write("vmlinux-5.10.0", kernel().finish());
+    let mut module = b"\x7fELF\x02\x01\x01".to_vec();
+    module.resize(64 << 20, 0);
+    dir.write("modules/one.ko.gz", gzip(&module));
+    let said = add(&dir, "vmlinux-5.10.0", &["--modules", "modules"]).fails(1);
+    assert!(said.contains("more than 64 times its size"), "{said}");
+});
+
 /// A kernel that lists these functions.
 fn kernel_of(functions: &[&str]) -> Vec<u8> {
     let mut btf = kernel();
@@ -312,6 +322,59 @@ fn kernel_of(functions: &[&str]) -> Vec<u8> {
     }
     btf.finish()
 }
+
+// What lies in the archive decides neither where the entry is written, nor is it waited for.
+cli_test!(nothing_is_written_out_of_the_archive, |dir| {
+    dir.write("vmlinux-5.10.0", kernel().finish());
+    dir.write("outside/file", "theirs");
+    std::fs::create_dir_all(dir.path("a/d/1/x86_64")).expect("directories");
+    let entry = "a/d/1/x86_64/5.10.0.btf.tar.xz";
+    for (link, target) in [
+        (entry, "../../../../outside/file"),
+        (entry, "../../../../outside/none"),
+        ("a/d/1/x86_64", "../../../outside"),
+        ("a/d/1/x86_64", "../../../nowhere"),
+        ("a/d/1", "../../outside"),
+        ("a/d", "../outside"),
+    ] {
+        let path = dir.path(link);
+        std::fs::remove_dir_all(&path).unwrap_or_default();
+        symlink(target, &path).expect("a link");
+        for more in [&[][..], &["--replace"]] {
+            let run = add(&dir, "vmlinux-5.10.0", more);
+            let said = run.fails(1);
+            assert!(said.contains("a/d"), "{link} {target}: {said}");
+        }
+        assert_eq!(dir.files("outside"), ["file"], "{link} {target}");
+        assert_eq!(
+            std::fs::read(dir.path("outside/file")).expect("it"),
+            b"theirs"
+        );
+        std::fs::remove_file(&path).expect("the link");
+        std::fs::create_dir_all(dir.path("a/d/1/x86_64")).expect("directories");
+    }
+    let _ = dir.run(Command::new("mkfifo").arg(entry)).ok();
+    let mut timeout = Command::new("timeout");
+    timeout
+        .arg("60")
+        .arg(binary())
+        .args(["add", "vmlinux-5.10.0", "--archive", "a"]);
+    let said = dir.run(timeout.args(["--distro", "d", "--version", "1", "--replace"]));
+    let said = said.fails(1);
+    assert!(said.contains("not a regular file"), "{said}");
+    std::fs::remove_file(dir.path(entry)).expect("the pipe");
+    // A link within the archive is another name of its target.
+    symlink("1", dir.path("a/d/one")).expect("a link");
+    let one = ["--distro", "d", "--version", "one"];
+    let _ = dir
+        .btfhub(
+            ["add", "vmlinux-5.10.0", "--archive", "a"]
+                .iter()
+                .chain(&one),
+        )
+        .ok();
+    assert!(dir.has(entry));
+});
 
 // Stores what the BTF does not show, as text that is pinned and hashed with the entry.
 cli_test!(symbols_of_a_kernel, |dir| {

@@ -1,13 +1,13 @@
 //! `fetch` from a local repository over file://.
 
-use std::os::unix::fs::symlink;
+use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::os::unix::process::CommandExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use btfhub_tests::cli::{Dir, binary};
-use btfhub_tests::shared::has_tool;
+use btfhub_tests::shared::{has_tool, skip};
 use btfhub_tests::{cli_test, pack};
 
 fn git(dir: &Dir, repository: &str, arguments: &[&str]) -> String {
@@ -484,6 +484,54 @@ fn nothing_that_others_left_is_run_or_believed() {
         .btfhub(["fetch", "--pin", &first, "--out", "out", "--url", &other])
         .ok();
     assert_eq!(std::fs::read(dir.path("mine")).expect("it"), mine);
+}
+
+/// Who owns the directory can change the configuration after it was cleaned.
+#[test]
+fn a_directory_of_another_user_is_refused() {
+    let dir = Dir::new();
+    let id = dir.run(Command::new("id").arg("-u")).ok();
+    if !has_tool("git") || !has_tool("setpriv") || id != "0\n" {
+        return skip("only root can give a directory to somebody else");
+    }
+    let [first, _] = upstream(&dir);
+    let url = url(&dir);
+    let fetch_first = ["fetch", "--pin", &first, "--out", "out", "--url", &url];
+    let fetch = || dir.btfhub(fetch_first);
+    let chown = |user: &str, path: &str| {
+        let _ = dir.run(Command::new("chown").args([user, path])).ok();
+    };
+    let _ = dir.run(Command::new("mkdir").arg("out")).ok();
+    // Nor is a process of theirs waited for.
+    let sleep = dir.path("git-sleeps");
+    std::fs::copy("/bin/sleep", &sleep).expect("a copy");
+    let public = std::fs::Permissions::from_mode(0o755);
+    std::fs::set_permissions(dir.path(""), public).expect("permissions");
+    let mut process = Command::new("setpriv")
+        .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
+        .arg(sleep)
+        .arg("600")
+        .current_dir(dir.path("out"))
+        .spawn()
+        .expect("a process");
+    std::thread::sleep(Duration::from_millis(200));
+    let said = dir.run(
+        Command::new("timeout")
+            .arg("60")
+            .arg(binary())
+            .args(fetch_first),
+    );
+    process.kill().expect("a process");
+    process.wait().expect("a process");
+    assert!(!said.stderr.contains("waiting"), "{}", said.stderr);
+    let _ = said.ok();
+    for path in ["out", "out/.git"] {
+        chown("nobody", path);
+        let said = fetch().fails(2);
+        assert!(said.contains("belongs to another user"), "{said}");
+        chown("root", path);
+        let _ = fetch().ok();
+    }
 }
 
 /// An index that names the good id for a bad file, and a tree under the id of another.

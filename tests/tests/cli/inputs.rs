@@ -1,7 +1,7 @@
 //! Files that are not what they seem, in an archive and wherever a command takes one: pipes,
 //! devices, files of the kernel, holes of gigabytes.
 
-use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::os::unix::fs::{FileExt as _, PermissionsExt as _, symlink};
 use std::process::Command;
 
 use btfhub_tests::btf_builder::{BtfBuilder, member};
@@ -208,11 +208,25 @@ cli_test!(a_hole_in_a_kernels_image_takes_no_memory, |dir| {
         (&[(".dynsym", 11, SIZE)], "longer than 256 MiB"),
         (&[(".BTF", 1, 200 << 20)], "section .BTF"),
         (&[(".rodata", 1, SIZE)], "neither a .BTF section nor DWARF"),
+        // pahole would open what is named there: a pipe, a device, another machine's file.
+        (
+            &[(".debug_info", 1, 64), (".gnu_debugaltlink", 1, 64)],
+            "take the image that has all of it",
+        ),
     ] {
         image(sections);
         let said = bounded(&dir, add).fails(1);
         assert!(said.contains(complaint), "{sections:?}: {said}");
     }
+    // Nor does what it says of compressed DWARF, which pahole would believe.
+    image(&[(".zdebug_info", 1, 1000)]);
+    let file = std::fs::File::options()
+        .write(true)
+        .open(dir.path("vmlinux"));
+    let head = [&b"ZLIB"[..], &(3u64 << 30).to_be_bytes()].concat();
+    (file.expect("a file").write_all_at(&head, 1 << 20)).expect("bytes");
+    let said = bounded(&dir, add).fails(1);
+    assert!(said.contains("unpacks to more than any kernel's"), "{said}");
     // Nor does an image that is only a hole, or modules that are.
     let hole = |size: &str, path: &str| {
         let _ = dir

@@ -10,8 +10,9 @@ use btfhub_tests::elf_builder::{self, Relo};
 use btfhub_tests::{cli_test, pack};
 
 /// A new title, a new colour, the cursor up, a line and a cargo directive, DEL, a C1 control
-/// (CSI in one byte), a mark that turns the direction of the text, a line separator.
-const ODD: [&str; 7] = [
+/// (CSI in one byte), a mark that turns the direction of the text, a line separator, commands
+/// for two CIs that read their logs.
+const ODD: [&str; 9] = [
     "\x1b]0;owned\x07",
     "\x1b[31mred\x1b[0m",
     "\x1b[1A\rup",
@@ -19,6 +20,8 @@ const ODD: [&str; 7] = [
     "del\x7fbell\x07",
     "c1\u{9b}31m",
     "bidi\u{202e}\u{2028}",
+    "##vso[task.prependpath]",
+    "##[group]x",
 ];
 
 fn kernel(name: &str) -> Vec<u8> {
@@ -51,9 +54,13 @@ fn is_plain(what: &str, text: &str) {
         .chars()
         .find(|&c| (c.is_control() && c != '\n') || matches!(c, '\u{202e}' | '\u{2028}'));
     assert_eq!(odd, None, "{what}: {text:?}");
-    let forged = text
-        .lines()
-        .find(|line| line.trim_start().starts_with("cargo::"));
+    let is_command = |line: &str| {
+        let begins = ["cargo::", "::"]
+            .iter()
+            .any(|it| line.trim_start().starts_with(it));
+        begins || ["##vso[", "##["].iter().any(|it| line.contains(it))
+    };
+    let forged = text.lines().find(|line| is_command(line));
     assert_eq!(forged, None, "{what}: {text:?}");
 }
 
@@ -81,6 +88,11 @@ cli_test!(entries_that_no_kernel_is_called_are_left_out, |dir| {
         dir.write(format!("a/debian/11/x86_64/side{odd}"), "x");
         dir.write(format!("a/debian/stray{odd}.btf.tar.xz"), "x");
     }
+    pack::entry(
+        &dir.path("a"),
+        "::error::x/11/x86_64/5.10.0",
+        &kernel("task"),
+    );
     let long = format!("debian/11/x86_64/5.10.0-{}", "l".repeat(232));
     let entry = std::fs::read(dir.path(format!("a/{good}.btf.tar.xz"))).expect("an entry");
     dir.write(format!("a/{long}.btf.tar.xz"), entry);
@@ -103,7 +115,7 @@ cli_test!(entries_that_no_kernel_is_called_are_left_out, |dir| {
         ["ubuntu/bionic/x86_64/4.15.0", good, longest.as_str()]
     );
     let list = plain("list", dir.btfhub(["list", "--archive", "a"])).ok();
-    assert_eq!(list.matches("not a kernel's name").count(), 15, "{list}");
+    assert_eq!(list.matches("not a kernel's name").count(), 20, "{list}");
     assert!(list.contains(r"5.10.0two\ncargo::warning=lines"), "{list}");
     let json = plain(
         "list --json",
@@ -202,7 +214,7 @@ cli_test!(members_of_entries_are_shown_as_text, |dir| {
     dir.write("o", object("task"));
     let bundle = ["bundle", "--archive", "a", "--object", "o", "--out", "b"];
     let complaint = plain("bundle", dir.btfhub(bundle)).fails(1);
-    assert!(complaint.contains("7 of 7 entries"), "{complaint}");
+    assert!(complaint.contains("9 of 9 entries"), "{complaint}");
 });
 
 /// A bundle in which every text is this one, if the format allows it.
@@ -387,7 +399,7 @@ fn told(dir: &btfhub_tests::cli::Dir, odd: &str) -> Vec<(String, String)> {
 }
 
 cli_test!(nothing_that_is_quoted_ends_a_line, |dir| {
-    for odd in ODD {
+    for odd in ODD.into_iter().chain(["::error::x"]) {
         for (what, text) in told(&dir, odd) {
             is_plain(&what, &text);
         }

@@ -216,9 +216,20 @@ fn not_a_file() {
         .expect("mkfifo runs");
     assert!(made.success());
     root.link("etc", "/dev/null").pid_namespace(INITIAL);
+    // Opened at all, it would let a writer go, who waits for a reader.
+    let mut writer = Command::new("sh")
+        .args(["-c", "exec 3> \"$0\""])
+        .arg(&pipe)
+        .spawn()
+        .expect("a shell");
+    std::thread::sleep(std::time::Duration::from_millis(200));
     assert_eq!(root.outcome(), "ambiguous");
     let host = Host::detect_under(root.path());
     assert!(host.os_release().is_none());
+    std::thread::sleep(std::time::Duration::from_millis(200));
+    assert!(writer.try_wait().expect("a child").is_none());
+    writer.kill().expect("a child");
+    writer.wait().expect("a child");
 }
 
 /// An empty root, and /proc files with arbitrary content.

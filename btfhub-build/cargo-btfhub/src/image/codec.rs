@@ -7,6 +7,9 @@ use std::io::{self, Read};
 /// compressed data could begin. The largest kernels unpack to about 150 MB.
 pub(super) const BUDGET: u64 = 512 << 20;
 
+/// No ELF file unpacks to so many times its size.
+pub(super) const DENSEST: u64 = 64;
+
 /// The cost of starting a decoder.
 const SETUP: usize = 64 << 10;
 
@@ -24,6 +27,13 @@ impl Default for Budget {
 }
 
 impl Budget {
+    /// The budget for a file of so many bytes that is compressed as a whole. ELF files, and the
+    /// DWARF in them, pack to a tenth or a fifth.
+    pub(super) fn of_packed(bytes: usize) -> Self {
+        let work = (bytes as u64).saturating_mul(DENSEST);
+        Self(Cell::new(work.saturating_add(SETUP as u64).min(BUDGET)))
+    }
+
     /// Takes from the budget; false if that is more than was left.
     pub(super) fn spend(&self, bytes: usize) -> bool {
         let left = self.0.get().checked_sub(bytes as u64);

@@ -10,15 +10,16 @@ use object::read::ReadRef;
 use object::read::elf::ElfFile;
 use object::{Architecture, Endianness, FileKind, Object, ObjectKind, ObjectSection};
 
+use super::codec::DENSEST;
+use super::{KernelImage, banner_release, pahole};
+use crate::failure::{Context, Failure};
+
 /// How many bytes are read from a file: its tables, BTF and strings. In the largest kernels they
 /// take 100 MB; the gigabytes of DWARF are not read.
 const MOST_READ: u64 = 256 << 20;
 
 /// How much of the kernel's constants is searched for the banner; all of them take some 20 MB.
 const MOST_RODATA: u64 = 64 << 20;
-
-use super::{KernelImage, banner_release, pahole};
-use crate::failure::{Context, Failure};
 
 /// The kernel in an ELF file. `path` is where `data` comes from, for `pahole`.
 pub(super) fn read<'data, R: ReadRef<'data>>(data: R, path: &Path) -> Result<KernelImage, Failure> {
@@ -47,11 +48,10 @@ pub(super) fn read<'data, R: ReadRef<'data>>(data: R, path: &Path) -> Result<Ker
             (btf, "section .BTF of an ELF file".to_owned())
         }
         None if sections.has_dwarf => {
-            let of = if sections.is_dwz {
-                "DWARF of an ELF file, part of which dwz moved to another (.gnu_debugaltlink)"
-            } else {
-                "DWARF of an ELF file"
-            };
+            let of = "DWARF of an ELF file";
+            if let Some(why) = sections.unfit_for_pahole() {
+                return Err(Failure::new(format!("{}: {of} {why}", path.display())));
+            }
             let (btf, version) =
                 pahole::encode(path).context(|| format!("{}: {of}", path.display()))?;
             (btf, format!("{of}, encoded by pahole {version}"))
@@ -126,9 +126,29 @@ struct Sections {
     btf: Option<Vec<u8>>,
     has_dwarf: bool,
     is_dwz: bool,
+    /// Bytes of all DWARF, as it is in the file and as it unpacks.
+    packed_dwarf: u64,
+    unpacked_dwarf: u64,
     is_relocatable: bool,
     arch: Option<String>,
     release: Option<String>,
+}
+
+impl Sections {
+    /// Why pahole, which looks at more than we do, is not given this file.
+    fn unfit_for_pahole(&self) -> Option<&'static str> {
+        if self.is_dwz {
+            // It would open any file that is named there, and leave its types out.
+            Some(
+                "of which dwz moved a part to another file (.gnu_debugaltlink); take the image that \
+                 has all of it",
+            )
+        } else if self.unpacked_dwarf > self.packed_dwarf.saturating_mul(DENSEST) {
+            Some("that unpacks to more than any kernel's: damaged, or made to use up memory")
+        } else {
+            None
+        }
+    }
 }
 
 fn sections<'data, R: ReadRef<'data>>(data: R) -> object::read::Result<Sections> {
@@ -153,10 +173,23 @@ fn of<'data>(
     let btf = btf.filter(|btf| !btf.is_empty());
     let rodata = named(".rodata").and_then(|section| section.file_range());
     let rodata = rodata.map(|(at, size)| data.read_bytes_at(at, size.min(MOST_RODATA)));
+    let is_dwarf = |name: &str| name.starts_with(".debug_") || name.starts_with(".zdebug_");
+    let dwarf = (file.sections()).filter(|section| section.name().is_ok_and(is_dwarf));
+    let (mut packed_dwarf, mut unpacked_dwarf) = (0u64, 0u64);
+    for section in dwarf {
+        let range = section.compressed_file_range();
+        let (packed, unpacked) = range.map_or((0, u64::MAX), |range| {
+            (range.compressed_size, range.uncompressed_size)
+        });
+        packed_dwarf = packed_dwarf.saturating_add(packed);
+        unpacked_dwarf = unpacked_dwarf.saturating_add(unpacked);
+    }
     Ok(Sections {
         btf: btf.map(<[u8]>::to_vec),
         has_dwarf: named(".debug_info").is_some() || named(".zdebug_info").is_some(),
         is_dwz: named(".gnu_debugaltlink").is_some(),
+        packed_dwarf,
+        unpacked_dwarf,
         is_relocatable: file.kind() == ObjectKind::Relocatable,
         arch: arch(file.architecture(), file.is_little_endian()).map(str::to_owned),
         release: rodata.and_then(|rodata| banner_release(rodata.ok()?)),

@@ -11,7 +11,7 @@ use object::{Object as _, ObjectSection as _};
 use walkdir::WalkDir;
 
 use super::BTF_MAGICS;
-use super::codec::{Budget, CODECS};
+use super::codec::{Budget, CODECS, DENSEST};
 use crate::failure::{Context as _, Failure};
 use crate::files;
 
@@ -66,7 +66,8 @@ impl Modules {
             let btf = if BTF_MAGICS.iter().any(|magic| data.starts_with(magic)) {
                 Some(data)
             } else if is_module_file(path) {
-                from_elf(&unpacked(data), kernel, release).map_err(failed)?
+                let data = unpacked(data).map_err(failed)?;
+                from_elf(&data, kernel, release).map_err(failed)?
             } else {
                 continue;
             };
@@ -138,10 +139,18 @@ fn name_of(path: &Path) -> Option<String> {
     Some(name.replace('-', "_"))
 }
 
-fn unpacked(data: Vec<u8>) -> Vec<u8> {
+/// The module in a file. There may be thousands, so each is given as much work as its size is
+/// worth.
+fn unpacked(data: Vec<u8>) -> Result<Vec<u8>, String> {
     let codec = CODECS.iter().find(|codec| data.starts_with(codec.magic));
-    let unpacked = codec.and_then(|codec| (codec.unpack)(&data, &Budget::default()));
-    unpacked.unwrap_or(data)
+    let budget = Budget::of_packed(data.len());
+    let unpacked = codec.and_then(|codec| (codec.unpack)(&data, &budget));
+    if budget.is_spent() {
+        return Err(format!(
+            "unpacks to more than {DENSEST} times its size, which no module does"
+        ));
+    }
+    Ok(unpacked.unwrap_or(data))
 }
 
 /// The split BTF of a module; `None` if it has none.

@@ -175,7 +175,7 @@ pub(super) fn cut(text: &str, width: usize) -> String {
 const APART: &str = "&#8203;";
 
 /// Text in a cell of a table. It stays plain text: it mentions nobody (`@team`), refers to no issue
-/// (`#1`) and forms no link, all of which pages detect even without markup.
+/// (`#1`, `GH-1`) and forms no link, all of which pages detect even without markup.
 pub(super) fn escape(text: &str) -> String {
     let mut escaped = String::with_capacity(text.len());
     let text = format!("{:#}", Printable(text));
@@ -192,6 +192,7 @@ pub(super) fn escape(text: &str) -> String {
         let is_link = match char {
             '@' => true,
             '#' => chars.peek().is_some_and(char::is_ascii_digit),
+            '-' => is_issue(&escaped) && chars.peek().is_some_and(char::is_ascii_digit),
             ':' => chars.peek() == Some(&'/'),
             'w' | 'W' => chars.peek() == Some(&'.'),
             _ => false,
@@ -201,6 +202,13 @@ pub(super) fn escape(text: &str) -> String {
         }
     }
     escaped
+}
+
+/// Whether a text ends as the number of an issue begins: `GH-1`.
+fn is_issue(text: &str) -> bool {
+    let end = text.len().checked_sub("GH-".len());
+    end.and_then(|at| text.get(at..))
+        .is_some_and(|end| end.eq_ignore_ascii_case("GH-"))
 }
 
 /// Code in a cell of a table. Pages look for no links in code.
@@ -222,6 +230,7 @@ mod tests {
             ),
             ("@team", "@&#8203;team"),
             ("x#12 # y", "x#&#8203;12 # y"),
+            ("GH-1 gh-x -1", "GH-&#8203;1 gh-x -1"),
             ("http://a.b", "http:&#8203;//a.b"),
             ("www.a.b", "www&#8203;.a.b"),
             ("&#64;team", r"&amp;#&#8203;64;team"),

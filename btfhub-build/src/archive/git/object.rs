@@ -188,8 +188,8 @@ impl From<ReadError> for Flaw {
 impl From<io::Error> for Flaw {
     fn from(error: io::Error) -> Self {
         match error.kind() {
-            // A pack that was cut off.
-            io::ErrorKind::UnexpectedEof => Self::Damaged,
+            // A pack that was cut off, or a place that no file has.
+            io::ErrorKind::UnexpectedEof | io::ErrorKind::InvalidInput => Self::Damaged,
             _ => Self::Read(error.into()),
         }
     }

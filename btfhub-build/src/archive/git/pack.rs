@@ -19,6 +19,10 @@ const LONGEST_CHAIN: usize = 4096;
 /// What a step of a chain counts as, whatever its size: it takes some small reads.
 const STEP: usize = 4096;
 
+/// What looking into an index counts as: five hundred objects can be looked for in a thousand
+/// packs.
+const LOOK: usize = 2048;
+
 /// The magic and version of an index.
 const INDEX_HEAD: [u8; 8] = [0xff, b't', b'O', b'c', 0, 0, 0, 2];
 
@@ -75,6 +79,7 @@ impl Pack {
         if among(&self.counts, id).is_empty() {
             return Ok(None);
         }
+        work.take(LOOK)?;
         let pack = self.index.with_extension("pack");
         let open = Open {
             counts: &self.counts,

@@ -6,6 +6,7 @@ use super::object::Kind;
 use super::object::ObjectId;
 use super::store::Store;
 use super::tree::{self, Mode};
+use crate::archive::links::{Lead, follow};
 use crate::error::{Error, ErrorKind};
 use crate::input;
 
@@ -100,18 +101,23 @@ impl Repository {
     /// What changes whenever HEAD moves: the file that git appends to then.
     /// HEAD itself stays as it is on a commit. Where git keeps no such log
     /// (`core.logAllRefUpdates=false`, the reftable format) what holds HEAD and
-    /// the branches.
+    /// the branches. Nothing that a link puts elsewhere.
     pub(in crate::archive) fn moves_with_head(&self) -> Vec<PathBuf> {
-        let log = self.own.join("logs/HEAD");
-        if log.is_file() {
+        let is_file = |path: &PathBuf| path.is_file();
+        if let Some(log) = lies_in(&self.own, "logs/HEAD").filter(is_file) {
             return vec![log];
         }
-        let head = self.own.join("HEAD");
         let shared = ["packed-refs", "refs/heads", "reftable"];
-        let shared = shared.map(|name| self.common.join(name));
-        let all = std::iter::once(head).chain(shared);
-        all.filter(|path| path.exists()).collect()
+        let shared = shared.map(|name| lies_in(&self.common, name));
+        let all = std::iter::once(lies_in(&self.own, "HEAD")).chain(shared);
+        all.flatten().collect()
     }
+}
+
+/// A file or directory of git's, if it is there and no link leads it out of git's directory.
+fn lies_in(directory: &Path, name: &str) -> Option<PathBuf> {
+    let lead = follow(&directory.canonicalize().ok()?, Path::new(name));
+    matches!(lead, Ok(Lead::Inside(_))).then(|| directory.join(name))
 }
 
 /// The tree that a commit names.
