@@ -12,7 +12,10 @@ use std::path::PathBuf;
 
 use object::read::Object as _;
 use object::read::elf::ElfFile64;
-use object::{Endianness, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolKind};
+use object::{
+    Endianness, ObjectSection as _, ObjectSymbol as _, SectionIndex, SymbolFlags, SymbolIndex,
+    SymbolKind,
+};
 
 use links::Linker;
 pub use links::{DataSection, Extern, ExternKind, Link, MapDef, Target};
@@ -60,6 +63,9 @@ pub struct Function {
     pub offset: u64,
     /// Bytes of instructions.
     pub size: u64,
+    /// Whether the kernel verifies it by itself, for any arguments, and not with each call: as
+    /// libbpf, which takes hidden ones for static (`bpf_object__add_programs`).
+    pub is_global: bool,
 }
 
 /// A CO-RE relocation record and the section it belongs to.
@@ -148,6 +154,7 @@ impl Object {
                     name: shown(symbol.name_bytes().unwrap_or_default()),
                     offset: symbol.address(),
                     size: symbol.size(),
+                    is_global: symbol.is_global() && !is_hidden(symbol.flags()),
                 });
             }
         }
@@ -266,6 +273,11 @@ impl Object {
     pub fn maps(&self) -> &[MapDef] {
         &self.maps
     }
+}
+
+/// `STV_INTERNAL` and `STV_HIDDEN`.
+fn is_hidden(flags: SymbolFlags<SectionIndex, SymbolIndex>) -> bool {
+    matches!(flags, SymbolFlags::Elf { st_other, .. } if matches!(st_other.0 & 3, 1 | 2))
 }
 
 /// Bytes of an ELF relocation (`Elf64_Rel`).

@@ -93,11 +93,19 @@ impl Line {
         let mut fields = text.split('\t');
         let mut next = || fields.next().map(str::to_owned);
         let errno = |field: &str| (field != "-").then(|| field.parse().expect("an errno"));
+        // An object that libbpf does not open has no programs.
+        let number = |field: &str| {
+            if field == "-" {
+                Some(0)
+            } else {
+                field.parse().ok()
+            }
+        };
         Some(Self {
             object: next()?,
             program: next()?,
             section: next()?,
-            types: (next()?.parse().ok()?, next()?.parse().ok()?),
+            types: (number(&next()?)?, number(&next()?)?),
             load: errno(&next()?),
             attach: errno(&next()?),
             log: next().unwrap_or_default(),

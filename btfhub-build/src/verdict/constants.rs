@@ -18,6 +18,10 @@ pub(super) struct Constants {
     pub(super) values: Vec<Value>,
     /// Whether the verifier reads constant data (Linux 5.5).
     pub(super) reads_data: bool,
+    /// Whether it looks into global functions by themselves (Linux 5.6), and also into those
+    /// that are never called (`do_check_subprogs`, up to Linux 6.7).
+    pub(super) verifies_globals: bool,
+    pub(super) verifies_uncalled: bool,
 }
 
 impl Constants {
@@ -57,6 +61,8 @@ impl Constants {
             present: present.collect(),
             values: values.collect(),
             reads_data: age.is_none_or(|age| age >= Age(5, 5)),
+            verifies_globals: age.is_none_or(|age| age >= Age(5, 6)),
+            verifies_uncalled: age.is_some_and(|age| age >= Age(5, 6) && age < Age(6, 8)),
         }
     }
 }

@@ -43,7 +43,8 @@ pub(super) struct Facts {
     functions: Vec<(String, Arguments)>,
     /// With the number of their arguments.
     tracepoints: Vec<(String, u32)>,
-    structs: Vec<String>,
+    /// With the bytes of an event before what varies (`__data`).
+    structs: Vec<(String, Option<u32>)>,
     variables: Vec<String>,
     families: Vec<String>,
     /// How many of the kernel's functions its BTF lists.
@@ -71,6 +72,8 @@ pub(super) struct Arguments {
     pub(super) words: u32,
     /// Whether it returns something.
     pub(super) has_result: bool,
+    /// Whether the kernel can describe it to a trampoline (`btf_distill_func_proto`).
+    pub(super) is_traceable: bool,
 }
 
 /// How many of a kernel's functions its BTF lists.
@@ -215,10 +218,10 @@ impl Facts {
             .tracepoints
             .sort_by(|a, b| (a.0.cmp(&b.0)).then(b.1.cmp(&a.1)));
         facts.tracepoints.dedup_by(|a, b| a.0 == b.0);
-        for names in [&mut facts.structs, &mut facts.variables] {
-            names.sort_unstable();
-            names.dedup();
-        }
+        facts.structs.sort_unstable();
+        facts.structs.dedup();
+        facts.variables.sort_unstable();
+        facts.variables.dedup();
         let has = |name: &str| told.contains(name.as_bytes());
         facts.probes = symbols.map(|symbols| Probes::of(symbols, &wanted.functions, has));
         facts
@@ -294,7 +297,9 @@ impl Facts {
         if !wanted.structs.is_empty() {
             let name = String::from_utf8_lossy(name);
             if wanted.structs.contains(name.as_ref()) {
-                self.structs.push(name.into_owned());
+                let varies = (ty.members()).find(|its| btf.string(its.name) == b"__data");
+                let end = varies.map(|its| its.bit_offset / 8);
+                self.structs.push((name.into_owned(), end));
             }
         }
     }
@@ -326,7 +331,16 @@ impl Facts {
 
     /// Whether there is a wanted struct.
     pub(super) fn has_struct(&self, name: &str) -> bool {
-        self.structs.iter().any(|known| known == name)
+        self.structs.iter().any(|(known, _)| known == name)
+    }
+
+    /// How many bytes a program may read of an event that has a struct of its own: the least
+    /// of several of that name.
+    pub(super) fn event_bytes(&self, event: &str) -> Option<u32> {
+        let name = format!("{EVENT_STRUCT}{event}");
+        let mut its = self.structs.iter().filter(|(known, _)| *known == name);
+        let (_, first) = its.next()?;
+        first.filter(|_| its.next().is_none())
     }
 
     /// Whether there is a wanted variable.
@@ -375,6 +389,9 @@ const KINDS: u32 = 1 << Kind::Func.number()
     | 1 << Kind::Struct.number()
     | 1 << Kind::Var.number();
 
+/// `MAX_BPF_FUNC_ARGS`.
+const MAX_TRACED: u32 = 12;
+
 /// The arguments of a FUNC, if it has a prototype.
 fn arguments(btf: &Btf, function: Type<'_>) -> Option<Arguments> {
     let proto = btf.ty(function.referenced())?;
@@ -387,8 +404,13 @@ fn arguments(btf: &Btf, function: Type<'_>) -> Option<Arguments> {
             .map_or(1, |size| size.div_ceil(8).max(1)),
         _ => 1,
     };
+    let is_small = |ty: TypeId| words(ty) <= 2 && ty != TypeId::VOID;
+    let result = btf.skip_modifiers(proto.referenced());
     Some(Arguments {
         count: proto.vlen(),
+        is_traceable: proto.vlen() <= MAX_TRACED
+            && proto.params().all(|param| is_small(param.ty))
+            && !result.is_some_and(|(_, ty)| ty.kind().is_composite()),
         words: (proto.params()).fold(0, |sum: u32, param| sum.saturating_add(words(param.ty))),
         has_result: proto.referenced() != TypeId::VOID,
     })

@@ -47,6 +47,8 @@ pub(super) struct Function {
     pub(super) section: usize,
     /// Byte offset in its section.
     pub(super) start: u64,
+    /// Whether the kernel verifies it by itself.
+    pub(super) is_global: bool,
     pub(super) insns: Vec<Insn>,
     /// What each instruction refers to.
     pub(super) refers: BTreeMap<usize, Refers>,
@@ -131,6 +133,7 @@ impl Code {
                     name: function.name.clone(),
                     section: number,
                     start: function.offset,
+                    is_global: function.is_global,
                     repeats: back_edge(&insns),
                     insns,
                     refers: BTreeMap::new(),

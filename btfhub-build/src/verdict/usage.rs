@@ -1,11 +1,14 @@
 //! What a program uses on a kernel: which of its instructions are reached after relocation, and
 //! what these call and read.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::cmp::Reverse;
+use std::collections::BTreeMap;
 
 use super::constants::Constants;
 use super::program::{Code, Function, Needs, Refers};
-use super::reach::{self, Change, ContextLoad, Level, Reached, Surroundings, Value, reach};
+use super::reach::{
+    self, Arguments, Change, ContextLoad, Level, Reached, Surroundings, Value, reach,
+};
 use crate::insn::{CALL, Insn};
 
 /// A place in the code of an object.
@@ -35,10 +38,10 @@ pub(super) struct Usage {
     pub(super) call: Option<Place>,
     /// The first place that refers to global data.
     pub(super) data: Option<Place>,
-    /// Externs that the program refers to.
-    pub(super) externs: BTreeSet<usize>,
+    /// Externs whose address the program takes.
+    pub(super) addresses: BTreeMap<usize, Place>,
     /// Instructions that old kernels lack, by name.
-    pub(super) later: BTreeMap<&'static str, Place>,
+    pub(super) later: BTreeMap<&'static str, (Place, Level)>,
     /// The first place that jumps back.
     pub(super) repeats: Option<Place>,
     /// The number of all its instructions.
@@ -50,6 +53,8 @@ struct Around<'a> {
     data: &'a [crate::object::DataSection],
     is_little: bool,
     constants: &'a Constants,
+    /// What functions return.
+    results: &'a BTreeMap<usize, Value>,
 }
 
 impl Surroundings for Around<'_> {
@@ -88,6 +93,14 @@ impl Surroundings for Around<'_> {
     fn is_there(&self, number: usize) -> Option<bool> {
         self.constants.present.get(number).copied().flatten()
     }
+
+    fn result(&self, at: usize) -> Value {
+        match self.function.refers.get(&at) {
+            Some(Refers::Call(to)) => self.results.get(to).copied(),
+            _ => None,
+        }
+        .unwrap_or(Value::Maybe)
+    }
 }
 
 /// Follows a program of `code` after `changes` to its functions.
@@ -100,69 +113,145 @@ pub(super) fn follow<'c>(
     constants: &Constants,
 ) -> Usage {
     let mut usage = Usage::default();
-    // How surely each function is entered, and with which argument.
-    let mut entered: BTreeMap<usize, (Level, Value)> = BTreeMap::new();
-    let mut pending = vec![(program.function, Level::Surely, Value::Context(0))];
-    let mut last: BTreeMap<usize, Reached> = BTreeMap::new();
-    while let Some((number, level, argument)) = pending.pop() {
-        let (level, argument) = match entered.get(&number) {
-            None => (level, argument),
-            Some(&(Level::IfChanged, _)) if level > Level::IfChanged => (level, argument),
-            Some(&(known, its)) if known > Level::IfChanged && level == Level::IfChanged => {
-                (known, its)
-            }
-            Some(&(known, its)) => {
-                let same = if its == argument { its } else { Value::Maybe };
-                (known.max(level), same)
-            }
-        };
-        if entered.insert(number, (level, argument)) == Some((level, argument)) {
-            continue;
-        }
+    let results = results(object, code, program, changes, constants);
+    // How surely each function is entered, by its arguments.
+    let mut entered: BTreeMap<usize, BTreeMap<Arguments, (Level, Reached)>> = BTreeMap::new();
+    let mut arguments = UNKNOWN;
+    arguments[0] = Value::Context(0);
+    let mut pending = vec![(program.function, Level::Surely, arguments)];
+    let of_itself = |function: &Function| function.is_global && constants.verifies_globals;
+    if constants.verifies_uncalled {
+        let is_global = |part: &&usize| code.functions.get(**part).is_some_and(of_itself);
+        let globals = parts.iter().skip(1).filter(is_global);
+        pending.extend(globals.map(|part| (*part, Level::Surely, UNKNOWN)));
+    }
+    while let Some((number, level, mut arguments)) = pending.pop() {
         let Some(function) = code.functions.get(number) else {
             continue;
         };
+        let ways = entered.entry(number).or_default();
+        let is_new = !ways.contains_key(&arguments);
+        if is_new && (ways.len() >= MAX_WAYS || (of_itself(function) && number != program.function))
+        {
+            arguments = only_context(arguments);
+        }
+        if (ways.get(&arguments)).is_some_and(|(known, _)| *known >= level) {
+            continue;
+        }
         let around = Around {
             function,
             data: object.data(),
             is_little: object.btf().endian() == crate::btf::Endian::Little,
             constants,
+            results: &results,
         };
-        let reached = reach(&function.insns, changes(number), level, argument, &around);
+        let reached = reach(&function.insns, changes(number), level, arguments, &around);
         for (&at, refers) in &function.refers {
             let Some(level) = reached.levels.get(at).copied().flatten() else {
                 continue;
             };
             match refers {
                 Refers::Call(to) => {
-                    let passes = reached.passed_on.contains(&at);
-                    let argument = if passes {
-                        Value::Context(0)
-                    } else {
-                        Value::Maybe
-                    };
-                    pending.push((*to, level, argument));
+                    let passed = reached.passed.get(&at).copied().unwrap_or(UNKNOWN);
+                    pending.push((*to, level, passed));
                 }
                 // A helper may call it.
                 Refers::Function(to) => {
-                    pending.push((*to, level.min(Level::Maybe), Value::Maybe));
+                    pending.push((*to, level.min(Level::Maybe), UNKNOWN));
                 }
                 Refers::Data(..) | Refers::Extern(_) | Refers::Other => {}
             }
         }
-        last.insert(number, reached);
+        ways.insert(arguments, (level, reached));
     }
-    for (number, reached) in &last {
-        if let Some(function) = code.functions.get(*number) {
-            usage.reached(*number, function, changes(*number), reached);
+    for (number, ways) in &entered {
+        for (_, reached) in ways.values() {
+            if let Some(function) = code.functions.get(*number) {
+                usage.reached(*number, function, changes(*number), reached);
+            }
         }
     }
+    // Each place once, as surely as it is reached at all.
+    (usage.poisoned).sort_by_key(|(place, level)| (*place, Reverse(*level)));
+    usage.poisoned.dedup_by_key(|(place, _)| *place);
     for number in parts {
         if let Some(function) = code.functions.get(*number) {
             usage.all(*number, function);
         }
     }
     usage
+}
+
+/// How many different arguments a function is followed with.
+const MAX_WAYS: usize = 4;
+const UNKNOWN: Arguments = [Value::Maybe; 5];
+
+/// What remains of arguments if there are too many, or if the verifier ignores them too.
+fn only_context(arguments: Arguments) -> Arguments {
+    arguments.map(|value| match value {
+        Value::Context(_) => value,
+        _ => Value::Maybe,
+    })
+}
+
+/// Longer functions do more than answer a question.
+const MAX_ANSWER: usize = 256;
+/// `MAX_CALL_FRAMES`.
+const MAX_DEPTH: usize = 8;
+
+/// The constants that functions return, whatever their arguments.
+fn results<'c>(
+    object: &crate::object::Object,
+    code: &Code,
+    program: &Needs,
+    changes: &dyn Fn(usize) -> &'c [(usize, Change)],
+    constants: &Constants,
+) -> BTreeMap<usize, Value> {
+    let mut results = BTreeMap::new();
+    let mut pending = vec![(program.function, 0, false)];
+    while let Some((number, depth, is_after)) = pending.pop() {
+        let Some(function) = code.functions.get(number) else {
+            continue;
+        };
+        if is_after {
+            let around = Around {
+                function,
+                data: object.data(),
+                is_little: object.btf().endian() == crate::btf::Endian::Little,
+                constants,
+                results: &results,
+            };
+            let reached = reach(
+                &function.insns,
+                changes(number),
+                Level::Surely,
+                UNKNOWN,
+                &around,
+            );
+            let constant = reached.constant().unwrap_or(Value::Maybe);
+            results.insert(number, constant);
+            continue;
+        }
+        if depth > 0 {
+            if results.contains_key(&number) {
+                continue;
+            }
+            results.insert(number, Value::Maybe);
+            if function.is_global && constants.verifies_globals {
+                results.insert(number, Value::Number);
+            } else if function.insns.len() <= MAX_ANSWER {
+                pending.push((number, depth, true));
+            }
+        }
+        let calls = function.refers.values().filter_map(|refers| match refers {
+            Refers::Call(to) => Some(*to),
+            _ => None,
+        });
+        if depth < MAX_DEPTH {
+            pending.extend(calls.map(|to| (to, depth + 1, false)));
+        }
+    }
+    results
 }
 
 impl Usage {
@@ -185,9 +274,17 @@ impl Usage {
             }
         }
         for (at, insn) in function.insns.iter().enumerate() {
-            let (CALL, Some(level)) = (insn.code, level(at)) else {
+            let Some(level) = level(at) else { continue };
+            if let Some((what, false)) = later_instruction(*insn) {
+                let place = Place {
+                    function: number_of,
+                    at,
+                };
+                most_surely(&mut self.later, what, place, level.min(Level::Maybe));
+            }
+            if insn.code != CALL {
                 continue;
-            };
+            }
             if let Some(Refers::Extern(number)) = function.refers.get(&at) {
                 let place = Place {
                     function: number_of,
@@ -234,15 +331,19 @@ impl Usage {
                 Refers::Call(_) => _ = self.call.get_or_insert(place(at)),
                 Refers::Function(_) => _ = self.callback.get_or_insert(place(at)),
                 Refers::Data(..) => _ = self.data.get_or_insert(place(at)),
-                Refers::Extern(extern_number) => _ = self.externs.insert(*extern_number),
+                Refers::Extern(to) => {
+                    if (function.insns.get(at)).is_some_and(|insn| insn.is_ldimm64()) {
+                        self.addresses.entry(*to).or_insert(place(at));
+                    }
+                }
                 Refers::Other => {}
             }
         }
         self.repeats = self.repeats.or(function.repeats.map(place));
         let mut at = 0;
         while let Some(insn) = function.insns.get(at) {
-            if let Some(what) = later_instruction(*insn) {
-                self.later.entry(what).or_insert(place(at));
+            if let Some((what, true)) = later_instruction(*insn) {
+                most_surely(&mut self.later, what, place(at), Level::Maybe);
             }
             at += if insn.is_ldimm64() { 2 } else { 1 };
         }
@@ -262,30 +363,31 @@ fn most_surely<K: Ord>(
     }
 }
 
-/// The name of an instruction that old kernels lack; [`rules::instruction`](super::rules) has
-/// the versions.
-fn later_instruction(insn: Insn) -> Option<&'static str> {
+/// The name of an instruction that old kernels lack ([`rules::instruction`](super::rules) has
+/// the versions), and whether they refuse it even in code that is never reached
+/// (`bpf_opcode_in_insntable`, `resolve_pseudo_ldimm64`).
+fn later_instruction(insn: Insn) -> Option<(&'static str, bool)> {
     let (class, op) = (insn.class(), insn.code & 0xf0);
     Some(match class {
         // `gotol` is newer than the other instructions of JMP32.
-        6 if op == 0 => "gotol",
-        6 => "jmp32",
-        5 if op == 0xe0 => "may_goto",
+        6 if op == 0 => ("gotol", true),
+        6 => ("jmp32", true),
+        5 if op == 0xe0 => ("may_goto", true),
         3 if insn.code & 0xe0 == 0xc0 => match insn.imm {
             0 => return None,
-            0x100 | 0x110 => "load-acquire",
-            _ => "atomic",
+            0x100 | 0x110 => ("load-acquire", false),
+            _ => ("atomic", true),
         },
-        1 if insn.code & 0xe0 == 0x80 => "ldsx",
+        1 if insn.code & 0xe0 == 0x80 => ("ldsx", true),
         4 | 7 if op == 0xb0 && insn.off != 0 => {
             if insn.off == 1 && class == 7 && insn.imm != 0 {
-                "addr_space_cast"
+                ("addr_space_cast", false)
             } else {
-                "movsx"
+                ("movsx", false)
             }
         }
-        4 | 7 if matches!(op, 0x30 | 0x90) && insn.off == 1 => "sdiv",
-        7 if op == 0xd0 => "bswap",
+        4 | 7 if matches!(op, 0x30 | 0x90) && insn.off == 1 => ("sdiv", false),
+        7 if op == 0xd0 => ("bswap", true),
         _ => return None,
     })
 }

@@ -203,6 +203,77 @@ fn constants_keep_programs_from_what_fails() {
     );
 }
 
+/// What one function checks for another, and code that kernels verify although it is never
+/// reached. 5.10 has neither helper 208 nor signed division.
+const BETWEEN_FUNCTIONS: &str = r#"
+#define SEC(name) __attribute__((section(name), used))
+#define CALLED __attribute__((noinline))
+static long (*const helper)(void) = (void *)208;
+static long (*const read_str)(void *, int, void *) = (void *)115;
+enum bpf_func_id___x { BPF_FUNC_ktime_get_tai_ns___x = 208 };
+#define HAS __builtin_preserve_enum_value(*(enum bpf_func_id___x *)BPF_FUNC_ktime_get_tai_ns___x, 0)
+struct file { int f_flags; };
+extern long vfs_read(struct file *, char *, unsigned long, long long *)
+    __attribute__((section(".ksyms"), weak));
+char LICENSE[] SEC("license") = "GPL";
+static CALLED int has(void) { return HAS; }
+static CALLED long with(int on) { return on ? helper() : 0; }
+static CALLED long twice(int on) { return on > 1 ? helper() : on; }
+CALLED int has_global(void) { return HAS; }
+CALLED long global(long a) { return helper() + a; }
+CALLED __attribute__((visibility("hidden"))) long hidden(long a) { return helper() + a; }
+SEC("raw_tp/sys_enter") int asks(void *ctx) { return has() ? helper() : 0; }
+SEC("raw_tp/sys_enter") int passes(void *ctx) { return with(HAS); }
+SEC("raw_tp/sys_enter") int passes_one(void *ctx) { return with(1); }
+SEC("raw_tp/sys_enter") int passes_both(void *ctx) { return twice(0) + twice(1); }
+SEC("raw_tp/sys_enter") int passes_two(void *ctx) { return twice(0) + twice(2); }
+SEC("raw_tp/sys_enter") int asks_global(void *ctx) { return has_global() ? helper() : 0; }
+SEC("raw_tp/sys_enter") int not_called(void *ctx) { return HAS ? global(3) : 0; }
+SEC("raw_tp/sys_enter") int not_called_hidden(void *ctx) { return HAS ? hidden(3) : 0; }
+SEC("raw_tp/sys_enter") int on_stack(void *ctx) { volatile int a = HAS; return a ? helper() : 0; }
+static CALLED long pointed(volatile int *on) { return *on ? helper() : 0; }
+SEC("raw_tp/sys_enter") int by_pointer(void *ctx) { int a = HAS; return pointed(&a); }
+SEC("raw_tp/sys_enter") int length(void *ctx) { char s[8]; return read_str(s, 8, ctx) > 8 ? helper() : s[0]; }
+SEC("raw_tp/sys_enter") int divides(long *ctx) { long a = 7; if (HAS) asm("%0 s/= 3" : "+r"(a)); return a; }
+SEC("raw_tp/sys_enter") int is_there(void *ctx) { return vfs_read ? 1 : 2; }
+"#;
+
+// Functions know of each other what the verifier knows.
+#[test]
+fn functions_tell_each_other() {
+    let Some(elf) = compiled(BETWEEN_FUNCTIONS) else {
+        return;
+    };
+    let name = "functions.bpf.o".to_owned();
+    let report = report(&GUESTS[0], &[ObjectFile { name, elf }], None);
+    let verdicts = report.program_verdicts_of(&report.kernels[0]);
+    let said: Vec<String> = (report.programs.iter().zip(verdicts))
+        .map(|(program, verdict)| {
+            let rule = verdict.reasons.first().map_or("", |reason| reason.rule);
+            format!("{} {} {rule}", program.name, verdict.outcome)
+        })
+        .collect();
+    // What 5.10 does with each, except that it runs `by_pointer` and `length`.
+    assert_eq!(
+        said,
+        [
+            "asks runs checked",
+            "passes runs checked",
+            "passes_one fails (proven) helper",
+            "passes_both runs checked",
+            "passes_two fails (proven) helper",
+            "asks_global fails (proven) helper",
+            "not_called fails (proven) helper",
+            "not_called_hidden runs checked",
+            "on_stack runs checked",
+            "by_pointer fails (likely) helper",
+            "length fails (likely) helper",
+            "divides runs checked",
+            "is_there fails (likely) kfunc",
+        ]
+    );
+}
+
 /// Programs that need BTF not by their kind, but for what they call or read.
 const TYPED: &str = r#"
 #define SEC(name) __attribute__((section(name), used))

@@ -89,6 +89,7 @@ stored!(Arguments {
     count,
     words,
     has_result,
+    is_traceable,
 });
 stored!(Signs {
     shows_btf,

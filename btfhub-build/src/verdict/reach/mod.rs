@@ -12,9 +12,11 @@
 //! value    what registers and the stack hold
 //! compute  arithmetic and conditions on these values
 //! walk     from instruction to instruction
+//! around   what a function refers to outside of itself
 //! cycle    whether a function has a loop
 //! ```
 
+mod around;
 mod compute;
 mod cycle;
 #[cfg(test)]
@@ -22,6 +24,7 @@ mod tests;
 mod value;
 mod walk;
 
+pub(super) use around::{Change, ContextLoad, Refers, Surroundings};
 pub(super) use cycle::back_edge;
-pub(super) use value::{Level, Value};
-pub(super) use walk::{Change, ContextLoad, Reached, Refers, Surroundings, insns, reach};
+pub(super) use value::{Arguments, Level, Value};
+pub(super) use walk::{Reached, insns, reach};

@@ -31,6 +31,9 @@ impl Surroundings for World {
     fn is_there(&self, _: usize) -> Option<bool> {
         Some(true)
     }
+    fn result(&self, _: usize) -> Value {
+        Value::Maybe
+    }
 }
 
 /// Nothing is known.
@@ -49,10 +52,21 @@ impl Surroundings for Unknown {
     fn is_there(&self, _: usize) -> Option<bool> {
         None
     }
+    fn result(&self, _: usize) -> Value {
+        Value::Maybe
+    }
 }
 
+const CONTEXT: [Value; 5] = [
+    Value::Context(0),
+    Value::Maybe,
+    Value::Maybe,
+    Value::Maybe,
+    Value::Maybe,
+];
+
 fn levels(insns: &[Insn]) -> Vec<Option<Level>> {
-    reach(insns, &[], Level::Surely, Value::Context(0), &World).levels
+    reach(insns, &[], Level::Surely, CONTEXT, &World).levels
 }
 
 const NO: Option<Level> = None;
@@ -112,7 +126,7 @@ fn loads_from_the_argument_are_told() {
         insn(0x79, 2, 6, 8, 0),
         EXIT,
     ];
-    let reached = reach(&insns, &[], Level::Surely, Value::Context(0), &Unknown);
+    let reached = reach(&insns, &[], Level::Surely, CONTEXT, &Unknown);
     let load = ContextLoad {
         at: 2,
         offset: 16,

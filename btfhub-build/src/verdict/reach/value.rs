@@ -17,7 +17,7 @@ pub(in super::super) enum Level {
 }
 
 /// What a register holds.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in super::super) enum Value {
     /// Anything, and the verifier may know more.
     Maybe,
@@ -41,12 +41,30 @@ pub(in super::super) enum Value {
     Frame(i64),
 }
 
-/// r0 to r10, and what the function stores on its stack, by offset.
+/// r1 to r5 where a function begins.
+pub(in super::super) type Arguments = [Value; 5];
+
+impl Value {
+    /// What a function that it is passed to knows of it.
+    pub(super) fn passed(self) -> Self {
+        match self {
+            Self::Constant(_)
+            | Self::Default(_)
+            | Self::Address
+            | Self::Context(_)
+            | Self::Data(..)
+            | Self::Extern(_) => self,
+            Self::Maybe | Self::Word | Self::Number | Self::Frame(_) => Self::Maybe,
+        }
+    }
+}
+
+/// r0 to r10, and what the function stores on its stack: offset, value and width.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) level: Level,
     pub(super) registers: [Value; 11],
-    pub(super) stack: Vec<(i64, Value)>,
+    pub(super) stack: Vec<(i64, Value, u32)>,
 }
 
 /// What is known where two paths meet. A path that is taken only if a constant differs adds
@@ -105,16 +123,21 @@ pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
     match get(&state.registers, insn.dst) {
         Value::Frame(base) if changed.is_none() => {
             let at = base.saturating_add(insn.off.into());
-            let bytes = i64::from(insn.bytes());
-            (state.stack).retain(|(slot, _)| slot.saturating_add(8) <= at || at + bytes <= *slot);
+            let width = insn.bytes();
+            let end = at.saturating_add(width.into());
+            (state.stack)
+                .retain(|(slot, _, its)| slot.saturating_add((*its).into()) <= at || end <= *slot);
             let is_kept = matches!(
                 kept,
                 Value::Constant(_) | Value::Default(_) | Value::Context(_) | Value::Address
             );
+            // Of less than 8 bytes every verifier knows only that they are 0 (`STACK_ZERO`).
+            let is_zero = matches!(kept, Value::Constant(0) | Value::Default(0));
+            let is_known = width == 8 || (is_zero && insn.class() == STX);
             // More than any function usefully stores there.
-            if bytes == 8 && is_kept && state.stack.len() < 64 {
-                let place = state.stack.partition_point(|(slot, _)| *slot < at);
-                state.stack.insert(place, (at, kept));
+            if is_known && is_kept && state.stack.len() < 64 {
+                let place = state.stack.partition_point(|(slot, ..)| *slot < at);
+                state.stack.insert(place, (at, kept, width));
             }
         }
         // To an unknown address, which may be on the stack.

@@ -1,60 +1,11 @@
 //! Walks from instruction to instruction, and again wherever what is known has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
+use super::around::{Change, ContextLoad, Refers, Surroundings};
 use super::compute::{compute, decided};
-use super::value::{Level, State, Value, clobber, get, join, set, store};
+use super::value::{Arguments, Level, State, Value, clobber, get, join, set, store};
 use crate::insn::{ALU, ALU64, INSN, Insn, JMP, JMP32, LD, LDX, ST, STX, wide_immediate};
-
-/// How libbpf changed one instruction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(in super::super) enum Change {
-    /// It now holds this value.
-    Value(u64),
-    /// It can't be executed.
-    Poisoned,
-}
-
-/// What an `ldimm64` of an address refers to.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) enum Refers {
-    /// A section of data, and an offset in it.
-    Data(usize, u64),
-    /// An extern.
-    Extern(usize),
-    /// Something else that exists.
-    Something,
-}
-
-/// What a function refers to outside of itself.
-pub(in super::super) trait Surroundings {
-    /// What instruction `at`, an `ldimm64` of an address, refers to.
-    fn refers(&self, at: usize) -> Option<Refers>;
-    /// The value that a load of this many bytes from constant data gives.
-    fn data(&self, section: usize, offset: u64, bytes: u32) -> Option<u64>;
-    /// The value that a load from an extern gives.
-    fn value(&self, number: usize) -> Value;
-    /// Whether an extern exists, if that is known.
-    fn is_there(&self, number: usize) -> Option<bool>;
-}
-
-/// A load from the program's argument.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in super::super) struct ContextLoad {
-    /// Which instruction.
-    pub(in super::super) at: usize,
-    /// The first byte.
-    pub(in super::super) offset: i64,
-    /// How many bytes.
-    pub(in super::super) bytes: u32,
-}
-
-impl ContextLoad {
-    /// The end of the bytes that it loads.
-    pub(in super::super) fn end(&self) -> i64 {
-        self.offset.saturating_add(self.bytes.into())
-    }
-}
 
 /// What can be reached in a function.
 #[derive(Clone, Debug, Default)]
@@ -63,20 +14,37 @@ pub(in super::super) struct Reached {
     pub(in super::super) levels: Vec<Option<Level>>,
     /// Loads from the argument that are reached.
     pub(in super::super) context: Vec<ContextLoad>,
-    /// Calls of other functions to which the argument is passed on in r1.
-    pub(in super::super) passed_on: Vec<usize>,
+    /// Calls of other functions, and what is passed to them.
+    pub(in super::super) passed: BTreeMap<usize, Arguments>,
+    /// What it returns, by the instruction that returns it.
+    results: BTreeMap<usize, (Level, Value)>,
 }
 
-/// What can be reached in a function that is entered with `level` and with `argument` in r1.
+impl Reached {
+    /// The constant that it returns on every path.
+    pub(in super::super) fn constant(&self) -> Option<Value> {
+        let (best, _) = self.results.values().max_by_key(|(level, _)| *level)?;
+        let counts = |level: &Level| *level > Level::IfChanged || best == level;
+        let mut results = (self.results.values()).filter(|(level, _)| counts(level));
+        let (_, first) = results.next()?;
+        let is_constant = matches!(first, Value::Constant(_) | Value::Default(_));
+        (is_constant && results.all(|(_, other)| other == first)).then_some(*first)
+    }
+}
+
+/// What can be reached in a function that is entered with `level` and with `arguments` in r1 to
+/// r5.
 pub(in super::super) fn reach(
     insns: &[Insn],
     changes: &[(usize, Change)],
     level: Level,
-    argument: Value,
+    arguments: Arguments,
     around: &impl Surroundings,
 ) -> Reached {
     let mut registers = [Value::Maybe; 11];
-    set(&mut registers, 1, argument);
+    for (register, argument) in (1..).zip(arguments) {
+        set(&mut registers, register, argument);
+    }
     set(&mut registers, 10, Value::Frame(0));
     let mut walk = Walk {
         insns,
@@ -89,7 +57,8 @@ pub(in super::super) fn reach(
         taken: lowest_address_taken(insns),
         levels: vec![None; insns.len()],
         context: BTreeMap::new(),
-        passed_on: BTreeSet::new(),
+        passed: BTreeMap::new(),
+        results: BTreeMap::new(),
     };
     walk.enter(
         0,
@@ -105,7 +74,8 @@ pub(in super::super) fn reach(
     Reached {
         levels: walk.levels,
         context: walk.context.into_values().collect(),
-        passed_on: walk.passed_on.into_iter().collect(),
+        passed: walk.passed,
+        results: walk.results,
     }
 }
 
@@ -156,7 +126,8 @@ struct Walk<'a, S> {
     /// From the last visit of each instruction, when all paths to it were known.
     levels: Vec<Option<Level>>,
     context: BTreeMap<usize, ContextLoad>,
-    passed_on: BTreeSet<usize>,
+    passed: BTreeMap<usize, Arguments>,
+    results: BTreeMap<usize, (Level, Value)>,
 }
 
 impl<S: Surroundings> Walk<'_, S> {
@@ -198,9 +169,9 @@ impl<S: Surroundings> Walk<'_, S> {
             while changes.next_if(|(changed, _)| *changed < at).is_some() {}
             let change = changes.next_if(|(changed, _)| *changed == at);
             self.steps = self.steps.saturating_sub(1);
-            self.note(at, insn, &state);
-            let Some(next) = self.step(at, insn, change.map(|(_, change)| *change), &mut state)
-            else {
+            let change = change.map(|(_, change)| *change);
+            self.note(at, insn, change, &state);
+            let Some(next) = self.step(at, insn, change, &mut state) else {
                 return;
             };
             if self.is_target.get(next) == Some(&true) {
@@ -211,15 +182,20 @@ impl<S: Surroundings> Walk<'_, S> {
     }
 
     /// Records an instruction that is reached in this state.
-    fn note(&mut self, at: usize, insn: Insn, state: &State) {
+    fn note(&mut self, at: usize, insn: Insn, change: Option<Change>, state: &State) {
         if let Some(slot) = self.levels.get_mut(at) {
             *slot = Some(state.level);
         }
         if insn.class() == LDX {
-            let load = match get(&state.registers, insn.src) {
-                Value::Context(base) => Some(ContextLoad {
+            let offset = match change {
+                None => Some(i64::from(insn.off)),
+                Some(Change::Value(offset)) => i64::try_from(offset).ok(),
+                Some(Change::Poisoned) => None,
+            };
+            let load = match (get(&state.registers, insn.src), offset) {
+                (Value::Context(base), Some(offset)) => Some(ContextLoad {
                     at,
-                    offset: base.saturating_add(insn.off.into()),
+                    offset: base.saturating_add(offset),
                     bytes: insn.bytes(),
                 }),
                 _ => None,
@@ -229,11 +205,11 @@ impl<S: Surroundings> Walk<'_, S> {
                 None => _ = self.context.remove(&at),
             }
         } else if insn.is_call_of_program() {
-            if get(&state.registers, 1) == Value::Context(0) {
-                self.passed_on.insert(at);
-            } else {
-                self.passed_on.remove(&at);
-            }
+            let argument = |register| get(&state.registers, register).passed();
+            self.passed.insert(at, [1, 2, 3, 4, 5].map(argument));
+        } else if insn.class() == JMP && insn.op() == EXIT {
+            let result = get(&state.registers, 0);
+            self.results.insert(at, (state.level, result));
         }
     }
 
@@ -311,12 +287,13 @@ impl<S: Surroundings> Walk<'_, S> {
             Value::Extern(_) => Value::Maybe,
             Value::Frame(base) => {
                 let at = base.saturating_add(offset);
-                let kept = state.stack.iter().find(|(slot, _)| *slot == at);
-                kept.filter(|_| bytes == 8)
-                    .map_or(Value::Maybe, |(_, value)| *value)
+                let kept = state.stack.iter().find(|(slot, ..)| *slot == at);
+                kept.filter(|(.., width)| *width == bytes)
+                    .map_or(Value::Maybe, |(_, value, _)| *value)
             }
-            Value::Maybe
-            | Value::Word
+            // Perhaps of the stack of a function that calls this one.
+            Value::Maybe => Value::Maybe,
+            Value::Word
             | Value::Number
             | Value::Constant(_)
             | Value::Default(_)
@@ -336,9 +313,16 @@ impl<S: Surroundings> Walk<'_, S> {
         match insn.op() {
             CALL => {
                 clobber(&mut state.registers, 1..=5);
-                set(&mut state.registers, 0, Value::Word);
+                let result = if insn.is_call_of_program() {
+                    self.around.result(at)
+                } else if insn.src == 0 && RANGED.contains(&insn.imm) {
+                    Value::Maybe
+                } else {
+                    Value::Word
+                };
+                set(&mut state.registers, 0, result);
                 let lowest = self.taken;
-                state.stack.retain(|(slot, _)| *slot < lowest);
+                state.stack.retain(|(slot, ..)| *slot < lowest);
                 Some(at + 1)
             }
             EXIT => None,
@@ -370,6 +354,9 @@ impl<S: Surroundings> Walk<'_, S> {
         }
     }
 }
+
+/// Helpers of whose results the verifier knows how large they get (`do_refine_retval_range`).
+const RANGED: [i32; 6] = [8, 45, 67, 114, 115, 141];
 
 pub(super) const ALWAYS: u8 = 0x00;
 const CALL: u8 = 0x80;

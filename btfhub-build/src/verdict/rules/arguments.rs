@@ -2,8 +2,10 @@
 
 use super::super::case::Case;
 use super::super::facts::Arguments;
+use super::super::reach::{ContextLoad, Level};
 use super::super::section::{Hook, SectionDef};
 use super::super::target::function_of;
+use super::super::usage::Place;
 
 /// How many words of a function a program sees: the arguments, then the result.
 pub(super) fn words_seen(def: &SectionDef, arguments: Arguments) -> u32 {
@@ -34,22 +36,19 @@ pub(super) fn check(case: &mut Case<'_>) {
                 name,
             )
         }
+        Hook::Tracepoint => return event(case, target.clone().as_str()),
         Hook::None
         | Hook::Kprobe
         | Hook::KprobeMulti
         | Hook::Ksyscall
         | Hook::UserSpace
-        | Hook::Tracepoint
         | Hook::Replace
         | Hook::Iter
         | Hook::StructOps => return,
     };
     let Some(words) = words else { return };
     let end = i64::from(words) * 8;
-    let beyond = (case.usage.context.iter())
-        .filter(|(load, ..)| load.end() > end)
-        .max_by_key(|(_, place, level)| (*level, std::cmp::Reverse(*place)));
-    if let Some(&(load, place, level)) = beyond {
+    if let Some((load, place, level)) = beyond(case, end) {
         let text = format!(
             "{of} has {words} argument{} here, but the program reads argument {}{}: check which \
              kernel it is (say, by a field that changed with the arguments), or use another \
@@ -59,5 +58,31 @@ pub(super) fn check(case: &mut Case<'_>) {
             case.at(place)
         );
         case.findings.fails_at(level, "arguments", text);
+    }
+}
+
+/// What is read behind so many bytes, where that is most surely reached.
+fn beyond(case: &Case<'_>, end: i64) -> Option<(ContextLoad, Place, Level)> {
+    (case.usage.context.iter())
+        .filter(|(load, ..)| load.end() > end)
+        .max_by_key(|(_, place, level)| (*level, std::cmp::Reverse(*place)))
+        .copied()
+}
+
+/// The fields of an event (`trace_event_get_offsets`).
+fn event(case: &mut Case<'_>, target: &str) {
+    let event = target.split('/').next_back().unwrap_or_default();
+    let Some(bytes) = case.facts.event_bytes(event) else {
+        return;
+    };
+    if let Some((load, place, level)) = beyond(case, bytes.into()) {
+        let text = format!(
+            "the event {event} has {bytes} bytes here, and the program reads up to {}{}: read \
+             fields of struct trace_event_raw_{event} by CO-RE, and ask bpf_core_field_exists()",
+            load.end(),
+            case.at(place)
+        );
+        // The event may be of a class by another name.
+        (case.findings).fails_at(level.min(Level::Maybe), "arguments", text);
     }
 }

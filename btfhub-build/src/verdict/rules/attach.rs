@@ -93,7 +93,10 @@ fn kprobe(case: &mut Case<'_>, target: &str) {
         return;
     }
     let other = instead::of_function(case, name);
-    if case.facts.list == FunctionList::Full {
+    if name.contains('.') {
+        let text = format!("the kernel's BTF does not list what the compiler renamed to {name}");
+        case.findings.unknown("kprobe", text);
+    } else if case.facts.list == FunctionList::Full {
         let text = format!(
             "the kernel has no function {name} that can be probed, or the compiler inlined or \
              renamed it{other}"
@@ -123,7 +126,14 @@ fn traced(case: &mut Case<'_>, target: &str) {
         return case.findings.unknown("module", text);
     }
     let name = function_of(target);
-    if case.facts.function(name).is_some() {
+    if let Some(arguments) = case.facts.function(name) {
+        if !arguments.is_traceable {
+            let text = format!(
+                "eBPF describes no function like {name}: it returns a struct, or takes too large \
+                 ones, too many arguments or any number of them; use kprobe"
+            );
+            case.findings.fails(Certainty::Proven, "function", text);
+        }
         return what_is_traced(case, name);
     }
     // Before Linux 5.11, neither libbpf nor the kernel reads the BTF of modules.
@@ -321,12 +331,17 @@ const OF_USER_SPACE: [&str; 4] = ["bpf_map_elem", "bpf_sk_storage_map", "cgroup"
 
 /// Iterators in which no program may sleep from Linux 6.0 on, because they never pause
 /// (`BPF_ITER_RESCHED`).
-const WITHOUT_SLEEP: [&str; 5] = [
+const WITHOUT_SLEEP: [&str; 10] = [
     "bpf_link",
     "bpf_map",
     "bpf_map_elem",
     "bpf_prog",
     "bpf_sk_storage_map",
+    "ipv6_route",
+    "netlink",
+    "tcp",
+    "udp",
+    "unix",
 ];
 
 fn iterator(case: &mut Case<'_>, name: &str) {

@@ -41,6 +41,34 @@ pub(super) fn check(case: &mut Case<'_>) {
     }
 }
 
+/// Those whose address a program takes, as `bpf_ksym_exists()` does, even in code that is never
+/// reached (`check_pseudo_btf_id`).
+pub(super) fn check_addresses(case: &mut Case<'_>) {
+    if !case.is_older_than(Age(6, 4)) {
+        return;
+    }
+    let object = case.object;
+    for (number, place) in &case.usage.addresses {
+        let it = (object.externs().get(*number)).filter(|it| it.kind == ExternKind::Function);
+        if let Some(it) = it.filter(|it| case.facts.function(&it.name).is_some()) {
+            let text = format!(
+                "the kernel has {}, but before Linux 6.4 a program can't take the address of a kernel \
+                 function{}: check LINUX_KERNEL_VERSION instead of bpf_ksym_exists()",
+                it.name,
+                case.at(*place)
+            );
+            case.findings.fails(Certainty::Likely, "kfunc", text);
+        }
+    }
+}
+
+/// Constants that libbpf itself provides (`bpf_object__resolve_externs`).
+const OF_LIBBPF: [&str; 3] = [
+    "LINUX_KERNEL_VERSION",
+    "LINUX_HAS_BPF_COOKIE",
+    "LINUX_HAS_SYSCALL_WRAPPER",
+];
+
 /// All externs of an object.
 pub(super) fn check_all(object: &Object, facts: &Facts, findings: &mut Findings) {
     for it in object.externs().iter().filter(|it| !it.is_weak) {
@@ -84,6 +112,10 @@ fn check_one(it: &Extern, facts: &Facts, findings: &mut Findings) {
         ExternKind::Kconfig if name.starts_with("CONFIG_") => {
             let text = format!("the kernel's configuration is not known: {name}");
             findings.unknown("kconfig", text);
+        }
+        ExternKind::Kconfig if !OF_LIBBPF.contains(&name.as_str()) => {
+            let text = format!("libbpf knows no constant {name} and refuses the object");
+            findings.fails(Certainty::Proven, "kconfig", text);
         }
         ExternKind::Kconfig | ExternKind::Other => {}
     }

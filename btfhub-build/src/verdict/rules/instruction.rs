@@ -38,7 +38,7 @@ pub(super) fn check(case: &mut Case<'_>) {
         );
         case.findings.unknown("size", text);
     }
-    for (what, place) in &usage.later {
+    for (what, (place, level)) in &usage.later {
         let known = LATER.iter().find(|(name, ..)| name == what);
         let Some((_, age, how)) = known.filter(|(_, age, _)| case.is_older_than(*age)) else {
             continue;
@@ -49,7 +49,7 @@ pub(super) fn check(case: &mut Case<'_>) {
             age.1,
             case.at(*place)
         );
-        case.findings.fails(Certainty::Likely, "instruction", text);
+        case.findings.fails_at(*level, "instruction", text);
     }
     if let Some(place) = usage.callback {
         if case.facts.helpers.has(FOR_EACH_MAP_ELEM) == Some(false) {

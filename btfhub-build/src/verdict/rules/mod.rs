@@ -61,6 +61,7 @@ pub(super) fn verdict(mut case: Case<'_>, of_object: &Findings) -> Verdict {
     case.findings.0.extend(of_object.0.iter().cloned());
     map::check(&mut case);
     externs::check(&mut case);
+    externs::check_addresses(&mut case);
     kernel_btf::check(&mut case);
     helper::check(&mut case);
     instruction::check(&mut case);
