@@ -95,11 +95,15 @@ impl Surroundings for Around<'_> {
     }
 
     fn result(&self, at: usize) -> Value {
-        match self.function.refers.get(&at) {
-            Some(Refers::Call(to)) => self.results.get(to).copied(),
+        let result = match self.function.refers.get(&at) {
+            Some(Refers::Call(to)) => self.results.get(to),
             _ => None,
+        };
+        match result {
+            Some(Value::Number(_)) => Value::Number(at),
+            Some(constant) => *constant,
+            None => Value::Maybe,
         }
-        .unwrap_or(Value::Maybe)
     }
 }
 
@@ -238,7 +242,8 @@ fn results<'c>(
             }
             results.insert(number, Value::Maybe);
             if function.is_global && constants.verifies_globals {
-                results.insert(number, Value::Number);
+                // Any number, whatever calls it.
+                results.insert(number, Value::Number(0));
             } else if function.insns.len() <= MAX_ANSWER {
                 pending.push((number, depth, true));
             }

@@ -28,8 +28,9 @@ pub(super) fn number(value: Value) -> Option<(u64, bool)> {
         Value::Constant(value) => Some((value, true)),
         Value::Default(value) => Some((value, false)),
         Value::Maybe
-        | Value::Word
-        | Value::Number
+        | Value::Word(_)
+        | Value::Number(_)
+        | Value::Narrowed
         | Value::Address
         | Value::Context(_)
         | Value::Data(..)
@@ -92,18 +93,15 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
         };
         Some((narrow(value), is_sure))
     });
-    let is_free = |value: Value| {
-        matches!(
-            value,
-            Value::Word | Value::Number | Value::Constant(_) | Value::Default(_)
-        )
-    };
     let result = match result {
         Some((value, true)) => Value::Constant(value),
         Some((value, false)) => Value::Default(value),
         // The verifier tracks ranges and bits of results.
-        None if is_move && is_free(right) => Value::Number,
-        None => Value::Maybe,
+        None => match right {
+            Value::Word(from) | Value::Number(from) if is_move => Value::Number(from),
+            Value::Narrowed if is_move => Value::Narrowed,
+            _ => Value::Maybe,
+        },
     };
     set(registers, insn.dst, result);
 }
@@ -127,7 +125,8 @@ pub(super) fn decided(insn: Insn, registers: &[Value; 11]) -> (Option<bool>, boo
         }
     }
     let is_free = |value: Value| {
-        matches!(value, Value::Word | Value::Number) || matches!(number(value), Some((_, true)))
+        matches!(value, Value::Word(_) | Value::Number(_))
+            || matches!(number(value), Some((_, true)))
     };
     let Some(((left, left_sure), (right, right_sure))) = number(left).zip(number(right)) else {
         return (None, is_free(left) && is_free(right));

@@ -118,6 +118,31 @@ fn the_kernels_constants_are_followed() {
     assert_eq!(reached[11..], [NO, SURE]);
 }
 
+// The verifier excludes the second of two conditions that contradict each other, on a value or
+// on its copy; on another value, it follows both sides.
+#[test]
+fn conditions_narrow_values() {
+    let twice = |copy: Insn, tested: u8| {
+        let insns = [
+            insn(0x79, 2, 1, 8, 0),
+            copy,
+            insn(0x25, 2, 0, 1, 7),
+            EXIT,
+            insn(0xa5, tested, 0, 1, 4),
+            EXIT,
+            EXIT,
+        ];
+        levels(&insns)[6]
+    };
+    let copy = insn(0xbf, 3, 2, 0, 0);
+    assert_eq!(twice(copy, 2), MAYBE);
+    assert_eq!(twice(copy, 3), MAYBE);
+    let narrow_copy = insn(0xbc, 3, 2, 0, 0);
+    assert_eq!(twice(narrow_copy, 3), MAYBE);
+    let other = insn(0x79, 3, 1, 16, 0);
+    assert_eq!(twice(other, 3), SURE);
+}
+
 #[test]
 fn loads_from_the_argument_are_told() {
     let insns = [

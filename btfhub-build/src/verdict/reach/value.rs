@@ -21,10 +21,13 @@ pub(in super::super) enum Level {
 pub(in super::super) enum Value {
     /// Anything, and the verifier may know more.
     Maybe,
-    /// Any 64 bits, perhaps a pointer that is not null.
-    Word,
-    /// Any number.
-    Number,
+    /// Any 64 bits, perhaps a pointer that is not null, from this instruction. Its copies are
+    /// the same.
+    Word(usize),
+    /// Any number, likewise.
+    Number(usize),
+    /// One of these, of which a condition told the verifier more.
+    Narrowed,
     /// A constant.
     Constant(u64),
     /// A constant that user space may have replaced before loading.
@@ -45,6 +48,11 @@ pub(in super::super) enum Value {
 pub(in super::super) type Arguments = [Value; 5];
 
 impl Value {
+    /// Whether it was anything before conditions.
+    fn is_free(self) -> bool {
+        matches!(self, Self::Word(_) | Self::Number(_) | Self::Narrowed)
+    }
+
     /// What a function that it is passed to knows of it.
     pub(super) fn passed(self) -> Self {
         match self {
@@ -54,7 +62,9 @@ impl Value {
             | Self::Context(_)
             | Self::Data(..)
             | Self::Extern(_) => self,
-            Self::Maybe | Self::Word | Self::Number | Self::Frame(_) => Self::Maybe,
+            Self::Maybe | Self::Word(_) | Self::Number(_) | Self::Narrowed | Self::Frame(_) => {
+                Self::Maybe
+            }
         }
     }
 }
@@ -78,7 +88,12 @@ pub(super) fn join(known: &State, other: &State) -> State {
     let mut registers = known.registers;
     for (mine, theirs) in registers.iter_mut().zip(other.registers) {
         if *mine != theirs {
-            *mine = Value::Maybe;
+            let are_free = mine.is_free() && theirs.is_free();
+            *mine = if are_free {
+                Value::Narrowed
+            } else {
+                Value::Maybe
+            };
         }
     }
     State {
@@ -99,6 +114,17 @@ pub(super) fn get(registers: &[Value; 11], register: u8) -> Value {
 pub(super) fn set(registers: &mut [Value; 11], register: u8, value: Value) {
     if let Some(slot) = registers.get_mut(usize::from(register)) {
         *slot = value;
+    }
+}
+
+/// Notes that a condition told the verifier more of a value, and so of its copies.
+pub(super) fn narrow(registers: &mut [Value; 11], value: Value) {
+    if let Value::Word(from) | Value::Number(from) = value {
+        for slot in registers {
+            if matches!(*slot, Value::Word(its) | Value::Number(its) if its == from) {
+                *slot = Value::Narrowed;
+            }
+        }
     }
 }
 
@@ -142,8 +168,9 @@ pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
         }
         // To an unknown address, which may be on the stack.
         Value::Maybe | Value::Frame(_) => state.stack.clear(),
-        Value::Word
-        | Value::Number
+        Value::Word(_)
+        | Value::Number(_)
+        | Value::Narrowed
         | Value::Constant(_)
         | Value::Default(_)
         | Value::Address

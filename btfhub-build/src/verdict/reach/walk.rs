@@ -3,8 +3,8 @@
 use std::collections::BTreeMap;
 
 use super::around::{Change, ContextLoad, Refers, Surroundings};
-use super::compute::{compute, decided};
-use super::value::{Arguments, Level, State, Value, clobber, get, join, set, store};
+use super::compute::{compute, decided, operand};
+use super::value::{Arguments, Level, State, Value, clobber, get, join, narrow, set, store};
 use crate::insn::{ALU, ALU64, INSN, Insn, JMP, JMP32, LD, LDX, ST, STX, wide_immediate};
 
 /// What can be reached in a function.
@@ -243,7 +243,7 @@ impl<S: Surroundings> Walk<'_, S> {
             }
             LD => clobber(&mut state.registers, 0..=5),
             LDX => {
-                let loaded = self.load(insn, value, state);
+                let loaded = self.load(at, insn, value, state);
                 set(&mut state.registers, insn.dst, loaded);
             }
             ST | STX => store(insn, value, state),
@@ -274,7 +274,7 @@ impl<S: Surroundings> Walk<'_, S> {
     }
 
     /// The value of a load.
-    fn load(&self, insn: Insn, changed: Option<u64>, state: &State) -> Value {
+    fn load(&self, at: usize, insn: Insn, changed: Option<u64>, state: &State) -> Value {
         let offset = changed.map_or(i64::from(insn.off), |value| {
             i64::try_from(value).unwrap_or(i64::MAX)
         });
@@ -282,27 +282,28 @@ impl<S: Surroundings> Walk<'_, S> {
         match get(&state.registers, insn.src) {
             Value::Data(section, base) => (base.checked_add_signed(offset))
                 .and_then(|offset| self.around.data(section, offset, bytes))
-                .map_or(Value::Number, Value::Default),
+                .map_or(Value::Number(at), Value::Default),
             Value::Extern(number) if offset == 0 => self.around.value(number),
             Value::Extern(_) => Value::Maybe,
             Value::Frame(base) => {
-                let at = base.saturating_add(offset);
-                let kept = state.stack.iter().find(|(slot, ..)| *slot == at);
+                let loaded = base.saturating_add(offset);
+                let kept = state.stack.iter().find(|(slot, ..)| *slot == loaded);
                 kept.filter(|(.., width)| *width == bytes)
                     .map_or(Value::Maybe, |(_, value, _)| *value)
             }
             // Perhaps of the stack of a function that calls this one.
             Value::Maybe => Value::Maybe,
-            Value::Word
-            | Value::Number
+            Value::Word(_)
+            | Value::Number(_)
+            | Value::Narrowed
             | Value::Constant(_)
             | Value::Default(_)
             | Value::Address
             | Value::Context(_) => {
                 if bytes == 8 {
-                    Value::Word
+                    Value::Word(at)
                 } else {
-                    Value::Number
+                    Value::Number(at)
                 }
             }
         }
@@ -318,7 +319,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 } else if insn.src == 0 && RANGED.contains(&insn.imm) {
                     Value::Maybe
                 } else {
-                    Value::Word
+                    Value::Word(at)
                 };
                 set(&mut state.registers, 0, result);
                 let lowest = self.taken;
@@ -335,7 +336,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 let is_zero_sided = insn.class() == JMP
                     && insn.has_immediate()
                     && insn.imm == 0
-                    && get(&state.registers, insn.dst) == Value::Word;
+                    && matches!(get(&state.registers, insn.dst), Value::Word(_));
                 let on = |decision: bool| match (decided, insn.op()) {
                     (Some(decided), _) if decided == decision => Some(level),
                     (Some(_), _) if is_sure => None,
@@ -344,6 +345,15 @@ impl<S: Surroundings> Walk<'_, S> {
                     (None, 0x50) if is_zero_sided && !decision => Some(doubtful),
                     (None, _) => Some(level),
                 };
+                if decided.is_none() {
+                    let operands = [
+                        get(&state.registers, insn.dst),
+                        operand(insn, None, &state.registers),
+                    ];
+                    for value in operands {
+                        narrow(&mut state.registers, value);
+                    }
+                }
                 if let (Some(level), Some(target)) = (on(true), target) {
                     state.level = level;
                     self.enter(target, state);
