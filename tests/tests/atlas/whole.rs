@@ -487,8 +487,7 @@ cli_test!(builds_inspects_extracts_verifies_and_compares, |dir| {
         .btfhub(["atlas", "verify", "a", "--archive", &archive])
         .ok();
     let diffed = dir.btfhub(["atlas", "diff", "b", "a"]).ok();
-    assert!(diffed.contains("kernels: "), "{diffed}");
-    assert!(diffed.contains("0 went"), "{diffed}");
+    assert!(diffed.contains(" added, 0 removed, 0 changed"), "{diffed}");
 });
 
 /// An atlas holds kernels: a module's BTF by itself, whose ids continue its kernel's, is refused.
