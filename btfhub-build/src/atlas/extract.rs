@@ -1,7 +1,7 @@
 //! The BTF of a kernel in an atlas, all of it or for some relocations.
 
 use super::error::{AtlasError, FilePart};
-use super::holdings::{Holding, retain_needed};
+use super::holdings::{KernelContents, retain_needed};
 use super::numbers::KernelNumber;
 use super::project::{absent, project};
 use super::read::Atlas;
@@ -48,7 +48,7 @@ impl Atlas {
         kernel: KernelNumber,
         modules: &Modules,
         relocations: Option<&Relocations>,
-    ) -> Result<Holding, AtlasError> {
+    ) -> Result<KernelContents, AtlasError> {
         let mut holding = self.holding_of(kernel)?;
         holding.modules = self.chosen(&self.modules_of(kernel), modules);
         let Some(relocations) = relocations.filter(|_| !holding.modules.is_empty()) else {
@@ -91,7 +91,7 @@ impl Scope<'_> {
 }
 
 /// Parses what [`project`] makes, and marks which types belong to which module.
-fn read(scope: &Scope<'_>, holding: &Holding) -> Result<Btf, AtlasError> {
+fn read(scope: &Scope<'_>, holding: &KernelContents) -> Result<Btf, AtlasError> {
     let (btf, firsts) = project(scope, holding)?;
     let btf = Btf::parse(&btf).map_err(|_| absent())?;
     let modules = holding.modules.iter().zip(firsts);

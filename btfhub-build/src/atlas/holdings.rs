@@ -17,7 +17,7 @@ use crate::modules::Modules;
 
 /// What a kernel has: all its definitions, or those of a scope.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Holding {
+pub(super) struct KernelContents {
     pub(super) endian: Endian,
     pub(super) pointer_int: Option<DefinitionNumber>,
     pub(super) index_type: Option<DefinitionNumber>,
@@ -42,9 +42,9 @@ impl Atlas {
         line.collect()
     }
 
-    fn holding(&self, kernel: KernelNumber) -> Option<Holding> {
+    fn holding(&self, kernel: KernelNumber) -> Option<KernelContents> {
         let line = self.line(kernel).into_iter().rev();
-        line.fold(None, |parent: Option<Holding>, entry| {
+        line.fold(None, |parent: Option<KernelContents>, entry| {
             Some(follow(parent.as_ref(), entry, entry.changes.clone()))
         })
     }
@@ -53,7 +53,7 @@ impl Atlas {
     ///
     /// # Errors
     /// If there is no such kernel.
-    pub(super) fn holding_of(&self, kernel: KernelNumber) -> Result<Holding, AtlasError> {
+    pub(super) fn holding_of(&self, kernel: KernelNumber) -> Result<KernelContents, AtlasError> {
         let absent = || AtlasError::malformed(FilePart::Kernels, 0, "no such kernel");
         self.holding(kernel).ok_or_else(absent)
     }
@@ -65,12 +65,12 @@ impl Atlas {
     /// The first one that `visit` returns.
     pub(super) fn each_holding<E>(
         &self,
-        mut visit: impl FnMut(KernelNumber, &Holding) -> Result<(), E>,
+        mut visit: impl FnMut(KernelNumber, &KernelContents) -> Result<(), E>,
     ) -> Result<(), E> {
         let entries = self.entries();
         let last = self.last_children();
         let is_last = |parent: KernelNumber, number| last.get(parent.0) == Some(&Some(number));
-        let mut needed: HashMap<KernelNumber, Holding> = HashMap::new();
+        let mut needed: HashMap<KernelNumber, KernelContents> = HashMap::new();
         for (number, entry) in entries.iter().enumerate() {
             let number = KernelNumber(number);
             let parent = entry.parent.and_then(|parent| needed.get(&parent));
@@ -146,13 +146,13 @@ impl Atlas {
         counts: impl Fn(DefinitionNumber) -> bool,
         modules: &Modules,
         roots: &[(DefinitionNumber, u32)],
-    ) -> (Vec<Holding>, Vec<usize>) {
+    ) -> (Vec<KernelContents>, Vec<usize>) {
         let numbers = 0..self.definition_count();
         let counting: Vec<bool> = numbers.map(|n| counts(DefinitionNumber(n))).collect();
         let counts = |number: DefinitionNumber| counting.get(number.index()) == Some(&true);
         let mut of_modules = self.modules_of_all(counts, modules).into_iter();
-        let mut distinct: Vec<Holding> = Vec::new();
-        let mut numbers: HashMap<Holding, usize> = HashMap::new();
+        let mut distinct: Vec<KernelContents> = Vec::new();
+        let mut numbers: HashMap<KernelContents, usize> = HashMap::new();
         let mut of_kernels: Vec<usize> = Vec::new();
         for entry in self.entries() {
             let parent = entry
@@ -325,9 +325,13 @@ fn follow_modules(
 }
 
 /// Applies the changes of a kernel to its parent. Modules are left out.
-fn follow(parent: Option<&Holding>, entry: &KernelEntry, changes: Changes) -> Holding {
+fn follow(
+    parent: Option<&KernelContents>,
+    entry: &KernelEntry,
+    changes: Changes,
+) -> KernelContents {
     let nothing = Set::default();
-    Holding {
+    KernelContents {
         endian: entry.endian,
         pointer_int: entry.pointer_int,
         index_type: entry.index_type,

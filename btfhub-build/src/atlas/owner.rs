@@ -5,7 +5,7 @@ use std::ops::Range;
 
 use super::error::AtlasError;
 use super::numbers::DefinitionNumber;
-use super::scope::{Reach, Scope};
+use super::scope::{Scope, Via};
 use super::sets::Set;
 use crate::btf::TypeId;
 
@@ -14,9 +14,9 @@ use crate::btf::TypeId;
 pub(super) enum Extent {
     /// Only kind and name.
     Stub,
-    /// All of it. `Reach` says how: what a typedef behind a pointer refers to is behind that
+    /// All of it. `Via` says how: what a typedef behind a pointer refers to is behind that
     /// pointer too.
-    Full(Reach),
+    Full(Via),
 }
 
 /// How a definition is written, and its id; `None` if it is not written.

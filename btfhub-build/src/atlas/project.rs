@@ -12,10 +12,10 @@ use foldhash::{HashMap, HashMapExt as _};
 use super::decode::{Decoded, Group};
 use super::definition::{body_len, elements, inline_kind, shape, split, type_len};
 use super::error::{AtlasError, Cause, FilePart};
-use super::holdings::Holding;
+use super::holdings::KernelContents;
 use super::numbers::{DefinitionNumber, GroupNumber, StringNumber};
 use super::owner::{Extent, Fate, Owner};
-use super::scope::{Reach, Scope, visit_body};
+use super::scope::{Scope, Via, visit_body};
 use crate::btf::{BtfWriter, Kind, StrOffset, TypeId, TypeRecord};
 
 /// A definition of the kernel or of a module.
@@ -31,7 +31,7 @@ struct DefinitionKey {
 /// each module.
 pub(super) fn project(
     scope: &Scope<'_>,
-    holding: &Holding,
+    holding: &KernelContents,
 ) -> Result<(Vec<u8>, Vec<TypeId>), AtlasError> {
     let of_modules = holding.modules.iter().map(|module| &*module.set);
     let sets = [&holding.set].into_iter().chain(of_modules);
@@ -56,7 +56,7 @@ pub(super) fn project(
 
 struct Projection<'a> {
     scope: &'a Scope<'a>,
-    holding: &'a Holding,
+    holding: &'a KernelContents,
     /// The kernel, then its modules.
     owners: Vec<Owner<'a>>,
     /// Structs and unions behind pointers whose groups are not in the scope.
@@ -76,7 +76,7 @@ struct Projection<'a> {
 impl<'a> Projection<'a> {
     /// Finds what must be written, and how much of it.
     fn find(&mut self) -> Result<(), AtlasError> {
-        let mut open: Vec<(DefinitionKey, Reach)> = Vec::new();
+        let mut open: Vec<(DefinitionKey, Via)> = Vec::new();
         for (owner, of) in self.owners.iter().enumerate() {
             for (place, range) in &of.ranges {
                 let group = self.scope.groups.at(*place).map(|reached| reached.number);
@@ -88,31 +88,31 @@ impl<'a> Projection<'a> {
                     group,
                     ordinal,
                 });
-                open.extend(names.map(|name| (name, Reach::Value)));
+                open.extend(names.map(|name| (name, Via::Value)));
             }
         }
         let common = [self.holding.pointer_int, self.holding.index_type];
         for definition in common.into_iter().flatten() {
-            open.push((self.name_of(definition)?, Reach::Value));
+            open.push((self.name_of(definition)?, Via::Value));
         }
         while let Some((name, reach)) = open.pop() {
             let Some((place, reached)) = self.scope.groups.get(name.group) else {
                 // Of groups that are not in the scope, only kind and name matter.
                 let (kind, _) = self.scope.atlas.title(name.group)?;
-                if reach != Reach::Pointer || !kind.is_composite() {
+                if reach != Via::Pointer || !kind.is_composite() {
                     return Err(absent());
                 }
                 self.stubs.insert(name, None);
                 continue;
             };
-            let extent = if reach == Reach::Pointer && reached.group.kind().is_composite() {
+            let extent = if reach == Via::Pointer && reached.group.kind().is_composite() {
                 Extent::Stub
             } else {
                 Extent::Full(reach)
             };
             let fate = self.fate(place, name).ok_or_else(absent)?;
             match fate.extent {
-                Some(Extent::Full(Reach::Value)) => continue,
+                Some(Extent::Full(Via::Value)) => continue,
                 Some(known) if known == extent => continue,
                 Some(Extent::Full(_)) if extent == Extent::Stub => continue,
                 _ => {}

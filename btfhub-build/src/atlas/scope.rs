@@ -7,7 +7,7 @@ use super::definition::{
     Element, body_len, elements, inline_kind, is_typed, shape, split, type_len,
 };
 use super::error::AtlasError;
-use super::holdings::Holding;
+use super::holdings::KernelContents;
 use super::numbers::{DefinitionNumber, GroupNumber, StringNumber};
 use super::read::Atlas;
 use crate::btf::Kind;
@@ -16,7 +16,7 @@ use crate::relo::{Relocation, Relocations};
 
 /// How a definition is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Reach {
+pub(super) enum Via {
     /// By its name or by value: all of it matters.
     Value,
     /// Through a pointer: of a struct or union only kind and name matter (libbpf's
@@ -31,7 +31,7 @@ pub struct Scope<'a> {
     /// The groups of these names, ascending.
     pub(super) roots: Vec<GroupNumber>,
     pub(super) groups: Groups,
-    holdings: Vec<Holding>,
+    holdings: Vec<KernelContents>,
     of_kernels: Vec<usize>,
 }
 
@@ -119,7 +119,7 @@ impl Reached {
     }
 
     /// Adds the groups that its variants refer to.
-    fn visit(&self, reach: Reach, open: &mut Vec<(GroupNumber, Reach)>) {
+    fn visit(&self, reach: Via, open: &mut Vec<(GroupNumber, Via)>) {
         for variant in &self.group.variants {
             let body = self.group.body(variant);
             visit_body(variant.kind, body, reach, &mut |group, _, reach| {
@@ -205,7 +205,7 @@ impl Atlas {
     }
 
     /// All definitions of a kernel and its modules.
-    pub(super) fn scope_of_all(&self, holding: &Holding) -> Result<Scope<'_>, AtlasError> {
+    pub(super) fn scope_of_all(&self, holding: &KernelContents) -> Result<Scope<'_>, AtlasError> {
         let roots: Vec<GroupNumber> = self.groups().collect();
         let mut held = vec![false; self.definition_count() as usize];
         let of_modules = holding.modules.iter().map(|module| &*module.set);
@@ -241,14 +241,14 @@ impl Atlas {
     /// every extracted BTF has.
     fn reached(&self, roots: &[GroupNumber]) -> Result<Groups, AtlasError> {
         let mut groups = Groups::new(self);
-        let mut open: Vec<_> = roots.iter().map(|&root| (root, Reach::Value)).collect();
+        let mut open: Vec<_> = roots.iter().map(|&root| (root, Via::Value)).collect();
         for number in self.common_types() {
-            open.push((self.group_of(number)?, Reach::Value));
+            open.push((self.group_of(number)?, Via::Value));
         }
         // Groups of which only kind and name matter so far.
         let mut plain = HashSet::new();
         while let Some((number, reach)) = open.pop() {
-            let value = reach == Reach::Value;
+            let value = reach == Via::Value;
             if let Some(known) = groups.get_mut(number) {
                 if known.value || !value {
                     continue;
@@ -307,7 +307,7 @@ impl Scope<'_> {
     }
 
     /// What the kernels with BTF `number` have.
-    pub(super) fn holding(&self, number: usize) -> Option<&Holding> {
+    pub(super) fn holding(&self, number: usize) -> Option<&KernelContents> {
         self.holdings.get(number)
     }
 }
@@ -316,8 +316,8 @@ impl Scope<'_> {
 pub(super) fn visit_body(
     kind: Kind,
     body: &[u32],
-    reach: Reach,
-    visit: &mut impl FnMut(GroupNumber, u32, Reach),
+    reach: Via,
+    visit: &mut impl FnMut(GroupNumber, u32, Via),
 ) {
     if is_typed(kind) {
         return visit_type(body, reach, visit);
@@ -327,7 +327,7 @@ pub(super) fn visit_body(
     }
 }
 
-fn visit_type(words: &[u32], reach: Reach, visit: &mut impl FnMut(GroupNumber, u32, Reach)) {
+fn visit_type(words: &[u32], reach: Via, visit: &mut impl FnMut(GroupNumber, u32, Via)) {
     let Some((&first, rest)) = words.split_first() else {
         return;
     };
@@ -338,7 +338,7 @@ fn visit_type(words: &[u32], reach: Reach, visit: &mut impl FnMut(GroupNumber, u
             let ordinal = rest.first().copied().unwrap_or(0);
             visit(GroupNumber(argument), ordinal, reach);
         }
-        shape::PTR => visit_type(rest, Reach::Pointer, visit),
+        shape::PTR => visit_type(rest, Via::Pointer, visit),
         shape::ARRAY => {
             let element = rest.get(1..).unwrap_or_default();
             visit_type(element, reach, visit);
