@@ -270,7 +270,9 @@ impl Survey {
         let mut order: Vec<usize> = (0..self.rows.len()).collect();
         order.sort_by_key(|&at| self.rows.get(at).map(|row| (&row.term, &row.kind)));
         let mut columns = Vec::new();
-        let mut known: HashMap<(*const Answer, ReachedPoison), usize> = HashMap::new();
+        let mut known: HashMap<(*const Answer, *const ReachedPoison), usize> = HashMap::new();
+        // Equal ones are kept once: few kernels differ in them.
+        let mut distinct: HashSet<Arc<ReachedPoison>> = HashSet::new();
         let mut rows = Vec::new();
         let mut of_modules: BTreeMap<usize, BTreeSet<String>> = BTreeMap::new();
         let mut in_no_kernel = vec![!kernels.is_empty(); self.rows.len()];
@@ -291,14 +293,21 @@ impl Survey {
                 Arc::as_ptr(facts),
                 self.judge.key(&judged_kernel, facts),
             );
-            let its = *judged_already.entry(key).or_insert_with(|| {
+            let (its, reached) = judged_already.entry(key).or_insert_with(|| {
                 let (judge, relocations) = (&self.judge, &self.relocations);
-                judged.push(judge.judge(&judged_kernel, facts, relocations, &answer.outcome));
-                judged.len() - 1
+                let mut of_kernel =
+                    judge.judge(&judged_kernel, facts, relocations, &answer.outcome);
+                let reached = Arc::new(std::mem::take(&mut of_kernel.reached));
+                let same = distinct.get(&reached).cloned();
+                judged.push(of_kernel);
+                let reached = same.unwrap_or_else(|| {
+                    distinct.insert(Arc::clone(&reached));
+                    reached
+                });
+                (judged.len() - 1, reached)
             });
-            let reached = judged.get(its).map(|judged| judged.reached.clone());
-            let key = (Arc::as_ptr(answer), reached.unwrap_or_default());
-            let column = *known.entry(key).or_insert_with_key(|(_, reached)| {
+            let key = (Arc::as_ptr(answer), Arc::as_ptr(reached));
+            let column = *known.entry(key).or_insert_with(|| {
                 for (slot, (_, why)) in in_no_kernel.iter_mut().zip(&answer.relocations) {
                     *slot &= why.as_ref().is_some_and(|why| why.is_nameless);
                 }
@@ -312,8 +321,8 @@ impl Survey {
                 release: kernel.release.to_owned(),
                 series: series(kernel.release),
                 column,
-                program_column: its,
-                object_column: its,
+                program_column: *its,
+                object_column: *its,
             });
         }
         let programs = Columns::new(judged.iter().map(|judged| &judged.programs));

@@ -57,6 +57,23 @@ struct Around<'a> {
     results: &'a BTreeMap<usize, Value>,
 }
 
+impl<'a> Around<'a> {
+    fn new(
+        object: &'a crate::object::Object,
+        function: &'a Function,
+        constants: &'a Constants,
+        results: &'a BTreeMap<usize, Value>,
+    ) -> Self {
+        Self {
+            function,
+            data: object.data(),
+            is_little: object.btf().endian() == crate::btf::Endian::Little,
+            constants,
+            results,
+        }
+    }
+}
+
 impl Surroundings for Around<'_> {
     fn refers(&self, at: usize) -> Option<reach::Refers> {
         Some(match self.function.refers.get(&at)? {
@@ -142,13 +159,7 @@ pub(super) fn follow<'c>(
         if (ways.get(&arguments)).is_some_and(|(known, _)| *known >= level) {
             continue;
         }
-        let around = Around {
-            function,
-            data: object.data(),
-            is_little: object.btf().endian() == crate::btf::Endian::Little,
-            constants,
-            results: &results,
-        };
+        let around = Around::new(object, function, constants, &results);
         let reached = reach(&function.insns, changes(number), level, arguments, &around);
         for (&at, refers) in &function.refers {
             let Some(level) = reached.levels.get(at).copied().flatten() else {
@@ -218,13 +229,7 @@ fn results<'c>(
             continue;
         };
         if is_after {
-            let around = Around {
-                function,
-                data: object.data(),
-                is_little: object.btf().endian() == crate::btf::Endian::Little,
-                constants,
-                results: &results,
-            };
+            let around = Around::new(object, function, constants, &results);
             let reached = reach(
                 &function.insns,
                 changes(number),
