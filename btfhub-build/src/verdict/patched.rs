@@ -33,9 +33,15 @@ pub(super) struct ObjectAnalysis {
     pub(super) seen: Mutex<Seen>,
 }
 
+/// How many functions' changes are remembered for an object: those of a function with 600
+/// relocations take 20 KB, and each of 5,000 kernels may have its own.
+const MOST_CHANGED: usize = 4096;
+
 /// An object's distinct results on the kernels so far.
 #[derive(Debug, Default)]
 pub(super) struct Seen {
+    /// The number of the next changes. Not reused: a number may outlive what is remembered.
+    next: usize,
     changed: HashMap<Arc<Changed>, usize>,
     constants: HashMap<Constants, usize>,
     usages: HashMap<Followed, Arc<Usage>>,
@@ -369,7 +375,12 @@ impl Seen {
             }
             None => Arc::new(changed),
         };
-        let number = self.changed.len();
+        if self.changed.len() == MOST_CHANGED {
+            self.changed.clear();
+            self.usages.clear();
+        }
+        let number = self.next;
+        self.next += 1;
         self.changed.insert(Arc::clone(&changed), number);
         Numbered { number, changed }
     }
