@@ -88,6 +88,11 @@ impl Insn {
         self.code == CALL && self.src == 1
     }
 
+    /// Whether it calls a helper, with the number in `imm`.
+    pub(crate) fn is_call_of_helper(self) -> bool {
+        self.code == CALL && self.src == 0
+    }
+
     /// Bytes of a load or store (`insn_bpf_size_to_bytes`).
     pub(crate) fn bytes(self) -> u32 {
         match self.code & 0x18 {

@@ -37,6 +37,7 @@ pub struct Object {
     data: Vec<DataSection>,
     externs: Vec<Extern>,
     maps: Vec<MapDef>,
+    license: String,
 }
 
 /// An ELF section with instructions.
@@ -215,6 +216,7 @@ impl Object {
         Ok(Self {
             name: shown(name.as_bytes()),
             maps: links::maps(&btf),
+            license: license(section("license")?.unwrap_or_default()),
             btf,
             has_btf,
             sections,
@@ -273,6 +275,21 @@ impl Object {
     pub fn maps(&self) -> &[MapDef] {
         &self.maps
     }
+
+    /// The license that it declares; empty if it declares none.
+    pub fn license(&self) -> &str {
+        &self.license
+    }
+}
+
+/// Longer ones are cut (`license` of libbpf's `struct bpf_object`).
+const MAX_LICENSE: usize = 63;
+
+/// The string in a `license` section (`bpf_object__init_license`).
+fn license(section: &[u8]) -> String {
+    let end = section.iter().take(MAX_LICENSE);
+    let end = end.take_while(|byte| **byte != 0).count();
+    shown(section.get(..end).unwrap_or_default())
 }
 
 /// `STV_INTERNAL` and `STV_HIDDEN`.

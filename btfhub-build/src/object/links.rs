@@ -9,7 +9,7 @@ use object::{
     RelocationTarget, SectionIndex, SymbolSection,
 };
 
-use crate::btf::{Btf, Kind, Type, TypeId};
+use crate::btf::{Btf, Kind, Type, TypeId, essential_name};
 use crate::error::shown;
 
 /// What an instruction refers to (an ELF relocation).
@@ -72,6 +72,20 @@ pub struct Extern {
     pub is_weak: bool,
     /// Where it is looked for.
     pub kind: ExternKind,
+    /// What its type must be compatible with in the kernel: that of a variable, or the prototype
+    /// of a function; void if the object's BTF does not describe it.
+    pub ty: TypeId,
+}
+
+impl Extern {
+    /// The name that the kernel is searched for: for a function, without the flavor.
+    pub fn kernel_name(&self) -> &str {
+        if self.kind != ExternKind::Function {
+            return &self.name;
+        }
+        let len = essential_name(self.name.as_bytes()).len();
+        self.name.get(..len).unwrap_or(&self.name)
+    }
 }
 
 /// Where an [`Extern`] is looked for.
@@ -96,12 +110,18 @@ pub struct MapDef {
     pub name: String,
     /// `enum bpf_map_type`.
     pub map_type: u32,
+    /// `map_flags`, such as `BPF_F_MMAPABLE`.
+    pub flags: u32,
+    /// Whether libbpf creates it unless it is told otherwise: not if it is in `?.struct_ops`.
+    pub is_created: bool,
     /// For a map of functions, the kernel's struct.
     pub struct_ops: Option<String>,
 }
 
 /// `BPF_MAP_TYPE_STRUCT_OPS`.
 const STRUCT_OPS: u32 = 26;
+/// `BPF_F_LINK`.
+const LINK: u32 = 1 << 13;
 
 /// The externs and the kinds of the data sections, in the order of symbols and sections.
 pub(super) struct Linker<'d, 'f> {
@@ -160,10 +180,13 @@ impl<'d, 'f> Linker<'d, 'f> {
                 continue;
             }
             linker.externs.insert(name.clone(), externs.len());
+            let known = kinds.remove(&name);
+            let (kind, ty) = known.unwrap_or((ExternKind::Other, TypeId::VOID));
             externs.push(Extern {
-                kind: kinds.remove(&name).unwrap_or(ExternKind::Other),
                 name,
                 is_weak: symbol.is_weak(),
+                kind,
+                ty,
             });
         }
         (linker, data, externs)
@@ -230,8 +253,8 @@ fn is_data(name: &str) -> bool {
     })
 }
 
-/// The kinds of externs by name, from the data sections of the object's BTF.
-fn extern_kinds(btf: &Btf) -> HashMap<String, ExternKind> {
+/// The kinds and types of externs by name, from the data sections of the object's BTF.
+fn extern_kinds(btf: &Btf) -> HashMap<String, (ExternKind, TypeId)> {
     let mut kinds = HashMap::new();
     for (section, variable) in section_members(btf) {
         let kind = match (section.as_str(), variable.kind()) {
@@ -243,7 +266,8 @@ fn extern_kinds(btf: &Btf) -> HashMap<String, ExternKind> {
             },
             _ => continue,
         };
-        kinds.insert(shown(btf.string(variable.name())), kind);
+        let name = shown(btf.string(variable.name()));
+        kinds.insert(name, (kind, variable.referenced()));
     }
     kinds
 }
@@ -256,21 +280,35 @@ pub(super) fn maps(btf: &Btf) -> Vec<MapDef> {
             continue;
         };
         let name = shown(btf.string(variable.name()));
+        let (section, is_created) = match section.strip_prefix('?') {
+            Some(optional) => (optional, false),
+            None => (section.as_str(), true),
+        };
         if section == ".struct_ops" || section.starts_with(".struct_ops.") {
             maps.push(MapDef {
                 name,
                 map_type: STRUCT_OPS,
+                // `init_struct_ops_maps`
+                flags: if section == ".struct_ops.link" {
+                    LINK
+                } else {
+                    0
+                },
+                is_created,
                 struct_ops: Some(shown(btf.string(ty.name()))),
             });
         } else if section == ".maps" && ty.kind().is_composite() {
-            let mut members = ty.members();
-            let map_type = members
-                .find(|member| btf.string(member.name) == b"type")
-                .and_then(|member| integer(btf, member.ty));
-            if let Some(map_type) = map_type {
+            let value = |name: &[u8]| {
+                let mut members = ty.members();
+                let member = members.find(|member| btf.string(member.name) == name)?;
+                integer(btf, member.ty)
+            };
+            if let Some(map_type) = value(b"type") {
                 maps.push(MapDef {
                     name,
                     map_type,
+                    flags: value(b"map_flags").unwrap_or(0),
+                    is_created,
                     struct_ops: None,
                 });
             }

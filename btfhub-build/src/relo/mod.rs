@@ -47,6 +47,7 @@ pub use order::CandidateLists;
 pub use relocations::{RecordMeaning, Relocations};
 pub use resolve::{Candidate, Group, Match, Outcome, Resolution, TooComplex, resolve};
 pub(crate) use resolve::{Traced, TracedCandidate, TracedGroup, essential, trace_groups};
+pub(crate) use shape::compat_shape;
 pub use shape::{CompatShape, FieldShape, MatchBody, MatchMember, MatchShape};
 pub use term::term;
 pub(crate) use term::{path, raw_term, text};

@@ -54,6 +54,25 @@ pub enum CompatShape {
     TooDeep,
 }
 
+impl CompatShape {
+    /// Two types are compatible if both have the same outline; `None` if nothing is compatible
+    /// with it.
+    pub(crate) fn outline(&self) -> Option<String> {
+        Some(match self {
+            Self::Leaf(kind) => format!("{kind};"),
+            Self::Enum => "e".to_owned(),
+            Self::Int => "i".to_owned(),
+            Self::Ptr(inner) => format!("*{}", inner.outline()?),
+            Self::Array(inner) => format!("[{}", inner.outline()?),
+            Self::FuncProto { params, result } => {
+                let params: Option<String> = params.iter().map(Self::outline).collect();
+                format!("({}){}", params?, result.outline()?)
+            }
+            Self::Other | Self::TooDeep => return None,
+        })
+    }
+}
+
 /// What `bpf_core_types_match` reads of a local type.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MatchShape {
@@ -162,6 +181,11 @@ const MAX_DIMENSIONS: u32 = 256;
 /// Nodes and enumerators of one shape: far above any real type, so that a
 /// hostile object can't make an exponential tree.
 const MAX_NODES: u32 = 1 << 16;
+
+/// What `bpf_core_types_are_compat` reads of a type, if it is one that libbpf can read.
+pub(crate) fn compat_shape(btf: &Btf, id: TypeId) -> Option<CompatShape> {
+    Shaper::new(btf).compat(id).ok()
+}
 
 /// Unrolls local types.
 pub(super) struct Shaper<'a> {

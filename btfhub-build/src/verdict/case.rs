@@ -1,6 +1,7 @@
 //! A program on a kernel: what the rules examine, and what they find.
 
 use super::age::Age;
+use super::externs::Presence;
 use super::facts::Facts;
 use super::kernel::{Kernel, KernelBtf};
 use super::outcome::{Certainty, Outcome, Reason};
@@ -49,6 +50,8 @@ pub(super) struct Case<'a> {
     pub(super) kernel: &'a Kernel<'a>,
     pub(super) kernel_btf: KernelBtf,
     pub(super) facts: &'a Facts,
+    /// What the kernel has of the object's externs.
+    pub(super) presence: &'a [Presence],
     /// `None` if neither release nor helpers indicate it.
     pub(super) age: Option<Age>,
     /// Why the object needs the kernel's own BTF, whichever program is loaded.
@@ -84,17 +87,12 @@ impl Case<'_> {
 }
 
 /// The result of relocating a program that is loaded by itself.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Relocated {
-    /// Why libbpf refuses to load.
-    pub(super) refusal: Option<String>,
-    /// The instructions that become invalid, each with its record.
-    pub(super) poisoned: Vec<(Place, usize)>,
-}
-
-/// The same, with a function that names the relocation of a record.
 #[derive(Clone, Copy)]
 pub(super) struct Relocation<'a> {
-    pub(super) relocated: &'a Relocated,
+    /// Why libbpf refuses to load.
+    pub(super) refusal: Option<&'a str>,
+    /// The record that makes an instruction invalid.
+    pub(super) poisons: &'a dyn Fn(Place) -> Option<usize>,
+    /// What a record asks for.
     pub(super) asked: &'a dyn Fn(usize) -> String,
 }

@@ -1,10 +1,11 @@
 //! The constants that a program gets from a kernel, as far as they are known.
 
 use super::age::{Age, age, version};
+use super::externs::Presence;
 use super::facts::{Facts, FunctionList};
 use super::kernel::Kernel;
 use super::reach::Value;
-use crate::object::{ExternKind, Object};
+use crate::object::Object;
 
 /// libbpf's name for the kernel's version.
 pub(super) const VERSION: &str = "LINUX_KERNEL_VERSION";
@@ -26,16 +27,19 @@ pub(super) struct Constants {
 
 impl Constants {
     /// The constants that one object gets.
-    pub(super) fn of(object: &Object, kernel: &Kernel<'_>, facts: &Facts) -> Self {
+    pub(super) fn of(
+        object: &Object,
+        presence: &[Presence],
+        kernel: &Kernel<'_>,
+        facts: &Facts,
+    ) -> Self {
         let age = age(kernel.id.release, facts);
         let externs = object.externs();
-        let is_listed = facts.list == FunctionList::Full;
-        let present = externs.iter().map(|it| match it.kind {
-            ExternKind::Kconfig => Some(true),
-            ExternKind::Function if facts.function(&it.name).is_some() => Some(true),
-            ExternKind::Function if is_listed => Some(false),
-            ExternKind::TypedVariable => Some(facts.has_variable(&it.name)),
-            ExternKind::Function | ExternKind::Symbol | ExternKind::Other => None,
+        let present = presence.iter().map(|presence| match presence {
+            Presence::Fits => Some(true),
+            // libbpf takes a weak function that does not fit for missing.
+            Presence::Differs | Presence::Missing => Some(false),
+            Presence::Unknown => None,
         });
         let values = externs.iter().map(|it| match it.name.as_str() {
             VERSION => version(kernel.id.release).map_or(Value::Maybe, |(major, minor, patch)| {

@@ -1,5 +1,6 @@
 //! Which of the things that programs need one kernel has, according to its BTF.
 
+mod arguments;
 mod atlas;
 mod numbers;
 mod probes;
@@ -11,8 +12,10 @@ use foldhash::{HashMap, HashMapExt as _};
 
 use super::alternative::EVENT_STRUCT;
 use crate::btf::{Btf, Kind, NameFilter, Type, TypeId};
+use crate::relo::compat_shape;
 use crate::symbols::Symbols;
 
+pub(super) use arguments::Arguments;
 use numbers::Numbers;
 use probes::Probes;
 
@@ -27,6 +30,8 @@ pub(super) struct Wanted {
     pub(super) structs: BTreeSet<String>,
     /// Variables.
     pub(super) variables: BTreeSet<String>,
+    /// Functions and variables whose types must be compatible with what an object declares.
+    pub(super) declared: BTreeSet<String>,
     /// Prefixes of functions that are usually in modules.
     pub(super) families: BTreeSet<String>,
 }
@@ -41,11 +46,12 @@ pub(super) struct Facts {
     pub(super) attach_types: Numbers,
     /// Sorted by name.
     functions: Vec<(String, Arguments)>,
-    /// With the number of their arguments.
-    tracepoints: Vec<(String, u32)>,
-    /// With the bytes of an event before what varies (`__data`).
-    structs: Vec<(String, Option<u32>)>,
+    tracepoints: Vec<(String, Arguments)>,
+    /// With their bytes; those of an event without what varies (`__data`).
+    structs: Vec<(String, u32)>,
     variables: Vec<String>,
+    /// Functions and variables, with the outlines of their types.
+    declared: Vec<(String, Option<String>)>,
     families: Vec<String>,
     /// How many of the kernel's functions its BTF lists.
     pub(super) list: FunctionList,
@@ -61,19 +67,6 @@ pub(super) struct Facts {
     pub(super) has_sleepable: Option<bool>,
     /// What the kernel's symbols show, if they are known.
     pub(super) probes: Option<Probes>,
-}
-
-/// The arguments of a function.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(super) struct Arguments {
-    /// How many parameters.
-    pub(super) count: u32,
-    /// How many words of 8 bytes they take, at most.
-    pub(super) words: u32,
-    /// Whether it returns something.
-    pub(super) has_result: bool,
-    /// Whether the kernel can describe it to a trampoline (`btf_distill_func_proto`).
-    pub(super) is_traceable: bool,
 }
 
 /// How many of a kernel's functions its BTF lists.
@@ -136,6 +129,7 @@ impl Facts {
             tracepoints: Vec::new(),
             structs: Vec::new(),
             variables: Vec::new(),
+            declared: Vec::new(),
             families: Vec::new(),
             list: FunctionList::None,
             lists_tracepoints: false,
@@ -166,8 +160,10 @@ impl Facts {
                     if let Some(is_wanted) = functions.get(name) {
                         facts.sign(name);
                         told.insert(name);
-                        let arguments = arguments(btf, ty).filter(|_| *is_wanted);
+                        let proto = btf.ty(ty.referenced()).filter(|_| *is_wanted);
+                        let arguments = proto.and_then(|proto| Arguments::of(btf, proto, 0));
                         let name = String::from_utf8_lossy(name);
+                        facts.declare(btf, ty, &name, wanted);
                         facts
                             .functions
                             .extend(arguments.map(|it| (name.into_owned(), it)));
@@ -184,6 +180,7 @@ impl Facts {
                 Kind::Var => {
                     let name = String::from_utf8_lossy(btf.string(ty.name()));
                     if wanted.variables.contains(name.as_ref()) {
+                        facts.declare(btf, ty, &name, wanted);
                         facts.variables.push(name.into_owned());
                     }
                 }
@@ -216,15 +213,26 @@ impl Facts {
         facts.functions.dedup_by(|a, b| a.0 == b.0);
         facts
             .tracepoints
-            .sort_by(|a, b| (a.0.cmp(&b.0)).then(b.1.cmp(&a.1)));
+            .sort_by(|a, b| (a.0.cmp(&b.0)).then(b.1.count.cmp(&a.1.count)));
         facts.tracepoints.dedup_by(|a, b| a.0 == b.0);
         facts.structs.sort_unstable();
         facts.structs.dedup();
         facts.variables.sort_unstable();
         facts.variables.dedup();
+        facts.declared.sort_unstable();
+        facts.declared.dedup();
         let has = |name: &str| told.contains(name.as_bytes());
         facts.probes = symbols.map(|symbols| Probes::of(symbols, &wanted.functions, has));
         facts
+    }
+
+    /// Notes the type of a function or variable that an object declares.
+    fn declare(&mut self, btf: &Btf, ty: Type<'_>, name: &str, wanted: &Wanted) {
+        if wanted.declared.contains(name) {
+            let shape = compat_shape(btf, ty.referenced());
+            let outline = shape.and_then(|shape| shape.outline());
+            self.declared.push((name.to_owned(), outline));
+        }
     }
 
     fn sign(&mut self, name: &[u8]) {
@@ -256,15 +264,13 @@ impl Facts {
         if !wanted.tracepoints.contains(name.as_ref()) {
             return;
         }
-        let count = (btf.skip_modifiers(ty.referenced()))
+        let proto = (btf.skip_modifiers(ty.referenced()))
             .filter(|(_, pointer)| pointer.kind() == Kind::Ptr)
-            .and_then(|(_, pointer)| btf.skip_modifiers(pointer.referenced()))
-            .filter(|(_, proto)| proto.kind() == Kind::FuncProto)
-            // The program does not see the first parameter.
-            .and_then(|(_, proto)| proto.vlen().checked_sub(1));
-        if let Some(count) = count {
-            self.tracepoints.push((name.into_owned(), count));
-        }
+            .and_then(|(_, pointer)| btf.skip_modifiers(pointer.referenced()));
+        // The program does not see the first parameter.
+        let arguments = proto.and_then(|(_, proto)| Arguments::of(btf, proto, 1));
+        let name = name.into_owned();
+        (self.tracepoints).extend(arguments.map(|arguments| (name, arguments)));
     }
 
     fn enumeration(&mut self, btf: &Btf, ty: Type<'_>) {
@@ -298,7 +304,7 @@ impl Facts {
             let name = String::from_utf8_lossy(name);
             if wanted.structs.contains(name.as_ref()) {
                 let varies = (ty.members()).find(|its| btf.string(its.name) == b"__data");
-                let end = varies.map(|its| its.bit_offset / 8);
+                let end = varies.map_or(ty.size(), |its| its.bit_offset / 8);
                 self.structs.push((name.into_owned(), end));
             }
         }
@@ -313,8 +319,8 @@ impl Facts {
         self.functions.get(at).map(|found| found.1)
     }
 
-    /// How many arguments a wanted tracepoint has.
-    pub(super) fn tracepoint(&self, name: &str) -> Option<u32> {
+    /// A wanted tracepoint.
+    pub(super) fn tracepoint(&self, name: &str) -> Option<Arguments> {
         let at = (self
             .tracepoints
             .binary_search_by(|known| known.0.as_str().cmp(name)))
@@ -334,13 +340,19 @@ impl Facts {
         self.structs.iter().any(|(known, _)| known == name)
     }
 
-    /// How many bytes a program may read of an event that has a struct of its own: the least
-    /// of several of that name.
-    pub(super) fn event_bytes(&self, event: &str) -> Option<u32> {
-        let name = format!("{EVENT_STRUCT}{event}");
-        let mut its = self.structs.iter().filter(|(known, _)| *known == name);
+    /// The bytes of a wanted struct of which there is one; of an event, those before what varies.
+    pub(super) fn bytes_of(&self, name: &str) -> Option<u32> {
+        let mut its = self.structs.iter().filter(|(known, _)| known == name);
         let (_, first) = its.next()?;
-        first.filter(|_| its.next().is_none())
+        its.next().is_none().then_some(*first)
+    }
+
+    /// Whether a wanted function or variable has a type that is compatible with `outline`;
+    /// `None` if the kernel lacks it.
+    pub(super) fn is_compatible(&self, name: &str, outline: Option<&str>) -> Option<bool> {
+        let its = self.declared.iter().filter(|(known, _)| known == name);
+        its.map(|(_, its)| its.is_some() && its.as_deref() == outline)
+            .reduce(|one, other| one || other)
     }
 
     /// Whether there is a wanted variable.
@@ -388,30 +400,3 @@ const KINDS: u32 = 1 << Kind::Func.number()
     | 1 << Kind::Enum64.number()
     | 1 << Kind::Struct.number()
     | 1 << Kind::Var.number();
-
-/// `MAX_BPF_FUNC_ARGS`.
-const MAX_TRACED: u32 = 12;
-
-/// The arguments of a FUNC, if it has a prototype.
-fn arguments(btf: &Btf, function: Type<'_>) -> Option<Arguments> {
-    let proto = btf.ty(function.referenced())?;
-    if proto.kind() != Kind::FuncProto {
-        return None;
-    }
-    let words = |ty: TypeId| match btf.skip_modifiers(ty) {
-        Some((id, ty)) if ty.kind().is_composite() => btf
-            .resolve_size(id)
-            .map_or(1, |size| size.div_ceil(8).max(1)),
-        _ => 1,
-    };
-    let is_small = |ty: TypeId| words(ty) <= 2 && ty != TypeId::VOID;
-    let result = btf.skip_modifiers(proto.referenced());
-    Some(Arguments {
-        count: proto.vlen(),
-        is_traceable: proto.vlen() <= MAX_TRACED
-            && proto.params().all(|param| is_small(param.ty))
-            && !result.is_some_and(|(_, ty)| ty.kind().is_composite()),
-        words: (proto.params()).fold(0, |sum: u32, param| sum.saturating_add(words(param.ty))),
-        has_result: proto.referenced() != TypeId::VOID,
-    })
-}

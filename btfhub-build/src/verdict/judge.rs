@@ -8,8 +8,9 @@ use std::sync::Arc;
 use btfhub_runtime::KernelId;
 
 use super::age::{age, version};
-use super::case::{Case, Findings, Relocated, Relocation};
+use super::case::{Case, Findings, Relocation};
 use super::constants::Constants;
+use super::externs::presence;
 use super::facts::{self, Wanted};
 use super::kernel::{Kernel, KernelBtf};
 use super::outcome::Verdict;
@@ -193,8 +194,10 @@ impl ObjectAnalysis {
         judged: &mut Judged,
     ) {
         let fresh = self.fresh(resolved);
-        let constants = Constants::of(&self.object, kernel, facts);
-        let of_object = rules::of_object(&self.object, facts, age(kernel.id.release, facts));
+        let presence = presence(&self.object, &self.outlines, facts);
+        let constants = Constants::of(&self.object, &presence, kernel, facts);
+        let age = age(kernel.id.release, facts);
+        let of_object = rules::of_object(&self.object, &presence, facts, age);
         // The functions of `.text` are relocated whichever program is loaded.
         let text: Vec<usize> = (0..self.code.functions.len())
             .filter(|function| self.is_program.get(*function) == Some(&false))
@@ -206,7 +209,7 @@ impl ObjectAnalysis {
         };
         let refusing: Vec<usize> = text.iter().copied().filter(refuses).collect();
         let mut reached = BTreeMap::new();
-        for (number, (program, parts)) in self.code.programs.iter().zip(&self.parts).enumerate() {
+        for (number, program) in self.code.programs.iter().enumerate() {
             let mut records: Vec<usize> = self.shared_records(resolved, program.function).collect();
             let in_order = if records.is_empty() && records_of_text.is_empty() {
                 BTreeMap::new()
@@ -228,20 +231,10 @@ impl ObjectAnalysis {
                 let known = reached.entry(*place).or_insert(*level);
                 *known = (*known).max(*level);
             }
-            let poisoned = parts.iter().flat_map(|&function| {
-                let poisoned = changed(function).map_or(&[][..], |it| &it.changed.poisoned);
-                (poisoned.iter()).map(move |&(insn, record)| {
-                    let place = Place { function, at: insn };
-                    (place, record)
-                })
-            });
-            let relocated = Relocated {
-                refusal,
-                poisoned: if usage.poisoned.is_empty() {
-                    Vec::new()
-                } else {
-                    poisoned.collect()
-                },
+            let poisons = |place: Place| {
+                let poisoned = &changed(place.function)?.changed.poisoned;
+                let found = poisoned.iter().find(|(insn, _)| *insn == place.at);
+                found.map(|(_, record)| *record)
             };
             let asked = |record: usize| self.asked(resolved.relocations, record);
             let case = Case {
@@ -250,13 +243,15 @@ impl ObjectAnalysis {
                 program,
                 usage: &usage,
                 relocation: Relocation {
-                    relocated: &relocated,
+                    refusal: refusal.as_deref(),
+                    poisons: &poisons,
                     asked: &asked,
                 },
                 kernel_btf: kernel.own_btf(facts),
-                age: age(kernel.id.release, facts),
+                age,
                 kernel,
                 facts,
+                presence: &presence,
                 needs_btf: self.needs_btf.as_deref(),
                 findings: Findings::default(),
             };

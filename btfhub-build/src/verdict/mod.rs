@@ -12,7 +12,9 @@
 //! kernel     which kernel, and what the user says about it
 //! program    objects → programs, their functions, what they refer to
 //! reach      which instructions are reached
+//! externs    what a kernel has of what an object declares
 //! constants  what an object's externs are on a kernel
+//! calls      the functions of a program, as they call each other
 //! usage      what a program reaches, calls and reads on a kernel
 //! patched    what libbpf turns an object's instructions into
 //! case       a program on a kernel, and what the rules found
@@ -28,9 +30,11 @@
 
 mod age;
 mod alternative;
+mod calls;
 mod case;
 mod columns;
 mod constants;
+mod externs;
 mod facts;
 mod judge;
 mod kernel;

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use foldhash::HashMap;
 
 use super::constants::{Constants, VERSION};
+use super::externs::outlines;
 use super::program::{Code, Function};
 use super::reach::Change;
 use super::usage::{Usage, follow};
@@ -27,6 +28,8 @@ pub(super) struct ObjectAnalysis {
     pub(super) is_program: Vec<bool>,
     /// Whether it uses the kernel's full version.
     pub(super) asks_version: bool,
+    /// The outlines of the types of its externs.
+    pub(super) outlines: Vec<Option<String>>,
     /// Why it needs the kernel's own BTF, whichever program is loaded.
     pub(super) needs_btf: Option<String>,
     /// Most functions and programs come out the same on most kernels.
@@ -131,6 +134,7 @@ impl ObjectAnalysis {
         Self {
             parts,
             needs_btf: needs_btf(object),
+            outlines: outlines(object),
             object: object.clone(),
             asks_version: (object.externs().iter()).any(|it| it.name == VERSION),
             code,
@@ -402,7 +406,7 @@ fn needs_btf(object: &Object) -> Option<String> {
         externs.find(|it| matches!(it.kind, ExternKind::Function | ExternKind::TypedVariable));
     let mut maps = object.maps().iter();
     (typed.map(|it| format!("the object's extern {}", it.name))).or_else(|| {
-        let map = maps.find(|map| map.struct_ops.is_some())?;
+        let map = maps.find(|map| map.struct_ops.is_some() && map.is_created)?;
         Some(format!("the object's map {}", map.name))
     })
 }

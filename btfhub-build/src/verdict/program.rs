@@ -280,19 +280,26 @@ impl Code {
             {
                 wanted.functions.insert(LIRC_FUNCTION.to_owned());
             }
-            let (Some(def), Some(target)) = (program.def, &program.target) else {
-                continue;
-            };
-            want_target(def.hook, target, wanted);
+            let Some(def) = program.def else { continue };
+            (wanted.structs).extend(def.context().map(str::to_owned));
+            if let Some(target) = &program.target {
+                want_target(def.hook, target, wanted);
+            }
         }
         for it in object.externs() {
+            let name = it.kernel_name();
             match it.kind {
                 ExternKind::Function => {
-                    wanted.functions.insert(it.name.clone());
+                    wanted.functions.insert(name.to_owned());
+                    wanted.declared.insert(name.to_owned());
                 }
-                ExternKind::TypedVariable | ExternKind::Symbol => {
-                    wanted.variables.insert(it.name.clone());
-                    wanted.functions.insert(it.name.clone());
+                ExternKind::TypedVariable => {
+                    wanted.variables.insert(name.to_owned());
+                    wanted.declared.insert(name.to_owned());
+                }
+                ExternKind::Symbol => {
+                    wanted.variables.insert(name.to_owned());
+                    wanted.functions.insert(name.to_owned());
                 }
                 ExternKind::Kconfig | ExternKind::Other => {}
             }

@@ -33,6 +33,26 @@ impl SectionDef {
         self.attach_type == 26
     }
 
+    /// The struct that its programs read as their argument, if kernels extend it from time to
+    /// time (`include/linux/bpf_types.h`).
+    pub(super) fn context(&self) -> Option<&'static str> {
+        Some(match self.program_type {
+            1 | 3 | 4 | 8 | 10 | 11 | 12 | 14 | 19 | 22 => "__sk_buff",
+            6 => "xdp_md",
+            7 => "bpf_perf_event_data",
+            9 => "bpf_sock",
+            13 => "bpf_sock_ops",
+            15 => "bpf_cgroup_dev_ctx",
+            16 => "sk_msg_md",
+            18 => "bpf_sock_addr",
+            21 => "sk_reuseport_md",
+            23 => "bpf_sysctl",
+            25 => "bpf_sockopt",
+            30 => "bpf_sk_lookup",
+            _ => return None,
+        })
+    }
+
     /// Whether it is loaded with `BPF_F_XDP_HAS_FRAGS`.
     pub(super) fn has_frags(&self) -> bool {
         self.pattern.starts_with("xdp.frags")

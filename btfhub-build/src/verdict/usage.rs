@@ -3,12 +3,12 @@
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
+use std::rc::Rc;
 
+use super::calls::Calls;
 use super::constants::Constants;
 use super::program::{Code, Function, Needs, Refers};
-use super::reach::{
-    self, Arguments, Change, ContextLoad, Level, Reached, Surroundings, Value, reach,
-};
+use super::reach::{Change, ContextLoad, Entry, Level, Reached};
 use crate::insn::{CALL, Insn};
 
 /// A place in the code of an object.
@@ -32,6 +32,8 @@ pub(super) struct Usage {
     pub(super) kfuncs: BTreeMap<usize, (Place, Level)>,
     /// Loads from the program's argument.
     pub(super) context: Vec<(ContextLoad, Place, Level)>,
+    /// Where a number is taken for an address, most surely.
+    pub(super) number: Option<(Place, Level)>,
     /// The first place that takes the address of a function.
     pub(super) callback: Option<Place>,
     /// The first place that calls another function.
@@ -48,82 +50,6 @@ pub(super) struct Usage {
     pub(super) size: usize,
 }
 
-struct Around<'a> {
-    function: &'a Function,
-    data: &'a [crate::object::DataSection],
-    is_little: bool,
-    constants: &'a Constants,
-    /// What functions return.
-    results: &'a BTreeMap<usize, Value>,
-}
-
-impl<'a> Around<'a> {
-    fn new(
-        object: &'a crate::object::Object,
-        function: &'a Function,
-        constants: &'a Constants,
-        results: &'a BTreeMap<usize, Value>,
-    ) -> Self {
-        Self {
-            function,
-            data: object.data(),
-            is_little: object.btf().endian() == crate::btf::Endian::Little,
-            constants,
-            results,
-        }
-    }
-}
-
-impl Surroundings for Around<'_> {
-    fn refers(&self, at: usize) -> Option<reach::Refers> {
-        Some(match self.function.refers.get(&at)? {
-            Refers::Data(section, offset) if self.constants.reads_data => {
-                reach::Refers::Data(*section, *offset)
-            }
-            Refers::Extern(number) => reach::Refers::Extern(*number),
-            Refers::Data(..) | Refers::Call(_) | Refers::Function(_) | Refers::Other => {
-                reach::Refers::Something
-            }
-        })
-    }
-
-    fn data(&self, section: usize, offset: u64, bytes: u32) -> Option<u64> {
-        let section = self
-            .data
-            .get(section)
-            .filter(|section| section.is_constant())?;
-        let from = usize::try_from(offset).ok()?;
-        let to = from.checked_add(usize::try_from(bytes).ok()?)?;
-        let bytes = section.bytes.get(from..to)?;
-        let fold = |value: u64, byte: &u8| value << 8 | u64::from(*byte);
-        Some(if self.is_little {
-            bytes.iter().rev().fold(0, fold)
-        } else {
-            bytes.iter().fold(0, fold)
-        })
-    }
-
-    fn value(&self, number: usize) -> Value {
-        (self.constants.values.get(number)).map_or(Value::Maybe, |value| *value)
-    }
-
-    fn is_there(&self, number: usize) -> Option<bool> {
-        self.constants.present.get(number).copied().flatten()
-    }
-
-    fn result(&self, at: usize) -> Value {
-        let result = match self.function.refers.get(&at) {
-            Some(Refers::Call(to)) => self.results.get(to),
-            _ => None,
-        };
-        match result {
-            Some(Value::Number(_)) => Value::Number(at),
-            Some(constant) => *constant,
-            None => Value::Maybe,
-        }
-    }
-}
-
 /// Follows a program of `code` after `changes` to its functions.
 pub(super) fn follow<'c>(
     object: &crate::object::Object,
@@ -134,56 +60,46 @@ pub(super) fn follow<'c>(
     constants: &Constants,
 ) -> Usage {
     let mut usage = Usage::default();
-    let results = results(object, code, program, changes, constants);
-    // How surely each function is entered, by its arguments.
-    let mut entered: BTreeMap<usize, BTreeMap<Arguments, (Level, Reached)>> = BTreeMap::new();
-    let mut arguments = UNKNOWN;
-    arguments[0] = Value::Context(0);
-    let mut pending = vec![(program.function, Level::Surely, arguments)];
-    let of_itself = |function: &Function| function.is_global && constants.verifies_globals;
+    let calls = Calls::new(object, code, program, changes, constants);
+    // How surely each function is entered, by what is known then.
+    let mut entered: BTreeMap<(usize, Entry), (Level, Rc<Reached>)> = BTreeMap::new();
+    let mut pending = vec![(program.function, Level::Surely, Entry::of_program())];
     if constants.verifies_uncalled {
-        let is_global = |part: &&usize| code.functions.get(**part).is_some_and(of_itself);
-        let globals = parts.iter().skip(1).filter(is_global);
-        pending.extend(globals.map(|part| (*part, Level::Surely, UNKNOWN)));
+        let globals = parts.iter().skip(1).filter(|part| calls.is_apart(**part));
+        pending.extend(globals.map(|part| (*part, Level::Surely, Entry::unknown())));
     }
-    while let Some((number, level, mut arguments)) = pending.pop() {
-        let Some(function) = code.functions.get(number) else {
+    while let Some((number, level, entry)) = pending.pop() {
+        let (Some(function), Some((entry, reached))) =
+            (code.functions.get(number), calls.follow(number, entry))
+        else {
             continue;
         };
-        let ways = entered.entry(number).or_default();
-        let is_new = !ways.contains_key(&arguments);
-        if is_new && (ways.len() >= MAX_WAYS || (of_itself(function) && number != program.function))
-        {
-            arguments = only_context(arguments);
-        }
-        if (ways.get(&arguments)).is_some_and(|(known, _)| *known >= level) {
+        let known = entered.get(&(number, entry.clone()));
+        if known.is_some_and(|(known, _)| *known >= level) {
             continue;
         }
-        let around = Around::new(object, function, constants, &results);
-        let reached = reach(&function.insns, changes(number), level, arguments, &around);
         for (&at, refers) in &function.refers {
-            let Some(level) = reached.levels.get(at).copied().flatten() else {
+            let Some(level) = reached.level(at, level) else {
                 continue;
             };
             match refers {
                 Refers::Call(to) => {
-                    let passed = reached.passed.get(&at).copied().unwrap_or(UNKNOWN);
-                    pending.push((*to, level, passed));
+                    let passed = reached.passed.get(&at).cloned();
+                    pending.push((*to, level, passed.unwrap_or_else(Entry::unknown)));
                 }
                 // A helper may call it.
                 Refers::Function(to) => {
-                    pending.push((*to, level.min(Level::Maybe), UNKNOWN));
+                    pending.push((*to, level.min(Level::Maybe), Entry::unknown()));
                 }
                 Refers::Data(..) | Refers::Extern(_) | Refers::Other => {}
             }
         }
-        ways.insert(arguments, (level, reached));
+        entered.insert((number, entry), (level, reached));
     }
-    for (number, ways) in &entered {
-        for (_, reached) in ways.values() {
-            if let Some(function) = code.functions.get(*number) {
-                usage.reached(*number, function, changes(*number), reached);
-            }
+    for ((number, _), (level, reached)) in &entered {
+        if let Some(function) = code.functions.get(*number) {
+            let level = |at: usize| reached.level(at, *level);
+            usage.reached(*number, function, changes(*number), reached, level);
         }
     }
     // Each place once, as surely as it is reached at all.
@@ -197,73 +113,6 @@ pub(super) fn follow<'c>(
     usage
 }
 
-/// How many different arguments a function is followed with.
-const MAX_WAYS: usize = 4;
-const UNKNOWN: Arguments = [Value::Maybe; 5];
-
-/// What remains of arguments if there are too many, or if the verifier ignores them too.
-fn only_context(arguments: Arguments) -> Arguments {
-    arguments.map(|value| match value {
-        Value::Context(_) => value,
-        _ => Value::Maybe,
-    })
-}
-
-/// Longer functions do more than answer a question.
-const MAX_ANSWER: usize = 256;
-/// `MAX_CALL_FRAMES`.
-const MAX_DEPTH: usize = 8;
-
-/// The constants that functions return, whatever their arguments.
-fn results<'c>(
-    object: &crate::object::Object,
-    code: &Code,
-    program: &Needs,
-    changes: &dyn Fn(usize) -> &'c [(usize, Change)],
-    constants: &Constants,
-) -> BTreeMap<usize, Value> {
-    let mut results = BTreeMap::new();
-    let mut pending = vec![(program.function, 0, false)];
-    while let Some((number, depth, is_after)) = pending.pop() {
-        let Some(function) = code.functions.get(number) else {
-            continue;
-        };
-        if is_after {
-            let around = Around::new(object, function, constants, &results);
-            let reached = reach(
-                &function.insns,
-                changes(number),
-                Level::Surely,
-                UNKNOWN,
-                &around,
-            );
-            let constant = reached.constant().unwrap_or(Value::Maybe);
-            results.insert(number, constant);
-            continue;
-        }
-        if depth > 0 {
-            if results.contains_key(&number) {
-                continue;
-            }
-            results.insert(number, Value::Maybe);
-            if function.is_global && constants.verifies_globals {
-                // Any number, whatever calls it.
-                results.insert(number, Value::Number(0));
-            } else if function.insns.len() <= MAX_ANSWER {
-                pending.push((number, depth, true));
-            }
-        }
-        let calls = function.refers.values().filter_map(|refers| match refers {
-            Refers::Call(to) => Some(*to),
-            _ => None,
-        });
-        if depth < MAX_DEPTH {
-            pending.extend(calls.map(|to| (to, depth + 1, false)));
-        }
-    }
-    results
-}
-
 impl Usage {
     /// Adds what is reached in a function.
     fn reached(
@@ -272,8 +121,8 @@ impl Usage {
         function: &Function,
         changes: &[(usize, Change)],
         reached: &Reached,
+        level: impl Fn(usize) -> Option<Level>,
     ) {
-        let level = |at: usize| reached.levels.get(at).copied().flatten();
         for (at, change) in changes {
             if let (Change::Poisoned, Some(level)) = (change, level(*at)) {
                 let place = Place {
@@ -316,6 +165,16 @@ impl Usage {
                 at,
             };
             most_surely(&mut self.helpers, helper, place, level);
+        }
+        for &at in &reached.numbers {
+            let place = Place {
+                function: number_of,
+                at,
+            };
+            let is_surer = |level| self.number.is_none_or(|(_, known)| known < level);
+            self.number = (level(at).filter(|level| is_surer(*level)))
+                .map(|level| (place, level))
+                .or(self.number);
         }
         for load in &reached.context {
             if let Some(level) = level(load.at) {

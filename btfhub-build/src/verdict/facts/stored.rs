@@ -13,10 +13,19 @@ impl Wanted {
             tracepoints,
             structs,
             variables,
+            declared,
             families,
         } = self;
         let mut out = Vec::new();
-        for names in [functions, tracepoints, structs, variables, families] {
+        let all = [
+            functions,
+            tracepoints,
+            structs,
+            variables,
+            declared,
+            families,
+        ];
+        for names in all {
             names.iter().cloned().collect::<Vec<_>>().put(&mut out);
         }
         out
@@ -66,6 +75,7 @@ stored!(Facts {
     tracepoints,
     structs,
     variables,
+    declared,
     families,
     list,
     lists_tracepoints,
@@ -90,6 +100,8 @@ stored!(Arguments {
     words,
     has_result,
     is_traceable,
+    to_numbers,
+    opaque,
 });
 stored!(Signs {
     shows_btf,

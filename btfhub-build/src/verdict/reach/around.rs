@@ -1,6 +1,7 @@
 //! What a function refers to outside of itself.
 
-use super::value::Value;
+use super::slots::Slots;
+use super::value::{Entry, Value};
 
 /// How libbpf changed one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -22,6 +23,16 @@ pub(in super::super) enum Refers {
     Something,
 }
 
+/// What a function leaves behind.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in super::super) struct Returned {
+    /// What it returns.
+    pub(in super::super) value: Value,
+    /// What is on the stack of the function that called it, from the lowest address on that was
+    /// passed; `None` if that is not known.
+    pub(in super::super) caller: Option<Slots>,
+}
+
 /// What a function refers to outside of itself.
 pub(in super::super) trait Surroundings {
     /// What instruction `at`, an `ldimm64` of an address, refers to.
@@ -32,8 +43,8 @@ pub(in super::super) trait Surroundings {
     fn value(&self, number: usize) -> Value;
     /// Whether an extern exists, if that is known.
     fn is_there(&self, number: usize) -> Option<bool>;
-    /// What the function that instruction `at` calls returns.
-    fn result(&self, at: usize) -> Value;
+    /// What the function that instruction `at` calls leaves, if it can be followed.
+    fn call(&self, at: usize, entry: &Entry) -> Option<Returned>;
 }
 
 /// A load from the program's argument.

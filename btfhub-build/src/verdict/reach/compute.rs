@@ -1,5 +1,6 @@
 //! Arithmetic and conditions on known values.
 
+use super::limits::Limits;
 use super::value::{Value, get, set};
 use crate::insn::{ALU, Insn, JMP, JMP32, sign_extend};
 
@@ -30,12 +31,13 @@ pub(super) fn number(value: Value) -> Option<(u64, bool)> {
         Value::Maybe
         | Value::Word(_)
         | Value::Number(_)
-        | Value::Narrowed
+        | Value::Within(_)
         | Value::Address
         | Value::Context(_)
         | Value::Data(..)
         | Value::Extern(_)
-        | Value::Frame(_) => None,
+        | Value::Frame(_)
+        | Value::Caller(_) => None,
     }
 }
 
@@ -54,6 +56,9 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
             (0x00, Value::Frame(base), Value::Constant(by)) => {
                 Some(Value::Frame(base.wrapping_add(signed(by))))
             }
+            (0x00, Value::Caller(base), Value::Constant(by)) => {
+                Some(Value::Caller(base.wrapping_add(signed(by))))
+            }
             (0x00, Value::Data(section, base), Value::Constant(by)) => {
                 Some(Value::Data(section, base.wrapping_add(by)))
             }
@@ -65,7 +70,7 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
     }
     let narrow = |value: u64| if is_32 { value & LOW } else { value };
     let bits = if is_32 { 31 } else { 63 };
-    let is_move = insn.op() == 0xb0;
+    let is_move = insn.op() == 0xb0 && insn.off == 0;
     let left = if is_move { Value::Constant(0) } else { left };
     let result = number(left).zip(number(right)).and_then(|(left, right)| {
         let is_sure = left.1 && right.1;
@@ -99,7 +104,7 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
         // The verifier tracks ranges and bits of results.
         None => match right {
             Value::Word(from) | Value::Number(from) if is_move => Value::Number(from),
-            Value::Narrowed if is_move => Value::Narrowed,
+            Value::Within(limits) if is_move => Value::Within(limits.low()),
             _ => Value::Maybe,
         },
     };
@@ -108,6 +113,30 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
 
 pub(super) fn signed(value: u64) -> i64 {
     i64::from_ne_bytes(value.to_ne_bytes())
+}
+
+/// What is known of a number before a comparison.
+fn limits(value: Value) -> Option<Limits> {
+    match value {
+        Value::Within(limits) => Some(limits),
+        Value::Word(_) | Value::Number(_) => Some(Limits::ANY),
+        _ => None,
+    }
+}
+
+/// What a conditional jump tells of the register that it compares with a constant, if it is
+/// taken, or if it is not.
+pub(super) fn told(insn: Insn, registers: &[Value; 11], is_taken: bool) -> Option<Limits> {
+    let (right, true) = number(operand(insn, None, registers))? else {
+        return None;
+    };
+    let known = match get(registers, insn.dst) {
+        // Perhaps an address on the stack, or none.
+        Value::Maybe if right == 0 => return None,
+        Value::Maybe => Limits::ANY,
+        value => limits(value)?,
+    };
+    known.where_it(insn, right, is_taken)
 }
 
 /// Whether a conditional jump is taken, if that is known; and whether the verifier is certain to
@@ -121,6 +150,14 @@ pub(super) fn decided(insn: Insn, registers: &[Value; 11]) -> (Option<bool>, boo
         match insn.op() {
             0x10 => return (Some(false), true),
             0x50 => return (Some(true), true),
+            _ => {}
+        }
+    }
+    if let (Some(limits), Some((right, true))) = (limits(left), number(right)) {
+        let can_be = |holds| limits.where_it(insn, right, holds).is_some();
+        match (can_be(true), can_be(false)) {
+            (false, true) => return (Some(false), true),
+            (true, false) => return (Some(true), true),
             _ => {}
         }
     }

@@ -9,6 +9,8 @@
 //! set by user space.
 //!
 //! ```text
+//! slots    what a function stored on its stack
+//! limits   the limits of a number that is not constant
 //! value    what registers and the stack hold
 //! compute  arithmetic and conditions on these values
 //! walk     from instruction to instruction
@@ -19,12 +21,14 @@
 mod around;
 mod compute;
 mod cycle;
+mod limits;
+mod slots;
 #[cfg(test)]
 mod tests;
 mod value;
 mod walk;
 
-pub(super) use around::{Change, ContextLoad, Refers, Surroundings};
+pub(super) use around::{Change, ContextLoad, Refers, Returned, Surroundings};
 pub(super) use cycle::back_edge;
-pub(super) use value::{Arguments, Level, Value};
+pub(super) use value::{Entry, Level, Value};
 pub(super) use walk::{Reached, insns, reach};

@@ -1,4 +1,6 @@
-use super::{ContextLoad, Level, Refers, Surroundings, Value, back_edge, reach};
+use super::{
+    ContextLoad, Entry, Level, Refers, Returned, Surroundings, Value, back_edge, reach,
+};
 use crate::insn::Insn;
 
 fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
@@ -31,8 +33,8 @@ impl Surroundings for World {
     fn is_there(&self, _: usize) -> Option<bool> {
         Some(true)
     }
-    fn result(&self, _: usize) -> Value {
-        Value::Maybe
+    fn call(&self, _: usize, _: &Entry) -> Option<Returned> {
+        None
     }
 }
 
@@ -52,21 +54,13 @@ impl Surroundings for Unknown {
     fn is_there(&self, _: usize) -> Option<bool> {
         None
     }
-    fn result(&self, _: usize) -> Value {
-        Value::Maybe
+    fn call(&self, _: usize, _: &Entry) -> Option<Returned> {
+        None
     }
 }
 
-const CONTEXT: [Value; 5] = [
-    Value::Context(0),
-    Value::Maybe,
-    Value::Maybe,
-    Value::Maybe,
-    Value::Maybe,
-];
-
 fn levels(insns: &[Insn]) -> Vec<Option<Level>> {
-    reach(insns, &[], Level::Surely, CONTEXT, &World).levels
+    reach(insns, &[], &Entry::of_program(), &World).levels
 }
 
 const NO: Option<Level> = None;
@@ -135,10 +129,10 @@ fn conditions_narrow_values() {
         levels(&insns)[6]
     };
     let copy = insn(0xbf, 3, 2, 0, 0);
-    assert_eq!(twice(copy, 2), MAYBE);
-    assert_eq!(twice(copy, 3), MAYBE);
+    assert_eq!(twice(copy, 2), NO);
+    assert_eq!(twice(copy, 3), NO);
     let narrow_copy = insn(0xbc, 3, 2, 0, 0);
-    assert_eq!(twice(narrow_copy, 3), MAYBE);
+    assert_eq!(twice(narrow_copy, 3), NO);
     let other = insn(0x79, 3, 1, 16, 0);
     assert_eq!(twice(other, 3), SURE);
 }
@@ -151,7 +145,7 @@ fn loads_from_the_argument_are_told() {
         insn(0x79, 2, 6, 8, 0),
         EXIT,
     ];
-    let reached = reach(&insns, &[], Level::Surely, CONTEXT, &Unknown);
+    let reached = reach(&insns, &[], &Entry::of_program(), &Unknown);
     let load = ContextLoad {
         at: 2,
         offset: 16,

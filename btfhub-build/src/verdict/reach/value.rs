@@ -2,6 +2,8 @@
 
 use std::ops::RangeInclusive;
 
+use super::limits::Limits;
+use super::slots::Slots;
 use crate::insn::{Insn, ST, STX, sign_extend};
 
 /// How surely the verifier reaches an instruction.
@@ -26,8 +28,8 @@ pub(in super::super) enum Value {
     Word(usize),
     /// Any number, likewise.
     Number(usize),
-    /// One of these, of which a condition told the verifier more.
-    Narrowed,
+    /// One of these, within limits that the verifier knows from a condition or a helper.
+    Within(Limits),
     /// A constant.
     Constant(u64),
     /// A constant that user space may have replaced before loading.
@@ -42,19 +44,18 @@ pub(in super::super) enum Value {
     Extern(usize),
     /// The frame pointer plus this many bytes.
     Frame(i64),
+    /// The frame pointer of the function that called this one, plus this many bytes.
+    Caller(i64),
 }
-
-/// r1 to r5 where a function begins.
-pub(in super::super) type Arguments = [Value; 5];
 
 impl Value {
     /// Whether it was anything before conditions.
     fn is_free(self) -> bool {
-        matches!(self, Self::Word(_) | Self::Number(_) | Self::Narrowed)
+        matches!(self, Self::Word(_) | Self::Number(_) | Self::Within(_))
     }
 
     /// What a function that it is passed to knows of it.
-    pub(super) fn passed(self) -> Self {
+    fn passed(self) -> Self {
         match self {
             Self::Constant(_)
             | Self::Default(_)
@@ -62,19 +63,107 @@ impl Value {
             | Self::Context(_)
             | Self::Data(..)
             | Self::Extern(_) => self,
-            Self::Maybe | Self::Word(_) | Self::Number(_) | Self::Narrowed | Self::Frame(_) => {
+            Self::Frame(base) => Self::Caller(base),
+            Self::Maybe | Self::Word(_) | Self::Number(_) | Self::Within(_) | Self::Caller(_) => {
                 Self::Maybe
             }
         }
     }
 }
 
-/// r0 to r10, and what the function stores on its stack: offset, value and width.
+/// What is known where a function begins.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in super::super) struct Entry {
+    /// r1 to r5.
+    registers: [Value; 5],
+    /// What the function that calls it stored on its own stack, from the lowest address on that it
+    /// passes.
+    caller: Slots,
+}
+
+impl Entry {
+    /// Where a program begins: r1 is its argument.
+    pub(in super::super) fn of_program() -> Self {
+        let mut entry = Self::unknown();
+        entry.registers[0] = Value::Context(0);
+        entry
+    }
+
+    /// If nothing is known.
+    pub(in super::super) fn unknown() -> Self {
+        Self {
+            registers: [Value::Maybe; 5],
+            caller: Slots::default(),
+        }
+    }
+
+    /// What a function that is called in this state knows.
+    pub(super) fn of_call(state: &State) -> Self {
+        let argument = |register| get(&state.registers, register).passed();
+        let registers = [1, 2, 3, 4, 5].map(argument);
+        let caller = match lowest(&registers) {
+            Some(lowest) => state.stack.from(lowest),
+            None => Slots::default(),
+        };
+        Self { registers, caller }
+    }
+
+    /// What remains if there are too many, or if the verifier ignores the rest too.
+    pub(in super::super) fn only_context(&self) -> Self {
+        let mut entry = Self::unknown();
+        for (mine, value) in entry.registers.iter_mut().zip(self.registers) {
+            if matches!(value, Value::Context(_)) {
+                *mine = value;
+            }
+        }
+        entry
+    }
+
+    /// The lowest address on the caller's stack that is passed.
+    pub(super) fn lowest(&self) -> Option<i64> {
+        lowest(&self.registers)
+    }
+
+    /// The state of the first instruction.
+    pub(super) fn state(&self) -> State {
+        let mut registers = [Value::Maybe; 11];
+        for (register, argument) in (1..).zip(self.registers) {
+            set(&mut registers, register, argument);
+        }
+        set(&mut registers, 10, Value::Frame(0));
+        State {
+            level: Level::Surely,
+            registers,
+            stack: Slots::default(),
+            caller: self.caller.clone(),
+        }
+    }
+}
+
+fn lowest(registers: &[Value; 5]) -> Option<i64> {
+    let addresses = registers.iter().filter_map(|value| match value {
+        Value::Caller(base) => Some(*base),
+        _ => None,
+    });
+    addresses.min()
+}
+
+/// r0 to r10, and what the function and the one that called it stored on their stacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) level: Level,
     pub(super) registers: [Value; 11],
-    pub(super) stack: Vec<(i64, Value, u32)>,
+    pub(super) stack: Slots,
+    pub(super) caller: Slots,
+}
+
+impl State {
+    /// Nothing is known.
+    pub(super) fn forget(&mut self) {
+        self.registers = [Value::Maybe; 11];
+        self.stack = Slots::default();
+        self.caller = Slots::default();
+    }
 }
 
 /// What is known where two paths meet. A path that is taken only if a constant differs adds
@@ -88,21 +177,20 @@ pub(super) fn join(known: &State, other: &State) -> State {
     let mut registers = known.registers;
     for (mine, theirs) in registers.iter_mut().zip(other.registers) {
         if *mine != theirs {
-            let are_free = mine.is_free() && theirs.is_free();
-            *mine = if are_free {
-                Value::Narrowed
-            } else {
-                Value::Maybe
+            *mine = match (*mine, theirs) {
+                (Value::Within(one), Value::Within(other)) => Value::Within(one.or(other)),
+                (mine, theirs) if mine.is_free() && theirs.is_free() => {
+                    Value::Within(Limits::ANY)
+                }
+                _ => Value::Maybe,
             };
         }
     }
     State {
         level: known.level.max(other.level),
         registers,
-        stack: (known.stack.iter())
-            .filter(|kept| other.stack.contains(kept))
-            .copied()
-            .collect(),
+        stack: known.stack.and(&other.stack),
+        caller: known.caller.and(&other.caller),
     }
 }
 
@@ -117,14 +205,20 @@ pub(super) fn set(registers: &mut [Value; 11], register: u8, value: Value) {
     }
 }
 
-/// Notes that a condition told the verifier more of a value, and so of its copies.
-pub(super) fn narrow(registers: &mut [Value; 11], value: Value) {
-    if let Value::Word(from) | Value::Number(from) = value {
-        for slot in registers {
-            if matches!(*slot, Value::Word(its) | Value::Number(its) if its == from) {
-                *slot = Value::Narrowed;
+/// Notes what a condition told the verifier of a register, and so of its copies.
+pub(super) fn narrow(registers: &mut [Value; 11], register: u8, limits: Option<Limits>) {
+    let value = get(registers, register);
+    let narrowed = Value::Within(limits.unwrap_or(Limits::ANY));
+    match value {
+        Value::Word(from) | Value::Number(from) => {
+            for slot in registers {
+                if matches!(*slot, Value::Word(its) | Value::Number(its) if its == from) {
+                    *slot = narrowed;
+                }
             }
         }
+        Value::Within(_) | Value::Maybe if limits.is_some() => set(registers, register, narrowed),
+        _ => {}
     }
 }
 
@@ -146,36 +240,36 @@ pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
         set(&mut state.registers, insn.src, Value::Maybe);
         set(&mut state.registers, 0, Value::Maybe);
     }
-    match get(&state.registers, insn.dst) {
-        Value::Frame(base) if changed.is_none() => {
+    let slots = match get(&state.registers, insn.dst) {
+        Value::Frame(base) => Some((&mut state.stack, base)),
+        Value::Caller(base) => Some((&mut state.caller, base)),
+        // Perhaps somewhere on a stack.
+        Value::Maybe => None,
+        Value::Word(_)
+        | Value::Number(_)
+        | Value::Within(_)
+        | Value::Constant(_)
+        | Value::Default(_)
+        | Value::Address
+        | Value::Context(_)
+        | Value::Data(..)
+        | Value::Extern(_) => return,
+    };
+    match slots.filter(|_| changed.is_none()) {
+        Some((slots, base)) => {
             let at = base.saturating_add(insn.off.into());
-            let width = insn.bytes();
-            let end = at.saturating_add(width.into());
-            (state.stack)
-                .retain(|(slot, _, its)| slot.saturating_add((*its).into()) <= at || end <= *slot);
             let is_kept = matches!(
                 kept,
                 Value::Constant(_) | Value::Default(_) | Value::Context(_) | Value::Address
             );
             // Of less than 8 bytes every verifier knows only that they are 0 (`STACK_ZERO`).
             let is_zero = matches!(kept, Value::Constant(0) | Value::Default(0));
-            let is_known = width == 8 || (is_zero && insn.class() == STX);
-            // More than any function usefully stores there.
-            if is_known && is_kept && state.stack.len() < 64 {
-                let place = state.stack.partition_point(|(slot, ..)| *slot < at);
-                state.stack.insert(place, (at, kept, width));
-            }
+            let is_known = insn.bytes() == 8 || (is_zero && insn.class() == STX);
+            slots.store(at, insn.bytes(), (is_known && is_kept).then_some(kept));
         }
-        // To an unknown address, which may be on the stack.
-        Value::Maybe | Value::Frame(_) => state.stack.clear(),
-        Value::Word(_)
-        | Value::Number(_)
-        | Value::Narrowed
-        | Value::Constant(_)
-        | Value::Default(_)
-        | Value::Address
-        | Value::Context(_)
-        | Value::Data(..)
-        | Value::Extern(_) => {}
+        None => {
+            state.stack = Slots::default();
+            state.caller = Slots::default();
+        }
     }
 }

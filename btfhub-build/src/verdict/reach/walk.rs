@@ -1,51 +1,62 @@
 //! Walks from instruction to instruction, and again wherever what is known has changed.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::around::{Change, ContextLoad, Refers, Surroundings};
-use super::compute::{compute, decided, operand};
-use super::value::{Arguments, Level, State, Value, clobber, get, join, narrow, set, store};
+use super::around::{Change, ContextLoad, Refers, Returned, Surroundings};
+use super::compute::{compute, decided, told};
+use super::limits::Limits;
+use super::slots::Slots;
+use super::value::{Entry, Level, State, Value, clobber, get, join, narrow, set, store};
 use crate::insn::{ALU, ALU64, INSN, Insn, JMP, JMP32, LD, LDX, ST, STX, wide_immediate};
 
 /// What can be reached in a function.
 #[derive(Clone, Debug, Default)]
 pub(in super::super) struct Reached {
     /// For each instruction; `None` if it is not reached.
-    pub(in super::super) levels: Vec<Option<Level>>,
+    pub(super) levels: Vec<Option<Level>>,
     /// Loads from the argument that are reached.
     pub(in super::super) context: Vec<ContextLoad>,
     /// Calls of other functions, and what is passed to them.
-    pub(in super::super) passed: BTreeMap<usize, Arguments>,
-    /// What it returns, by the instruction that returns it.
-    results: BTreeMap<usize, (Level, Value)>,
+    pub(in super::super) passed: BTreeMap<usize, Entry>,
+    /// Instructions that take a number for an address.
+    pub(in super::super) numbers: Vec<usize>,
+    /// What it returns, and leaves on its caller's stack, by the instruction that returns it.
+    results: BTreeMap<usize, (Level, Value, Slots)>,
 }
 
 impl Reached {
-    /// The constant that it returns on every path.
-    pub(in super::super) fn constant(&self) -> Option<Value> {
-        let (best, _) = self.results.values().max_by_key(|(level, _)| *level)?;
-        let counts = |level: &Level| *level > Level::IfChanged || best == level;
-        let mut results = (self.results.values()).filter(|(level, _)| counts(level));
-        let (_, first) = results.next()?;
-        let is_constant = matches!(first, Value::Constant(_) | Value::Default(_));
-        (is_constant && results.all(|(_, other)| other == first)).then_some(*first)
+    /// How surely an instruction is reached if the function is entered with `level`.
+    pub(in super::super) fn level(&self, at: usize, level: Level) -> Option<Level> {
+        let its = self.levels.get(at).copied().flatten()?;
+        Some(its.min(level))
+    }
+
+    /// What it leaves behind on every path.
+    pub(in super::super) fn returned(&self) -> Returned {
+        let best = self.results.values().map(|(level, ..)| *level).max();
+        let counts = |level: Level| level > Level::IfChanged || best == Some(level);
+        let results = self.results.values().filter(|(level, ..)| counts(*level));
+        let all = results.map(|(_, value, caller)| (*value, caller.clone()));
+        let all = all.reduce(|(value, caller), (other, others)| {
+            let value = if value == other { value } else { Value::Maybe };
+            (value, caller.and(&others))
+        });
+        let (value, caller) = all.unwrap_or((Value::Maybe, Slots::default()));
+        let is_constant = matches!(value, Value::Constant(_) | Value::Default(_));
+        Returned {
+            value: if is_constant { value } else { Value::Maybe },
+            caller: Some(caller),
+        }
     }
 }
 
-/// What can be reached in a function that is entered with `level` and with `arguments` in r1 to
-/// r5.
+/// What can be reached in a function that is surely entered, with what is known then.
 pub(in super::super) fn reach(
     insns: &[Insn],
     changes: &[(usize, Change)],
-    level: Level,
-    arguments: Arguments,
+    entry: &Entry,
     around: &impl Surroundings,
 ) -> Reached {
-    let mut registers = [Value::Maybe; 11];
-    for (register, argument) in (1..).zip(arguments) {
-        set(&mut registers, register, argument);
-    }
-    set(&mut registers, 10, Value::Frame(0));
     let mut walk = Walk {
         insns,
         changes,
@@ -57,23 +68,18 @@ pub(in super::super) fn reach(
         taken: lowest_address_taken(insns),
         levels: vec![None; insns.len()],
         context: BTreeMap::new(),
+        numbers: BTreeSet::new(),
         passed: BTreeMap::new(),
         results: BTreeMap::new(),
     };
-    walk.enter(
-        0,
-        &State {
-            level,
-            registers,
-            stack: Vec::new(),
-        },
-    );
+    walk.enter(0, &entry.state());
     while let Some(at) = walk.pending.pop() {
         walk.follow(at);
     }
     Reached {
         levels: walk.levels,
         context: walk.context.into_values().collect(),
+        numbers: walk.numbers.into_iter().collect(),
         passed: walk.passed,
         results: walk.results,
     }
@@ -126,8 +132,9 @@ struct Walk<'a, S> {
     /// From the last visit of each instruction, when all paths to it were known.
     levels: Vec<Option<Level>>,
     context: BTreeMap<usize, ContextLoad>,
-    passed: BTreeMap<usize, Arguments>,
-    results: BTreeMap<usize, (Level, Value)>,
+    numbers: BTreeSet<usize>,
+    passed: BTreeMap<usize, Entry>,
+    results: BTreeMap<usize, (Level, Value, Slots)>,
 }
 
 impl<S: Surroundings> Walk<'_, S> {
@@ -140,11 +147,12 @@ impl<S: Surroundings> Walk<'_, S> {
         let joined = match slot.as_deref() {
             None => state.clone(),
             Some(known) if self.steps > 0 => join(known, state),
-            Some(known) => State {
-                level: known.level.max(state.level),
-                registers: [Value::Maybe; 11],
-                stack: Vec::new(),
-            },
+            Some(known) => {
+                let mut unknown = state.clone();
+                unknown.level = known.level.max(state.level);
+                unknown.forget();
+                unknown
+            }
         };
         if slot.as_deref() != Some(&joined) {
             *slot = Some(Box::new(joined));
@@ -186,6 +194,24 @@ impl<S: Surroundings> Walk<'_, S> {
         if let Some(slot) = self.levels.get_mut(at) {
             *slot = Some(state.level);
         }
+        let address = match insn.class() {
+            LDX => Some(insn.src),
+            ST | STX => Some(insn.dst),
+            JMP if insn.is_call_of_helper() && OF_CPUS.contains(&insn.imm) => Some(1),
+            _ => None,
+        };
+        let address = address.map(|register| get(&state.registers, register));
+        let is_number = |value| match value {
+            Value::Constant(_) => true,
+            // Some 32-bit fields of the argument are pointers to packets.
+            Value::Number(from) => !self.context.contains_key(&from),
+            _ => false,
+        };
+        if address.is_some_and(is_number) && change != Some(Change::Poisoned) {
+            self.numbers.insert(at);
+        } else {
+            self.numbers.remove(&at);
+        }
         if insn.class() == LDX {
             let offset = match change {
                 None => Some(i64::from(insn.off)),
@@ -204,12 +230,10 @@ impl<S: Surroundings> Walk<'_, S> {
                 Some(load) => _ = self.context.insert(at, load),
                 None => _ = self.context.remove(&at),
             }
-        } else if insn.is_call_of_program() {
-            let argument = |register| get(&state.registers, register).passed();
-            self.passed.insert(at, [1, 2, 3, 4, 5].map(argument));
         } else if insn.class() == JMP && insn.op() == EXIT {
             let result = get(&state.registers, 0);
-            self.results.insert(at, (state.level, result));
+            let caller = state.caller.clone();
+            self.results.insert(at, (state.level, result, caller));
         }
     }
 
@@ -227,8 +251,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 // The verifier stops here. Going on, with nothing known, finds what would stop
                 // it next.
                 state.level = state.level.min(Level::Maybe);
-                state.registers = [Value::Maybe; 11];
-                state.stack.clear();
+                state.forget();
                 return Some(next);
             }
             Some(Change::Value(value)) => Some(value),
@@ -279,33 +302,29 @@ impl<S: Surroundings> Walk<'_, S> {
             i64::try_from(value).unwrap_or(i64::MAX)
         });
         let bytes = insn.bytes();
+        let unknown = match bytes {
+            8 => Value::Word(at),
+            _ => Value::Number(at),
+        };
         match get(&state.registers, insn.src) {
             Value::Data(section, base) => (base.checked_add_signed(offset))
                 .and_then(|offset| self.around.data(section, offset, bytes))
-                .map_or(Value::Number(at), Value::Default),
+                .map_or(unknown, Value::Default),
             Value::Extern(number) if offset == 0 => self.around.value(number),
             Value::Extern(_) => Value::Maybe,
             Value::Frame(base) => {
-                let loaded = base.saturating_add(offset);
-                let kept = state.stack.iter().find(|(slot, ..)| *slot == loaded);
-                kept.filter(|(.., width)| *width == bytes)
-                    .map_or(Value::Maybe, |(_, value, _)| *value)
+                state.stack.load(base.saturating_add(offset), bytes)
             }
-            // Perhaps of the stack of a function that calls this one.
+            Value::Caller(base) => state.caller.load(base.saturating_add(offset), bytes),
+            // Perhaps of a stack.
             Value::Maybe => Value::Maybe,
             Value::Word(_)
             | Value::Number(_)
-            | Value::Narrowed
+            | Value::Within(_)
             | Value::Constant(_)
             | Value::Default(_)
             | Value::Address
-            | Value::Context(_) => {
-                if bytes == 8 {
-                    Value::Word(at)
-                } else {
-                    Value::Number(at)
-                }
-            }
+            | Value::Context(_) => unknown,
         }
     }
 
@@ -313,17 +332,13 @@ impl<S: Surroundings> Walk<'_, S> {
         let target = jump_target(at, insn);
         match insn.op() {
             CALL => {
-                clobber(&mut state.registers, 1..=5);
                 let result = if insn.is_call_of_program() {
-                    self.around.result(at)
-                } else if insn.src == 0 && RANGED.contains(&insn.imm) {
-                    Value::Maybe
+                    self.call_of_program(at, state)
                 } else {
-                    Value::Word(at)
+                    self.call_of_helper(at, insn, state)
                 };
+                clobber(&mut state.registers, 1..=5);
                 set(&mut state.registers, 0, result);
-                let lowest = self.taken;
-                state.stack.retain(|(slot, ..)| *slot < lowest);
                 Some(at + 1)
             }
             EXIT => None,
@@ -345,28 +360,85 @@ impl<S: Surroundings> Walk<'_, S> {
                     (None, 0x50) if is_zero_sided && !decision => Some(doubtful),
                     (None, _) => Some(level),
                 };
-                if decided.is_none() {
-                    let operands = [
-                        get(&state.registers, insn.dst),
-                        operand(insn, None, &state.registers),
-                    ];
-                    for value in operands {
-                        narrow(&mut state.registers, value);
-                    }
-                }
+                let [taken, not_taken] =
+                    [true, false].map(|is_taken| told(insn, &state.registers, is_taken));
                 if let (Some(level), Some(target)) = (on(true), target) {
-                    state.level = level;
-                    self.enter(target, state);
+                    let mut there = state.clone();
+                    there.level = level;
+                    self.learn(insn, decided, taken, &mut there);
+                    self.enter(target, &there);
                 }
                 state.level = on(false)?;
+                self.learn(insn, decided, not_taken, state);
                 Some(at + 1)
             }
         }
     }
+
+    /// Notes what the verifier knows after a condition.
+    fn learn(&self, insn: Insn, decided: Option<bool>, limits: Option<Limits>, state: &mut State) {
+        if decided.is_none() {
+            narrow(&mut state.registers, insn.dst, limits);
+            if !insn.has_immediate() {
+                narrow(&mut state.registers, insn.src, None);
+            }
+        }
+    }
+
+    /// Follows a call of another function of the object; returns what that returns.
+    fn call_of_program(&mut self, at: usize, state: &mut State) -> Value {
+        let entry = Entry::of_call(state);
+        let returned = self.around.call(at, &entry);
+        match (entry.lowest(), returned.as_ref().and_then(|it| it.caller.as_ref())) {
+            (Some(lowest), Some(left)) => state.stack.replace_from(lowest, left),
+            (None, Some(_)) => {}
+            (_, None) => state.stack.replace_from(self.taken, &Slots::default()),
+        }
+        // It may have been passed an address there.
+        state.caller = Slots::default();
+        self.passed.insert(at, entry);
+        returned.map_or(Value::Maybe, |it| it.value)
+    }
+
+    /// What a helper or a function of the kernel returns.
+    fn call_of_helper(&self, at: usize, insn: Insn, state: &mut State) -> Value {
+        state.stack.replace_from(self.taken, &Slots::default());
+        // It may have been passed an address there.
+        let passed = [1, 2, 3, 4, 5].map(|register| get(&state.registers, register));
+        for value in passed {
+            match value {
+                Value::Caller(base) => state.caller.replace_from(base, &Slots::default()),
+                Value::Maybe => state.caller = Slots::default(),
+                _ => {}
+            }
+        }
+        if !insn.is_call_of_helper() {
+            return Value::Word(at);
+        }
+        match insn.imm {
+            GET_CURRENT_TASK => Value::Number(at),
+            imm if READ_STRINGS.contains(&imm) => match get(&state.registers, 2) {
+                Value::Constant(most) => Value::Within(Limits::up_to(LAST_ERRNO, most)),
+                _ => Value::Maybe,
+            },
+            GET_SMP_PROCESSOR_ID => Value::Maybe,
+            _ => Value::Word(at),
+        }
+    }
 }
 
-/// Helpers of whose results the verifier knows how large they get (`do_refine_retval_range`).
-const RANGED: [i32; 6] = [8, 45, 67, 114, 115, 141];
+/// Helpers that take the address of a variable that each CPU has: `bpf_per_cpu_ptr`,
+/// `bpf_this_cpu_ptr`.
+const OF_CPUS: [i32; 2] = [153, 154];
+/// Helpers that return an error or a number up to the size that they are passed
+/// (`do_refine_retval_range`).
+const READ_STRINGS: [i32; 5] = [45, 67, 114, 115, 141];
+/// `-MAX_ERRNO`.
+const LAST_ERRNO: u64 = 0_u64.wrapping_sub(4095);
+/// The verifier knows how many there are.
+const GET_SMP_PROCESSOR_ID: i32 = 8;
+/// It returns a number, not a pointer.
+const GET_CURRENT_TASK: i32 = 35;
 
 pub(super) const ALWAYS: u8 = 0x00;
 const CALL: u8 = 0x80;

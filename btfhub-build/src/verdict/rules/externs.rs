@@ -3,7 +3,7 @@
 
 use super::super::age::Age;
 use super::super::case::{Case, Findings};
-use super::super::facts::{Facts, FunctionList};
+use super::super::externs::Presence;
 use super::super::outcome::Certainty;
 use super::super::reach::Level;
 use crate::object::{Extern, ExternKind, Object};
@@ -11,34 +11,38 @@ use crate::object::{Extern, ExternKind, Object};
 /// The kernel functions that a program calls: a missing one may be declared `__weak`, but not
 /// called.
 pub(super) fn check(case: &mut Case<'_>) {
-    let object = case.object;
     for (number, (place, level)) in &case.usage.kfuncs {
-        let Some(it) = object.externs().get(*number) else {
+        let Some((it, presence)) = extern_of(case, *number) else {
             continue;
         };
         let name = &it.name;
-        let text = if case.is_older_than(Age(5, 13)) {
-            format!(
-                "programs can't call the kernel's functions ({name}) before Linux 5.13{}: check \
-                 bpf_ksym_exists({name}) first",
-                case.at(*place)
-            )
-        } else if it.is_weak
-            && case.facts.list == FunctionList::Full
-            && case.facts.function(name).is_none()
-        {
-            format!(
-                "the kernel has no function {name}, unless a module has it{}: check \
-                 bpf_ksym_exists({name}) first",
-                case.at(*place)
-            )
-        } else {
-            continue;
-        };
         // Whether a module has it is not known.
-        let level = (*level).min(Level::Maybe);
+        let likely = (*level).min(Level::Maybe);
+        let (level, what) = if case.is_older_than(Age(5, 13)) {
+            let what = format!("programs can't call the kernel's functions ({name}) before Linux 5.13");
+            (likely, what)
+        } else {
+            match presence {
+                Presence::Missing if it.is_weak => {
+                    let what = format!("the kernel has no function {name}, unless a module has it");
+                    (likely, what)
+                }
+                Presence::Differs if it.is_weak => {
+                    let what = format!("the kernel's function {name} has another prototype");
+                    (*level, what)
+                }
+                _ => continue,
+            }
+        };
+        let at = case.at(*place);
+        let text = format!("{what}{at}: check bpf_ksym_exists({name}) first");
         case.findings.fails_at(level, "kfunc", text);
     }
+}
+
+fn extern_of<'a>(case: &Case<'a>, number: usize) -> Option<(&'a Extern, Presence)> {
+    let it = case.object.externs().get(number)?;
+    Some((it, *case.presence.get(number)?))
 }
 
 /// Those whose address a program takes, as `bpf_ksym_exists()` does, even in code that is never
@@ -47,10 +51,11 @@ pub(super) fn check_addresses(case: &mut Case<'_>) {
     if !case.is_older_than(Age(6, 4)) {
         return;
     }
-    let object = case.object;
     for (number, place) in &case.usage.addresses {
-        let it = (object.externs().get(*number)).filter(|it| it.kind == ExternKind::Function);
-        if let Some(it) = it.filter(|it| case.facts.function(&it.name).is_some()) {
+        let Some((it, Presence::Fits)) = extern_of(case, *number) else {
+            continue;
+        };
+        if it.kind == ExternKind::Function {
             let text = format!(
                 "the kernel has {}, but before Linux 6.4 a program can't take the address of a kernel \
                  function{}: check LINUX_KERNEL_VERSION instead of bpf_ksym_exists()",
@@ -70,53 +75,65 @@ const OF_LIBBPF: [&str; 3] = [
 ];
 
 /// All externs of an object.
-pub(super) fn check_all(object: &Object, facts: &Facts, findings: &mut Findings) {
-    for it in object.externs().iter().filter(|it| !it.is_weak) {
-        check_one(it, facts, findings);
+pub(super) fn check_all(object: &Object, presence: &[Presence], findings: &mut Findings) {
+    for (it, presence) in object.externs().iter().zip(presence) {
+        // A weak function that differs counts as missing.
+        let differs = *presence == Presence::Differs && it.kind == ExternKind::TypedVariable;
+        if !it.is_weak || differs {
+            check_one(it, *presence, findings);
+        }
     }
 }
 
-fn check_one(it: &Extern, facts: &Facts, findings: &mut Findings) {
+fn check_one(it: &Extern, presence: Presence, findings: &mut Findings) {
     let name = &it.name;
-    let is_function = facts.function(name).is_some();
-    match it.kind {
-        ExternKind::Function if is_function => {}
-        ExternKind::Function if facts.list == FunctionList::Full => {
+    match (it.kind, presence) {
+        (ExternKind::Kconfig, _) if name.starts_with("CONFIG_") => {
+            let text = format!("the kernel's configuration is not known: {name}");
+            findings.unknown("kconfig", text);
+        }
+        (ExternKind::Kconfig, _) if !OF_LIBBPF.contains(&name.as_str()) => {
+            let text = format!("libbpf knows no constant {name} and refuses the object");
+            findings.fails(Certainty::Proven, "kconfig", text);
+        }
+        (ExternKind::Function, Presence::Missing) => {
             let text = format!(
                 "the kernel has no function {name}, unless a module has it: libbpf refuses the \
                  object; declare it __weak and check bpf_ksym_exists({name})"
             );
             findings.fails(Certainty::Likely, "kfunc", text);
         }
-        ExternKind::Function => {
+        (ExternKind::Function, Presence::Differs) => {
+            let text = format!(
+                "the kernel's function {name} has another prototype: libbpf refuses the object; \
+                 declare it __weak, under a second name ({name}___other) with the other prototype"
+            );
+            findings.fails(Certainty::Proven, "kfunc", text);
+        }
+        (ExternKind::Function, Presence::Unknown) => {
             let text = format!("the kernel's BTF does not list all functions: {name}");
             findings.unknown("kfunc", text);
         }
-        ExternKind::TypedVariable if facts.has_variable(name) => {}
-        ExternKind::TypedVariable if facts.list == FunctionList::None => {
-            let text = format!("the kernel's variables are not known: {name}");
-            findings.unknown("ksym", text);
-        }
-        ExternKind::TypedVariable => {
+        (ExternKind::TypedVariable, Presence::Missing) => {
             let text = format!(
                 "the kernel's BTF has no variable {name}: libbpf refuses the object; declare it \
                  __weak"
             );
             findings.fails(Certainty::Likely, "ksym", text);
         }
-        ExternKind::Symbol if facts.has_variable(name) || is_function => {}
-        ExternKind::Symbol => {
+        (ExternKind::TypedVariable, Presence::Differs) => {
+            let text =
+                format!("the kernel's variable {name} has another type: libbpf refuses the object");
+            findings.fails(Certainty::Proven, "ksym", text);
+        }
+        (ExternKind::TypedVariable, Presence::Unknown) => {
+            let text = format!("the kernel's variables are not known: {name}");
+            findings.unknown("ksym", text);
+        }
+        (ExternKind::Symbol, Presence::Unknown) => {
             let text = format!("only /proc/kallsyms shows whether the kernel has {name}");
             findings.unknown("ksym", text);
         }
-        ExternKind::Kconfig if name.starts_with("CONFIG_") => {
-            let text = format!("the kernel's configuration is not known: {name}");
-            findings.unknown("kconfig", text);
-        }
-        ExternKind::Kconfig if !OF_LIBBPF.contains(&name.as_str()) => {
-            let text = format!("libbpf knows no constant {name} and refuses the object");
-            findings.fails(Certainty::Proven, "kconfig", text);
-        }
-        ExternKind::Kconfig | ExternKind::Other => {}
+        _ => {}
     }
 }

@@ -7,7 +7,9 @@ mod helper;
 mod instead;
 mod instruction;
 mod kernel_btf;
+mod license;
 mod map;
+mod pointer;
 mod program_type;
 mod relocation;
 mod sleepable;
@@ -19,12 +21,13 @@ use std::collections::BTreeMap;
 
 use super::age::Age;
 use super::case::{Case, Findings};
+use super::externs::Presence;
 use super::facts::Facts;
 use super::outcome::{Outcome, Reason, Verdict};
 use crate::object::Object;
 
 /// What the rules examine: the reason given if none of them finds a problem.
-const CHECKED: &str = "checked: relocations, helpers, map and program types, externs, \
+const CHECKED: &str = "checked: relocations, helpers, the license, map and program types, externs, \
      instructions, the attach target and the arguments that it reads there; not checked: the verifier's own \
      reasoning, the configuration, privileges";
 
@@ -32,10 +35,15 @@ const CHECKED: &str = "checked: relocations, helpers, map and program types, ext
 const MAX_REASONS: usize = 4;
 
 /// What concerns all programs of an object.
-pub(super) fn of_object(object: &Object, facts: &Facts, age: Option<Age>) -> Findings {
+pub(super) fn of_object(
+    object: &Object,
+    presence: &[Presence],
+    facts: &Facts,
+    age: Option<Age>,
+) -> Findings {
     let mut all = Findings::default();
     map::check_all(object, facts, age, &mut all);
-    externs::check_all(object, facts, &mut all);
+    externs::check_all(object, presence, &mut all);
     let mut told = Findings::default();
     let mut counts: BTreeMap<(&'static str, Outcome), usize> = BTreeMap::new();
     for (outcome, reason) in all.0 {
@@ -64,6 +72,8 @@ pub(super) fn verdict(mut case: Case<'_>, of_object: &Findings) -> Verdict {
     externs::check_addresses(&mut case);
     kernel_btf::check(&mut case);
     helper::check(&mut case);
+    license::check(&mut case);
+    pointer::check(&mut case);
     instruction::check(&mut case);
     sleepable::check(&mut case);
     attach::check(&mut case);

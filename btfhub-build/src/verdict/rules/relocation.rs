@@ -5,8 +5,8 @@ use super::super::outcome::Certainty;
 use super::instead;
 
 pub(super) fn check(case: &mut Case<'_>) {
-    if let Some(refusal) = &case.relocation.relocated.refusal {
-        let text = refusal.clone();
+    if let Some(refusal) = case.relocation.refusal {
+        let text = refusal.to_owned();
         return case.findings.fails(Certainty::Proven, "relocation", text);
     }
     let Some((place, level)) = (case.usage.poisoned.iter())
@@ -14,9 +14,9 @@ pub(super) fn check(case: &mut Case<'_>) {
     else {
         return;
     };
-    let Relocation { relocated, asked } = case.relocation;
-    let record = (relocated.poisoned.iter()).find(|(at, _)| at == place);
-    let asked = record.map_or("what it accesses".to_owned(), |(_, record)| asked(*record));
+    let Relocation { poisons, asked, .. } = case.relocation;
+    let record = poisons(*place);
+    let asked = record.map_or("what it accesses".to_owned(), asked);
     let at = case.at(*place);
     let text = match asked.split_once('.') {
         Some((root @ ("pt_regs" | "user_pt_regs"), _)) => format!(
@@ -24,7 +24,7 @@ pub(super) fn check(case: &mut Case<'_>) {
              differ by architecture: compile the program for this one, or leave its kernels out"
         ),
         _ => {
-            let root = record.and_then(|(_, record)| case.struct_of(*record));
+            let root = record.and_then(|record| case.struct_of(record));
             let other = root.map_or_else(String::new, |root| instead::of_struct(case, &root));
             format!(
                 "{asked} finds nothing here, and nothing guards it{at}{other}: check \

@@ -1,0 +1,49 @@
+//! What a function stored on its stack.
+
+use super::value::Value;
+
+/// More than any function usefully stores there.
+const MOST: usize = 64;
+
+/// By offset from the frame pointer: values and their widths in bytes.
+#[derive(Clone, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(in super::super) struct Slots(Vec<(i64, Value, u32)>);
+
+impl Slots {
+    /// What a load of `width` bytes gives.
+    pub(super) fn load(&self, at: i64, width: u32) -> Value {
+        let kept = self.0.iter().find(|(slot, ..)| *slot == at);
+        kept.filter(|(.., its)| *its == width)
+            .map_or(Value::Maybe, |(_, value, _)| *value)
+    }
+
+    /// Replaces `width` bytes; by nothing if `value` is not worth keeping.
+    pub(super) fn store(&mut self, at: i64, width: u32, value: Option<Value>) {
+        let end = at.saturating_add(width.into());
+        (self.0)
+            .retain(|(slot, _, its)| slot.saturating_add((*its).into()) <= at || end <= *slot);
+        if let Some(value) = value.filter(|_| self.0.len() < MOST) {
+            let place = self.0.partition_point(|(slot, ..)| *slot < at);
+            self.0.insert(place, (at, value, width));
+        }
+    }
+
+    /// Those at `lowest` and above.
+    pub(super) fn from(&self, lowest: i64) -> Self {
+        let above = self.0.iter().filter(|(slot, ..)| *slot >= lowest);
+        Self(above.copied().collect())
+    }
+
+    /// Replaces those at `lowest` and above, which a call may have changed.
+    pub(super) fn replace_from(&mut self, lowest: i64, by: &Self) {
+        self.0
+            .retain(|(slot, _, width)| slot.saturating_add((*width).into()) <= lowest);
+        self.0.extend(&by.0);
+    }
+
+    /// Those that both have.
+    pub(super) fn and(&self, other: &Self) -> Self {
+        let both = self.0.iter().filter(|kept| other.0.contains(kept));
+        Self(both.copied().collect())
+    }
+}
