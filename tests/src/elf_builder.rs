@@ -79,6 +79,8 @@ pub fn object_of_code(local: &BtfBuilder, sections: &[Section<'_>]) -> Vec<u8> {
             });
         }
     }
+    let license = elf.add_section(Vec::new(), b"license".to_vec(), SectionKind::Data);
+    elf.append_section_data(license, b"GPL\0", 1);
     finished(elf, &local.finish(), &[], false)
 }
 

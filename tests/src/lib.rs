@@ -27,6 +27,7 @@ pub mod oracle;
 pub mod ours;
 pub mod pack;
 pub mod project;
+pub mod rule_programs;
 pub mod rules;
 pub mod shared;
 pub mod vm;

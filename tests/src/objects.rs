@@ -120,6 +120,9 @@ fn carve(binary: &[u8]) -> Vec<&[u8]> {
     found
 }
 
+/// What a source without a license gets.
+const LICENSE: &str = r#"char LICENSE[] __attribute__((section("license"), used)) = "GPL";"#;
+
 /// An object compiled from this C source; says why if there is no compiler.
 ///
 /// # Panics
@@ -131,7 +134,12 @@ pub fn compiled(source: &str) -> Option<Vec<u8>> {
     }
     let dir = tempfile::tempdir().expect("a directory");
     let (from, to) = (dir.path().join("made.bpf.c"), dir.path().join("made.bpf.o"));
-    std::fs::write(&from, source).expect("the source");
+    let license = if source.contains("\"license\"") {
+        ""
+    } else {
+        LICENSE
+    };
+    std::fs::write(&from, format!("{source}\n{license}\n")).expect("the source");
     let output = Command::new("clang-19")
         .args(["-g", "-O2", "-target", "bpf", "-mcpu=v3", "-w", "-c"])
         .arg(&from)

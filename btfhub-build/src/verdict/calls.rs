@@ -23,9 +23,21 @@ pub(super) struct Calls<'a, 'c> {
     program: usize,
     changes: &'a dyn Fn(usize) -> &'c [(usize, Change)],
     constants: &'a Constants,
-    /// Each function by what is known where it begins; `None` while it is followed.
-    known: RefCell<BTreeMap<usize, BTreeMap<Entry, Option<Rc<Reached>>>>>,
+    known: RefCell<BTreeMap<usize, Ways>>,
+    /// How many were followed.
+    count: Cell<usize>,
     depth: Cell<usize>,
+}
+
+/// A function by what is known where it begins; `None` while it is followed.
+type Ways = BTreeMap<Entry, Option<Followed>>;
+
+/// A function that was followed from one entry.
+#[derive(Clone)]
+pub(super) struct Followed {
+    /// Counts functions and entries.
+    pub(super) number: usize,
+    pub(super) reached: Rc<Reached>,
 }
 
 impl<'a, 'c> Calls<'a, 'c> {
@@ -43,6 +55,7 @@ impl<'a, 'c> Calls<'a, 'c> {
             changes,
             constants,
             known: RefCell::default(),
+            count: Cell::new(0),
             depth: Cell::new(0),
         }
     }
@@ -55,7 +68,7 @@ impl<'a, 'c> Calls<'a, 'c> {
 
     /// Follows a function that begins with what `entry` knows, or with less; `None` if it is
     /// called too deeply, or calls itself.
-    pub(super) fn follow(&self, number: usize, mut entry: Entry) -> Option<(Entry, Rc<Reached>)> {
+    pub(super) fn follow(&self, number: usize, mut entry: Entry) -> Option<Followed> {
         let function = self.code.functions.get(number)?;
         let mut known = self.known.borrow_mut();
         let ways = known.entry(number).or_default();
@@ -64,7 +77,7 @@ impl<'a, 'c> Calls<'a, 'c> {
             entry = entry.only_context();
         }
         if let Some(known) = ways.get(&entry) {
-            return Some((entry, Rc::clone(known.as_ref()?)));
+            return known.clone();
         }
         let depth = self.depth.get();
         if depth == MAX_DEPTH {
@@ -80,10 +93,15 @@ impl<'a, 'c> Calls<'a, 'c> {
         let changes = (self.changes)(number);
         let reached = Rc::new(reach(&function.insns, changes, &entry, &around));
         self.depth.set(depth);
+        let followed = Followed {
+            number: self.count.get(),
+            reached,
+        };
+        self.count.set(followed.number + 1);
         let mut known = self.known.borrow_mut();
         let ways = known.entry(number).or_default();
-        ways.insert(entry.clone(), Some(Rc::clone(&reached)));
-        Some((entry, reached))
+        ways.insert(entry, Some(followed.clone()));
+        Some(followed)
     }
 }
 
@@ -124,9 +142,9 @@ impl Surroundings for Around<'_, '_, '_> {
         values.get(number).map_or(Value::Maybe, |value| *value)
     }
 
-    fn is_there(&self, number: usize) -> Option<bool> {
-        let present = &self.calls.constants.present;
-        present.get(number).copied().flatten()
+    fn address(&self, number: usize) -> Value {
+        let addresses = &self.calls.constants.addresses;
+        addresses.get(number).map_or(Value::Maybe, |value| *value)
     }
 
     fn call(&self, at: usize, entry: &Entry) -> Option<Returned> {
@@ -141,7 +159,7 @@ impl Surroundings for Around<'_, '_, '_> {
                 caller: None,
             });
         }
-        let (_, reached) = self.calls.follow(*to, entry.clone())?;
-        Some(reached.returned())
+        let followed = self.calls.follow(*to, entry.clone())?;
+        Some(followed.reached.returned())
     }
 }

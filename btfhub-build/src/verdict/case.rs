@@ -27,8 +27,8 @@ impl Findings {
             Level::Maybe => self.fails(Certainty::Likely, rule, text),
             Level::IfChanged => {
                 let text = format!(
-                    "only if a constant of the object, or the kernel's version, differs from what \
-                     is assumed: {text}"
+                    "only if a constant of the object, the kernel's version, or what modules have, \
+                     differs from what is assumed: {text}"
                 );
                 self.0.push((Outcome::Runs, Reason { rule, text }));
             }

@@ -13,8 +13,8 @@ pub(super) const VERSION: &str = "LINUX_KERNEL_VERSION";
 /// The constants that an object gets from a kernel.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Constants {
-    /// Whether each extern exists.
-    pub(super) present: Vec<Option<bool>>,
+    /// The address of each extern.
+    pub(super) addresses: Vec<Value>,
     /// The value of each extern.
     pub(super) values: Vec<Value>,
     /// Whether the verifier reads constant data (Linux 5.5).
@@ -35,12 +35,16 @@ impl Constants {
     ) -> Self {
         let age = age(kernel.id.release, facts);
         let externs = object.externs();
-        let present = presence.iter().map(|presence| match presence {
-            Presence::Fits => Some(true),
-            // libbpf takes a weak function that does not fit for missing.
-            Presence::Differs | Presence::Missing => Some(false),
-            Presence::Unknown => None,
-        });
+        let addresses = (0..)
+            .zip(presence)
+            .map(|(number, presence)| match presence {
+                Presence::Fits => Value::Extern(number),
+                // libbpf takes a weak function that does not fit for missing.
+                Presence::Differs => Value::Constant(0),
+                // Unless a module has it.
+                Presence::Missing => Value::Default(0),
+                Presence::Unknown => Value::Maybe,
+            });
         let values = externs.iter().map(|it| match it.name.as_str() {
             VERSION => version(kernel.id.release).map_or(Value::Maybe, |(major, minor, patch)| {
                 let number = u64::from(major) << 16 | u64::from(minor) << 8;
@@ -62,7 +66,7 @@ impl Constants {
             _ => Value::Maybe,
         });
         Self {
-            present: present.collect(),
+            addresses: addresses.collect(),
             values: values.collect(),
             reads_data: age.is_none_or(|age| age >= Age(5, 5)),
             verifies_globals: age.is_none_or(|age| age >= Age(5, 6)),

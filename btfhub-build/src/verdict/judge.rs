@@ -208,7 +208,7 @@ impl ObjectAnalysis {
             (fresh.get(*function)).is_some_and(|it| it.changed.refusal.is_some())
         };
         let refusing: Vec<usize> = text.iter().copied().filter(refuses).collect();
-        let mut reached = BTreeMap::new();
+        let mut reached: Vec<(Place, Level)> = Vec::new();
         for (number, program) in self.code.programs.iter().enumerate() {
             let mut records: Vec<usize> = self.shared_records(resolved, program.function).collect();
             let in_order = if records.is_empty() && records_of_text.is_empty() {
@@ -227,10 +227,7 @@ impl ObjectAnalysis {
                 .min();
             let refusal = refusal.and_then(|function| changed(*function)?.changed.refusal.clone());
             let usage = self.usage(number, &constants, &changed);
-            for (place, level) in &usage.poisoned {
-                let known = reached.entry(*place).or_insert(*level);
-                *known = (*known).max(*level);
-            }
+            reached.extend(&usage.poisoned);
             let poisons = |place: Place| {
                 let poisoned = &changed(place.function)?.changed.poisoned;
                 let found = poisoned.iter().find(|(insn, _)| *insn == place.at);
@@ -257,11 +254,13 @@ impl ObjectAnalysis {
             };
             judged.programs.push(rules::verdict(case, &of_object));
         }
+        // Programs may share functions: the surest of each place last, which counts.
+        reached.sort();
         judged.reached.push(self.by_section(&reached));
     }
 
-    /// Places by section and byte.
-    fn by_section(&self, reached: &BTreeMap<Place, Level>) -> BTreeMap<(usize, u64), bool> {
+    /// Places by section and byte; the last of equal ones counts.
+    fn by_section(&self, reached: &[(Place, Level)]) -> BTreeMap<(usize, u64), bool> {
         let places = reached.iter().filter_map(|(place, level)| {
             let function = self.code.functions.get(place.function)?;
             let within = u64::try_from(place.at).ok()?.checked_mul(8)?;

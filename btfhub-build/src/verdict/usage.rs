@@ -61,23 +61,24 @@ pub(super) fn follow<'c>(
 ) -> Usage {
     let mut usage = Usage::default();
     let calls = Calls::new(object, code, program, changes, constants);
-    // How surely each function is entered, by what is known then.
-    let mut entered: BTreeMap<(usize, Entry), (Level, Rc<Reached>)> = BTreeMap::new();
+    // How surely each function is entered with what.
+    let mut entered: BTreeMap<usize, (Level, usize, Rc<Reached>)> = BTreeMap::new();
     let mut pending = vec![(program.function, Level::Surely, Entry::of_program())];
     if constants.verifies_uncalled {
         let globals = parts.iter().skip(1).filter(|part| calls.is_apart(**part));
         pending.extend(globals.map(|part| (*part, Level::Surely, Entry::unknown())));
     }
     while let Some((number, level, entry)) = pending.pop() {
-        let (Some(function), Some((entry, reached))) =
+        let (Some(function), Some(followed)) =
             (code.functions.get(number), calls.follow(number, entry))
         else {
             continue;
         };
-        let known = entered.get(&(number, entry.clone()));
-        if known.is_some_and(|(known, _)| *known >= level) {
+        let known = entered.get(&followed.number);
+        if known.is_some_and(|(known, ..)| *known >= level) {
             continue;
         }
+        let reached = followed.reached;
         for (&at, refers) in &function.refers {
             let Some(level) = reached.level(at, level) else {
                 continue;
@@ -94,9 +95,9 @@ pub(super) fn follow<'c>(
                 Refers::Data(..) | Refers::Extern(_) | Refers::Other => {}
             }
         }
-        entered.insert((number, entry), (level, reached));
+        entered.insert(followed.number, (level, number, reached));
     }
-    for ((number, _), (level, reached)) in &entered {
+    for (level, number, reached) in entered.values() {
         if let Some(function) = code.functions.get(*number) {
             let level = |at: usize| reached.level(at, *level);
             usage.reached(*number, function, changes(*number), reached, level);
@@ -166,13 +167,20 @@ impl Usage {
             };
             most_surely(&mut self.helpers, helper, place, level);
         }
-        for &at in &reached.numbers {
+        for (&at, is_sure) in &reached.numbers {
             let place = Place {
                 function: number_of,
                 at,
             };
-            let is_surer = |level| self.number.is_none_or(|(_, known)| known < level);
-            self.number = (level(at).filter(|level| is_surer(*level)))
+            let most = if *is_sure {
+                Level::Surely
+            } else {
+                Level::Maybe
+            };
+            let level = level(at).map(|level| level.min(most));
+            let is_surer = |level: &Level| self.number.is_none_or(|(_, known)| known < *level);
+            self.number = level
+                .filter(is_surer)
                 .map(|level| (place, level))
                 .or(self.number);
         }

@@ -5,5 +5,6 @@ mod browser;
 mod hostile;
 mod old_kernels;
 mod patch;
+mod rules;
 mod verdicts;
 mod verifier;

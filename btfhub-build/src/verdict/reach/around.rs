@@ -1,7 +1,8 @@
 //! What a function refers to outside of itself.
 
 use super::slots::Slots;
-use super::value::{Entry, Value};
+use super::state::Entry;
+use super::value::Value;
 
 /// How libbpf changed one instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -41,8 +42,8 @@ pub(in super::super) trait Surroundings {
     fn data(&self, section: usize, offset: u64, bytes: u32) -> Option<u64>;
     /// The value that a load from an extern gives.
     fn value(&self, number: usize) -> Value;
-    /// Whether an extern exists, if that is known.
-    fn is_there(&self, number: usize) -> Option<bool>;
+    /// The address of an extern; 0 if it does not exist.
+    fn address(&self, number: usize) -> Value;
     /// What the function that instruction `at` calls leaves, if it can be followed.
     fn call(&self, at: usize, entry: &Entry) -> Option<Returned>;
 }

@@ -1,7 +1,8 @@
 //! Arithmetic and conditions on known values.
 
 use super::limits::Limits;
-use super::value::{Value, get, set};
+use super::state::{get, set};
+use super::value::Value;
 use crate::insn::{ALU, Insn, JMP, JMP32, sign_extend};
 
 /// The right-hand operand.

@@ -41,9 +41,7 @@ impl Limits {
         let below = |first: u64| (right != first).then(|| its.and(first, right.wrapping_sub(1)))?;
         match (insn.op(), holds) {
             (0x10, true) | (0x50, false) => allowed(right, right),
-            (0x10, false) | (0x50, true) => {
-                allowed(right.wrapping_add(1), right.wrapping_sub(1))
-            }
+            (0x10, false) | (0x50, true) => allowed(right.wrapping_add(1), right.wrapping_sub(1)),
             (0x20, true) | (0xb0, false) => above(largest),
             (0x20, false) | (0xb0, true) => allowed(0, right),
             (0x30, true) | (0xa0, false) => allowed(right, largest),

@@ -9,9 +9,10 @@
 //! set by user space.
 //!
 //! ```text
-//! slots    what a function stored on its stack
 //! limits   the limits of a number that is not constant
-//! value    what registers and the stack hold
+//! value    what a register holds, and how surely an instruction is reached
+//! slots    what a function stored on its stack
+//! state    registers and stacks, and how they are joined
 //! compute  arithmetic and conditions on these values
 //! walk     from instruction to instruction
 //! around   what a function refers to outside of itself
@@ -23,6 +24,7 @@ mod compute;
 mod cycle;
 mod limits;
 mod slots;
+mod state;
 #[cfg(test)]
 mod tests;
 mod value;
@@ -30,5 +32,6 @@ mod walk;
 
 pub(super) use around::{Change, ContextLoad, Refers, Returned, Surroundings};
 pub(super) use cycle::back_edge;
-pub(super) use value::{Entry, Level, Value};
+pub(super) use state::Entry;
+pub(super) use value::{Level, Value};
 pub(super) use walk::{Reached, insns, reach};

@@ -1,6 +1,4 @@
-use super::{
-    ContextLoad, Entry, Level, Refers, Returned, Surroundings, Value, back_edge, reach,
-};
+use super::{ContextLoad, Entry, Level, Refers, Returned, Surroundings, Value, back_edge, reach};
 use crate::insn::Insn;
 
 fn insn(code: u8, dst: u8, src: u8, off: i16, imm: i32) -> Insn {
@@ -30,8 +28,8 @@ impl Surroundings for World {
     fn value(&self, _: usize) -> Value {
         Value::Constant(7)
     }
-    fn is_there(&self, _: usize) -> Option<bool> {
-        Some(true)
+    fn address(&self, number: usize) -> Value {
+        Value::Extern(number)
     }
     fn call(&self, _: usize, _: &Entry) -> Option<Returned> {
         None
@@ -51,8 +49,8 @@ impl Surroundings for Unknown {
     fn value(&self, _: usize) -> Value {
         Value::Maybe
     }
-    fn is_there(&self, _: usize) -> Option<bool> {
-        None
+    fn address(&self, _: usize) -> Value {
+        Value::Maybe
     }
     fn call(&self, _: usize, _: &Entry) -> Option<Returned> {
         None

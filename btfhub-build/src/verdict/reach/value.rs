@@ -1,10 +1,6 @@
-//! What registers and the stack hold, and how that is joined where paths meet.
-
-use std::ops::RangeInclusive;
+//! What a register holds, and how surely an instruction is reached.
 
 use super::limits::Limits;
-use super::slots::Slots;
-use crate::insn::{Insn, ST, STX, sign_extend};
 
 /// How surely the verifier reaches an instruction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -50,12 +46,12 @@ pub(in super::super) enum Value {
 
 impl Value {
     /// Whether it was anything before conditions.
-    fn is_free(self) -> bool {
+    pub(super) fn is_free(self) -> bool {
         matches!(self, Self::Word(_) | Self::Number(_) | Self::Within(_))
     }
 
     /// What a function that it is passed to knows of it.
-    fn passed(self) -> Self {
+    pub(super) fn passed(self) -> Self {
         match self {
             Self::Constant(_)
             | Self::Default(_)
@@ -67,209 +63,6 @@ impl Value {
             Self::Maybe | Self::Word(_) | Self::Number(_) | Self::Within(_) | Self::Caller(_) => {
                 Self::Maybe
             }
-        }
-    }
-}
-
-/// What is known where a function begins.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub(in super::super) struct Entry {
-    /// r1 to r5.
-    registers: [Value; 5],
-    /// What the function that calls it stored on its own stack, from the lowest address on that it
-    /// passes.
-    caller: Slots,
-}
-
-impl Entry {
-    /// Where a program begins: r1 is its argument.
-    pub(in super::super) fn of_program() -> Self {
-        let mut entry = Self::unknown();
-        entry.registers[0] = Value::Context(0);
-        entry
-    }
-
-    /// If nothing is known.
-    pub(in super::super) fn unknown() -> Self {
-        Self {
-            registers: [Value::Maybe; 5],
-            caller: Slots::default(),
-        }
-    }
-
-    /// What a function that is called in this state knows.
-    pub(super) fn of_call(state: &State) -> Self {
-        let argument = |register| get(&state.registers, register).passed();
-        let registers = [1, 2, 3, 4, 5].map(argument);
-        let caller = match lowest(&registers) {
-            Some(lowest) => state.stack.from(lowest),
-            None => Slots::default(),
-        };
-        Self { registers, caller }
-    }
-
-    /// What remains if there are too many, or if the verifier ignores the rest too.
-    pub(in super::super) fn only_context(&self) -> Self {
-        let mut entry = Self::unknown();
-        for (mine, value) in entry.registers.iter_mut().zip(self.registers) {
-            if matches!(value, Value::Context(_)) {
-                *mine = value;
-            }
-        }
-        entry
-    }
-
-    /// The lowest address on the caller's stack that is passed.
-    pub(super) fn lowest(&self) -> Option<i64> {
-        lowest(&self.registers)
-    }
-
-    /// The state of the first instruction.
-    pub(super) fn state(&self) -> State {
-        let mut registers = [Value::Maybe; 11];
-        for (register, argument) in (1..).zip(self.registers) {
-            set(&mut registers, register, argument);
-        }
-        set(&mut registers, 10, Value::Frame(0));
-        State {
-            level: Level::Surely,
-            registers,
-            stack: Slots::default(),
-            caller: self.caller.clone(),
-        }
-    }
-}
-
-fn lowest(registers: &[Value; 5]) -> Option<i64> {
-    let addresses = registers.iter().filter_map(|value| match value {
-        Value::Caller(base) => Some(*base),
-        _ => None,
-    });
-    addresses.min()
-}
-
-/// r0 to r10, and what the function and the one that called it stored on their stacks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct State {
-    pub(super) level: Level,
-    pub(super) registers: [Value; 11],
-    pub(super) stack: Slots,
-    pub(super) caller: Slots,
-}
-
-impl State {
-    /// Nothing is known.
-    pub(super) fn forget(&mut self) {
-        self.registers = [Value::Maybe; 11];
-        self.stack = Slots::default();
-        self.caller = Slots::default();
-    }
-}
-
-/// What is known where two paths meet. A path that is taken only if a constant differs adds
-/// nothing to one that is taken anyway.
-pub(super) fn join(known: &State, other: &State) -> State {
-    match (known.level, other.level) {
-        (Level::IfChanged, Level::Maybe | Level::Surely) => return other.clone(),
-        (Level::Maybe | Level::Surely, Level::IfChanged) => return known.clone(),
-        _ => {}
-    }
-    let mut registers = known.registers;
-    for (mine, theirs) in registers.iter_mut().zip(other.registers) {
-        if *mine != theirs {
-            *mine = match (*mine, theirs) {
-                (Value::Within(one), Value::Within(other)) => Value::Within(one.or(other)),
-                (mine, theirs) if mine.is_free() && theirs.is_free() => {
-                    Value::Within(Limits::ANY)
-                }
-                _ => Value::Maybe,
-            };
-        }
-    }
-    State {
-        level: known.level.max(other.level),
-        registers,
-        stack: known.stack.and(&other.stack),
-        caller: known.caller.and(&other.caller),
-    }
-}
-
-pub(super) fn get(registers: &[Value; 11], register: u8) -> Value {
-    let value = registers.get(usize::from(register));
-    value.copied().unwrap_or(Value::Maybe)
-}
-
-pub(super) fn set(registers: &mut [Value; 11], register: u8, value: Value) {
-    if let Some(slot) = registers.get_mut(usize::from(register)) {
-        *slot = value;
-    }
-}
-
-/// Notes what a condition told the verifier of a register, and so of its copies.
-pub(super) fn narrow(registers: &mut [Value; 11], register: u8, limits: Option<Limits>) {
-    let value = get(registers, register);
-    let narrowed = Value::Within(limits.unwrap_or(Limits::ANY));
-    match value {
-        Value::Word(from) | Value::Number(from) => {
-            for slot in registers {
-                if matches!(*slot, Value::Word(its) | Value::Number(its) if its == from) {
-                    *slot = narrowed;
-                }
-            }
-        }
-        Value::Within(_) | Value::Maybe if limits.is_some() => set(registers, register, narrowed),
-        _ => {}
-    }
-}
-
-pub(super) fn clobber(registers: &mut [Value; 11], which: RangeInclusive<u8>) {
-    for register in which {
-        set(registers, register, Value::Maybe);
-    }
-}
-
-/// What a store leaves on the stack; an atomic one may also load, into its source or r0.
-pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
-    let is_atomic = insn.class() == STX && insn.code & 0xe0 == 0xc0;
-    let kept = match insn.class() {
-        STX if !is_atomic => get(&state.registers, insn.src),
-        ST => Value::Constant(sign_extend(insn.imm.into())),
-        _ => Value::Maybe,
-    };
-    if is_atomic {
-        set(&mut state.registers, insn.src, Value::Maybe);
-        set(&mut state.registers, 0, Value::Maybe);
-    }
-    let slots = match get(&state.registers, insn.dst) {
-        Value::Frame(base) => Some((&mut state.stack, base)),
-        Value::Caller(base) => Some((&mut state.caller, base)),
-        // Perhaps somewhere on a stack.
-        Value::Maybe => None,
-        Value::Word(_)
-        | Value::Number(_)
-        | Value::Within(_)
-        | Value::Constant(_)
-        | Value::Default(_)
-        | Value::Address
-        | Value::Context(_)
-        | Value::Data(..)
-        | Value::Extern(_) => return,
-    };
-    match slots.filter(|_| changed.is_none()) {
-        Some((slots, base)) => {
-            let at = base.saturating_add(insn.off.into());
-            let is_kept = matches!(
-                kept,
-                Value::Constant(_) | Value::Default(_) | Value::Context(_) | Value::Address
-            );
-            // Of less than 8 bytes every verifier knows only that they are 0 (`STACK_ZERO`).
-            let is_zero = matches!(kept, Value::Constant(0) | Value::Default(0));
-            let is_known = insn.bytes() == 8 || (is_zero && insn.class() == STX);
-            slots.store(at, insn.bytes(), (is_known && is_kept).then_some(kept));
-        }
-        None => {
-            state.stack = Slots::default();
-            state.caller = Slots::default();
         }
     }
 }

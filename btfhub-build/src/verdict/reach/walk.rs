@@ -1,12 +1,13 @@
 //! Walks from instruction to instruction, and again wherever what is known has changed.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeMap;
 
 use super::around::{Change, ContextLoad, Refers, Returned, Surroundings};
 use super::compute::{compute, decided, told};
 use super::limits::Limits;
 use super::slots::Slots;
-use super::value::{Entry, Level, State, Value, clobber, get, join, narrow, set, store};
+use super::state::{Entry, State, clobber, get, join, narrow, set, store};
+use super::value::{Level, Value};
 use crate::insn::{ALU, ALU64, INSN, Insn, JMP, JMP32, LD, LDX, ST, STX, wide_immediate};
 
 /// What can be reached in a function.
@@ -18,8 +19,8 @@ pub(in super::super) struct Reached {
     pub(in super::super) context: Vec<ContextLoad>,
     /// Calls of other functions, and what is passed to them.
     pub(in super::super) passed: BTreeMap<usize, Entry>,
-    /// Instructions that take a number for an address.
-    pub(in super::super) numbers: Vec<usize>,
+    /// Instructions that take a number for an address, and whether it is certainly one.
+    pub(in super::super) numbers: BTreeMap<usize, bool>,
     /// What it returns, and leaves on its caller's stack, by the instruction that returns it.
     results: BTreeMap<usize, (Level, Value, Slots)>,
 }
@@ -68,7 +69,7 @@ pub(in super::super) fn reach(
         taken: lowest_address_taken(insns),
         levels: vec![None; insns.len()],
         context: BTreeMap::new(),
-        numbers: BTreeSet::new(),
+        numbers: BTreeMap::new(),
         passed: BTreeMap::new(),
         results: BTreeMap::new(),
     };
@@ -79,7 +80,7 @@ pub(in super::super) fn reach(
     Reached {
         levels: walk.levels,
         context: walk.context.into_values().collect(),
-        numbers: walk.numbers.into_iter().collect(),
+        numbers: walk.numbers,
         passed: walk.passed,
         results: walk.results,
     }
@@ -132,7 +133,7 @@ struct Walk<'a, S> {
     /// From the last visit of each instruction, when all paths to it were known.
     levels: Vec<Option<Level>>,
     context: BTreeMap<usize, ContextLoad>,
-    numbers: BTreeSet<usize>,
+    numbers: BTreeMap<usize, bool>,
     passed: BTreeMap<usize, Entry>,
     results: BTreeMap<usize, (Level, Value, Slots)>,
 }
@@ -201,16 +202,16 @@ impl<S: Surroundings> Walk<'_, S> {
             _ => None,
         };
         let address = address.map(|register| get(&state.registers, register));
-        let is_number = |value| match value {
-            Value::Constant(_) => true,
+        let is_sure = match address.filter(|_| change != Some(Change::Poisoned)) {
+            Some(Value::Constant(_)) => Some(true),
+            Some(Value::Default(_)) => Some(false),
             // Some 32-bit fields of the argument are pointers to packets.
-            Value::Number(from) => !self.context.contains_key(&from),
-            _ => false,
+            Some(Value::Number(from)) if !self.context.contains_key(&from) => Some(true),
+            _ => None,
         };
-        if address.is_some_and(is_number) && change != Some(Change::Poisoned) {
-            self.numbers.insert(at);
-        } else {
-            self.numbers.remove(&at);
+        match is_sure {
+            Some(is_sure) => _ = self.numbers.insert(at, is_sure),
+            None => _ = self.numbers.remove(&at),
         }
         if insn.class() == LDX {
             let offset = match change {
@@ -282,11 +283,7 @@ impl<S: Surroundings> Walk<'_, S> {
         }
         match self.around.refers(at) {
             Some(Refers::Data(section, offset)) => Value::Data(section, offset),
-            Some(Refers::Extern(number)) => match self.around.is_there(number) {
-                Some(true) => Value::Extern(number),
-                Some(false) => Value::Constant(0),
-                None => Value::Maybe,
-            },
+            Some(Refers::Extern(number)) => self.around.address(number),
             Some(Refers::Something) => Value::Address,
             // Other sources are maps, variables or functions.
             None if insn.src == 0 => (self.insns.get(at + 1)).map_or(Value::Maybe, |second| {
@@ -312,9 +309,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 .map_or(unknown, Value::Default),
             Value::Extern(number) if offset == 0 => self.around.value(number),
             Value::Extern(_) => Value::Maybe,
-            Value::Frame(base) => {
-                state.stack.load(base.saturating_add(offset), bytes)
-            }
+            Value::Frame(base) => state.stack.load(base.saturating_add(offset), bytes),
             Value::Caller(base) => state.caller.load(base.saturating_add(offset), bytes),
             // Perhaps of a stack.
             Value::Maybe => Value::Maybe,
@@ -389,7 +384,10 @@ impl<S: Surroundings> Walk<'_, S> {
     fn call_of_program(&mut self, at: usize, state: &mut State) -> Value {
         let entry = Entry::of_call(state);
         let returned = self.around.call(at, &entry);
-        match (entry.lowest(), returned.as_ref().and_then(|it| it.caller.as_ref())) {
+        match (
+            entry.lowest(),
+            returned.as_ref().and_then(|it| it.caller.as_ref()),
+        ) {
             (Some(lowest), Some(left)) => state.stack.replace_from(lowest, left),
             (None, Some(_)) => {}
             (_, None) => state.stack.replace_from(self.taken, &Slots::default()),

@@ -137,7 +137,10 @@ fn event(case: &mut Case<'_>, target: &str) {
         } else {
             syscall_bytes(case, call)
         };
-        (bytes, "read only arguments that the system call has".to_owned())
+        (
+            bytes,
+            "read only arguments that the system call has".to_owned(),
+        )
     } else {
         let name = format!("{EVENT_STRUCT}{event}");
         let how = format!("read fields of struct {name} by CO-RE, and ask bpf_core_field_exists()");

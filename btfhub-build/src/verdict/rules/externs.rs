@@ -12,14 +12,17 @@ use crate::object::{Extern, ExternKind, Object};
 /// called.
 pub(super) fn check(case: &mut Case<'_>) {
     for (number, (place, level)) in &case.usage.kfuncs {
-        let Some((it, presence)) = extern_of(case, *number) else {
+        // If it is reached only with other constants, it may exist then.
+        let Some((it, presence)) = extern_of(case, *number).filter(|_| *level > Level::IfChanged)
+        else {
             continue;
         };
         let name = &it.name;
         // Whether a module has it is not known.
         let likely = (*level).min(Level::Maybe);
         let (level, what) = if case.is_older_than(Age(5, 13)) {
-            let what = format!("programs can't call the kernel's functions ({name}) before Linux 5.13");
+            let what =
+                format!("programs can't call the kernel's functions ({name}) before Linux 5.13");
             (likely, what)
         } else {
             match presence {

@@ -77,9 +77,10 @@ pub(super) fn check(case: &mut Case<'_>) {
     let mut maps = case.object.maps().iter();
     if is_struct_ops && !maps.any(|map| map.struct_ops.is_some()) {
         // Its type is that of the member of the map that refers to it.
-        let text = "no map of the object (SEC(\".struct_ops\")) refers to a struct_ops program, so \
+        let text =
+            "no map of the object (SEC(\".struct_ops\")) refers to a struct_ops program, so \
                     the kernel refuses it"
-            .to_owned();
+                .to_owned();
         case.findings.fails(Certainty::Proven, "struct-ops", text);
     }
     // If the kernel can't have maps of global data, libbpf leaves them out and makes instructions
