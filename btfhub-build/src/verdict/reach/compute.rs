@@ -29,7 +29,8 @@ pub(super) fn number(value: Value) -> Option<(u64, bool)> {
     match value {
         Value::Constant(value) => Some((value, true)),
         Value::Default(value) => Some((value, false)),
-        Value::Maybe
+        Value::Unset
+        | Value::Maybe
         | Value::Word(_)
         | Value::Number(_)
         | Value::Within(_)

@@ -14,6 +14,7 @@
 //! slots    what a function stored on its stack
 //! state    registers and stacks, and how they are joined
 //! compute  arithmetic and conditions on these values
+//! helper   what the verifier knows of a call of a helper
 //! walk     from instruction to instruction
 //! around   what a function refers to outside of itself
 //! cycle    whether a function has a loop
@@ -22,6 +23,7 @@
 mod around;
 mod compute;
 mod cycle;
+mod helper;
 mod limits;
 mod slots;
 mod state;

@@ -27,17 +27,10 @@ impl Slots {
         }
     }
 
-    /// Those at `lowest` and above.
-    pub(super) fn from(&self, lowest: i64) -> Self {
-        let above = self.0.iter().filter(|(slot, ..)| *slot >= lowest);
-        Self(above.copied().collect())
-    }
-
-    /// Replaces those at `lowest` and above, which a call may have changed.
-    pub(super) fn replace_from(&mut self, lowest: i64, by: &Self) {
+    /// Forgets those at `lowest` and above, which a call may have changed.
+    pub(super) fn forget_from(&mut self, lowest: i64) {
         self.0
             .retain(|(slot, _, width)| slot.saturating_add((*width).into()) <= lowest);
-        self.0.extend(&by.0);
     }
 
     /// Those that both have.

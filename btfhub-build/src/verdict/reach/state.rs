@@ -12,17 +12,19 @@ use crate::insn::{Insn, ST, STX, sign_extend};
 pub(in super::super) struct Entry {
     /// r1 to r5.
     registers: [Value; 5],
-    /// What the function that calls it stored on its own stack, from the lowest address on that it
-    /// passes.
+    /// What the function that calls it stored on its own stack, if it passes an address there.
     caller: Slots,
 }
 
 impl Entry {
     /// Where a program begins: r1 is its argument.
     pub(in super::super) fn of_program() -> Self {
-        let mut entry = Self::unknown();
-        entry.registers[0] = Value::Context(0);
-        entry
+        let mut registers = [Value::Unset; 5];
+        registers[0] = Value::Context(0);
+        Self {
+            registers,
+            caller: Slots::default(),
+        }
     }
 
     /// If nothing is known.
@@ -35,13 +37,19 @@ impl Entry {
 
     /// What a function that is called in this state knows.
     pub(super) fn of_call(state: &State) -> Self {
-        let argument = |register| get(&state.registers, register).passed();
-        let registers = [1, 2, 3, 4, 5].map(argument);
-        let caller = match lowest(&registers) {
-            Some(lowest) => state.stack.from(lowest),
-            None => Slots::default(),
+        let mut registers = state.arguments();
+        let arguments = registers;
+        for slot in &mut registers {
+            *slot = passed(*slot, &arguments);
+        }
+        let mut entry = Self {
+            registers,
+            caller: Slots::default(),
         };
-        Self { registers, caller }
+        if entry.passes_stack() {
+            entry.caller = state.stack.clone();
+        }
+        entry
     }
 
     /// What remains if there are too many, or if the verifier ignores the rest too.
@@ -55,14 +63,15 @@ impl Entry {
         entry
     }
 
-    /// The lowest address on the caller's stack that is passed.
-    pub(super) fn lowest(&self) -> Option<i64> {
-        lowest(&self.registers)
+    /// Whether an address on the caller's stack is passed.
+    pub(super) fn passes_stack(&self) -> bool {
+        let is_address = |value: &Value| matches!(value, Value::Caller(_));
+        self.registers.iter().any(is_address)
     }
 
     /// The state of the first instruction.
     pub(super) fn state(&self) -> State {
-        let mut registers = [Value::Maybe; 11];
+        let mut registers = [Value::Unset; 11];
         for (register, argument) in (1..).zip(self.registers) {
             set(&mut registers, register, argument);
         }
@@ -76,12 +85,29 @@ impl Entry {
     }
 }
 
-fn lowest(registers: &[Value; 5]) -> Option<i64> {
-    let addresses = registers.iter().filter_map(|value| match value {
-        Value::Caller(base) => Some(*base),
-        _ => None,
-    });
-    addresses.min()
+/// What a function knows of a value that it is passed, which may be so twice.
+fn passed(value: Value, arguments: &[Value; 5]) -> Value {
+    // Not the number of any instruction.
+    let first = |from| {
+        let is_copy =
+            |it: &Value| matches!(*it, Value::Word(its) | Value::Number(its) if its == from);
+        usize::MAX - arguments.iter().position(is_copy).unwrap_or(0)
+    };
+    match value {
+        Value::Frame(base) => Value::Caller(base),
+        Value::Caller(_) => Value::Maybe,
+        Value::Word(from) => Value::Word(first(from)),
+        Value::Number(from) => Value::Number(first(from)),
+        Value::Unset
+        | Value::Maybe
+        | Value::Within(_)
+        | Value::Constant(_)
+        | Value::Default(_)
+        | Value::Address
+        | Value::Context(_)
+        | Value::Data(..)
+        | Value::Extern(_) => value,
+    }
 }
 
 /// r0 to r10, and what the function and the one that called it stored on their stacks.
@@ -94,6 +120,11 @@ pub(super) struct State {
 }
 
 impl State {
+    /// r1 to r5.
+    pub(super) fn arguments(&self) -> [Value; 5] {
+        [1, 2, 3, 4, 5].map(|register| get(&self.registers, register))
+    }
+
     /// Nothing is known.
     pub(super) fn forget(&mut self) {
         self.registers = [Value::Maybe; 11];
@@ -156,9 +187,10 @@ pub(super) fn narrow(registers: &mut [Value; 11], register: u8, limits: Option<L
     }
 }
 
+/// After a call.
 pub(super) fn clobber(registers: &mut [Value; 11], which: RangeInclusive<u8>) {
     for register in which {
-        set(registers, register, Value::Maybe);
+        set(registers, register, Value::Unset);
     }
 }
 
@@ -178,7 +210,7 @@ pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
         Value::Frame(base) => Some((&mut state.stack, base)),
         Value::Caller(base) => Some((&mut state.caller, base)),
         // Perhaps somewhere on a stack.
-        Value::Maybe => None,
+        Value::Maybe | Value::Unset => None,
         Value::Word(_)
         | Value::Number(_)
         | Value::Within(_)

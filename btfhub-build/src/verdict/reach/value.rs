@@ -17,6 +17,8 @@ pub(in super::super) enum Level {
 /// What a register holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(in super::super) enum Value {
+    /// Nothing that a program may read.
+    Unset,
     /// Anything, and the verifier may know more.
     Maybe,
     /// Any 64 bits, perhaps a pointer that is not null, from this instruction. Its copies are
@@ -48,21 +50,5 @@ impl Value {
     /// Whether it was anything before conditions.
     pub(super) fn is_free(self) -> bool {
         matches!(self, Self::Word(_) | Self::Number(_) | Self::Within(_))
-    }
-
-    /// What a function that it is passed to knows of it.
-    pub(super) fn passed(self) -> Self {
-        match self {
-            Self::Constant(_)
-            | Self::Default(_)
-            | Self::Address
-            | Self::Context(_)
-            | Self::Data(..)
-            | Self::Extern(_) => self,
-            Self::Frame(base) => Self::Caller(base),
-            Self::Maybe | Self::Word(_) | Self::Number(_) | Self::Within(_) | Self::Caller(_) => {
-                Self::Maybe
-            }
-        }
     }
 }

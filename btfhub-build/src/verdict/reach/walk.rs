@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::around::{Change, ContextLoad, Refers, Returned, Surroundings};
 use super::compute::{compute, decided, told};
+use super::helper::{after_helper, takes_address};
 use super::limits::Limits;
 use super::slots::Slots;
 use super::state::{Entry, State, clobber, get, join, narrow, set, store};
@@ -198,7 +199,7 @@ impl<S: Surroundings> Walk<'_, S> {
         let address = match insn.class() {
             LDX => Some(insn.src),
             ST | STX => Some(insn.dst),
-            JMP if insn.is_call_of_helper() && OF_CPUS.contains(&insn.imm) => Some(1),
+            JMP if takes_address(insn) => Some(1),
             _ => None,
         };
         let address = address.map(|register| get(&state.registers, register));
@@ -265,7 +266,10 @@ impl<S: Surroundings> Walk<'_, S> {
                 let loaded = self.immediate(at, insn, value);
                 set(&mut state.registers, insn.dst, loaded);
             }
-            LD => clobber(&mut state.registers, 0..=5),
+            LD => {
+                clobber(&mut state.registers, 1..=5);
+                set(&mut state.registers, 0, Value::Maybe);
+            }
             LDX => {
                 let loaded = self.load(at, insn, value, state);
                 set(&mut state.registers, insn.dst, loaded);
@@ -312,7 +316,7 @@ impl<S: Surroundings> Walk<'_, S> {
             Value::Frame(base) => state.stack.load(base.saturating_add(offset), bytes),
             Value::Caller(base) => state.caller.load(base.saturating_add(offset), bytes),
             // Perhaps of a stack.
-            Value::Maybe => Value::Maybe,
+            Value::Maybe | Value::Unset => Value::Maybe,
             Value::Word(_)
             | Value::Number(_)
             | Value::Within(_)
@@ -330,7 +334,7 @@ impl<S: Surroundings> Walk<'_, S> {
                 let result = if insn.is_call_of_program() {
                     self.call_of_program(at, state)
                 } else {
-                    self.call_of_helper(at, insn, state)
+                    after_helper(at, insn, self.taken, state)
                 };
                 clobber(&mut state.registers, 1..=5);
                 set(&mut state.registers, 0, result);
@@ -360,22 +364,12 @@ impl<S: Surroundings> Walk<'_, S> {
                 if let (Some(level), Some(target)) = (on(true), target) {
                     let mut there = state.clone();
                     there.level = level;
-                    self.learn(insn, decided, taken, &mut there);
+                    learn(insn, decided, taken, &mut there);
                     self.enter(target, &there);
                 }
                 state.level = on(false)?;
-                self.learn(insn, decided, not_taken, state);
+                learn(insn, decided, not_taken, state);
                 Some(at + 1)
-            }
-        }
-    }
-
-    /// Notes what the verifier knows after a condition.
-    fn learn(&self, insn: Insn, decided: Option<bool>, limits: Option<Limits>, state: &mut State) {
-        if decided.is_none() {
-            narrow(&mut state.registers, insn.dst, limits);
-            if !insn.has_immediate() {
-                narrow(&mut state.registers, insn.src, None);
             }
         }
     }
@@ -384,59 +378,29 @@ impl<S: Surroundings> Walk<'_, S> {
     fn call_of_program(&mut self, at: usize, state: &mut State) -> Value {
         let entry = Entry::of_call(state);
         let returned = self.around.call(at, &entry);
-        match (
-            entry.lowest(),
-            returned.as_ref().and_then(|it| it.caller.as_ref()),
-        ) {
-            (Some(lowest), Some(left)) => state.stack.replace_from(lowest, left),
-            (None, Some(_)) => {}
-            (_, None) => state.stack.replace_from(self.taken, &Slots::default()),
+        let (value, left) = returned.map_or((Value::Maybe, None), |it| (it.value, it.caller));
+        let may_pass_stack = state.arguments().contains(&Value::Maybe);
+        match left {
+            Some(left) if entry.passes_stack() => state.stack = left,
+            Some(_) if !may_pass_stack => {}
+            _ => state.stack.forget_from(self.taken),
         }
         // It may have been passed an address there.
         state.caller = Slots::default();
         self.passed.insert(at, entry);
-        returned.map_or(Value::Maybe, |it| it.value)
-    }
-
-    /// What a helper or a function of the kernel returns.
-    fn call_of_helper(&self, at: usize, insn: Insn, state: &mut State) -> Value {
-        state.stack.replace_from(self.taken, &Slots::default());
-        // It may have been passed an address there.
-        let passed = [1, 2, 3, 4, 5].map(|register| get(&state.registers, register));
-        for value in passed {
-            match value {
-                Value::Caller(base) => state.caller.replace_from(base, &Slots::default()),
-                Value::Maybe => state.caller = Slots::default(),
-                _ => {}
-            }
-        }
-        if !insn.is_call_of_helper() {
-            return Value::Word(at);
-        }
-        match insn.imm {
-            GET_CURRENT_TASK => Value::Number(at),
-            imm if READ_STRINGS.contains(&imm) => match get(&state.registers, 2) {
-                Value::Constant(most) => Value::Within(Limits::up_to(LAST_ERRNO, most)),
-                _ => Value::Maybe,
-            },
-            GET_SMP_PROCESSOR_ID => Value::Maybe,
-            _ => Value::Word(at),
-        }
+        value
     }
 }
 
-/// Helpers that take the address of a variable that each CPU has: `bpf_per_cpu_ptr`,
-/// `bpf_this_cpu_ptr`.
-const OF_CPUS: [i32; 2] = [153, 154];
-/// Helpers that return an error or a number up to the size that they are passed
-/// (`do_refine_retval_range`).
-const READ_STRINGS: [i32; 5] = [45, 67, 114, 115, 141];
-/// `-MAX_ERRNO`.
-const LAST_ERRNO: u64 = 0_u64.wrapping_sub(4095);
-/// The verifier knows how many there are.
-const GET_SMP_PROCESSOR_ID: i32 = 8;
-/// It returns a number, not a pointer.
-const GET_CURRENT_TASK: i32 = 35;
+/// Notes what the verifier knows after a condition.
+fn learn(insn: Insn, decided: Option<bool>, limits: Option<Limits>, state: &mut State) {
+    if decided.is_none() {
+        narrow(&mut state.registers, insn.dst, limits);
+        if !insn.has_immediate() {
+            narrow(&mut state.registers, insn.src, None);
+        }
+    }
+}
 
 pub(super) const ALWAYS: u8 = 0x00;
 const CALL: u8 = 0x80;
