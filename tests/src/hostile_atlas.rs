@@ -120,8 +120,12 @@ pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
     let Ok(kernel) = Btf::parse(&mutate(kernel, mutations)) else {
         return;
     };
-    let mut writer = AtlasWriter::new();
-    let Ok(survey) = writer.surveyor().survey(&kernel) else {
+    kept_by(AtlasWriter::new(), relocations, &kernel);
+    kept_by(AtlasWriter::with_functions(), relocations, &kernel);
+}
+
+fn kept_by(mut writer: AtlasWriter, relocations: &Relocations, kernel: &Btf) {
+    let Ok(survey) = writer.surveyor().survey(kernel) else {
         return;
     };
     if writer.insert(id("1"), source(b""), &survey).is_err() {
@@ -137,7 +141,7 @@ pub fn kept(relocations: &Relocations, kernel: &[u8], mutations: &[u8]) {
         .scope_of(relocations, &Modules::All)
         .expect("all of it");
     let part = scope.btf(0).expect("the kernel that was added");
-    let Ok(right) = resolve(relocations, &kernel) else {
+    let Ok(right) = resolve(relocations, kernel) else {
         return;
     };
     for bytes in [whole, part] {

@@ -1,5 +1,6 @@
 //! A type of a kernel → the words of its [definition](super::definition).
 
+use super::columns::code;
 use super::definition::{is_typed, shape};
 use super::error::SurveyError;
 use super::numbers::{ProvisionalGroup, ProvisionalString};
@@ -169,10 +170,11 @@ impl<'b, N: Names> Describer<'_, 'b, N> {
                     self.ty(param.ty)?;
                 }
             }
-            kind => {
+            kind if code::INLINE_KINDS.contains(&kind) => {
                 self.out.push(shape::INLINE | u32::from(kind.number()) << 4);
                 self.body(id, ty)?;
             }
+            _ => return Err(SurveyError::no_value(id.0)),
         }
         Ok(())
     }

@@ -109,6 +109,22 @@ cases! {
         assert!(error.contains("2^24"), "{error}");
     }
 
+    /// Members whose types are variables and functions, of which this atlas holds none.
+    fn members_that_are_no_values() {
+        let mut types = BtfBuilder::new();
+        let int = types.int("int", 4, 1);
+        let proto = types.prototype(int, &[]);
+        let function = types.raw("f", 12 << 24, proto, &[]);
+        let variable = types.raw("v", 14 << 24, int, &[1]);
+        for no_value in [function, variable] {
+            let mut types = types.clone();
+            let inner = types.structure("", 8, &[member("x", no_value, 0)]);
+            types.structure("task", 8, &[member("", inner, 0), member("b", int, 4)]);
+            let error = kept(&types).expect_err("no value");
+            assert!(error.contains("is not the type of a value"), "{error}");
+        }
+    }
+
     /// An index type without a name, which is examined for each array.
     fn a_large_index_type() {
         let mut types = BtfBuilder::new();
