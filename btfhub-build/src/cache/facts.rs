@@ -9,7 +9,7 @@ use super::file::{self, Reader, put_bytes, put_number};
 use crate::archive::Digest;
 use crate::verdict;
 
-const HEAD: &[u8] = b"btfhub facts 2\n";
+const HEAD: &[u8] = b"btfhub facts 3\n";
 
 /// Facts not yet written that a killed build may lose.
 const UNWRITTEN: usize = 256;
