@@ -93,6 +93,11 @@ impl Insn {
         self.code == CALL && self.src == 0
     }
 
+    /// Whether it is a load that keeps the sign (`BPF_MEMSX`).
+    pub(crate) fn is_sign_extending(self) -> bool {
+        self.class() == LDX && self.code & 0xe0 == 0x80
+    }
+
     /// Bytes of a load or store (`insn_bpf_size_to_bytes`).
     pub(crate) fn bytes(self) -> u32 {
         match self.code & 0x18 {

@@ -11,6 +11,7 @@ static void *(*const task)(void) = (void *)35;
 static long (*const read_kernel)(void *, unsigned, void *) = (void *)113;
 static void *(*const of_cpu)(const void *, unsigned) = (void *)153;
 static unsigned (*const random)(void) = (void *)7;
+static long (*const copy)(void *, unsigned, const void *) = (void *)148;
 #define RINGBUF(flags)                                                                   \
     struct { int (*type)[27], (*max_entries)[4096], (*map_flags)[flags]; } events        \
         __attribute__((section(".maps"), used));
@@ -18,7 +19,7 @@ struct rq { int cpu; } __attribute__((preserve_access_index));
 "#;
 
 /// Each program in its own object; `LICENSE` is the GPL unless it is set.
-const PROGRAMS: [(&str, &str); 29] = [
+const PROGRAMS: [(&str, &str); 32] = [
     (
         "kfunc-prototype",
         r#"extern int bpf_rcu_read_lock(int) KSYM;
@@ -162,6 +163,19 @@ const PROGRAMS: [(&str, &str); 29] = [
         "kconfig-of-libbpf",
         r#"extern int LINUX_NO_SUCH __attribute__((section(".kconfig")));
         SEC("raw_tp/sys_enter") int p(void *c) { return LINUX_NO_SUCH; }"#,
+    ),
+    (
+        "extern-without-section",
+        r#"extern int no_such(void);
+        SEC("raw_tp/sys_enter") int p(void *c) { return no_such(); }"#,
+    ),
+    (
+        "may-sleep",
+        r#"SEC("fentry/vfs_read") int p(void *c) { int a = 0; copy(&a, 4, c); return 0; }"#,
+    ),
+    (
+        "may-sleep-there",
+        r#"SEC("lsm.s/file_open") int p(void *c) { int a = 0; copy(&a, 4, c); return 0; }"#,
     ),
     (
         "iterator-without-sleep",

@@ -153,7 +153,7 @@ impl Surroundings for Around<'_, '_, '_> {
         };
         if self.calls.is_apart(*to) {
             // Any number, whatever calls it.
-            let value = Value::Number(at);
+            let value = Value::Word(at);
             return Some(Returned {
                 value,
                 caller: None,

@@ -29,6 +29,7 @@ impl Constants {
     /// The constants that one object gets.
     pub(super) fn of(
         object: &Object,
+        has_empty_section: bool,
         presence: &[Presence],
         kernel: &Kernel<'_>,
         facts: &Facts,
@@ -65,12 +66,16 @@ impl Constants {
             }
             _ => Value::Maybe,
         });
+        // Before Linux 5.12 the kernel refuses BTF with an empty section (`btf_datasec_check_meta`).
+        // libbpf then loads the program without, and all its functions count as static.
+        let knows_globals = !has_empty_section || age.is_none_or(|age| age >= Age(5, 12));
         Self {
             addresses: addresses.collect(),
             values: values.collect(),
             reads_data: age.is_none_or(|age| age >= Age(5, 5)),
-            verifies_globals: age.is_none_or(|age| age >= Age(5, 6)),
-            verifies_uncalled: age.is_some_and(|age| age >= Age(5, 6) && age < Age(6, 8)),
+            verifies_globals: knows_globals && age.is_none_or(|age| age >= Age(5, 6)),
+            verifies_uncalled: knows_globals
+                && age.is_some_and(|age| age >= Age(5, 6) && age < Age(6, 8)),
         }
     }
 }

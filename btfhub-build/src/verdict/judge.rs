@@ -195,7 +195,13 @@ impl ObjectAnalysis {
     ) {
         let fresh = self.fresh(resolved);
         let presence = presence(&self.object, &self.outlines, facts);
-        let constants = Constants::of(&self.object, &presence, kernel, facts);
+        let constants = Constants::of(
+            &self.object,
+            self.has_empty_section,
+            &presence,
+            kernel,
+            facts,
+        );
         let age = age(kernel.id.release, facts);
         let of_object = rules::of_object(&self.object, &presence, facts, age);
         // The functions of `.text` are relocated whichever program is loaded.

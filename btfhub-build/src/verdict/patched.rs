@@ -10,6 +10,7 @@ use super::externs::outlines;
 use super::program::{Code, Function};
 use super::reach::Change;
 use super::usage::{Usage, follow};
+use crate::btf::Kind;
 use crate::insn::{INSN, Patched, patch};
 use crate::object::{ExternKind, Object};
 use crate::relo::{self, CandidateLists, RecordMeaning, Relocations, Resolution};
@@ -28,6 +29,8 @@ pub(super) struct ObjectAnalysis {
     pub(super) is_program: Vec<bool>,
     /// Whether it uses the kernel's full version.
     pub(super) asks_version: bool,
+    /// Whether its BTF has a section without variables.
+    pub(super) has_empty_section: bool,
     /// The outlines of the types of its externs.
     pub(super) outlines: Vec<Option<String>>,
     /// Why it needs the kernel's own BTF, whichever program is loaded.
@@ -135,6 +138,8 @@ impl ObjectAnalysis {
             parts,
             needs_btf: needs_btf(object),
             outlines: outlines(object),
+            has_empty_section: (object.btf().ids().filter_map(|id| object.btf().ty(id)))
+                .any(|ty| ty.kind() == Kind::DataSec && ty.vlen() == 0),
             object: object.clone(),
             asks_version: (object.externs().iter()).any(|it| it.name == VERSION),
             code,

@@ -211,6 +211,7 @@ const BETWEEN_FUNCTIONS: &str = r#"
 static long (*const helper)(void) = (void *)208;
 static long (*const read_str)(void *, int, void *) = (void *)115;
 static unsigned (*const random)(void) = (void *)7;
+static long (*const comm)(char *, unsigned) = (void *)16;
 enum bpf_func_id___x { BPF_FUNC_ktime_get_tai_ns___x = 208 };
 #define HAS __builtin_preserve_enum_value(*(enum bpf_func_id___x *)BPF_FUNC_ktime_get_tai_ns___x, 0)
 struct file { int f_flags; };
@@ -232,8 +233,31 @@ SEC("raw_tp/sys_enter") int asks_global(void *ctx) { return has_global() ? helpe
 SEC("raw_tp/sys_enter") int not_called(void *ctx) { return HAS ? global(3) : 0; }
 SEC("raw_tp/sys_enter") int not_called_hidden(void *ctx) { return HAS ? hidden(3) : 0; }
 SEC("raw_tp/sys_enter") int on_stack(void *ctx) { volatile int a = HAS; return a ? helper() : 0; }
+struct has { int *at; int other; };
+static CALLED long behind(struct has *has) { return *has->at ? helper() : has->other; }
+SEC("raw_tp/sys_enter") int by_two_pointers(void *ctx) {
+    int a = HAS;
+    struct has has = {&a, 3};
+    return behind(&has);
+}
+SEC("raw_tp/sys_enter") int in_parts(void *ctx) {
+    volatile union { unsigned long whole; unsigned parts[2]; } a;
+    a.whole = HAS;
+    return a.parts[0] ? helper() : 0;
+}
+SEC("raw_tp/sys_enter") int beside(void *ctx) {
+    struct { char name[16]; unsigned long on; } a = {};
+    a.on = HAS;
+    comm(a.name, 16);
+    return a.on ? helper() : a.name[0];
+}
+SEC("raw_tp/sys_enter") int masks(void *ctx) { int a = random() & 1; if (!HAS) a = 0; return a ? helper() : 0; }
 static CALLED void tell(int *on) { *on = HAS; }
-SEC("raw_tp/sys_enter") int tells(void *ctx) { int a = 9; tell(&a); return a ? helper() : 0; }
+SEC("raw_tp/sys_enter") int tells(void *ctx) {
+    int a = 9;
+    tell(&a);
+    return random() & 1 ? a ? helper() : 0 : 0;
+}
 static CALLED long many(int k) { return k == 5 ? helper() : k; }
 SEC("raw_tp/sys_enter") int in_many(void *ctx) {
     return many(1) + many(2) + many(3) + many(4) + many(HAS ? 5 : 6) + many(7);
@@ -281,6 +305,10 @@ fn functions_tell_each_other() {
             "not_called fails (proven) helper",
             "not_called_hidden runs checked",
             "on_stack runs checked",
+            "by_two_pointers runs checked",
+            "in_parts runs checked",
+            "beside runs checked",
+            "masks runs checked",
             "tells runs checked",
             "in_many runs checked",
             "excludes runs checked",

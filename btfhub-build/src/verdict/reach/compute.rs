@@ -100,6 +100,13 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
         };
         Some((narrow(value), is_sure))
     });
+    // Of an AND with 0, the verifier knows each bit.
+    let is_zero = |value| number(value).is_some_and(|(value, _)| narrow(value) == 0);
+    let zero = [left, right].into_iter().find(|value| is_zero(*value));
+    let result = match zero.filter(|_| insn.op() == 0x50 && insn.off == 0) {
+        Some(zero) => result.or(Some((0, matches!(zero, Value::Constant(_))))),
+        None => result,
+    };
     let result = match result {
         Some((value, true)) => Value::Constant(value),
         Some((value, false)) => Value::Default(value),
@@ -121,7 +128,8 @@ pub(super) fn signed(value: u64) -> i64 {
 fn limits(value: Value) -> Option<Limits> {
     match value {
         Value::Within(limits) => Some(limits),
-        Value::Word(_) | Value::Number(_) => Some(Limits::ANY),
+        Value::Word(_) => Some(Limits::ANY),
+        Value::Number(_) => Some(Limits::up_to(0, 0xffff_ffff)),
         _ => None,
     }
 }
@@ -158,6 +166,8 @@ pub(super) fn decided(insn: Insn, registers: &[Value; 11]) -> (Option<bool>, boo
     if let (Some(limits), Some((right, true))) = (limits(left), number(right)) {
         let can_be = |holds| limits.where_it(insn, right, holds).is_some();
         match (can_be(true), can_be(false)) {
+            // Old verifiers don't see this.
+            (false, _) | (_, false) if matches!(left, Value::Number(_)) => return (None, false),
             (false, true) => return (Some(false), true),
             (true, false) => return (Some(true), true),
             _ => {}

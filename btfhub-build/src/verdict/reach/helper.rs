@@ -11,6 +11,9 @@ const OF_CPUS: [i32; 2] = [153, 154];
 /// Those that return an error or a number up to the size that they are passed
 /// (`do_refine_retval_range`): `bpf_probe_read_str` and others, `bpf_get_stack`.
 const WITH_SIZE: [i32; 5] = [45, 67, 114, 115, 141];
+/// Those that write as many bytes as r2 says to where r1 points, and nowhere else:
+/// `bpf_probe_read` and others, `bpf_get_current_comm`, `bpf_copy_from_user`.
+const WRITE_R1: [i32; 8] = [4, 16, 45, 112, 113, 114, 115, 148];
 /// `-MAX_ERRNO`.
 const LAST_ERRNO: u64 = 0_u64.wrapping_sub(4095);
 /// The verifier knows how many CPUs there are.
@@ -26,12 +29,20 @@ pub(super) fn takes_address(insn: Insn) -> bool {
 /// What instruction `at`, a call of a helper or of the kernel, returns, and does to the stack:
 /// `taken` is the lowest address on it that is ever taken.
 pub(super) fn after_helper(at: usize, insn: Insn, taken: i64, state: &mut State) -> Value {
-    state.stack.forget_from(taken);
-    for value in state.arguments() {
+    let writes = insn.is_call_of_helper() && WRITE_R1.contains(&insn.imm);
+    for (register, value) in (1..).zip(state.arguments()) {
+        let size = match get(&state.registers, 2) {
+            Value::Constant(size) if writes && register == 1 => size,
+            _ => u64::MAX,
+        };
         match value {
-            Value::Caller(base) => state.caller.forget_from(base),
+            Value::Frame(base) => state.stack.forget(base, size),
+            Value::Caller(base) => state.caller.forget(base, size),
             // Perhaps an address there.
-            Value::Maybe => state.caller.forget_from(i64::MIN),
+            Value::Maybe => {
+                state.stack.forget_from(taken);
+                state.caller.forget_from(i64::MIN);
+            }
             _ => {}
         }
     }

@@ -12,9 +12,15 @@ pub(in super::super) struct Slots(Vec<(i64, Value, u32)>);
 impl Slots {
     /// What a load of `width` bytes gives.
     pub(super) fn load(&self, at: i64, width: u32) -> Value {
-        let kept = self.0.iter().find(|(slot, ..)| *slot == at);
-        kept.filter(|(.., its)| *its == width)
-            .map_or(Value::Maybe, |(_, value, _)| *value)
+        let end = at.saturating_add(width.into());
+        let holds = |slot: i64, its: u32| slot <= at && end <= slot.saturating_add(its.into());
+        let mut slots = self.0.iter();
+        let kept = slots.find(|(slot, value, its)| match value {
+            // Of zeros, each part is zero.
+            Value::Constant(0) | Value::Default(0) => holds(*slot, *its),
+            _ => (*slot, *its) == (at, width),
+        });
+        kept.map_or(Value::Maybe, |(_, value, _)| *value)
     }
 
     /// Replaces `width` bytes; by nothing if `value` is not worth keeping.
@@ -31,6 +37,19 @@ impl Slots {
     pub(super) fn forget_from(&mut self, lowest: i64) {
         self.0
             .retain(|(slot, _, width)| slot.saturating_add((*width).into()) <= lowest);
+    }
+
+    /// Forgets what overlaps `width` bytes.
+    pub(super) fn forget(&mut self, at: i64, width: u64) {
+        let end = at.saturating_add_unsigned(width);
+        (self.0).retain(|(slot, _, its)| slot.saturating_add((*its).into()) <= at || end <= *slot);
+    }
+
+    /// As another function sees them: without those of which `change` makes nothing.
+    pub(super) fn seen(&self, change: impl Fn(Value) -> Option<Value>) -> Self {
+        let seen = self.0.iter();
+        let seen = seen.filter_map(|(at, value, width)| Some((*at, change(*value)?, *width)));
+        Self(seen.collect())
     }
 
     /// Those that both have.

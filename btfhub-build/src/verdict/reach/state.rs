@@ -47,7 +47,11 @@ impl Entry {
             caller: Slots::default(),
         };
         if entry.passes_stack() {
-            entry.caller = state.stack.clone();
+            entry.caller = state.stack.seen(|value| match value {
+                Value::Frame(base) => Some(Value::Caller(base)),
+                Value::Caller(_) => None,
+                _ => Some(value),
+            });
         }
         entry
     }
@@ -226,7 +230,12 @@ pub(super) fn store(insn: Insn, changed: Option<u64>, state: &mut State) {
             let at = base.saturating_add(insn.off.into());
             let is_kept = matches!(
                 kept,
-                Value::Constant(_) | Value::Default(_) | Value::Context(_) | Value::Address
+                Value::Constant(_)
+                    | Value::Default(_)
+                    | Value::Context(_)
+                    | Value::Address
+                    | Value::Frame(_)
+                    | Value::Caller(_)
             );
             // Of less than 8 bytes every verifier knows only that they are 0 (`STACK_ZERO`).
             let is_zero = matches!(kept, Value::Constant(0) | Value::Default(0));

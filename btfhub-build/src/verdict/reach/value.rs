@@ -24,7 +24,7 @@ pub(in super::super) enum Value {
     /// Any 64 bits, perhaps a pointer that is not null, from this instruction. Its copies are
     /// the same.
     Word(usize),
-    /// Any number, likewise.
+    /// Any number of 32 bits, likewise.
     Number(usize),
     /// One of these, within limits that the verifier knows from a condition or a helper.
     Within(Limits),

@@ -234,7 +234,11 @@ impl<S: Surroundings> Walk<'_, S> {
             }
         } else if insn.class() == JMP && insn.op() == EXIT {
             let result = get(&state.registers, 0);
-            let caller = state.caller.clone();
+            let caller = state.caller.seen(|value| match value {
+                Value::Caller(base) => Some(Value::Frame(base)),
+                Value::Frame(_) => None,
+                _ => Some(value),
+            });
             self.results.insert(at, (state.level, result, caller));
         }
     }
@@ -303,9 +307,10 @@ impl<S: Surroundings> Walk<'_, S> {
             i64::try_from(value).unwrap_or(i64::MAX)
         });
         let bytes = insn.bytes();
-        let unknown = match bytes {
-            8 => Value::Word(at),
-            _ => Value::Number(at),
+        let unknown = if bytes == 8 || insn.is_sign_extending() {
+            Value::Word(at)
+        } else {
+            Value::Number(at)
         };
         match get(&state.registers, insn.src) {
             Value::Data(section, base) => (base.checked_add_signed(offset))

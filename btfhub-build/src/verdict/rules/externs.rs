@@ -82,7 +82,7 @@ pub(super) fn check_all(object: &Object, presence: &[Presence], findings: &mut F
     for (it, presence) in object.externs().iter().zip(presence) {
         // A weak function that differs counts as missing.
         let differs = *presence == Presence::Differs && it.kind == ExternKind::TypedVariable;
-        if !it.is_weak || differs {
+        if !it.is_weak || differs || it.kind == ExternKind::Other {
             check_one(it, *presence, findings);
         }
     }
@@ -98,6 +98,14 @@ fn check_one(it: &Extern, presence: Presence, findings: &mut Findings) {
         (ExternKind::Kconfig, _) if !OF_LIBBPF.contains(&name.as_str()) => {
             let text = format!("libbpf knows no constant {name} and refuses the object");
             findings.fails(Certainty::Proven, "kconfig", text);
+        }
+        (ExternKind::Other, _) => {
+            // `bpf_object__collect_externs`
+            let text = format!(
+                "libbpf finds no type of the extern {name} in .ksyms or .kconfig and refuses the \
+                 object: declare it with __ksym or __kconfig, and compile with -g"
+            );
+            findings.fails(Certainty::Proven, "extern", text);
         }
         (ExternKind::Function, Presence::Missing) => {
             let text = format!(

@@ -1,11 +1,17 @@
-//! Programs that may sleep: which kinds, and since which kernel.
+//! Programs that may sleep: which kinds, since which kernel, and what only they may call.
 
 use super::super::age::Age;
 use super::super::case::Case;
 use super::super::outcome::Certainty;
 use super::super::section::Hook;
+use super::super::uapi;
+
+/// Helpers that may sleep (`might_sleep`): `bpf_copy_from_user`, `bpf_ima_inode_hash`,
+/// `bpf_copy_from_user_task`, `bpf_ima_file_hash`.
+const SLEEP: [u32; 4] = [148, 161, 191, 193];
 
 pub(super) fn check(case: &mut Case<'_>) {
+    may_sleep(case);
     let Some(def) = case.program.def.filter(|def| def.sleepable) else {
         return;
     };
@@ -35,4 +41,22 @@ pub(super) fn check(case: &mut Case<'_>) {
         );
         case.findings.fails(Certainty::Likely, "sleepable", text);
     }
+}
+
+/// Calls that may sleep, in a program that may not.
+fn may_sleep(case: &mut Case<'_>) {
+    let sleeps = case.program.def.is_none_or(|def| def.sleepable);
+    let mut helpers = case.usage.helpers.iter();
+    let Some((helper, (place, level))) =
+        helpers.find(|(helper, _)| !sleeps && SLEEP.contains(helper))
+    else {
+        return;
+    };
+    let text = format!(
+        "{} may sleep, and the program may not{}: use a section for programs that may \
+         (such as fentry.s)",
+        uapi::helper(*helper),
+        case.at(*place)
+    );
+    case.findings.fails_at(*level, "sleepable", text);
 }
