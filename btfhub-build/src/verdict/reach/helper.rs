@@ -35,11 +35,13 @@ pub(super) fn after_helper(at: usize, insn: Insn, taken: i64, state: &mut State)
             Value::Constant(size) if writes && register == 1 => size,
             _ => u64::MAX,
         };
+        // A callback may follow addresses that are stored there.
+        let leads_further = !writes && (state.stack.lead_further() || state.caller.lead_further());
         match value {
-            Value::Frame(base) => state.stack.forget(base, size),
-            Value::Caller(base) => state.caller.forget(base, size),
+            Value::Frame(base) if !leads_further => state.stack.forget(base, size),
+            Value::Caller(base) if !leads_further => state.caller.forget(base, size),
             // Perhaps an address there.
-            Value::Maybe => {
+            Value::Frame(_) | Value::Caller(_) | Value::Maybe => {
                 state.stack.forget_from(taken);
                 state.caller.forget_from(i64::MIN);
             }

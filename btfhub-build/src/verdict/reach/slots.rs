@@ -39,6 +39,12 @@ impl Slots {
             .retain(|(slot, _, width)| slot.saturating_add((*width).into()) <= lowest);
     }
 
+    /// Whether any of them is an address on a stack.
+    pub(super) fn lead_further(&self) -> bool {
+        let is_address = |value: &Value| matches!(value, Value::Frame(_) | Value::Caller(_));
+        self.0.iter().any(|(_, value, _)| is_address(value))
+    }
+
     /// Forgets what overlaps `width` bytes.
     pub(super) fn forget(&mut self, at: i64, width: u64) {
         let end = at.saturating_add_unsigned(width);
