@@ -182,9 +182,13 @@ const MAX_DIMENSIONS: u32 = 256;
 /// hostile object can't make an exponential tree.
 const MAX_NODES: u32 = 1 << 16;
 
-/// What `bpf_core_types_are_compat` reads of a type, if it is one that libbpf can read.
+/// What `bpf_core_types_are_compat` reads of the type of a function or variable, if it is one that
+/// libbpf can read. Those of real ones have some ten nodes, so fewer are allowed here: there may be
+/// thousands.
 pub(crate) fn compat_shape(btf: &Btf, id: TypeId) -> Option<CompatShape> {
-    Shaper::new(btf).compat(id).ok()
+    let mut shaper = Shaper::new(btf);
+    shaper.nodes = MAX_NODES - 4096;
+    shaper.compat(id).ok()
 }
 
 /// Unrolls local types.
