@@ -1,4 +1,4 @@
-//! One small program for each rule of verdicts that libbpf-tools and our own programs don't meet.
+//! Small programs for the rules of verdicts that libbpf-tools and our own programs don't meet.
 
 use crate::objects::{ObjectFile, compiled};
 
@@ -19,7 +19,7 @@ struct rq { int cpu; } __attribute__((preserve_access_index));
 "#;
 
 /// Each program in its own object; `LICENSE` is the GPL unless it is set.
-const PROGRAMS: [(&str, &str); 32] = [
+const PROGRAMS: [(&str, &str); 33] = [
     (
         "kfunc-prototype",
         r#"extern int bpf_rcu_read_lock(int) KSYM;
@@ -168,6 +168,11 @@ const PROGRAMS: [(&str, &str); 32] = [
         "extern-without-section",
         r#"extern int no_such(void);
         SEC("raw_tp/sys_enter") int p(void *c) { return no_such(); }"#,
+    ),
+    (
+        "weak-extern",
+        r#"extern int no_such(void) __attribute__((weak));
+        SEC("raw_tp/sys_enter") int p(void *c) { return no_such ? no_such() : 0; }"#,
     ),
     (
         "may-sleep",

@@ -7,6 +7,7 @@
 //! collect     the definitions of many kernels, each once (names, table, chunks)
 //! write       canonical numbers → the file (encode, delta, sets, kernels, modules, pack)
 //! read        the file → definitions, on demand (decode, holdings)
+//! file        its digest, its parts, whether it is damaged
 //! scope       the definitions that some names lead to
 //! project     these definitions → BTF (owner); extract: for one kernel
 //! build       archives → an atlas; an atlas checked against its archive
@@ -35,6 +36,7 @@ mod diff;
 mod encode;
 mod error;
 mod extract;
+mod file;
 mod format;
 mod hash;
 mod holdings;

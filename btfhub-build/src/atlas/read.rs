@@ -1,6 +1,5 @@
 //! Reads an atlas: the index and the kernels at once, blocks and strings on demand.
 
-use std::path::Path;
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,10 +13,9 @@ use super::format::{BlockEntry, Index};
 use super::kernels::{self, KernelEntry};
 use super::modules;
 use super::numbers::{DefinitionNumber, GroupNumber, KernelNumber, StringNumber};
-use super::pack::{MAX_NAMES, expand, packed};
+use super::pack::{MAX_NAMES, expand};
 use crate::archive::Digest;
 use crate::btf::{Endian, Kind};
-use crate::error::{Error, ErrorKind};
 
 /// The type definitions of many kernels.
 ///
@@ -25,9 +23,9 @@ use crate::error::{Error, ErrorKind};
 /// and its digest checked, on demand.
 #[derive(Debug)]
 pub struct Atlas {
-    file: Vec<u8>,
-    digest: Digest,
-    index: Index,
+    pub(super) file: Vec<u8>,
+    pub(super) digest: Digest,
+    pub(super) index: Index,
     kernels: Vec<KernelEntry>,
     module_names: Vec<String>,
     /// For each block the numbers of its first group, definition and string.
@@ -57,7 +55,7 @@ impl First {
 
 /// An expanded block.
 #[derive(Debug)]
-struct Block {
+pub(super) struct Block {
     columns: Vec<u8>,
     groups: Vec<GroupInBlock>,
 }
@@ -75,7 +73,7 @@ struct GroupInBlock {
 
 /// The strings of a block.
 #[derive(Debug)]
-struct Text {
+pub(super) struct Text {
     bytes: Vec<u8>,
     ends: Vec<usize>,
 }
@@ -135,49 +133,6 @@ impl Atlas {
         self.index.functions
     }
 
-    /// Reads a file, which must have the digest if one is given.
-    ///
-    /// # Errors
-    /// As [`Atlas::parse`], and if the file can't be read or has a different digest.
-    pub fn open(path: &Path, pin: Option<&str>) -> Result<Self, Error> {
-        let failed = |kind| Error::new(kind, format!("atlas {}", path.display()));
-        let file = crate::input::read(path, crate::input::ATLAS_LIMIT)
-            .map_err(|error| failed(ErrorKind::Io).because(error))?;
-        let atlas = Self::parse(file).map_err(|error| failed(ErrorKind::Archive).because(error))?;
-        match pin {
-            Some(wanted) if wanted != atlas.digest.to_string() => {
-                let (wanted, found) = (wanted.to_owned(), atlas.digest);
-                Err(failed(ErrorKind::Pin)
-                    .because(AtlasError(Cause::Pin { wanted, found }))
-                    .help("pin the digest that `cargo btfhub atlas inspect` prints, if this is the atlas you want"))
-            }
-            _ => Ok(atlas),
-        }
-    }
-
-    /// The BLAKE3 digest of header and index. It covers the whole file, as the index has the
-    /// digests of everything else.
-    pub fn digest(&self) -> Digest {
-        self.digest
-    }
-
-    /// The [`digest`](Self::digest) of a file. Nothing else of the file is read.
-    pub(crate) fn digest_of(file: &[u8]) -> Result<Digest, AtlasError> {
-        Ok(Index::read(file)?.1)
-    }
-
-    /// Whether every byte of the file matches the digest.
-    pub(crate) fn is_whole(&self) -> bool {
-        let blocks = self.index.blocks.iter();
-        let mut sections = blocks.flat_map(|block| [&block.columns, &block.text]);
-        sections.all(|section| packed(&self.file, section, FilePart::Index).is_ok())
-    }
-
-    /// The size of the file.
-    pub fn file_len(&self) -> usize {
-        self.file.len()
-    }
-
     /// Its kernels, in order.
     pub fn kernels(&self) -> impl ExactSizeIterator<Item = (KernelNumber, KernelId<'_>)> {
         let kernels = self.kernels.iter().enumerate();
@@ -235,42 +190,6 @@ impl Atlas {
     /// The numbers of all groups.
     pub(super) fn groups(&self) -> impl Iterator<Item = GroupNumber> {
         (0..self.group_count()).map(GroupNumber)
-    }
-
-    /// The parts of the file, and the size of each.
-    pub fn parts(&self) -> Vec<(&'static str, u64)> {
-        let sum = |section: fn(&BlockEntry) -> u64| self.index.blocks.iter().map(section).sum();
-        let columns: u64 = sum(|block| block.columns.packed);
-        let text: u64 = sum(|block| block.text.packed);
-        let kernels = self.index.kernels.packed;
-        let modules = self
-            .index
-            .modules
-            .as_ref()
-            .map_or(0, |section| section.packed);
-        let rest = (self.file.len() as u64).saturating_sub(columns + text + kernels + modules);
-        let mut parts = vec![
-            ("header and index", rest),
-            ("kernels and what they hold", kernels),
-            ("definitions", columns),
-            ("names of members", text),
-        ];
-        if modules > 0 {
-            parts.insert(2, ("modules and what they hold", modules));
-        }
-        parts
-    }
-
-    /// Expands everything, to find damage.
-    ///
-    /// # Errors
-    /// The first damage found.
-    pub fn check(&self) -> Result<(), AtlasError> {
-        for block in 0..self.index.blocks.len() {
-            self.block(block)?;
-            self.text(block)?;
-        }
-        Ok(())
     }
 
     /// How many strings it has, with the empty one.
@@ -406,7 +325,7 @@ impl Atlas {
         )
     }
 
-    fn block(&self, number: usize) -> Result<&Block, AtlasError> {
+    pub(super) fn block(&self, number: usize) -> Result<&Block, AtlasError> {
         let absent = || AtlasError::malformed(FilePart::Index, 0, "no such block");
         let slot = self.blocks.get(number).ok_or_else(absent)?;
         if let Some(block) = slot.get() {
@@ -470,7 +389,7 @@ impl Atlas {
         Ok(places)
     }
 
-    fn text(&self, number: usize) -> Result<&Text, AtlasError> {
+    pub(super) fn text(&self, number: usize) -> Result<&Text, AtlasError> {
         let absent = || AtlasError::malformed(FilePart::Index, 0, "no such block");
         let slot = self.texts.get(number).ok_or_else(absent)?;
         if let Some(text) = slot.get() {

@@ -23,8 +23,9 @@ pub(super) struct Calls<'a, 'c> {
     program: usize,
     changes: &'a dyn Fn(usize) -> &'c [(usize, Change)],
     constants: &'a Constants,
+    /// By function.
     known: RefCell<BTreeMap<usize, Ways>>,
-    /// How many were followed.
+    /// How many functions were followed, each from each of its entries.
     count: Cell<usize>,
     depth: Cell<usize>,
 }

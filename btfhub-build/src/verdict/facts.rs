@@ -350,8 +350,12 @@ impl Facts {
     /// Whether a wanted function or variable has a type that is compatible with `outline`;
     /// `None` if the kernel lacks it.
     pub(super) fn is_compatible(&self, name: &str, outline: Option<&str>) -> Option<bool> {
-        let its = self.declared.iter().filter(|(known, _)| known == name);
-        its.map(|(_, its)| its.is_some() && its.as_deref() == outline)
+        let first = self
+            .declared
+            .partition_point(|(known, _)| known.as_str() < name);
+        let its = self.declared.iter().skip(first);
+        its.take_while(|(known, _)| known == name)
+            .map(|(_, its)| its.is_some() && its.as_deref() == outline)
             .reduce(|one, other| one || other)
     }
 

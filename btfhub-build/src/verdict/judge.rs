@@ -260,7 +260,7 @@ impl ObjectAnalysis {
             };
             judged.programs.push(rules::verdict(case, &of_object));
         }
-        // Programs may share functions: the surest of each place last, which counts.
+        // Programs may share functions. Of each place, the highest level comes last, and counts.
         reached.sort();
         judged.reached.push(self.by_section(&reached));
     }

@@ -100,7 +100,7 @@ pub(super) fn compute(insn: Insn, changed: Option<u64>, registers: &mut [Value; 
         };
         Some((narrow(value), is_sure))
     });
-    // Of an AND with 0, the verifier knows each bit.
+    // x & 0 is 0, whatever x is.
     let is_zero = |value| number(value).is_some_and(|(value, _)| narrow(value) == 0);
     let zero = [left, right].into_iter().find(|value| is_zero(*value));
     let result = match zero.filter(|_| insn.op() == 0x50 && insn.off == 0) {

@@ -25,8 +25,7 @@ impl Slots {
 
     /// Replaces `width` bytes; by nothing if `value` is not worth keeping.
     pub(super) fn store(&mut self, at: i64, width: u32, value: Option<Value>) {
-        let end = at.saturating_add(width.into());
-        (self.0).retain(|(slot, _, its)| slot.saturating_add((*its).into()) <= at || end <= *slot);
+        self.forget(at, width.into());
         if let Some(value) = value.filter(|_| self.0.len() < MOST) {
             let place = self.0.partition_point(|(slot, ..)| *slot < at);
             self.0.insert(place, (at, value, width));

@@ -86,8 +86,8 @@ fn opaque(case: &mut Case<'_>, arguments: Arguments, of: &str) {
     };
     if let Some((load, place, level)) = most_surely(case, is_closed) {
         let text = format!(
-            "argument {} of {of} has a type that programs can't read on this kernel (a pointer to \
-             something else than a struct){}: use kprobe or raw_tp",
+            "argument {} of {of} has a type that programs can't read on this kernel (a pointer \
+             to something other than a struct, or a union){}: use kprobe or raw_tp",
             load.offset / 8 + 1,
             case.at(place)
         );

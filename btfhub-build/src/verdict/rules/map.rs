@@ -1,5 +1,5 @@
-//! Maps: their types and flags, global data, struct_ops. libbpf creates all maps of an object, whichever
-//! programs are loaded.
+//! Maps: their types and flags, global data, struct_ops. libbpf creates all maps of an object,
+//! whichever programs are loaded.
 
 use super::super::age::Age;
 use super::super::case::{Case, Findings};
@@ -77,10 +77,8 @@ pub(super) fn check(case: &mut Case<'_>) {
     let mut maps = case.object.maps().iter();
     if is_struct_ops && !maps.any(|map| map.struct_ops.is_some()) {
         // Its type is that of the member of the map that refers to it.
-        let text =
-            "no map of the object (SEC(\".struct_ops\")) refers to a struct_ops program, so \
-                    the kernel refuses it"
-                .to_owned();
+        let text = "the kernel refuses a struct_ops program that no map in .struct_ops refers to";
+        let text = text.to_owned();
         case.findings.fails(Certainty::Proven, "struct-ops", text);
     }
     // If the kernel can't have maps of global data, libbpf leaves them out and makes instructions

@@ -27,9 +27,9 @@ use super::outcome::{Outcome, Reason, Verdict};
 use crate::object::Object;
 
 /// What the rules examine: the reason given if none of them finds a problem.
-const CHECKED: &str = "checked: relocations, helpers, the license, map and program types, externs, \
-     instructions, the attach target and the arguments that it reads there; not checked: the verifier's own \
-     reasoning, the configuration, privileges";
+const CHECKED: &str = "checked: relocations, helpers, the license, map and program types, \
+     externs, instructions, the attach target and the arguments that it reads there; not checked: \
+     the verifier's own reasoning, the configuration, privileges";
 
 /// How many reasons per rule are listed that concern all programs of an object.
 const MAX_REASONS: usize = 4;
