@@ -15,11 +15,16 @@ static long (*const copy)(void *, unsigned, const void *) = (void *)148;
 #define RINGBUF(flags)                                                                   \
     struct { int (*type)[27], (*max_entries)[4096], (*map_flags)[flags]; } events        \
         __attribute__((section(".maps"), used));
+static long (*const none)(void) = (void *)4000;
+enum bpf_func_id___x { BPF_FUNC_none___x = 4000 };
+#define HAS __builtin_preserve_enum_value(*(enum bpf_func_id___x *)BPF_FUNC_none___x, 0)
+__attribute__((noinline)) long global(long a);
+#define GLOBAL __attribute__((noinline)) long global(long a) { return none() + a; }
 struct rq { int cpu; } __attribute__((preserve_access_index));
 "#;
 
 /// Each program in its own object; `LICENSE` is the GPL unless it is set.
-const PROGRAMS: [(&str, &str); 33] = [
+const PROGRAMS: [(&str, &str); 35] = [
     (
         "kfunc-prototype",
         r#"extern int bpf_rcu_read_lock(int) KSYM;
@@ -173,6 +178,19 @@ const PROGRAMS: [(&str, &str); 33] = [
         "weak-extern",
         r#"extern int no_such(void) __attribute__((weak));
         SEC("raw_tp/sys_enter") int p(void *c) { return no_such ? no_such() : 0; }"#,
+    ),
+    (
+        "global-never-called",
+        r#"GLOBAL SEC("raw_tp/sys_enter") int p(void *c) { return HAS ? global(3) : 0; }"#,
+    ),
+    (
+        // The array's initial value makes an empty section in the BTF, which 5.10 refuses.
+        "global-without-btf",
+        r#"GLOBAL SEC("raw_tp/sys_enter") int p(void *c) {
+            volatile char a[5] = {1, 0, 1, 0, 1};
+            a[3] = HAS;
+            return a[3] ? global(3) : 0;
+        }"#,
     ),
     (
         "may-sleep",

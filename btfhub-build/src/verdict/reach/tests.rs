@@ -135,6 +135,20 @@ fn conditions_narrow_values() {
     assert_eq!(twice(other, 3), SURE);
 }
 
+// clang writes `a && b` so, without a branch.
+#[test]
+fn zero_masks_anything() {
+    let insns = [
+        insn(0x85, 0, 0, 0, 7),
+        insn(0xb7, 6, 0, 0, 0),
+        insn(0x5f, 6, 0, 0, 0),
+        insn(0x55, 6, 0, 1, 0),
+        EXIT,
+        EXIT,
+    ];
+    assert_eq!(levels(&insns)[4..], [SURE, NO]);
+}
+
 #[test]
 fn loads_from_the_argument_are_told() {
     let insns = [
